@@ -1,0 +1,148 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { systemCode, TemperError, writeError } from './errors.ts';
+
+const BUFFER_BYTES = 1 << 20;
+
+/** A file that appears under its name whole, or not at all. */
+export interface AtomicFile {
+  /** Bytes written so far. */
+  readonly size: number;
+  /** Appends; the bytes are copied or written before it returns. */
+  write(bytes: Uint8Array): void;
+  /** SHA-256 (hex) of everything written so far. */
+  sha256(): string;
+  /**
+   * Flushes to the device and renames to `path` (by default the path it was opened for).
+   * @throws TemperError OUTPUT_EXISTS unless `force`; OUTPUT_WRITE
+   */
+  publish(options: { force: boolean; path?: string }): void;
+  /** Removes what was written; nothing after publish(). */
+  discard(): void;
+}
+
+function fsyncFolder(folder: string): void {
+  try {
+    const fd = openSync(folder, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // Some file systems and Windows cannot sync a folder: the file itself is already on the device.
+  }
+}
+
+export function outputExists(path: string): TemperError {
+  return new TemperError('OUTPUT_EXISTS', `${path}: the output exists already`, {
+    hint: 'Choose another name, or pass --force to replace it.',
+    details: { path },
+  });
+}
+
+/**
+ * Opens a temporary file beside `path`. Writes are buffered (1 MiB) and hashed on the way.
+ * @throws TemperError OUTPUT_WRITE (no such folder, no permission, disk full)
+ */
+export function openAtomic(path: string): AtomicFile {
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  let buffered = 0;
+  let size = 0;
+  let fd: number | undefined;
+  try {
+    fd = openSync(temporary, 'wx');
+  } catch (error) {
+    throw writeError(path, error);
+  }
+
+  const writeOut = (bytes: Uint8Array): void => {
+    hash.update(bytes);
+    for (let done = 0; done < bytes.length; ) done += writeSync(fd as number, bytes, done, bytes.length - done);
+  };
+  const flush = (): void => {
+    if (buffered > 0) writeOut(buffer.subarray(0, buffered));
+    buffered = 0;
+  };
+  const close = (): void => {
+    if (fd !== undefined) closeSync(fd);
+    fd = undefined;
+  };
+  const discard = (): void => {
+    try {
+      close();
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  };
+  /** Runs a step that may meet a system error; on one, nothing of the temporary file is left. */
+  const attempt = <T>(step: () => T): T => {
+    try {
+      return step();
+    } catch (error) {
+      discard();
+      throw writeError(path, error);
+    }
+  };
+
+  return {
+    get size() {
+      return size;
+    },
+    write(bytes) {
+      attempt(() => {
+        size += bytes.length;
+        if (buffered + bytes.length > BUFFER_BYTES) flush();
+        if (bytes.length >= BUFFER_BYTES) return writeOut(bytes);
+        buffer.set(bytes, buffered);
+        buffered += bytes.length;
+      });
+    },
+    sha256() {
+      attempt(flush);
+      return hash.copy().digest('hex');
+    },
+    publish(options) {
+      const target = options.path ?? path;
+      attempt(() => {
+        flush();
+        fsyncSync(fd as number);
+        close();
+        if (options.force) return renameSync(temporary, target);
+        // link() fails if the target exists, where rename() would replace it: no window between check and publication.
+        try {
+          linkSync(temporary, target);
+          rmSync(temporary);
+        } catch (error) {
+          if (systemCode(error) === 'EEXIST') throw outputExists(target);
+          // No hard links on this file system (FAT, some network mounts).
+          publishWithoutLink(temporary, target);
+        }
+      });
+      fsyncFolder(folder);
+    },
+    discard,
+  };
+}
+
+function publishWithoutLink(temporary: string, target: string): void {
+  let claim: number;
+  try {
+    claim = openSync(target, 'wx');
+  } catch (error) {
+    throw systemCode(error) === 'EEXIST' ? outputExists(target) : error;
+  }
+  closeSync(claim);
+  renameSync(temporary, target);
+}
+
+/** Writes a small file atomically. */
+export function writeFileAtomic(path: string, bytes: Uint8Array | string, options: { force: boolean }): void {
+  const file = openAtomic(path);
+  file.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+  file.publish(options);
+}

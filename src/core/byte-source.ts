@@ -1,0 +1,139 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { readError, TemperError } from './errors.ts';
+
+/** Bytes that can be read by position: a file, or memory. Nothing larger than a request is ever held. */
+export interface ByteSource {
+  /** What error messages call it. */
+  readonly path: string;
+  readonly size: number;
+  /**
+   * Fills `into` from `offset`.
+   * @throws TemperError FORMAT_TRUNCATED if the source ends before; INPUT_UNREADABLE if reading fails
+   */
+  readInto(into: Uint8Array, offset: number): void;
+}
+
+/** Reads `length` bytes into a new array. The caller has checked `length` against a limit. */
+export function readBytes(source: ByteSource, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  source.readInto(bytes, offset);
+  return bytes;
+}
+
+function truncated(path: string, offset: number, wanted: number, size: number): TemperError {
+  return new TemperError(
+    'FORMAT_TRUNCATED',
+    `${path}: wanted ${wanted} bytes at byte ${offset}, but the file has ${size} bytes`,
+    { hint: 'Copy or export the file again: it is incomplete.', details: { path, offset, wanted, size } },
+  );
+}
+
+export function memorySource(bytes: Uint8Array, path = '<memory>'): ByteSource {
+  return {
+    path,
+    size: bytes.length,
+    readInto(into, offset) {
+      if (offset + into.length > bytes.length) throw truncated(path, offset, into.length, bytes.length);
+      into.set(bytes.subarray(offset, offset + into.length));
+    },
+  };
+}
+
+/** What identifies one state of a file on disk. */
+export interface FileState {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+}
+
+export interface FileSource extends ByteSource {
+  readonly state: FileState;
+  /**
+   * Throws if the file was replaced, resized or written to since it was opened.
+   * @throws TemperError INPUT_CHANGED
+   */
+  assertUnchanged(): void;
+  close(): void;
+}
+
+function fileState(fd: number): FileState & { isFile(): boolean } {
+  return fstatSync(fd, { bigint: true });
+}
+
+/**
+ * Opens a regular file for positional reads (files over 2 GiB included: readFile stops there).
+ * @throws TemperError INPUT_NOT_FOUND, INPUT_UNREADABLE
+ */
+export function openFile(path: string): FileSource {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    throw readError(path, error);
+  }
+  const stats = fileState(fd);
+  if (!stats.isFile()) {
+    closeSync(fd);
+    throw new TemperError('INPUT_UNREADABLE', `${path}: is not a regular file`, {
+      hint: 'Name a file.',
+      details: { path },
+    });
+  }
+  const state: FileState = { dev: stats.dev, ino: stats.ino, size: stats.size, mtimeNs: stats.mtimeNs };
+  const size = Number(state.size);
+  let open = true;
+  return {
+    path,
+    size,
+    state,
+    readInto(into, offset) {
+      let done = 0;
+      while (done < into.length) {
+        let read: number;
+        try {
+          read = readSync(fd, into, done, into.length - done, offset + done);
+        } catch (error) {
+          throw readError(path, error);
+        }
+        // A read may be short; only zero bytes mean the end.
+        if (read === 0) throw truncated(path, offset, into.length, size);
+        done += read;
+      }
+    },
+    assertUnchanged() {
+      const now = fileState(fd);
+      if (now.size !== state.size || now.mtimeNs !== state.mtimeNs) {
+        throw new TemperError('INPUT_CHANGED', `${path}: the file was written to while it was being read`, {
+          hint: 'Wait until the snapshot is complete, then run again.',
+          details: { path },
+        });
+      }
+    },
+    close() {
+      if (open) closeSync(fd);
+      open = false;
+    },
+  };
+}
+
+/** Whether two sources hold the same bytes: sampled blocks first (head, middle, tail), then everything. */
+export function sameBytes(a: ByteSource, b: ByteSource): boolean {
+  if (a.size !== b.size) return false;
+  const left = Buffer.allocUnsafe(64 * 1024);
+  const right = Buffer.allocUnsafe(left.length);
+  const equalAt = (offset: number, length: number): boolean => {
+    const [l, r] = [left.subarray(0, length), right.subarray(0, length)];
+    a.readInto(l, offset);
+    b.readInto(r, offset);
+    return l.equals(r);
+  };
+  const sample = Math.min(4096, a.size);
+  for (const offset of [a.size - sample, Math.floor((a.size - sample) / 2), 0]) {
+    if (!equalAt(offset, sample)) return false;
+  }
+  for (let offset = 0; offset < a.size; offset += left.length) {
+    if (!equalAt(offset, Math.min(left.length, a.size - offset))) return false;
+  }
+  return true;
+}

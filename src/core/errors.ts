@@ -1,0 +1,92 @@
+/** Every code that onnx-temper can fail with, and the process's exit code for it. Tests match codes, not prose. */
+export const EXIT_CODES = {
+  USAGE: 2,
+  INPUT_NOT_FOUND: 3,
+  INPUT_UNREADABLE: 3,
+  INPUT_CHANGED: 3,
+  INPUT_TOO_FEW: 3,
+  OUTPUT_EXISTS: 3,
+  OUTPUT_IS_INPUT: 3,
+  FORMAT_TRUNCATED: 4,
+  FORMAT_MALFORMED: 4,
+  FORMAT_LIMIT: 4,
+  FORMAT_EXTERNAL_DATA: 4,
+  FORMAT_TABLE: 4,
+  UNSUPPORTED_DATA_TYPE: 5,
+  UNSUPPORTED_QUANTIZED: 5,
+  UNSUPPORTED_GRAPH: 5,
+  MISMATCH_GRAPH: 6,
+  MISMATCH_TENSOR: 6,
+  MISMATCH_VALUE: 6,
+  EXECUTION_PROVIDER: 7,
+  EXECUTION_RUN: 7,
+  OUTPUT_WRITE: 7,
+  NUMERIC_NONFINITE: 8,
+  NUMERIC_OVERFLOW: 8,
+  INTERRUPTED: 130,
+} as const;
+
+export type ErrorCode = keyof typeof EXIT_CODES;
+
+export interface ErrorContext {
+  /** What the user can do about it, as an imperative sentence. */
+  readonly hint?: string;
+  /** Machine-readable facts: file, tensor, byte offset, found, expected. */
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error that users meet. The message says what, where (file, tensor, byte offset), found and expected;
+ * `hint` says the remedy. Any other error that reaches the top is a bug (exit code 70).
+ */
+export class TemperError extends Error {
+  readonly code: ErrorCode;
+  readonly exitCode: number;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause });
+    this.name = 'TemperError';
+    this.code = code;
+    this.exitCode = EXIT_CODES[code];
+    this.hint = context.hint;
+    this.details = context.details ?? {};
+  }
+}
+
+/** The `code` of a Node system error (`ENOENT`, `ENOSPC`, …), or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+const READ_ERRORS: Readonly<Record<string, [ErrorCode, string, string]>> = {
+  ENOENT: ['INPUT_NOT_FOUND', 'no such file or folder', 'Check the path.'],
+  ENOTDIR: ['INPUT_NOT_FOUND', 'a part of the path is not a folder', 'Check the path.'],
+  EACCES: ['INPUT_UNREADABLE', 'permission denied', 'Make the file readable for this user.'],
+  EPERM: ['INPUT_UNREADABLE', 'permission denied', 'Make the file readable for this user.'],
+  EISDIR: ['INPUT_UNREADABLE', 'is a folder, expected a file', 'Name a file in it.'],
+};
+
+/** Turns a system error met while reading `path` into a TemperError; a TemperError passes through. */
+export function readError(path: string, error: unknown): TemperError {
+  if (error instanceof TemperError) return error;
+  const known = READ_ERRORS[systemCode(error) ?? ''];
+  const [code, what, hint] = known ?? ['INPUT_UNREADABLE', error instanceof Error ? error.message : String(error), ''];
+  return new TemperError(code, `${path}: ${what}`, { ...(hint ? { hint } : {}), details: { path }, cause: error });
+}
+
+/** Turns a system error met while writing `path` into a TemperError; a TemperError passes through. */
+export function writeError(path: string, error: unknown): TemperError {
+  if (error instanceof TemperError) return error;
+  const system = systemCode(error);
+  const hint =
+    system === 'ENOSPC' || system === 'EDQUOT'
+      ? 'Free some space, or choose another folder; nothing was changed.'
+      : system === 'ENOENT' || system === 'ENOTDIR'
+        ? 'Create the folder first.'
+        : 'Check that the folder is writable; nothing was changed.';
+  const what = error instanceof Error ? error.message : String(error);
+  return new TemperError('OUTPUT_WRITE', `${path}: cannot write: ${what}`, { hint, details: { path }, cause: error });
+}

@@ -1,0 +1,12 @@
+export { type AtomicFile, openAtomic, outputExists, writeFileAtomic } from './atomic-write.ts';
+export { type ByteSource, type FileSource, memorySource, openFile, readBytes, sameBytes } from './byte-source.ts';
+export {
+  type ErrorCode,
+  type ErrorContext,
+  EXIT_CODES,
+  readError,
+  systemCode,
+  TemperError,
+  writeError,
+} from './errors.ts';
+export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16, float16Table } from './float16.ts';

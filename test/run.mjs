@@ -1,0 +1,40 @@
+// Runs suites by name: `node test/run.mjs unit e2e`. A suite is a folder of compiled *.test.js files, or a checker.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+const bin = (name) => join('node_modules', '.bin', name);
+/** Commands that look at the sources. */
+const CHECKS = [
+  [bin('biome'), ['ci', '--error-on-warnings', '.']],
+  [bin('oxlint'), ['--type-aware', '--deny-warnings', 'src', 'cli', 'test']],
+  [bin('knip'), []],
+];
+
+function run(command, args) {
+  const { status } = spawnSync(command, args, { stdio: 'inherit', shell: process.platform === 'win32' });
+  if (status !== 0) {
+    console.error(`\`${[command, ...args].join(' ').slice(0, 200)}\` failed`);
+    process.exit(1);
+  }
+}
+
+function testFiles(suite) {
+  const folder = join('dist', 'test', suite);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true })
+    .filter((file) => file.endsWith('.test.js'))
+    .map((file) => join(folder, file))
+    .sort();
+}
+
+const suites = process.argv.slice(2);
+if (suites.includes('check')) for (const [command, args] of CHECKS) run(command, args);
+const files = suites
+  .filter((name) => name !== 'check')
+  .flatMap((suite) => {
+    const found = testFiles(suite);
+    if (found.length === 0) console.error(`suite ${suite}: no tests found`);
+    return found;
+  });
+if (files.length > 0) run(process.execPath, ['--enable-source-maps', '--test', '--test-reporter=spec', ...files]);
