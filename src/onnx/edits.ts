@@ -164,6 +164,18 @@ export function appendInitializer(model: Model, graph: GraphRecord, tensor: NewT
   return edits;
 }
 
+/** Gives the graph input of a name (which up to IR 3 every initializer has) another name and type; nothing where there is none. */
+export function replaceGraphInput(graph: GraphRecord, name: string, by: Pick<NewTensor, 'name' | 'dataType' | 'dims'>): Edit[] {
+  return graph.inputs
+    .filter((input) => input.name === name)
+    .map(({ message }) => ({
+      within: graph.message,
+      start: message.tagStart,
+      end: message.end,
+      pieces: [delimited(FIELD.graph.input, encodeValueInfo(by.name, by.dataType, by.dims))],
+    }));
+}
+
 /** Removes an initializer, and the graph input of the same name that an old exporter listed. */
 export function removeInitializer(graph: GraphRecord, tensor: TensorRecord): Edit[] {
   return [tensor.message, ...graph.inputs.filter(({ name }) => name === tensor.name).map(({ message }) => message)].map(

@@ -6,6 +6,7 @@ export {
   insertNode,
   removeInitializer,
   renameOutput,
+  replaceGraphInput,
   replaceInline,
   rewireInput,
   setDataType,
@@ -19,7 +20,7 @@ export type { GraphRecord, MetadataEntry, Model, ModelRecord, NodeRecord, NodeSc
 export { modelFromBytes, openModel, rawLocation } from './open-model.ts';
 export { openPayload, type PayloadCursor, readPayload, samePayload } from './payload.ts';
 export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './provenance.ts';
-export { attributeOf, constantTensor, nodesOf, scopesOf, tensorsOfModel } from './scopes.ts';
+export { attributeOf, constantTensor, nodesOf, scopesOf, tensorsOfModel, valueNames } from './scopes.ts';
 export { type TensorHolder, tensorHolders } from './tensor-holder.ts';
 export { classifyTensors, type TensorRole, type TensorRoles } from './tensor-role.ts';
 export { elementCount, rawByteLength } from './walk-tensor.ts';

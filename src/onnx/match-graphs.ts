@@ -95,9 +95,11 @@ class Matcher {
       const where = `function ${f.name}`;
       this.same(`${where}: inputs`, f.inputs.length, g.inputs.length);
       const [left, right] = [this.side(this.template, f), this.side(this.other, g)];
-      f.inputs.forEach((name, i) => this.pairNames(left, name, right, g.inputs[i] as string));
+      for (const [i, name] of f.inputs.entries()) this.pairNames(left, name, right, g.inputs[i] as string);
       this.scopes(left, right, where);
-      f.outputs.forEach((name, i) => this.pairValues(left, name, right, g.outputs[i] ?? '', `${where}, output ${i}`));
+      for (const [i, name] of f.outputs.entries()) {
+        this.pairValues(left, name, right, g.outputs[i] ?? '', `${where}, output ${i}`);
+      }
     }
     this.same('the number of training graphs', a.trainingGraphs.length, b.trainingGraphs.length);
     a.trainingGraphs.forEach((graph, i) => {
@@ -160,7 +162,9 @@ class Matcher {
   private nodes(a: Side, x: NodeRecord, b: Side, y: NodeRecord, where: string): void {
     this.same(`${where}: operator`, operatorText(x), operatorText(y));
     this.same(`${where}: the number of inputs`, trimmed(x.inputs).length, trimmed(y.inputs).length);
-    trimmed(x.inputs).forEach((name, i) => this.pairValues(a, name, b, y.inputs[i] ?? '', `${where}, input ${i}`));
+    for (const [i, name] of trimmed(x.inputs).entries()) {
+      this.pairValues(a, name, b, y.inputs[i] ?? '', `${where}, input ${i}`);
+    }
     this.attributes(a, x, b, y, where);
     this.same(`${where}: the number of outputs`, trimmed(x.outputs).length, trimmed(y.outputs).length);
     trimmed(x.outputs).forEach((name, i) => {
@@ -174,9 +178,9 @@ class Matcher {
       [...node.attributes].sort((l, r) => (l.name < r.name ? -1 : 1));
     const [left, right] = [sorted(x), sorted(y)];
     this.same(`${where}: attributes`, left.map((l) => l.name).join(', '), right.map((r) => r.name).join(', '));
-    left.forEach((attribute, i) =>
-      this.attribute(a, attribute, b, right[i] as AttributeRecord, `${where}: attribute ${attribute.name}`),
-    );
+    for (const [i, attribute] of left.entries()) {
+      this.attribute(a, attribute, b, right[i] as AttributeRecord, `${where}: attribute ${attribute.name}`);
+    }
   }
 
   private attribute(a: Side, x: AttributeRecord, b: Side, y: AttributeRecord, where: string): void {
@@ -228,10 +232,15 @@ class Matcher {
 
   /** Checks that two names in use stand for one value, or pairs the tensors that they stand for. */
   private pairValues(a: Side, x: string, b: Side, y: string, where: string): void {
-    if (x === '' || y === '') return this.same(`${where}: whether it is left out`, x === '', y === '');
+    if (x === '' || y === '') {
+      this.same(`${where}: whether it is left out`, x === '', y === '');
+      return;
+    }
     const [left, right] = [a.names.get(x), b.names.get(y)];
-    if (left && right && 'tensor' in left && 'tensor' in right)
-      return this.pairTensors(left.tensor, left.name, right.tensor, right.name, where);
+    if (left && right && 'tensor' in left && 'tensor' in right) {
+      this.pairTensors(left.tensor, left.name, right.tensor, right.name, where);
+      return;
+    }
     const text = (value: Value | undefined, name: string): string =>
       value === undefined ? `undefined value ${name}` : 'tensor' in value ? `tensor ${name}` : `value ${name}`;
     const same =

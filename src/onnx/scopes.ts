@@ -46,6 +46,16 @@ export function* tensorsOfModel(record: ModelRecord): Generator<TensorRecord> {
   }
 }
 
+/** Every name that a value of the model has: what a new name must not be. */
+export function valueNames(record: ModelRecord): Set<string> {
+  const names = new Set<string>();
+  for (const scope of scopesOf(record)) {
+    for (const node of nodesOf(scope)) for (const name of [...node.inputs, ...node.outputs]) names.add(name);
+    for (const graph of graphsOf(scope)) for (const { name } of [...graph.inputs, ...graph.initializers]) names.add(name);
+  }
+  return names;
+}
+
 /** Every sparse initializer of the main graph, its subgraphs, and training graphs. */
 export function* sparseOf(record: ModelRecord): Generator<SparseRecord> {
   for (const scope of scopesOf(record)) for (const graph of graphsOf(scope)) yield* graph.sparseInitializers;

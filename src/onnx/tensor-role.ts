@@ -128,8 +128,15 @@ class Names {
   }
 }
 
+export interface TensorUse {
+  /** The initializer's name, or the name of the Constant's output. */
+  readonly name: string;
+  /** At least one. */
+  readonly roles: ReadonlySet<TensorRole>;
+}
+
 /** The tensors of a model with their roles: what averaging and every other edit asks first. */
-export type TensorRoles = ReadonlyMap<TensorRecord, ReadonlySet<TensorRole>>;
+export type TensorRoles = ReadonlyMap<TensorRecord, TensorUse>;
 
 /**
  * Classifies every initializer and Constant by its uses, through Identity, Cast, Transpose, Reshape, quantization, into
@@ -205,10 +212,13 @@ export function classifyTensors(record: ModelRecord): TensorRoles {
     return roles;
   };
 
-  const result = new Map<TensorRecord, Set<TensorRole>>();
+  const result = new Map<TensorRecord, TensorUse>();
   for (const definition of definitions) {
     const roles = rolesOf(definition);
-    result.set(definition.definition.tensor, roles.size > 0 ? roles : new Set(['unused']));
+    result.set(definition.definition.tensor, {
+      name: definition.name,
+      roles: roles.size > 0 ? roles : new Set<TensorRole>(['unused']),
+    });
   }
   return result;
 }
