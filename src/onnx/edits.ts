@@ -205,11 +205,15 @@ export function setOutputs(
   ];
 }
 
+/** A metadata_props entry as a whole field of ModelProto: it can follow a file's last byte. */
+export function delimitedMetadata({ key, value }: MetadataEntry): Uint8Array {
+  return delimited(FIELD.model.metadataProps, concat(delimited(1, key), delimited(2, value)));
+}
+
 /** Appends a metadata_props entry at the end of the file. @throws TemperError OUTPUT_EXISTS if the key is taken */
 export function appendMetadata(model: Model, { key, value }: MetadataEntry): Edit {
   if (model.record.metadata.some((entry) => entry.key === key)) {
     throw new TemperError('OUTPUT_EXISTS', `${model.path}: metadata_props has a key ${key} already; keys are unique`);
   }
-  const entry = concat(delimited(1, key), delimited(2, value));
-  return insertAt(model.record.message, model.record.message.end, delimited(FIELD.model.metadataProps, entry));
+  return insertAt(model.record.message, model.record.message.end, delimitedMetadata({ key, value }));
 }

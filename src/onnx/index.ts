@@ -3,6 +3,7 @@ export { type Edit, plannedBytes, planRewrite, type Segment, type Slot } from '.
 export {
   appendInitializer,
   appendMetadata,
+  delimitedMetadata,
   insertNode,
   removeInitializer,
   renameOutput,
