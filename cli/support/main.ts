@@ -34,6 +34,20 @@ function report(error: unknown, json: boolean): number {
   return BUG_EXIT_CODE;
 }
 
+/** Options that take several values by being given several times. */
+const REPEATABLE: ReadonlySet<string> = new Set(['_', 'inputs']);
+
+/** An option that yargs made a list because it was given twice: neither value is the obvious one. */
+function refuseRepeated(args: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(args)) {
+    if (Array.isArray(value) && !REPEATABLE.has(name) && value.some((item) => typeof item !== 'number')) {
+      throw new TemperError('USAGE', `--${name} is given ${value.length} times: ${value.join(', ')}`, {
+        hint: 'Give it once; several values are separated by commas.',
+      });
+    }
+  }
+}
+
 /** Runs a command line: the one place that turns errors into messages and exit codes. */
 export async function main(name: string, addCommands: (parser: Argv) => Argv): Promise<void> {
   const args = process.argv.slice(2);
@@ -45,8 +59,8 @@ export async function main(name: string, addCommands: (parser: Argv) => Argv): P
   const parser = addCommands(
     yargs(args)
       .scriptName(name)
-      .parserConfiguration({ 'strip-dashed': true, 'duplicate-arguments-array': true })
       .strict()
+      .middleware(refuseRepeated)
       .version(version)
       .help()
       .alias('h', 'help')
