@@ -77,10 +77,7 @@ function rowsFromEmas({ snapshots }: MethodContext, options: PlanOptions, widths
         `${name}: the snapshots' profiles are too alike to be told apart in float64`,
         'Leave snapshots of nearly the same step and width out.',
       );
-    return normalisedRow(
-      name,
-      solution.map((value) => value / total),
-    );
+    return normalisedRow(name, solution);
   });
 }
 

@@ -4,6 +4,9 @@ import { normalisedRow, sum } from './row.ts';
 import { baseName, type Candidate, namesOf } from './snapshot-name.ts';
 import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from './tables.ts';
 
+/** A sum this small beside Σ|w| is rounding: 0.1 + 0.2 − 0.3 is 5.6e-17. */
+const CANCELLED = 1e-12;
+
 /** Weights without names pair by position, so the position must be the one that the user sees. */
 function checkPositions({ snapshots, candidates }: MethodContext, options: PlanOptions): void {
   if (options.order !== undefined) return;
@@ -107,7 +110,7 @@ export const weighted: Method = {
         'Give numbers.',
       );
     const total = sum(weights);
-    if (total === 0 || !Number.isFinite(total))
+    if (!(Math.abs(total) > CANCELLED * sum(weights.map(Math.abs)) && Number.isFinite(total)))
       throw usageError(
         `--weights sum to ${total}: they cannot be normalised`,
         'Give weights with a finite sum other than 0.',

@@ -51,9 +51,7 @@ function metricValues(snapshots: readonly Candidate[], options: PlanOptions): nu
   const { metricsText, metricsName: name = 'metrics', metric } = options;
   if (metricsText === undefined)
     throw usageError('--best needs a table of metrics', 'Give --metrics FILE.csv, as timm writes summary.csv.');
-  const [columns = [], ...lines] = parseRecords(name, metricsText);
-  // timm writes the header again when it resumes a run
-  const records = lines.filter((line) => line.some((cell, index) => cell !== columns[index]));
+  const [columns = [], ...records] = parseRecords(name, metricsText);
   const found = `the columns are ${columns.join(', ')}`;
   if (metric === undefined)
     throw usageError(`--best needs to know the metric; ${found}`, 'Give --metric NAME.', { columns });

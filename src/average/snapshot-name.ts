@@ -15,8 +15,8 @@ export interface Candidate {
 
 /** EDM2 writes the width with three decimals before the extension: `network-0002000-0.050`. */
 const SIGMA_SUFFIX = /-(0\.\d{3})$/;
-/** Starts with a letter, so that `model-0.050` without an extension keeps its digits; `.pth.tar` is timm's. */
-const EXTENSION = /(?:\.pth\.tar|\.[a-z]\w*)$/i;
+/** Those of models, so that `model-0.050` and `model.epoch14` keep their digits; tables name PyTorch's files. */
+const EXTENSION = /\.(?:onnx|ort|pth\.tar|pth|pt|ckpt|safetensors|pkl|h5)$/i;
 const LAST_DIGITS = /^(.*?)(\d+)\D*$/s;
 const UNITS: readonly [RegExp, StepUnit][] = [
   [/(?:epochs?|(?<![a-z])eps?)[^a-z\d]*$/i, 'epoch'],

@@ -38,9 +38,20 @@ export function numberOf(cell: string | undefined): number {
   return cell === undefined || cell === '' ? Number.NaN : Number(cell);
 }
 
-/** Finds the record whose file cell names `file`: by whole path, else base name, else base name without extension. */
+/**
+ * Finds the record whose file cell names `file`: by whole path, else base name, else base name without extension. Of
+ * equal cells the last counts; different cells of one base name (`a/last.onnx`, `b/last.onnx`) match by path alone.
+ * @returns the record's index, or -1
+ */
 export function fileMatcher(cells: readonly string[]): (file: string) => number {
   const keys = [(file: string) => file, baseName, stemOf];
-  const maps = keys.map((key) => new Map(cells.map((cell, index) => [key(cell), index])));
+  const maps = keys.map((key) => {
+    const found = new Map<string, number>();
+    cells.forEach((cell, index) => {
+      const other = found.get(key(cell));
+      found.set(key(cell), other === undefined || cells[other] === cell ? index : -1);
+    });
+    return found;
+  });
   return (file) => keys.map((key, k) => maps[k]?.get(key(file))).find((index) => index !== undefined) ?? -1;
 }
