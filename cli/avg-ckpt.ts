@@ -91,11 +91,21 @@ function addAverage(parser: Argv): Argv {
     'Average snapshots of one training run into a better checkpoint',
     (y) =>
       y
-        .positional('inputs', { type: 'string', array: true, default: [] as string[], describe: 'A folder, files, or a glob' })
+        .positional('inputs', {
+          type: 'string',
+          array: true,
+          default: [] as string[],
+          describe: 'A folder, files, or a glob',
+        })
         .options({
           out: { type: 'string', describe: 'The averaged model', group: 'Output:' },
           'out-dir': { type: 'string', describe: 'A folder for several averages, named by method', group: 'Output:' },
-          'dry-run': { type: 'boolean', default: false, describe: 'Print the plan and check the graphs only', group: 'Output:' },
+          'dry-run': {
+            type: 'boolean',
+            default: false,
+            describe: 'Print the plan and check the graphs only',
+            group: 'Output:',
+          },
         })
         .options({ ...STORAGE, ...WRITE, ...TALK, ...SELECTION, ...METHOD, ...TENSORS })
         .example('$0 run/ --out swa.onnx', 'the mean of all snapshots (SWA)')
@@ -108,7 +118,9 @@ function addAverage(parser: Argv): Argv {
       const say = (text: string): void => note(args, text);
       const signal = interruptSignal();
       if (args.inputs.length === 0) {
-        throw new TemperError('USAGE', 'no snapshots are named', { hint: 'Name a folder of .onnx files, or the files.' });
+        throw new TemperError('USAGE', 'no snapshots are named', {
+          hint: 'Name a folder of .onnx files, or the files.',
+        });
       }
       const own = args.out === undefined ? [] : [args.out];
       const paths = expandInputs(args.inputs, args.pattern, own);
@@ -125,7 +137,10 @@ function addAverage(parser: Argv): Argv {
             print(args, { averages: planDocument(plan) }, `${planText(plan)}${tensorsText(tensors)}\n`);
             return;
           }
-          const total = models.reduce((sum, m) => sum + m.source.size + m.externalLocations.reduce((s, l) => s + m.external(l).size, 0), 0);
+          const total = models.reduce(
+            (sum, m) => sum + m.source.size + m.externalLocations.reduce((s, l) => s + m.external(l).size, 0),
+            0,
+          );
           const bar = progress('averaging', total, args.quiet);
           let written: PublishedOutput[];
           try {
@@ -141,7 +156,7 @@ function addAverage(parser: Argv): Argv {
                 version,
                 allowNonfinite: args['allow-nonfinite'],
                 signal,
-                onProgress: bar.update,
+                onProgress: (done) => bar.update(done),
               },
               targets,
               args.force,
@@ -149,7 +164,11 @@ function addAverage(parser: Argv): Argv {
           } finally {
             bar.end();
           }
-          print(args, { outputs: written.map(outputDocument) }, `${tensorsText(tensors)}\n${written.map(outputText).join('')}`);
+          print(
+            args,
+            { outputs: written.map(outputDocument) },
+            `${tensorsText(tensors)}\n${written.map(outputText).join('')}`,
+          );
         },
       );
     },
@@ -163,7 +182,12 @@ function addVerify(parser: Argv): Argv {
     (y) =>
       y
         .positional('file', { type: 'string', demandOption: true, describe: 'A model that avg-ckpt wrote' })
-        .option('inputs', { type: 'string', array: true, default: [] as string[], describe: 'Folders to look for the snapshots in' })
+        .option('inputs', {
+          type: 'string',
+          array: true,
+          default: [] as string[],
+          describe: 'Folders to look for the snapshots in',
+        })
         .options(TALK)
         .example('$0 verify swa.onnx --inputs run/', ''),
     async (args) => {
@@ -181,7 +205,12 @@ function addDiagnose(parser: Argv): Argv {
     'Show how well snapshots belong together, before averaging them',
     (y) =>
       y
-        .positional('inputs', { type: 'string', array: true, demandOption: true, describe: 'A folder, files, or a glob' })
+        .positional('inputs', {
+          type: 'string',
+          array: true,
+          demandOption: true,
+          describe: 'A folder, files, or a glob',
+        })
         .options({ ...TALK, ...SELECTION, ...TENSORS })
         .example('$0 diagnose run/', ''),
     async (args) => {

@@ -4,7 +4,11 @@ import { FLOAT_TYPES } from '../../src/onnx/index.ts';
 import { grouped, numberList, oneNumber, stringList } from './option-values.ts';
 import { DEFAULT_PATTERN, readTable } from './snapshot-inputs.ts';
 
-const numbers = (option: string, describe: string): Options => ({ type: 'string', describe, coerce: numberList(option) });
+const numbers = (option: string, describe: string): Options => ({
+  type: 'string',
+  describe,
+  coerce: numberList(option),
+});
 const number = (option: string, describe: string): Options => ({ type: 'string', describe, coerce: oneNumber(option) });
 
 /** Which snapshots, in which order. */
@@ -24,7 +28,11 @@ export const SELECTION = grouped('Which snapshots:', {
   metrics: { type: 'string', describe: "CSV with a column for the step or file, such as timm's summary.csv" },
   metric: { type: 'string', describe: 'Column of --metrics to rank by' },
   mode: { choices: ['max', 'min'] as const, describe: 'Whether a larger or a smaller metric is better' },
-  'allow-duplicates': { type: 'boolean', default: false, describe: 'Keep snapshots that are the same bytes as another' },
+  'allow-duplicates': {
+    type: 'boolean',
+    default: false,
+    describe: 'Keep snapshots that are the same bytes as another',
+  },
 } as const satisfies Record<string, Options>);
 
 export const METHOD = grouped('Method:', {
@@ -111,7 +119,9 @@ export function planOptions(args: PlanArguments): PlanOptions {
     last: given.last,
     first: given.first,
     best: given.best,
-    ...(args.metrics === undefined ? {} : { metricsText: readTable(String(args.metrics)), metricsName: String(args.metrics) }),
+    ...(args.metrics === undefined
+      ? {}
+      : { metricsText: readTable(String(args.metrics)), metricsName: String(args.metrics) }),
     metric: given.metric,
     mode: given.mode,
     ...decays(args),

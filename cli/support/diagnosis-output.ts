@@ -23,7 +23,12 @@ export function diagnosisText({ snapshots, cosine, tensors, warnings }: Diagnosi
   const label = (i: number): string => `#${i + 1}`;
   const files = textTable(
     ['', 'snapshot', 'distance from mean', 'median cosine'],
-    snapshots.map(({ path, distance, medianCosine }, i) => [label(i), path, distance.toFixed(4), medianCosine.toFixed(4)]),
+    snapshots.map(({ path, distance, medianCosine }, i) => [
+      label(i),
+      path,
+      distance.toFixed(4),
+      medianCosine.toFixed(4),
+    ]),
   );
   const pairs = textTable(
     ['cosine', ...snapshots.map((_, i) => label(i))],

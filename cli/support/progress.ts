@@ -24,7 +24,9 @@ export function progress(label: string, total: number, quiet: boolean): Progress
       const rest = share > 0 ? `${Math.ceil(seconds / share - seconds)} s left` : '';
       if (stderr.isTTY) {
         const full = Math.round(share * WIDTH);
-        stderr.write(`\r${label} ${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} ${Math.round(share * 100)} %  ${rest}\u001b[K`);
+        stderr.write(
+          `\r${label} ${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} ${Math.round(share * 100)} %  ${rest}\u001b[K`,
+        );
         drawn = true;
       } else stderr.write(`${label} ${Math.round(share * 100)} %, ${rest}\n`);
     },

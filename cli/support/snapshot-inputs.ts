@@ -10,7 +10,9 @@ export const DEFAULT_PATTERN = '*.onnx';
 
 /** Whether a name fits a pattern of `*` and `?`. */
 function fits(pattern: string, name: string): boolean {
-  const source = [...pattern].map((c) => (c === '*' ? '.*' : c === '?' ? '.' : c.replace(/[\\^$.|+()[\]{}]/g, '\\$&'))).join('');
+  const source = Array.from(pattern)
+    .map((c) => (c === '*' ? '.*' : c === '?' ? '.' : c.replace(/[\\^$.|+()[\]{}]/g, '\\$&')))
+    .join('');
   return new RegExp(`^${source}$`, 's').test(name);
 }
 
@@ -27,7 +29,9 @@ function samePath(a: string, b: string): boolean {
 export function expandInputs(inputs: readonly string[], pattern: string, outputs: readonly string[]): string[] {
   const found = inputs.flatMap((input) => {
     if (!existsSync(input) && isDynamicPattern(input)) {
-      return globSync(input, { onlyFiles: true, expandDirectories: false }).filter((path) => !outputs.some((out) => samePath(out, path)));
+      return globSync(input, { onlyFiles: true, expandDirectories: false }).filter(
+        (path) => !outputs.some((out) => samePath(out, path)),
+      );
     }
     let folder: boolean;
     try {

@@ -1,7 +1,21 @@
-import { type AtomicFile, openAtomic, outputExists, type ByteSource, type FileSource, TemperError } from '../core/index.ts';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { delimitedMetadata, type FloatType, type Model, nextStepKey, rawLocation, type Segment } from '../onnx/index.ts';
+import {
+  type AtomicFile,
+  type ByteSource,
+  type FileSource,
+  openAtomic,
+  outputExists,
+  TemperError,
+} from '../core/index.ts';
+import {
+  delimitedMetadata,
+  type FloatType,
+  type Model,
+  nextStepKey,
+  rawLocation,
+  type Segment,
+} from '../onnx/index.ts';
 import { type HashJob, hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
 import type { AverageRecord, RecordedInput } from './record.ts';
@@ -96,7 +110,12 @@ function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): Av
 const PADDING = new Uint8Array(4096);
 
 /** Writes every row's data file; they have one layout. Returns their names. */
-async function writeData(job: AverageJob, stored: readonly StoredTensor[], stream: TensorStream, files: readonly OutputFiles[]) {
+async function writeData(
+  job: AverageJob,
+  stored: readonly StoredTensor[],
+  stream: TensorStream,
+  files: readonly OutputFiles[],
+) {
   const template = job.models[job.templateIndex] as Model;
   const parts = layOutData(template, stored);
   if (parts.length === 0) return { parts, outputs: undefined };
@@ -109,7 +128,10 @@ async function writeData(job: AverageJob, stored: readonly StoredTensor[], strea
       await stream.copy(reader(source, start), byteLength, sinks);
     }
   }
-  return { parts, outputs: sinks.map((file, i) => ({ file, location: dataFileName((files[i] as OutputFiles).path, file.sha256()) })) };
+  return {
+    parts,
+    outputs: sinks.map((file, i) => ({ file, location: dataFileName((files[i] as OutputFiles).path, file.sha256()) })),
+  };
 }
 
 function reader(source: ByteSource, start: number): (into: Uint8Array) => void {
@@ -121,7 +143,13 @@ function reader(source: ByteSource, start: number): (into: Uint8Array) => void {
 }
 
 /** Writes the segments up to the next slot; returns what follows it. */
-async function writeUntilSlot(template: Model, segments: readonly Segment[], from: number, sink: Sink, stream: TensorStream): Promise<number> {
+async function writeUntilSlot(
+  template: Model,
+  segments: readonly Segment[],
+  from: number,
+  sink: Sink,
+  stream: TensorStream,
+): Promise<number> {
   let next = from;
   for (; next < segments.length; next++) {
     const segment = segments[next] as Segment;
@@ -218,7 +246,11 @@ function checkTargets(models: readonly Model[], paths: readonly string[], force:
  * @param paths one output a row
  * @throws TemperError OUTPUT_EXISTS, OUTPUT_IS_INPUT, and as averageInto
  */
-export async function averageFiles(job: AverageJob, paths: readonly string[], force: boolean): Promise<PublishedOutput[]> {
+export async function averageFiles(
+  job: AverageJob,
+  paths: readonly string[],
+  force: boolean,
+): Promise<PublishedOutput[]> {
   checkTargets(job.models, paths, force);
   const written = await averageInto(
     job,

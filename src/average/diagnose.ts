@@ -68,7 +68,9 @@ export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   if (sorted.length === 0) return Number.NaN;
-  return sorted.length % 2 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  return sorted.length % 2
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
 const square = (n: number): number[][] => Array.from({ length: n }, () => new Array<number>(n).fill(0));
@@ -83,7 +85,13 @@ interface Sums {
 }
 
 /** Adds one tensor. Tensors with a NaN or Inf anywhere are reported and left out of all distances. */
-function addTensor(sums: Sums, models: readonly Model[], tensor: AveragedTensor, values: readonly Float64Array[], raw: readonly Uint8Array[]): void {
+function addTensor(
+  sums: Sums,
+  models: readonly Model[],
+  tensor: AveragedTensor,
+  values: readonly Float64Array[],
+  raw: readonly Uint8Array[],
+): void {
   const type = tensor.type as FloatType;
   const n = models.length;
   const count = elementCount(tensor.template.dims);
@@ -110,12 +118,17 @@ function addTensor(sums: Sums, models: readonly Model[], tensor: AveragedTensor,
     }
     meanSquare += dot(mean, mean, length);
     for (let i = 0; i < n; i++) {
-      for (let j = i; j < n; j++) (products[i] as number[])[j] = ((products[i] as number[])[j] as number) + dot(values[i] as Float64Array, values[j] as Float64Array, length);
+      for (let j = i; j < n; j++)
+        (products[i] as number[])[j] =
+          ((products[i] as number[])[j] as number) + dot(values[i] as Float64Array, values[j] as Float64Array, length);
     }
     // Deviations are summed as such: ‖x‖² − ‖mean‖² would cancel.
     for (const x of values) for (let k = 0; k < length; k++) x[k] = (x[k] as number) - (mean[k] as number);
     for (let i = 0; i < n; i++) {
-      for (let j = i; j < n; j++) (deviations[i] as number[])[j] = ((deviations[i] as number[])[j] as number) + dot(values[i] as Float64Array, values[j] as Float64Array, length);
+      for (let j = i; j < n; j++)
+        (deviations[i] as number[])[j] =
+          ((deviations[i] as number[])[j] as number) +
+          dot(values[i] as Float64Array, values[j] as Float64Array, length);
     }
   }
   bad.forEach((found, i) => {
@@ -146,14 +159,22 @@ function addTensor(sums: Sums, models: readonly Model[], tensor: AveragedTensor,
  */
 export function diagnose(models: readonly Model[], tensors: readonly AveragedTensor[]): Diagnosis {
   const n = models.length;
-  const sums: Sums = { deviations: square(n), products: square(n), nonFinite: models.map(() => []), tensors: [], meanSquare: 0 };
+  const sums: Sums = {
+    deviations: square(n),
+    products: square(n),
+    nonFinite: models.map(() => []),
+    tensors: [],
+    meanSquare: 0,
+  };
   const values = models.map(() => new Float64Array(BLOCK_ELEMENTS));
   const raw = models.map(() => new Uint8Array(BLOCK_ELEMENTS * 8));
   for (const tensor of tensors) if (tensor.type !== undefined) addTensor(sums, models, tensor, values, raw);
 
   const at = (matrix: readonly (readonly number[])[], i: number, j: number): number => matrix[i]?.[j] as number;
   const cosine = models.map((_, i) =>
-    models.map((__, j) => (i === j ? 1 : at(sums.products, i, j) / Math.sqrt(at(sums.products, i, i) * at(sums.products, j, j)))),
+    models.map((__, j) =>
+      i === j ? 1 : at(sums.products, i, j) / Math.sqrt(at(sums.products, i, i) * at(sums.products, j, j)),
+    ),
   );
   const others = (i: number): number[] => models.flatMap((_, j) => (j === i ? [] : [j]));
   const apart = models.map((_, i) =>
@@ -169,10 +190,21 @@ export function diagnose(models: readonly Model[], tensors: readonly AveragedTen
     const medianCosine = n > 1 ? median(others(i).map((j) => at(cosine, i, j))) : 1;
     const ratio = (apart[i] as number) / usual;
     const warnings = [
-      ...nonFinite.map(({ tensor, count, firstElement }) => `${count} NaN or Inf in ${JSON.stringify(tensor)}, the first at element ${firstElement}`),
-      ...(n > 2 && ratio > OUTLIER_RATIO ? [`does not belong: ${ratio.toFixed(1)} times as far from the others as they are from each other`] : []),
+      ...nonFinite.map(
+        ({ tensor, count, firstElement }) =>
+          `${count} NaN or Inf in ${JSON.stringify(tensor)}, the first at element ${firstElement}`,
+      ),
+      ...(n > 2 && ratio > OUTLIER_RATIO
+        ? [`does not belong: ${ratio.toFixed(1)} times as far from the others as they are from each other`]
+        : []),
     ];
-    return { path: model.path, distance: Math.sqrt(at(sums.deviations, i, i) / sums.meanSquare), medianCosine, nonFinite, warnings };
+    return {
+      path: model.path,
+      distance: Math.sqrt(at(sums.deviations, i, i) / sums.meanSquare),
+      medianCosine,
+      nonFinite,
+      warnings,
+    };
   });
   const overall = median(snapshots.map(({ medianCosine }) => medianCosine));
   return {
@@ -181,7 +213,9 @@ export function diagnose(models: readonly Model[], tensors: readonly AveragedTen
     tensors: sums.tensors.toSorted((a, b) => b.spread - a.spread),
     warnings:
       n > 1 && overall < UNRELATED_COSINE
-        ? [`these snapshots look independently trained (median cosine ${overall.toFixed(3)}): their average will not work`]
+        ? [
+            `these snapshots look independently trained (median cosine ${overall.toFixed(3)}): their average will not work`,
+          ]
         : [],
   };
 }

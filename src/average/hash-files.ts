@@ -63,12 +63,19 @@ export function hashFiles(jobs: readonly HashJob[]): Hashing {
       new Promise<string[]>((resolve, reject) => {
         worker.once('message', resolve);
         worker.once('error', (error) => {
-          reject(new TemperError('INPUT_CHANGED', error.message, { hint: 'Wait until the snapshots are complete.', cause: error }));
+          reject(
+            new TemperError('INPUT_CHANGED', error.message, {
+              hint: 'Wait until the snapshots are complete.',
+              cause: error,
+            }),
+          );
         });
         worker.once('exit', () => reject(new TemperError('INTERRUPTED', 'hashing was stopped')));
       }),
   );
-  const result = Promise.all(digests).then((shares) => jobs.map((_, i) => shares[i % count]?.[Math.floor(i / count)] as string));
+  const result = Promise.all(digests).then((shares) =>
+    jobs.map((_, i) => shares[i % count]?.[Math.floor(i / count)] as string),
+  );
   // Whoever cancels does not wait for the result.
   result.catch(() => {});
   return {

@@ -1,5 +1,5 @@
-import { compensatedQuotients } from './compensated.ts';
 import type { FloatType } from '../onnx/index.ts';
+import { compensatedQuotients } from './compensated.ts';
 import { DECODERS, ENCODERS, FLOAT_BYTES, float64View, isFiniteAt } from './float-blocks.ts';
 import type { Row } from './row.ts';
 

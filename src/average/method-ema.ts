@@ -40,6 +40,7 @@ export const ema: Method = {
   impliedBy: ['decay', 'decayPerStep', 'halfLife'],
   rows: ({ snapshots, note }, options) => {
     const specs = decaySpecs(options);
+    const start = options.warmup ? '_warmup' : options.fromFirst ? '_from_first' : '';
     const intervalsOf = intervals(snapshots, specs, options.stepsPerEpoch, note);
     return specs.map((spec) => {
       const decays = intervalsOf(spec).map((interval, index) => {
@@ -54,7 +55,7 @@ export const ema: Method = {
           : `nearly a uniform average of ${decays.length} snapshots`;
         note(`${spec.name}: ${effect}; is it the decay per training step? Then use --decay-per-step`);
       }
-      return normalisedRow(spec.name, emaWeights(decays));
+      return normalisedRow(spec.name + start, emaWeights(decays));
     });
   },
 };

@@ -47,14 +47,20 @@ const SMALL_ALIGNMENT_BYTES = 16;
  * Chooses the stored type of every averaged tensor.
  * @param dtype the storage type of floating weights; undefined keeps each one's own
  */
-export function storedTensors(template: Model, tensors: readonly AveragedTensor[], dtype: FloatType | undefined): StoredTensor[] {
+export function storedTensors(
+  template: Model,
+  tensors: readonly AveragedTensor[],
+  dtype: FloatType | undefined,
+): StoredTensor[] {
   const holders = tensorHolders(template.record);
   return tensors.map((tensor) => {
     const { template: record } = tensor;
     // Values in an attribute itself are float32 by definition, sparse values and unused ones have no first use to cast at.
     const fixed = record.carrier === 'attribute' || holders.get(record)?.kind === 'sparse' || tensor.role === 'unused';
     const type = tensor.type === undefined || fixed ? tensor.type : (dtype ?? tensor.type);
-    const byteLength = rawByteLength(type === undefined ? record : { dims: record.dims, dataType: floatTypeCode(type) });
+    const byteLength = rawByteLength(
+      type === undefined ? record : { dims: record.dims, dataType: floatTypeCode(type) },
+    );
     return { tensor, type, byteLength };
   });
 }
@@ -87,19 +93,33 @@ export function layOutData(template: Model, stored: readonly StoredTensor[]): Da
 const CAST_OPSET: Readonly<Record<FloatType, number>> = { float32: 9, float64: 9, float16: 9, bfloat16: 13 };
 
 /** Stores a tensor under another type and casts it back to the graph's type before its first use. */
-function castEdits(template: Model, record: TensorRecord, holder: TensorHolder, type: FloatType, storedName: string): Edit[] {
+function castEdits(
+  template: Model,
+  record: TensorRecord,
+  holder: TensorHolder,
+  type: FloatType,
+  storedName: string,
+): Edit[] {
   const opset = template.record.opsets.get('') ?? 0;
   if (opset < CAST_OPSET[type]) {
-    throw new TemperError('UNSUPPORTED_GRAPH', `${template.path}: opset ${opset} cannot cast from ${type}, which needs ${CAST_OPSET[type]}`, {
-      hint: 'Leave --dtype out, or export with a newer opset.',
-      details: { path: template.path, opset, expected: CAST_OPSET[type] },
-    });
+    throw new TemperError(
+      'UNSUPPORTED_GRAPH',
+      `${template.path}: opset ${opset} cannot cast from ${type}, which needs ${CAST_OPSET[type]}`,
+      {
+        hint: 'Leave --dtype out, or export with a newer opset.',
+        details: { path: template.path, opset, expected: CAST_OPSET[type] },
+      },
+    );
   }
   const code = floatTypeCode(type);
   const cast = { opType: 'Cast', inputs: [storedName], outputs: [holder.name], attributes: { to: record.dataType } };
   if (holder.kind === 'constant') {
     const { scope, index, node } = holder;
-    return [...setDataType(record, code), renameOutput(node, 0, storedName), insertNode(scope, cast, scope.nodes[index + 1])];
+    return [
+      ...setDataType(record, code),
+      renameOutput(node, 0, storedName),
+      insertNode(scope, cast, scope.nodes[index + 1]),
+    ];
   }
   const { graph } = holder;
   return [
@@ -114,7 +134,12 @@ function castEdits(template: Model, record: TensorRecord, holder: TensorHolder, 
  * The output's model file as segments; its slots are the stored tensors that lie in it.
  * @param location the name of the output's data file, if it has one
  */
-export function layOutModel(template: Model, stored: readonly StoredTensor[], data: readonly DataPart[], location: string): Segment[] {
+export function layOutModel(
+  template: Model,
+  stored: readonly StoredTensor[],
+  data: readonly DataPart[],
+  location: string,
+): Segment[] {
   const holders = tensorHolders(template.record);
   const external = new Set(data.map(({ record }) => record));
   const taken = valueNames(template.record);

@@ -37,7 +37,9 @@ function isRecord(value: unknown): value is AverageRecord {
   const validInput = (input: unknown): boolean =>
     typeof input === 'object' &&
     input !== null &&
-    KEYS_OF_INPUT.every((key) => typeof (input as Record<string, unknown>)[key] === (key === 'coefficient' ? 'number' : 'string'));
+    KEYS_OF_INPUT.every(
+      (key) => typeof (input as Record<string, unknown>)[key] === (key === 'coefficient' ? 'number' : 'string'),
+    );
   return (
     record.tool === 'onnx-temper' &&
     record.command === 'avg-ckpt' &&
@@ -74,7 +76,10 @@ export function readRecord(model: Model): { record: AverageRecord; key: string }
   try {
     value = JSON.parse(step.value);
   } catch (error) {
-    throw new TemperError('FORMAT_MALFORMED', `${model.path}: metadata ${step.key} is no JSON`, { details, cause: error });
+    throw new TemperError('FORMAT_MALFORMED', `${model.path}: metadata ${step.key} is no JSON`, {
+      details,
+      cause: error,
+    });
   }
   const command = (value as { command?: unknown } | null)?.command;
   if (command !== undefined && command !== 'avg-ckpt') {

@@ -1,6 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import { TemperError } from '../core/index.ts';
-import { dataTypeName, elementCount, type FloatType, type Model, openPayload, type PayloadCursor, rawLocation } from '../onnx/index.ts';
+import {
+  dataTypeName,
+  elementCount,
+  type FloatType,
+  type Model,
+  openPayload,
+  type PayloadCursor,
+  rawLocation,
+} from '../onnx/index.ts';
 import { FLOAT_BYTES } from './float-blocks.ts';
 import { type BlockKernel, blockKernel, type NonFinite } from './kernel.ts';
 import type { StoredTensor } from './output-layout.ts';
@@ -53,7 +61,8 @@ export class TensorStream {
     const count = elementCount(tensor.template.dims);
     for (let start = 0; start < count; start += BLOCK_ELEMENTS) {
       const length = Math.min(BLOCK_ELEMENTS, count - start);
-      for (const [i, cursor] of cursors.entries()) cursor.read((this.inputs[i] as Uint8Array).subarray(0, length * from));
+      for (const [i, cursor] of cursors.entries())
+        cursor.read((this.inputs[i] as Uint8Array).subarray(0, length * from));
       const bad = kernel(this.inputs, this.outputs, length);
       if (bad && !this.options.allowNonfinite) throw this.nonFinite(stored, bad, start);
       for (const [row, sink] of sinks.entries()) sink.write((this.outputs[row] as Uint8Array).subarray(0, length * to));
@@ -62,7 +71,11 @@ export class TensorStream {
   }
 
   /** Counters that differ: each row takes its last snapshot's. */
-  private async integers({ byteLength }: StoredTensor, cursors: readonly PayloadCursor[], sinks: readonly Sink[]): Promise<void> {
+  private async integers(
+    { byteLength }: StoredTensor,
+    cursors: readonly PayloadCursor[],
+    sinks: readonly Sink[],
+  ): Promise<void> {
     const capacity = (this.inputs[0] as Uint8Array).length;
     for (let start = 0; start < byteLength; start += capacity) {
       const length = Math.min(capacity, byteLength - start);
@@ -117,16 +130,24 @@ export class TensorStream {
       return new TemperError(
         'NUMERIC_OVERFLOW',
         `${where}: the average ${(rows[bad.row] as Row).name} does not fit ${type ?? dataTypeName(tensor.template.dataType)}`,
-        { hint: 'Store the average in a wider type (--dtype float32).', details: { tensor: tensor.name, element, dtype: type } },
+        {
+          hint: 'Store the average in a wider type (--dtype float32).',
+          details: { tensor: tensor.name, element, dtype: type },
+        },
       );
     }
     const source = tensor.sources[bad.inputs[0] as number];
     const at = source && rawLocation(first, source);
-    const byte = at && tensor.type ? ` (byte ${at.offset + element * FLOAT_BYTES[tensor.type]} of ${at.source.path})` : '';
-    return new TemperError('NUMERIC_NONFINITE', `${culprits.map((m) => m.path).join(', ')}: NaN or Inf in ${where}${byte}`, {
-      hint: 'Leave that snapshot out, or pass --allow-nonfinite to carry it into the average.',
-      details: { paths: culprits.map((m) => m.path), tensor: tensor.name, element },
-    });
+    const byte =
+      at && tensor.type ? ` (byte ${at.offset + element * FLOAT_BYTES[tensor.type]} of ${at.source.path})` : '';
+    return new TemperError(
+      'NUMERIC_NONFINITE',
+      `${culprits.map((m) => m.path).join(', ')}: NaN or Inf in ${where}${byte}`,
+      {
+        hint: 'Leave that snapshot out, or pass --allow-nonfinite to carry it into the average.',
+        details: { paths: culprits.map((m) => m.path), tensor: tensor.name, element },
+      },
+    );
   }
 }
 

@@ -5,8 +5,8 @@ import {
   dataTypeName,
   type FloatType,
   findDataType,
-  matchGraphs,
   type Model,
+  matchGraphs,
   samePayload,
   type TensorRecord,
   type TensorRole,
@@ -49,7 +49,9 @@ const QUANTIZED: ReadonlySet<TensorRole> = new Set(['quantized_weight', 'quantiz
 /** The role that decides: the first one that is not averaged, as a value with two uses must serve both. */
 function decisiveRole(roles: ReadonlySet<TensorRole>): TensorRole {
   const list = [...roles];
-  return list.find((role) => !AVERAGED.has(role)) ?? list.find((role) => !STATISTICS.has(role)) ?? (list[0] as TensorRole);
+  return (
+    list.find((role) => !AVERAGED.has(role)) ?? list.find((role) => !STATISTICS.has(role)) ?? (list[0] as TensorRole)
+  );
 }
 
 /** The snapshot whose bytes the outputs keep: the one with most initializers (exporters merge equal ones), the last of several. */
@@ -73,27 +75,41 @@ function valueMismatch(name: string, role: TensorRole, tensor: TensorRecord, a: 
     );
   }
   const integer = findDataType(tensor.dataType)?.kind === 'integer';
-  return new TemperError('MISMATCH_VALUE', `${b.path}: ${label} differs from ${a.path}; only weights and BN statistics are averaged`, {
-    hint: integer
-      ? 'If it is a counter, pass --on-int-mismatch last to take the last snapshot\'s.'
-      : 'The snapshots compute different things: export them with the same settings.',
-    details,
-  });
+  return new TemperError(
+    'MISMATCH_VALUE',
+    `${b.path}: ${label} differs from ${a.path}; only weights and BN statistics are averaged`,
+    {
+      hint: integer
+        ? "If it is a counter, pass --on-int-mismatch last to take the last snapshot's."
+        : 'The snapshots compute different things: export them with the same settings.',
+      details,
+    },
+  );
 }
 
-function matchNotes(model: Model, pairs: ReadonlyMap<TensorRecord, { tensor: TensorRecord; renamed: boolean }>, rules: TensorRules): string[] {
+function matchNotes(
+  model: Model,
+  pairs: ReadonlyMap<TensorRecord, { tensor: TensorRecord; renamed: boolean }>,
+  rules: TensorRules,
+): string[] {
   const renamed = [...pairs].filter(([, match]) => match.renamed);
   const [first] = renamed;
   if (!first) return [];
   const [tensor, match] = first;
   const example = `${JSON.stringify(match.tensor.name)} is ${JSON.stringify(tensor.name)}`;
   if (rules.match === 'name') {
-    throw new TemperError('MISMATCH_TENSOR', `${model.path}: ${renamed.length} tensors go by other names (${example})`, {
-      hint: 'Pass --match auto to pair them by their place in the graph.',
-      details: { path: model.path, renamed: renamed.length },
-    });
+    throw new TemperError(
+      'MISMATCH_TENSOR',
+      `${model.path}: ${renamed.length} tensors go by other names (${example})`,
+      {
+        hint: 'Pass --match auto to pair them by their place in the graph.',
+        details: { path: model.path, renamed: renamed.length },
+      },
+    );
   }
-  return rules.match === 'graph' ? [] : [`${model.path}: ${renamed.length} tensors paired by place of use, not by name (${example})`];
+  return rules.match === 'graph'
+    ? []
+    : [`${model.path}: ${renamed.length} tensors paired by place of use, not by name (${example})`];
 }
 
 const FOLDED_NAME = /^onnx::Conv_\d+$/;
@@ -131,7 +147,9 @@ export function planTensors(models: readonly Model[], templateIndex: number, rul
     const found = models.map((_, i) => counterpart(tensor, i));
     const missing = found.indexOf(undefined);
     if (missing >= 0) {
-      notes.push(`${(models[missing] as Model).path}: has no ${JSON.stringify(name)}, which no node uses: carried over`);
+      notes.push(
+        `${(models[missing] as Model).path}: has no ${JSON.stringify(name)}, which no node uses: carried over`,
+      );
       continue;
     }
     const sources = found as TensorRecord[];

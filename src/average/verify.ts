@@ -34,7 +34,11 @@ function sha256Of(path: string): string {
 }
 
 /** The file that an input was, by its name and hash; any file of that name if none has the hash. */
-function findInput(input: RecordedInput, folders: readonly string[], modelPath: string): { path: string; same: boolean } {
+function findInput(
+  input: RecordedInput,
+  folders: readonly string[],
+  modelPath: string,
+): { path: string; same: boolean } {
   let found: string | undefined;
   for (const [i, folder] of folders.entries()) {
     for (const path of filesNamed(folder, basename(input.file), i === 0 ? 0 : SEARCH_DEPTH)) {
@@ -95,23 +99,40 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
     for (const { path: file } of found) models.push(openModel(file));
     for (const [i, model] of models.entries()) {
       for (const { location, sha256 } of record.inputs[i]?.data ?? []) {
-        if (sha256Of(model.external(location).path) !== sha256) findings.push(`${model.path}: its data file ${location} has changed`);
+        if (sha256Of(model.external(location).path) !== sha256)
+          findings.push(`${model.path}: its data file ${location} has changed`);
       }
     }
     if (findings.length > 0) return { ok: false, findings };
 
     const rules = { bn: record.bn, onIntMismatch: record.onIntMismatch, match: record.match };
-    const row = { name: record.average, coefficients: record.inputs.map((i) => i.coefficient), divisor: record.divisor };
+    const row = {
+      name: record.average,
+      coefficients: record.inputs.map((i) => i.coefficient),
+      divisor: record.divisor,
+    };
     const [location] = subject.externalLocations;
     const model = comparison(() => subject.source);
     const data = location === undefined ? undefined : comparison(() => subject.external(location));
     const hashOfData = location === undefined ? '' : sha256Of(subject.external(location).path);
     const target: OutputFiles = {
       path,
-      openModel: () => ({ ...model, get size() { return model.size; }, sha256: () => '' }),
+      openModel: () => ({
+        ...model,
+        get size() {
+          return model.size;
+        },
+        sha256: () => '',
+      }),
       openData: () => {
         if (!data) throw new TemperError('MISMATCH_VALUE', `${path}: has no external data, but its inputs have`);
-        return { ...data, get size() { return data.size; }, sha256: () => hashOfData };
+        return {
+          ...data,
+          get size() {
+            return data.size;
+          },
+          sha256: () => hashOfData,
+        };
       },
     };
     await averageInto(
@@ -133,7 +154,8 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
       [path, model],
       [location, data],
     ] as const) {
-      if (result?.difference !== undefined) findings.push(`${file}: differs from the recomputed average at byte ${result.difference}`);
+      if (result?.difference !== undefined)
+        findings.push(`${file}: differs from the recomputed average at byte ${result.difference}`);
     }
     return { ok: findings.length === 0, findings };
   } finally {

@@ -165,7 +165,11 @@ export function appendInitializer(model: Model, graph: GraphRecord, tensor: NewT
 }
 
 /** Gives the graph input of a name (which up to IR 3 every initializer has) another name and type; nothing where there is none. */
-export function replaceGraphInput(graph: GraphRecord, name: string, by: Pick<NewTensor, 'name' | 'dataType' | 'dims'>): Edit[] {
+export function replaceGraphInput(
+  graph: GraphRecord,
+  name: string,
+  by: Pick<NewTensor, 'name' | 'dataType' | 'dims'>,
+): Edit[] {
   return graph.inputs
     .filter((input) => input.name === name)
     .map(({ message }) => ({

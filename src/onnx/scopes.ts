@@ -51,7 +51,8 @@ export function valueNames(record: ModelRecord): Set<string> {
   const names = new Set<string>();
   for (const scope of scopesOf(record)) {
     for (const node of nodesOf(scope)) for (const name of [...node.inputs, ...node.outputs]) names.add(name);
-    for (const graph of graphsOf(scope)) for (const { name } of [...graph.inputs, ...graph.initializers]) names.add(name);
+    for (const graph of graphsOf(scope))
+      for (const { name } of [...graph.inputs, ...graph.initializers]) names.add(name);
   }
   return names;
 }
