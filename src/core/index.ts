@@ -10,3 +10,4 @@ export {
   writeError,
 } from './errors.ts';
 export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16, float16Table } from './float16.ts';
+export { philox4x32, type Random, random } from './random.ts';

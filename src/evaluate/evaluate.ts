@@ -1,0 +1,94 @@
+import { TemperError } from '../core/index.ts';
+import {
+  classOutput,
+  imageInput,
+  readClassOutput,
+  runBatches,
+  type Session,
+  summarizeTiming,
+  type Tensor,
+  type Timing,
+} from '../runtime/index.ts';
+import {
+  concatPredictions,
+  detectOutputs,
+  type OutputKind,
+  type Predictions,
+  scoreBatch,
+  type ValidClasses,
+} from './predictions.ts';
+
+/** Images ready for the network, with their names and true classes. */
+export interface LabelledBatch {
+  readonly images: Tensor;
+  readonly keys: readonly string[];
+  readonly labels: ArrayLike<number>;
+}
+
+export interface EvaluateOptions {
+  /** Names of the image input and of the class output, where a model has several. */
+  readonly input?: string;
+  readonly output?: string;
+  /** What the outputs are; `auto` decides for each model by its first batch. */
+  readonly outputs?: 'auto' | 'logits' | 'probabilities';
+  readonly valid?: ValidClasses;
+  /** Batches prepared while one runs. */
+  readonly ahead?: number;
+  /** Called after each batch with the number of images so far. */
+  readonly onProgress?: (images: number) => void;
+}
+
+export interface Evaluation {
+  readonly predictions: Predictions;
+  readonly outputs: OutputKind;
+  readonly timing: Timing;
+}
+
+/**
+ * Runs models over the same batches in one pass, and scores them. Decoding, inference and scoring overlap.
+ * @returns one evaluation per session, in order
+ * @throws TemperError INPUT_TOO_FEW without images; MISMATCH_INPUT, MISMATCH_VALUE, EXECUTION_*, NUMERIC_NONFINITE, USAGE,
+ * and what the batches throw
+ */
+export async function evaluateModels(
+  sessions: readonly Session[],
+  batches: AsyncIterable<LabelledBatch>,
+  options: EvaluateOptions = {},
+): Promise<Evaluation[]> {
+  const { outputs = 'auto', valid, ahead = 2, onProgress } = options;
+  const models = sessions.map((session) => {
+    const output = classOutput(session, options.output);
+    const stage = { session, input: imageInput(session, options.input), fetches: [output.name] };
+    const kind = outputs === 'auto' ? undefined : (outputs as OutputKind);
+    return { stage, output, kind, parts: [] as Predictions[], ms: [] as number[] };
+  });
+  const rows: number[] = [];
+  let images = 0;
+  const ready = (async function* () {
+    for await (const batch of batches) yield { images: batch.images, meta: batch };
+  })();
+  for await (const result of runBatches(
+    models.map((model) => model.stage),
+    ready,
+    { ahead },
+  )) {
+    const { keys, labels } = result.meta;
+    for (const [i, model] of models.entries()) {
+      const scores = readClassOutput(model.stage.session, model.output, result.outputs[i] ?? {}, result.rows);
+      model.kind ??= detectOutputs(scores);
+      model.parts.push(scoreBatch(scores, keys, labels, { kind: model.kind, valid }));
+      model.ms.push(result.ms[i] as number);
+    }
+    rows.push(result.rows);
+    images += result.rows;
+    onProgress?.(images);
+  }
+  if (images === 0) {
+    throw new TemperError('INPUT_TOO_FEW', 'no image was evaluated', { hint: 'Check --data, --rows and --limit.' });
+  }
+  return models.map(({ parts, kind, ms }) => ({
+    predictions: concatPredictions(parts),
+    outputs: kind ?? 'logits',
+    timing: summarizeTiming(rows, ms),
+  }));
+}

@@ -1,0 +1,21 @@
+export { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate.ts';
+export { type Interval, type MetricIntervals, metricIntervals, wilson } from './intervals.ts';
+export { computeMetrics, type ImageScores, imageScores, type Metrics } from './metrics.ts';
+export {
+  comparePaired,
+  holm,
+  type McNemar,
+  mcnemar,
+  type PairedComparison,
+  type SmallestDifference,
+  smallestDifference,
+} from './paired.ts';
+export {
+  concatPredictions,
+  detectOutputs,
+  type OutputKind,
+  type Predictions,
+  type Scoring,
+  scoreBatch,
+  type ValidClasses,
+} from './predictions.ts';

@@ -1,0 +1,83 @@
+import { random } from '../core/index.ts';
+import { expectedCalibrationError } from './calibration.ts';
+import { imageScores, mean } from './metrics.ts';
+import type { Predictions } from './predictions.ts';
+
+/** All intervals are of 95 %: this quantile of the normal law. */
+export const Z_95 = 1.959963984540054;
+
+export interface Interval {
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/**
+ * The 95 % score interval of a proportion (Wilson 1927): its coverage stays near 95 % for few images and near 0 and 1,
+ * where p ± z·sqrt(p(1-p)/n) fails.
+ */
+export function wilson(successes: number, n: number): Interval {
+  const p = successes / n;
+  const z2 = Z_95 ** 2;
+  const centre = p + z2 / (2 * n);
+  const half = Z_95 * Math.sqrt((p * (1 - p)) / n + z2 / (4 * n * n));
+  const at = (value: number): number => Math.min(1, Math.max(0, value / (1 + z2 / n)));
+  return { lo: successes === 0 ? 0 : at(centre - half), hi: successes === n ? 1 : at(centre + half) };
+}
+
+/** The 2.5 % and 97.5 % quantiles, interpolated linearly (numpy's default). */
+function percentiles(values: Float64Array): Interval {
+  const sorted = values.toSorted();
+  const quantile = (q: number): number => {
+    const at = q * (sorted.length - 1);
+    const below = sorted[Math.floor(at)] as number;
+    const above = sorted[Math.ceil(at)] as number;
+    return below === above ? below : below + (at - Math.floor(at)) * (above - below);
+  };
+  return { lo: quantile(0.025), hi: quantile(0.975) };
+}
+
+export interface MetricIntervals {
+  readonly top1: Interval;
+  readonly top5: Interval;
+  readonly nll: Interval;
+  readonly brier: Interval;
+  /** Biased upwards, as every resample's calibration error is: compare with `eceCalibrated`, not with 0. */
+  readonly ece: Interval;
+}
+
+/**
+ * 95 % intervals: Wilson for proportions, percentile bootstrap (Efron & Tibshirani 1993, ch. 13) over images for the
+ * rest. Resample r of n images is drawn by `random(seed, 'bootstrap', n)`, one stream for all r, so that models
+ * evaluated on the same images are resampled alike. Time: n × replicates draws.
+ */
+export function metricIntervals(
+  predictions: Predictions,
+  { seed, replicates = 1000 }: { readonly seed: number; readonly replicates?: number },
+): MetricIntervals {
+  const scores = imageScores(predictions);
+  const { nll } = predictions;
+  const n = nll.length;
+  const stream = random(seed, 'bootstrap', n);
+  const rows = new Uint32Array(n);
+  const columns = { nll: new Float64Array(replicates), brier: new Float64Array(replicates) };
+  const ece = new Float64Array(replicates);
+  for (let r = 0; r < replicates; r++) {
+    let [sumNll, sumBrier] = [0, 0];
+    for (let i = 0; i < n; i++) {
+      const row = stream.below(n);
+      rows[i] = row;
+      sumNll += nll[row] as number;
+      sumBrier += scores.brier[row] as number;
+    }
+    columns.nll[r] = sumNll / n;
+    columns.brier[r] = sumBrier / n;
+    ece[r] = expectedCalibrationError(scores.bin, scores.gap, rows);
+  }
+  return {
+    top1: wilson(Math.round(mean(scores.top1) * n), n),
+    top5: wilson(Math.round(mean(scores.top5) * n), n),
+    nll: percentiles(columns.nll),
+    brier: percentiles(columns.brier),
+    ece: percentiles(ece),
+  };
+}

@@ -1,0 +1,188 @@
+import { TemperError } from '../core/index.ts';
+import type { ClassOutput } from '../runtime/index.ts';
+
+/**
+ * What one model said about each image: the one source of every metric, row i of each column one image. Written to a
+ * file, it lets everything be computed again without inference. 48 bytes an image beside the key.
+ */
+export interface Predictions {
+  readonly keys: readonly string[];
+  /** The true class. */
+  readonly labels: Int32Array;
+  /** [n, 5]: the classes of the five highest scores, best first; of equal scores the lower index. -1 past the last. */
+  readonly top5: Int32Array;
+  /** -ln p of the true class. */
+  readonly nll: Float64Array;
+  /** p of the best class. */
+  readonly confidence: Float64Array;
+  /** Σ p² over the classes. */
+  readonly sumP2: Float64Array;
+}
+
+/** Log-probabilities are scored as logits: softmax(log p) = p. */
+export type OutputKind = 'logits' | 'probabilities' | 'log-probabilities';
+
+export interface ValidClasses {
+  /** The model's classes that count, in this order; scores of the others are dropped before anything else. */
+  readonly classes: readonly number[];
+  /** What a label is: a position in `classes` (timm's ImageNet-A/R folders), or a class of the model. */
+  readonly labels: 'position' | 'class';
+}
+
+export interface Scoring {
+  readonly kind: OutputKind;
+  readonly valid?: ValidClasses | undefined;
+}
+
+/** How far a row of probabilities may be from 1: the error of 1,000 float16 roundings, far below any row of logits. */
+const SUM_TOLERANCE = 1e-3;
+const TOP = 5;
+
+function isDistribution({ data, classes }: ClassOutput, row: number): boolean {
+  let sum = 0;
+  for (let i = row * classes; i < (row + 1) * classes; i++) {
+    const p = data[i] as number;
+    if (p < 0) return false;
+    sum += p;
+  }
+  return Math.abs(sum - 1) <= SUM_TOLERANCE;
+}
+
+function isLogDistribution({ data, classes }: ClassOutput, row: number): boolean {
+  let sum = 0;
+  for (let i = row * classes; i < (row + 1) * classes; i++) {
+    const z = data[i] as number;
+    if (z > 0) return false;
+    sum += Math.exp(z);
+  }
+  return Math.abs(sum - 1) <= SUM_TOLERANCE;
+}
+
+/** What the outputs are, by the rows of a batch: probabilities if each is >= 0 and sums to 1 within 1e-3. */
+export function detectOutputs(output: ClassOutput): OutputKind {
+  const rows = Array.from({ length: output.rows }, (_, row) => row);
+  if (rows.every((row) => isDistribution(output, row))) return 'probabilities';
+  return rows.every((row) => isLogDistribution(output, row)) ? 'log-probabilities' : 'logits';
+}
+
+/** The position of a label among the scored classes. */
+function position(label: number, key: string, scored: number, valid: ValidClasses | undefined): number {
+  const at = valid?.labels === 'class' ? valid.classes.indexOf(label) : label;
+  if (Number.isInteger(at) && at >= 0 && at < scored) return at;
+  const expected =
+    valid?.labels === 'class' ? `one of the ${scored} valid classes` : `0..${scored - 1}, the classes that are scored`;
+  throw new TemperError('MISMATCH_VALUE', `${key}: label ${label}, expected ${expected}`, {
+    hint: 'Translate the labels to the classes of the model (--classes), or name the subset (--valid-classes).',
+    details: { key, label, scored },
+  });
+}
+
+/**
+ * @throws TemperError USAGE for a class that the model lacks or that is named twice
+ */
+function checkValid({ classes }: ValidClasses, available: number): void {
+  const bad = classes.find((c, i) => !Number.isInteger(c) || c < 0 || c >= available || classes.indexOf(c) !== i);
+  if (bad === undefined && classes.length >= 2) return;
+  const what = bad === undefined ? `${classes.length} valid classes, expected 2 or more` : `valid class ${bad}`;
+  throw new TemperError('USAGE', `${what}: the model has the classes 0..${available - 1}, each can be named once`, {
+    hint: 'List class indices of the model, one a line.',
+  });
+}
+
+/** Places of the `top` highest scores, best first. A strict comparison keeps the first of equals, as torch.argmax. */
+function best(scores: Float64Array, into: Int32Array): void {
+  into.fill(-1);
+  for (let k = 0; k < scores.length; k++) {
+    const score = scores[k] as number;
+    let at = into.length;
+    while (at > 0 && ((into[at - 1] as number) < 0 || score > (scores[into[at - 1] as number] as number))) at--;
+    if (at === into.length) continue;
+    into.copyWithin(at + 1, at, into.length - 1);
+    into[at] = k;
+  }
+}
+
+/**
+ * Scores a batch, all in float64. With scores z (logits, or ln p), m = max z and S = Σ exp(z - m): nll = m + ln S - z of
+ * the label; p = exp(z - m) / S. Probabilities are thereby divided by their sum; a probability of 0 counts as the
+ * smallest positive value of the type that the model computed, since ln 0 would make the mean infinite.
+ * @throws TemperError MISMATCH_VALUE for a label outside the classes; EXECUTION_OUTPUT for a row that is no
+ * distribution though probabilities were said; NUMERIC_NONFINITE for a row without a finite score; USAGE
+ */
+export function scoreBatch(
+  output: ClassOutput,
+  keys: readonly string[],
+  labels: ArrayLike<number>,
+  { kind, valid }: Scoring,
+): Predictions {
+  const { rows, classes, data, smallest } = output;
+  if (valid) checkValid(valid, classes);
+  const scored = valid?.classes.length ?? classes;
+  const columns: Predictions = {
+    keys: [...keys],
+    labels: new Int32Array(rows),
+    top5: new Int32Array(rows * TOP),
+    nll: new Float64Array(rows),
+    confidence: new Float64Array(rows),
+    sumP2: new Float64Array(rows),
+  };
+  const z = new Float64Array(scored);
+  for (let row = 0; row < rows; row++) {
+    const key = keys[row] as string;
+    if (kind === 'probabilities' && !isDistribution(output, row)) {
+      throw new TemperError('EXECUTION_OUTPUT', `${key}: the outputs are not probabilities (>= 0, sum 1)`, {
+        hint: 'Pass --outputs logits.',
+        details: { key },
+      });
+    }
+    for (let k = 0; k < scored; k++) {
+      const value = data[row * classes + (valid ? (valid.classes[k] as number) : k)] as number;
+      z[k] = kind === 'probabilities' ? Math.log(value === 0 ? smallest : value) : value;
+    }
+    const max = z.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    if (!Number.isFinite(max)) {
+      throw new TemperError('NUMERIC_NONFINITE', `${key}: no class has a finite score`, {
+        hint: 'Check the weights and the normalisation of the input; float16 may overflow.',
+        details: { key },
+      });
+    }
+    const label = position(labels[row] as number, key, scored, valid);
+    let [sum, squares] = [0, 0];
+    for (const score of z) {
+      const e = Math.exp(score - max);
+      sum += e;
+      squares += e * e;
+    }
+    const top = columns.top5.subarray(row * TOP, (row + 1) * TOP);
+    best(z, top);
+    if (valid) for (const [i, at] of top.entries()) top[i] = at < 0 ? at : (valid.classes[at] as number);
+    columns.labels[row] = valid ? (valid.classes[label] as number) : label;
+    columns.nll[row] = max - (z[label] as number) + Math.log(sum);
+    columns.confidence[row] = 1 / sum;
+    columns.sumP2[row] = squares / (sum * sum);
+  }
+  return columns;
+}
+
+/** Joins the columns of batches, in order. */
+export function concatPredictions(parts: readonly Predictions[]): Predictions {
+  const n = parts.reduce((total, part) => total + part.labels.length, 0);
+  const joined: Predictions = {
+    keys: parts.flatMap((part) => part.keys),
+    labels: new Int32Array(n),
+    top5: new Int32Array(n * TOP),
+    nll: new Float64Array(n),
+    confidence: new Float64Array(n),
+    sumP2: new Float64Array(n),
+  };
+  let at = 0;
+  for (const part of parts) {
+    joined.labels.set(part.labels, at);
+    joined.top5.set(part.top5, at * TOP);
+    joined.nll.set(part.nll, at);
+    joined.confidence.set(part.confidence, at);
+    joined.sumP2.set(part.sumP2, at);
+    at += part.labels.length;
+  }
+  return joined;
+}

@@ -1,0 +1,98 @@
+import { decodeFloat16, TemperError } from '../core/index.ts';
+import type { Session } from './session.ts';
+import type { Tensor, Tensors, ValueInfo } from './tensor.ts';
+
+/** The outputs of a classifier for one batch: row i holds `classes` values for image i. */
+export interface ClassOutput {
+  readonly rows: number;
+  readonly classes: number;
+  /** [rows, classes]; float16 decoded. */
+  readonly data: Float32Array | Float64Array;
+  /** The smallest positive value of the type that the model computed: what a probability of 0 stands for. */
+  readonly smallest: number;
+}
+
+/** Smallest subnormals of the floating types. */
+const SMALLEST: Readonly<Record<string, number>> = { float16: 2 ** -24, float32: 2 ** -149, float64: 2 ** -1074 };
+
+/** The named one, or the only one. */
+function pick(session: Session, kind: 'input' | 'output', values: readonly ValueInfo[], name?: string): ValueInfo {
+  const names = values.map((value) => value.name).join(', ');
+  const found =
+    name === undefined ? (values.length === 1 ? values[0] : undefined) : values.find((v) => v.name === name);
+  if (found) return found;
+  const what =
+    name === undefined ? `has ${values.length} ${kind}s (${names})` : `has no ${kind} ${name} (it has: ${names})`;
+  throw new TemperError('USAGE', `${session.label}: ${what}`, {
+    hint: `Name one with --${kind}.`,
+    details: { names },
+  });
+}
+
+/**
+ * The input that takes the images.
+ * @throws TemperError USAGE if it is not named and not the only one
+ */
+export function imageInput(session: Session, name?: string): ValueInfo {
+  const input = pick(session, 'input', session.inputs, name);
+  if (session.inputs.length === 1) return input;
+  const others = session.inputs.filter((other) => other !== input).map((other) => other.name);
+  throw new TemperError('UNSUPPORTED_GRAPH', `${session.label}: needs more than images: ${others.join(', ')}`, {
+    hint: 'Export the network with the image as its only input.',
+    details: { others },
+  });
+}
+
+/**
+ * The output that holds the class scores.
+ * @throws TemperError USAGE if it is not named and not the only one; UNSUPPORTED_DATA_TYPE unless it is floating
+ */
+export function classOutput(session: Session, name?: string): ValueInfo {
+  const output = pick(session, 'output', session.outputs, name);
+  if (output.type in SMALLEST) return output;
+  throw new TemperError('UNSUPPORTED_DATA_TYPE', `${session.label}: output ${output.name} is ${output.type}`, {
+    hint: 'Name the output with the logits or probabilities (--output), not an ArgMax.',
+  });
+}
+
+function wrong(session: Session, what: string, hint: string): TemperError {
+  return new TemperError('EXECUTION_OUTPUT', `${session.label}: ${what}`, { hint });
+}
+
+/** The values as floats, and the smallest positive value of the type. */
+function floats({ type, data }: Tensor): Float32Array | Float64Array {
+  if (data instanceof Float32Array || data instanceof Float64Array) return data;
+  if (type === 'float16' && data instanceof Uint16Array) return Float32Array.from(data, decodeFloat16);
+  throw new TemperError('UNSUPPORTED_DATA_TYPE', `a class output of type ${type}`, { hint: 'Name another --output.' });
+}
+
+/**
+ * Reads the class scores of a batch of `rows` images: [rows, K] or [rows, K, 1, 1], K >= 2.
+ * A graph with a constant Reshape can return another batch than went in, without an error of its own.
+ * @throws TemperError EXECUTION_OUTPUT for another shape; NUMERIC_NONFINITE for NaN or +Infinity (log-probabilities may
+ * be -Infinity)
+ */
+export function readClassOutput(session: Session, output: ValueInfo, outputs: Tensors, rows: number): ClassOutput {
+  const tensor = outputs[output.name];
+  if (tensor === undefined) throw wrong(session, `gave no output ${output.name}`, 'Name another --output.');
+  const [batch, classes = 0, ...rest] = tensor.dims;
+  const shape = `output ${output.name} is [${tensor.dims.join(',')}]`;
+  if (batch !== rows) {
+    const hint =
+      'The graph is fixed to another batch or image size (a constant Reshape): use its own, or export again.';
+    throw wrong(session, `${shape} for a batch of ${rows}`, hint);
+  }
+  if (classes < 2 || rest.some((dim) => dim !== 1)) {
+    throw wrong(session, `${shape}, expected [${rows},classes]`, 'Name the logits with --output.');
+  }
+  const data = floats(tensor);
+  const bad = data.findIndex((value) => Number.isNaN(value) || value === Number.POSITIVE_INFINITY);
+  if (bad >= 0) {
+    const where = `row ${Math.floor(bad / classes)} of ${rows}, class ${bad % classes}`;
+    throw new TemperError('NUMERIC_NONFINITE', `${session.label}: ${shape}: ${data[bad]} in ${where}`, {
+      hint: 'Check the weights (avg-ckpt diagnose) and the normalisation of the input; float16 may overflow.',
+      details: { row: Math.floor(bad / classes), class: bad % classes },
+    });
+  }
+  return { rows, classes, data, smallest: SMALLEST[tensor.type] as number };
+}

@@ -1,0 +1,120 @@
+import { type ErrorCode, TemperError } from '../core/index.ts';
+
+const DYNAMIC_AXES = 'The graph is fixed to the size and batch of its export: use those, or export with dynamic axes.';
+const EXPORT_AGAIN = 'Export the model again for inference (model.eval()), with an opset that onnxruntime supports.';
+const CUDA_NEEDS = 'CUDA 12 and cuDNN 9 must be on the library path (LD_LIBRARY_PATH) and the driver must be recent.';
+
+/** What onnxruntime 1.30 says, and what it means. The first row whose pattern matches wins: causes before symptoms. */
+const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
+  [
+    /ExecutionProvider_Cuda: Failed to load shared library/i,
+    'EXECUTION_PROVIDER',
+    'the CUDA provider cannot be loaded',
+    `Install it with \`npm run setup:cuda\` (without ONNXRUNTIME_NODE_INSTALL=skip). ${CUDA_NEEDS} Or use --device cpu.`,
+  ],
+  [
+    /WebGPU adapter|webgpu.*(device|instance)|libvulkan/is,
+    'EXECUTION_PROVIDER',
+    'no WebGPU adapter',
+    'Install a Vulkan driver (for software rendering, point VK_DRIVER_FILES at SwiftShader), or use --device cpu.',
+  ],
+  [
+    /no available backend found|backend not found/i,
+    'EXECUTION_PROVIDER',
+    'this build of onnxruntime has no such provider',
+    'Use --device cpu, or a platform that has it (CUDA: Linux x64).',
+  ],
+  [
+    /Training mode does not support BN opset 14/,
+    'UNSUPPORTED_GRAPH',
+    'CUDA cannot run BatchNormalization in training mode',
+    'Export the model for inference (model.eval(), training=TrainingMode.PRESERVE).',
+  ],
+  [
+    /out of memory|CUBLAS_STATUS_ALLOC_FAILED|Failed to allocate memory|bad_alloc/i,
+    'EXECUTION_MEMORY',
+    'out of memory',
+    'Lower --batch or the image size.',
+  ],
+  [
+    /no CUDA-capable device|CUDA driver version|cudaErrorNoDevice|invalid device ordinal|cudaErrorInsufficientDriver|CUDA failure (3|35|100|101|803|804)\b/i,
+    'EXECUTION_PROVIDER',
+    'no usable CUDA device',
+    `Check nvidia-smi and the device number (--device cuda:0). ${CUDA_NEEDS} Or use --device cpu.`,
+  ],
+  [/CUDA failure|CUDNN_STATUS|CUBLAS_STATUS|cuDNN failure/i, 'EXECUTION_RUN', 'CUDA failed', `${CUDA_NEEDS}`],
+  [
+    /External data|external_data|escapes (the )?(model|working) directory/i,
+    'FORMAT_EXTERNAL_DATA',
+    'its external data cannot be read',
+    'Keep the data files beside the model, under the names that it gives.',
+  ],
+  [/File doesn't exist|No such file/i, 'INPUT_NOT_FOUND', 'no such file', 'Check the path.'],
+  [
+    /protobuf parsing failed|ModelProto does not have a graph|data pointer is null|INVALID_PROTOBUF/i,
+    'FORMAT_MALFORMED',
+    'is not an ONNX model',
+    'Name an .onnx file; copy or export it again if it is damaged.',
+  ],
+  [
+    /Unsupported model IR version|under development|not supported.*opset|opset.*not supported|only \*guarantees\* support/i,
+    'UNSUPPORTED_GRAPH',
+    'its IR or opset is newer than this onnxruntime',
+    'Export with IR 13, opset 23 or older.',
+  ],
+  [
+    /Could not find an implementation|NOT_IMPLEMENTED|is not a registered function/i,
+    'UNSUPPORTED_GRAPH',
+    'an operator has no implementation',
+    `${EXPORT_AGAIN} Opsets below 7 do not run.`,
+  ],
+  [
+    /number of op outputs should be|This is an invalid model|Type Error|Node.*has (input|output) size/i,
+    'UNSUPPORTED_GRAPH',
+    'the graph is not valid',
+    EXPORT_AGAIN,
+  ],
+  [/Unsupported data type/, 'UNSUPPORTED_DATA_TYPE', 'an input or output type', 'Export with float32 or float16.'],
+  [
+    /missing in 'feeds'|Unexpected input data type|Got invalid dimensions|Invalid rank for input/,
+    'MISMATCH_INPUT',
+    'the batch does not fit the model',
+    'Check --input, --size, --color and --batch.',
+  ],
+  [
+    /Dimension mismatch|cannot be reshaped|broadcast|Invalid input shape|reshape_helper|axis by a dimension/i,
+    'EXECUTION_RUN',
+    'the graph cannot run at this size',
+    DYNAMIC_AXES,
+  ],
+];
+
+/** onnxruntime's text without the source positions that it starts with. */
+function plain(message: string): string {
+  const at = message.lastIndexOf(' was false. ');
+  return (at < 0 ? message : message.slice(at + 12)).trim();
+}
+
+/**
+ * Turns an error of onnxruntime into a TemperError that says what `model` ran into and what to do. A TemperError passes.
+ * @param otherwise the code of a message that is in no row
+ */
+export function ortError(model: string, error: unknown, otherwise: ErrorCode = 'EXECUTION_RUN'): TemperError {
+  if (error instanceof TemperError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const row = MESSAGES.find(([pattern]) => pattern.test(message));
+  if (row === undefined) {
+    const hint = 'Try --device cpu; if that fails too, check the model with onnx.checker.';
+    return new TemperError(otherwise, `${model}: onnxruntime: ${plain(message)}`, {
+      hint,
+      details: { model },
+      cause: error,
+    });
+  }
+  const [, code, what, hint] = row;
+  return new TemperError(code, `${model}: ${what} (onnxruntime: ${plain(message)})`, {
+    hint,
+    details: { model },
+    cause: error,
+  });
+}

@@ -1,0 +1,54 @@
+import { type ErrorCode, TemperError } from '../core/index.ts';
+import type { Device, Provider } from './device.ts';
+import type { Tensors, ValueInfo } from './tensor.ts';
+
+export type GraphOptimization = 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
+
+/** What the inference thread is started with. */
+export interface WorkerOptions {
+  /** What error messages call the model. */
+  readonly label: string;
+  readonly model: string | Uint8Array;
+  readonly externalData?: readonly { readonly path: string; readonly data: Uint8Array }[] | undefined;
+  readonly device: Device;
+  readonly threads?: number | undefined;
+  readonly graphOptimization: GraphOptimization;
+}
+
+export type Request =
+  | {
+      readonly kind: 'run';
+      readonly id: number;
+      readonly feeds: Tensors;
+      readonly fetches: readonly string[] | undefined;
+    }
+  | { readonly kind: 'close' };
+
+export type Reply =
+  | {
+      readonly kind: 'opened';
+      readonly provider: Provider;
+      readonly refused: readonly string[];
+      readonly ortVersion: string;
+      readonly inputs: readonly ValueInfo[];
+      readonly outputs: readonly ValueInfo[];
+    }
+  | { readonly kind: 'ran'; readonly id: number; readonly outputs: Tensors; readonly ms: number }
+  /** id 0: opening failed. */
+  | { readonly kind: 'failed'; readonly id: number; readonly error: WireError };
+
+/** A TemperError as data: structured cloning would drop its code and hint. */
+interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export function toWire({ code, message, hint, details }: TemperError): WireError {
+  return { code, message, hint, details };
+}
+
+export function fromWire({ code, message, hint, details }: WireError): TemperError {
+  return new TemperError(code, message, hint === undefined ? { details } : { hint, details });
+}

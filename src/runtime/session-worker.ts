@@ -1,0 +1,113 @@
+/**
+ * The inference thread: one native session, one run at a time. `run()` of onnxruntime-node is synchronous inside, so it
+ * blocks this thread and no other.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import * as ort from 'onnxruntime-node';
+import { TemperError } from '../core/index.ts';
+import { providersFor } from './device.ts';
+import { ortError } from './ort-errors.ts';
+import { type Reply, type Request, toWire, type WorkerOptions } from './protocol.ts';
+import { TENSOR_ARRAYS, type Tensor, type TensorData, type TensorType, type ValueInfo } from './tensor.ts';
+
+const options = workerData as WorkerOptions;
+const port = parentPort as MessagePort;
+
+function valueInfo(kind: 'input' | 'output', value: ort.InferenceSession.ValueMetadata): ValueInfo {
+  const where = `${options.label}: ${kind} ${value.name}`;
+  if (!value.isTensor) {
+    const hint = 'Export the network alone, without post-processing operators such as ZipMap.';
+    throw new TemperError('UNSUPPORTED_GRAPH', `${where} is a sequence or a map, expected a tensor`, { hint });
+  }
+  if (!Object.hasOwn(TENSOR_ARRAYS, value.type)) {
+    const hint = 'Export with float32, float16 or uint8 inputs and float outputs.';
+    throw new TemperError('UNSUPPORTED_DATA_TYPE', `${where} is ${value.type}`, { hint });
+  }
+  return { name: value.name, type: value.type as TensorType, dims: value.shape };
+}
+
+async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<Reply, { kind: 'opened' }> }> {
+  // onnxruntime's own coloured lines repeat what the exceptions say, except why a CUDA library did not load.
+  ort.env.logLevel = options.device.startsWith('cuda') ? 'error' : 'fatal';
+  const refused: string[] = [];
+  const providers = providersFor(options.device);
+  for (const provider of providers) {
+    const settings: ort.InferenceSession.SessionOptions = {
+      executionProviders: [provider],
+      graphOptimizationLevel: options.graphOptimization,
+      logSeverityLevel: 4,
+      ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+      ...(options.externalData === undefined ? {} : { externalData: [...options.externalData] }),
+    };
+    try {
+      const session = await (typeof options.model === 'string'
+        ? ort.InferenceSession.create(options.model, settings)
+        : ort.InferenceSession.create(options.model, settings));
+      const opened = {
+        kind: 'opened',
+        provider: provider.name,
+        refused,
+        ortVersion: ort.env.versions.node ?? ort.env.versions.common,
+        inputs: session.inputMetadata.map((value) => valueInfo('input', value)),
+        outputs: session.outputMetadata.map((value) => valueInfo('output', value)),
+      } as const;
+      return { session, reply: opened };
+    } catch (error) {
+      const known = ortError(options.label, error);
+      if (known.code !== 'EXECUTION_PROVIDER' || provider === providers.at(-1)) throw known;
+      refused.push(`${provider.name}: ${known.message}`);
+    }
+  }
+  throw new TemperError('EXECUTION_PROVIDER', `${options.label}: no provider for ${options.device}`);
+}
+
+/** Node 24 gives float16 as Float16Array: the same bits as a Uint16Array everywhere. */
+function tensorOf(name: string, value: ort.Tensor): Tensor {
+  if (!Object.hasOwn(TENSOR_ARRAYS, value.type)) {
+    const hint = 'Leave this output out of the fetches.';
+    throw new TemperError('UNSUPPORTED_DATA_TYPE', `${options.label}: output ${name} is ${value.type}`, { hint });
+  }
+  const type = value.type as TensorType;
+  const data = value.data as TensorData;
+  const array = TENSOR_ARRAYS[type];
+  return {
+    type,
+    dims: value.dims,
+    data: data instanceof array ? data : new array(data.buffer as ArrayBuffer, data.byteOffset, data.length),
+  };
+}
+
+async function run(session: ort.InferenceSession, request: Extract<Request, { kind: 'run' }>): Promise<void> {
+  try {
+    const feeds = Object.fromEntries(
+      Object.entries(request.feeds).map(([name, { type, data, dims }]) => [name, new ort.Tensor(type, data, dims)]),
+    );
+    const start = performance.now();
+    const results = request.fetches ? await session.run(feeds, request.fetches) : await session.run(feeds);
+    const ms = performance.now() - start;
+    const outputs = Object.fromEntries(
+      Object.entries(results).map(([name, value]) => [name, tensorOf(name, value)] as const),
+    );
+    const buffers = new Set(Object.values(outputs).map(({ data }) => data.buffer as ArrayBuffer));
+    port.postMessage({ kind: 'ran', id: request.id, outputs, ms } satisfies Reply, [...buffers]);
+  } catch (error) {
+    port.postMessage({ kind: 'failed', id: request.id, error: toWire(ortError(options.label, error)) } satisfies Reply);
+  }
+}
+
+try {
+  const { session, reply } = await open();
+  // One after the other: two runs in flight would count each other's time.
+  let last: Promise<void> = Promise.resolve();
+  port.on('message', (request: Request) => {
+    last = last.then(async () => {
+      if (request.kind === 'run') return run(session, request);
+      await session.release();
+      port.close();
+    });
+  });
+  port.postMessage(reply);
+} catch (error) {
+  port.postMessage({ kind: 'failed', id: 0, error: toWire(ortError(options.label, error)) } satisfies Reply);
+  port.close();
+}

@@ -1,0 +1,157 @@
+import { Worker } from 'node:worker_threads';
+import { openFile, TemperError } from '../core/index.ts';
+import type { Device, Provider } from './device.ts';
+import { ortError } from './ort-errors.ts';
+import { fromWire, type GraphOptimization, type Reply, type Request, type WorkerOptions } from './protocol.ts';
+import { checkFeeds, type Tensor, type Tensors, type ValueInfo } from './tensor.ts';
+
+export interface SessionOptions {
+  /** A path (external data is found beside it), or the bytes of a model, which are copied once. */
+  readonly model: string | Uint8Array;
+  /** For a model given as bytes: its external data files by the location that it names. */
+  readonly externalData?: readonly { readonly path: string; readonly data: Uint8Array }[];
+  readonly device: Device;
+  /** Threads inside one operator (intraOpNumThreads). Default: onnxruntime's, the physical cores. */
+  readonly threads?: number;
+  /** onnxruntime's graphOptimizationLevel. Default `all`. */
+  readonly graphOptimization?: GraphOptimization;
+  /** What error messages call the model. Default: its path. */
+  readonly label?: string;
+}
+
+export interface RunResult {
+  readonly outputs: Tensors;
+  /** Wall time inside onnxruntime, in milliseconds: copying to the device and back included, queueing not. */
+  readonly ms: number;
+}
+
+/** A loaded model in a thread of its own. */
+export interface Session {
+  readonly label: string;
+  /** What it runs on. */
+  readonly provider: Provider;
+  /** With `auto`: the providers that could not be had, each with the reason. */
+  readonly refused: readonly string[];
+  readonly ortVersion: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /**
+   * Runs one batch; calls queue in order. An array that fills its whole ArrayBuffer is handed over, not copied: it is
+   * empty afterwards. A view of a larger buffer is copied.
+   * @param fetches the outputs to compute; default all
+   * @throws TemperError MISMATCH_INPUT before the run; EXECUTION_RUN, EXECUTION_MEMORY from it
+   */
+  run(feeds: Tensors, fetches?: readonly string[]): Promise<RunResult>;
+  /** Waits for the runs that were started, releases the model and ends the thread. May be called twice. */
+  close(): Promise<void>;
+}
+
+function owned(tensor: Tensor): Tensor {
+  const { data } = tensor;
+  const whole = data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength;
+  return whole ? tensor : { ...tensor, data: data.slice() };
+}
+
+type Opened = Extract<Reply, { kind: 'opened' }>;
+
+interface Waiting {
+  resolve(result: RunResult): void;
+  reject(error: TemperError): void;
+}
+
+/** The worker, the runs that wait for it, and how it ends. */
+function inferenceThread(data: WorkerOptions): {
+  opened: Promise<Opened>;
+  exited: Promise<void>;
+  run(feeds: Tensors, fetches: readonly string[] | undefined): Promise<RunResult>;
+  close(): void;
+} {
+  const worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData: data });
+  const waiting = new Map<number, Waiting>();
+  let dead: TemperError | undefined;
+  let runs = 0;
+  let opening!: { resolve(reply: Opened): void; reject(error: TemperError): void };
+  const opened = new Promise<Opened>((resolve, reject) => {
+    opening = { resolve, reject };
+  });
+  const settle = (id: number): Waiting | undefined => {
+    const one = waiting.get(id);
+    waiting.delete(id);
+    // An idle session that nobody closed must not keep the process alive.
+    if (waiting.size === 0) worker.unref();
+    return one;
+  };
+  const die = (error: TemperError): void => {
+    dead ??= error;
+    opening.reject(dead);
+    for (const id of [...waiting.keys()]) settle(id)?.reject(dead);
+  };
+  worker.on('message', (reply: Reply) => {
+    if (reply.kind === 'opened') {
+      worker.unref();
+      opening.resolve(reply);
+    } else if (reply.kind === 'ran') settle(reply.id)?.resolve(reply);
+    else if (reply.id === 0) die(fromWire(reply.error));
+    else settle(reply.id)?.reject(fromWire(reply.error));
+  });
+  worker.on('error', (error) => die(ortError(data.label, error)));
+  const exited = new Promise<void>((resolve) => {
+    worker.on('exit', (code) => {
+      const hint = 'Run again with --device cpu or a smaller --batch; report it if it stays.';
+      die(new TemperError('EXECUTION_RUN', `${data.label}: the inference thread has ended (code ${code})`, { hint }));
+      resolve();
+    });
+  });
+  return {
+    opened,
+    exited,
+    run(feeds, fetches) {
+      if (dead) return Promise.reject(dead);
+      const id = ++runs;
+      const tensors = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, owned(tensor)]));
+      const buffers = new Set(Object.values(tensors).map((tensor) => tensor.data.buffer as ArrayBuffer));
+      worker.postMessage({ kind: 'run', id, feeds: tensors, fetches } satisfies Request, [...buffers]);
+      worker.ref();
+      return new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
+    },
+    close() {
+      worker.ref();
+      worker.postMessage({ kind: 'close' } satisfies Request);
+    },
+  };
+}
+
+/**
+ * Loads a model into a thread of its own and says what it runs on. The provider asked for is the one used: only `auto`
+ * falls back to the CPU, and says so in `refused`.
+ * @throws TemperError EXECUTION_PROVIDER if the provider cannot be had; INPUT_NOT_FOUND, FORMAT_MALFORMED,
+ * FORMAT_EXTERNAL_DATA, UNSUPPORTED_GRAPH, UNSUPPORTED_DATA_TYPE, EXECUTION_MEMORY, EXECUTION_RUN
+ */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { model, externalData, device, threads, graphOptimization = 'all' } = options;
+  const label = options.label ?? (typeof model === 'string' ? model : '<memory>');
+  if (typeof model === 'string') openFile(model).close();
+  const thread = inferenceThread({ label, model, externalData, device, threads, graphOptimization });
+  const { provider, refused, ortVersion, inputs, outputs } = await thread.opened;
+  let closing: Promise<void> | undefined;
+  return {
+    label,
+    provider,
+    refused,
+    ortVersion,
+    inputs,
+    outputs,
+    async run(feeds, fetches) {
+      if (closing) throw new TemperError('EXECUTION_RUN', `${label}: the session is closed`);
+      checkFeeds(label, inputs, feeds);
+      return thread.run(feeds, fetches);
+    },
+    close() {
+      if (!closing) {
+        closing = thread.exited;
+        thread.close();
+      }
+      return closing;
+    },
+  };
+}
