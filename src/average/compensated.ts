@@ -38,9 +38,7 @@ function dot2(
   }
   const quotient = sum / divisor;
   const product = quotient * divisor;
-  const correction = (sum - product - productError(quotient, divisor, product) + lost) / divisor;
-  // Adding a correction of +0 would turn -0 into +0.
-  return correction === 0 ? quotient : quotient + correction;
+  return quotient + (sum - product - productError(quotient, divisor, product) + lost) / divisor;
 }
 
 /** Every |x| is at the edge of the range (or zero, or not finite): scale by a power of two, or sum plainly. */

@@ -13,7 +13,7 @@ function varint(value: number): number[] {
 }
 
 /** A varint field. */
-export function int(field: number, value: number): Uint8Array {
+function int(field: number, value: number): Uint8Array {
   return Uint8Array.from([...varint(field * 8), ...varint(value)]);
 }
 
@@ -23,7 +23,7 @@ function lengthPrefix(field: number, length: number): Uint8Array {
 }
 
 /** A length-delimited field: a string, or a message of already written fields. */
-export function message(field: number, content: string | readonly Uint8Array[]): Uint8Array {
+function message(field: number, content: string | readonly Uint8Array[]): Uint8Array {
   const body = typeof content === 'string' ? Buffer.from(content) : Buffer.concat(content);
   return Buffer.concat([lengthPrefix(field, body.length), body]);
 }

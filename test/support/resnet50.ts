@@ -87,8 +87,9 @@ function* xorshift32(seed: number): Generator<number, never> {
 /**
  * Writes a model with seeded values: weights within ±1/sqrt(fan in), variances in [0.5, 1.5). The same seed gives the
  * same bytes. Memory: the largest tensor.
+ * @returns the byte offset of the last weight
  */
-export function writeSyntheticModel(path: string, spec: ModelSpec, seed: number): void {
+export function writeSyntheticModel(path: string, spec: ModelSpec, seed: number): number {
   const fd = openSync(path, 'w');
   try {
     const random = xorshift32(seed);
@@ -100,9 +101,14 @@ export function writeSyntheticModel(path: string, spec: ModelSpec, seed: number)
       for (let i = 0; i < data.length; i++) data[i] = offset + (range * random.next().value) / 2 ** 31;
       return new Uint8Array(data.buffer);
     };
+    let size = 0;
+    let last = 0;
     for (const piece of modelPieces(spec, values)) {
       for (let done = 0; done < piece.length; ) done += writeSync(fd, piece, done);
+      size += piece.length;
+      last = piece.length;
     }
+    return size - last - Float32Array.BYTES_PER_ELEMENT;
   } finally {
     closeSync(fd);
   }
