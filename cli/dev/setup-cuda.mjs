@@ -13,14 +13,18 @@ function run(file, args) {
 }
 
 if (!SUPPORTED.includes(platform)) {
-  console.error(`onnxruntime-node has CUDA libraries for ${SUPPORTED.join(', ')}, this is ${platform}: use --device cpu.`);
+  console.error(
+    `onnxruntime-node has CUDA libraries for ${SUPPORTED.join(', ')}, this is ${platform}: use --device cpu.`,
+  );
   process.exit(5);
 }
 run(join('cli', 'dev', 'prepare.mjs'), []);
 try {
   run(join('node_modules', 'onnxruntime-node', 'script', 'install.js'), ['--onnxruntime-node-install=cuda12']);
 } catch {
-  console.error('The CUDA libraries could not be fetched: check the connection to NuGet (and HTTPS_PROXY), then run again.');
+  console.error(
+    'The CUDA libraries could not be fetched: check the connection to NuGet (and HTTPS_PROXY), then run again.',
+  );
   process.exit(7);
 }
 console.error('CUDA libraries are in place. CUDA 12 and cuDNN 9 must be installed; try: npx eval-ckpt … --device cuda');

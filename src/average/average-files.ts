@@ -18,8 +18,8 @@ import {
 } from '../onnx/index.ts';
 import { type HashJob, hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
+import type { Row } from './plan/row.ts';
 import type { AverageRecord, RecordedInput } from './record.ts';
-import type { Row } from './row.ts';
 import { type Sink, type StreamOptions, TensorStream } from './stream.ts';
 import type { TensorPlan, TensorRules } from './tensor-plan.ts';
 

@@ -1,6 +1,6 @@
 import { decodeBfloat16, float16Table } from '../core/index.ts';
 import { elementCount, type FloatType, type Model, openPayload } from '../onnx/index.ts';
-import { FLOAT_BYTES } from './float-blocks.ts';
+import { FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { AveragedTensor } from './tensor-plan.ts';
 
 export interface NonFiniteTensor {

@@ -9,10 +9,10 @@ import {
   type PayloadCursor,
   rawLocation,
 } from '../onnx/index.ts';
-import { FLOAT_BYTES } from './float-blocks.ts';
-import { type BlockKernel, blockKernel, type NonFinite } from './kernel.ts';
+import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-kernel.ts';
+import { FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { StoredTensor } from './output-layout.ts';
-import type { Row } from './row.ts';
+import type { Row } from './plan/row.ts';
 
 /** Where an output's bytes go: a file, or the comparison with one. */
 export interface Sink {

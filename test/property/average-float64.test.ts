@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { blockKernel } from '../../src/average/index.ts';
+import { blockKernel } from '../../src/average/kernel/block-kernel.ts';
 
 /** value = mantissa · 2^exponent, exactly. */
 function exact(value: number): { mantissa: bigint; exponent: number } {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Candidate, candidateOf, effectiveModels, type PlanOptions, planRows } from '../../src/average/index.ts';
-import { compareNatural } from '../../src/average/natural-order.ts';
+import { compareNatural } from '../../src/average/plan/natural-order.ts';
 
 const name = fc.string({ unit: fc.constantFrom('a', 'b', '_', '0', '1', '9'), maxLength: 8 });
 const decay = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });

@@ -1,6 +1,6 @@
-import { listOf, type PlanOptions, usageError } from './plan-options.ts';
-import { baseName, type Candidate } from './snapshot-name.ts';
-import { increasingStepsOf } from './snapshot-steps.ts';
+import { listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
+import { baseName, type Candidate } from '../plan/snapshot-name.ts';
+import { increasingStepsOf } from '../plan/snapshot-steps.ts';
 
 /** d and 1 − d, kept apart because 1 − d cancels for a d near 1. */
 export interface Decay {

@@ -1,6 +1,6 @@
+import { normalisedRow } from '../plan/row.ts';
 import { type Decay, decaySpecs, intervals } from './decay-spec.ts';
 import type { Method } from './method.ts';
-import { normalisedRow } from './row.ts';
 
 /** When --decay leaves more than this from the first snapshot to the last, it is hardly meant per snapshot. */
 const NEARLY_UNIFORM = 0.9;

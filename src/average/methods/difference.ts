@@ -1,7 +1,7 @@
+import { usageError } from '../plan/plan-options.ts';
+import { normalisedRow } from '../plan/row.ts';
+import { increasingStepsOf } from '../plan/snapshot-steps.ts';
 import type { Method } from './method.ts';
-import { usageError } from './plan-options.ts';
-import { normalisedRow } from './row.ts';
-import { increasingStepsOf } from './snapshot-steps.ts';
 
 /**
  * The mean over (t_A, t_B] from two cumulative means A and B whose steps are their counts:

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { effectiveModels, METHODS, type PlanOptions, planRows } from '../../../src/average/index.ts';
-import { amplification, checkRow } from '../../../src/average/row.ts';
-import { assertFails, epochs, named, onlyWeights } from './candidates.ts';
+import { effectiveModels, METHODS, type PlanOptions, planRows } from '../../../../src/average/index.ts';
+import { amplification, checkRow } from '../../../../src/average/plan/row.ts';
+import { assertFails, epochs, named, onlyWeights } from '../candidates.ts';
 
 test('uniform is 1 over N: integers that sum exactly', () => {
   assert.deepEqual(planRows(epochs(3), {}).rows, [{ name: 'uniform', coefficients: [1, 1, 1], divisor: 3 }]);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planRows } from '../../../src/average/index.ts';
-import { gammaOf, MAX_SIGMA_REL, sigmaRelOf } from '../../../src/average/power-profile.ts';
-import { amplification } from '../../../src/average/row.ts';
-import { assertClose, assertFails, epochs, named, onlyWeights, weightsOf } from './candidates.ts';
+import { planRows } from '../../../../src/average/index.ts';
+import { gammaOf, MAX_SIGMA_REL, sigmaRelOf } from '../../../../src/average/methods/power-profile.ts';
+import { amplification } from '../../../../src/average/plan/row.ts';
+import { assertClose, assertFails, epochs, named, onlyWeights, weightsOf } from '../candidates.ts';
 
 /** EDM2's tracking (Eq. 127): beta = (1 − dt/t)^(γ+1) at each snapshot, from zero at t0, normalised. */
 function tracked(steps: readonly number[], gamma: number, t0: number): number[] {

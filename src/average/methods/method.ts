@@ -1,6 +1,6 @@
-import type { OptionName, PlanOptions } from './plan-options.ts';
-import type { Row } from './row.ts';
-import type { Candidate } from './snapshot-name.ts';
+import type { OptionName, PlanOptions } from '../plan/plan-options.ts';
+import type { Row } from '../plan/row.ts';
+import type { Candidate } from '../plan/snapshot-name.ts';
 
 export interface MethodContext {
   /** The selected snapshots in plan order, at least one: a row has one coefficient for each. */

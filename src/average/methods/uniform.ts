@@ -1,5 +1,5 @@
+import { normalisedRow } from '../plan/row.ts';
 import type { Method } from './method.ts';
-import { normalisedRow } from './row.ts';
 
 /** Coefficients 1 with divisor N, not 1/N: the sum of float32 values is then normally exact in float64. */
 export const uniform: Method = {

@@ -1,9 +1,9 @@
+import { listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
+import { normalisedRow, type Row, sum } from '../plan/row.ts';
+import { baseName, type Candidate, namesOf } from '../plan/snapshot-name.ts';
+import { increasingStepsOf, stepsOf } from '../plan/snapshot-steps.ts';
 import type { Method, MethodContext } from './method.ts';
-import { listOf, type PlanOptions, usageError } from './plan-options.ts';
 import { gammaOf, leastSquaresWeights, MAX_SIGMA_REL, rawPowerWeights } from './power-profile.ts';
-import { normalisedRow, type Row, sum } from './row.ts';
-import { baseName, type Candidate, namesOf } from './snapshot-name.ts';
-import { increasingStepsOf, stepsOf } from './snapshot-steps.ts';
 
 const isSigmaRel = (value: number) => value > 0 && value < MAX_SIGMA_REL;
 const SIGMA_RANGE = 'a number between 0 and 0.2887 (1/√12, the uniform average)';

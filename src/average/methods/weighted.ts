@@ -1,8 +1,8 @@
+import { type PlanOptions, usageError } from '../plan/plan-options.ts';
+import { normalisedRow, sum } from '../plan/row.ts';
+import { baseName, type Candidate, namesOf } from '../plan/snapshot-name.ts';
+import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from '../plan/tables.ts';
 import type { Method, MethodContext } from './method.ts';
-import { type PlanOptions, usageError } from './plan-options.ts';
-import { normalisedRow, sum } from './row.ts';
-import { baseName, type Candidate, namesOf } from './snapshot-name.ts';
-import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from './tables.ts';
 
 /** A sum this small beside Σ|w| is rounding: 0.1 + 0.2 − 0.3 is 5.6e-17. */
 const CANCELLED = 1e-12;

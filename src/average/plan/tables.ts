@@ -1,5 +1,5 @@
 import { parse } from 'csv-parse/sync';
-import { TemperError } from '../core/index.ts';
+import { TemperError } from '../../core/index.ts';
 import { baseName, stemOf } from './snapshot-name.ts';
 
 /** Columns that may hold a snapshot's file, in this order of preference. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type PlanOptions, planRows } from '../../../src/average/index.ts';
-import { assertFails, epochs, filesOf, named } from './candidates.ts';
+import { type PlanOptions, planRows } from '../../../../src/average/index.ts';
+import { assertFails, epochs, filesOf, named } from '../candidates.ts';
 
 const SUMMARY = `epoch,train_loss,eval_loss,eval_top1
 1,2.0,1.9,50.0

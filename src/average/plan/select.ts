@@ -1,4 +1,4 @@
-import { TemperError } from '../core/index.ts';
+import { TemperError } from '../../core/index.ts';
 import { rankByMetric } from './metric-ranking.ts';
 import { flagOf, isCount, isGiven, listOf, type OptionName, type PlanOptions, usageError } from './plan-options.ts';
 import { type Candidate, compareFiles, namesOf } from './snapshot-name.ts';

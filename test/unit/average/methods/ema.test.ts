@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planRows } from '../../../src/average/index.ts';
-import { assertClose, assertFails, epochs, named, onlyWeights, weightsOf } from './candidates.ts';
+import { planRows } from '../../../../src/average/index.ts';
+import { assertClose, assertFails, epochs, named, onlyWeights, weightsOf } from '../candidates.ts';
 
 /** The textbook recursion m = d·m + (1−d)·x on unit vectors, from m = x_1 or (debiased) from m = 0. */
 function recursion(decays: readonly number[], start: 'zero' | 'first'): number[] {

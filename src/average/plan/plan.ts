@@ -1,5 +1,5 @@
-import type { Method } from './method.ts';
-import { METHODS } from './methods.ts';
+import { METHODS } from '../methods/index.ts';
+import type { Method } from '../methods/method.ts';
 import { flagOf, isGiven, type OptionName, type PlanOptions, usageError } from './plan-options.ts';
 import { amplification, checkRow, type Row } from './row.ts';
 import { select } from './select.ts';

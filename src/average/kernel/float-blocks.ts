@@ -1,5 +1,5 @@
-import { encodeBfloat16, encodeFloat16, float16Table } from '../core/index.ts';
-import type { FloatType } from '../onnx/index.ts';
+import { encodeBfloat16, encodeFloat16, float16Table } from '../../core/index.ts';
+import type { FloatType } from '../../onnx/index.ts';
 
 export const FLOAT_BYTES: Readonly<Record<FloatType, number>> = { float32: 4, float64: 8, float16: 2, bfloat16: 2 };
 

@@ -1,4 +1,4 @@
-import { TemperError } from '../core/index.ts';
+import { TemperError } from '../../core/index.ts';
 
 /** What the command line can ask of a plan, by the names of its options. Absent, `false` and `[]` mean not given. */
 export interface PlanOptions {

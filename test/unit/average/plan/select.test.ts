@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planRows } from '../../../src/average/index.ts';
-import { assertFails, epochs, filesOf, named } from './candidates.ts';
+import { planRows } from '../../../../src/average/index.ts';
+import { assertFails, epochs, filesOf, named } from '../candidates.ts';
 
 const numbered = (...steps: number[]) => steps.map((step) => `epoch_${step}.onnx`);
 

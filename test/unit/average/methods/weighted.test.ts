@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planRows } from '../../../src/average/index.ts';
-import { assertClose, assertFails, epochs, named, onlyWeights } from './candidates.ts';
+import { planRows } from '../../../../src/average/index.ts';
+import { assertClose, assertFails, epochs, named, onlyWeights } from '../candidates.ts';
 
 test('weights are normalised by their sum, which is the divisor', () => {
   const { rows } = planRows(epochs(3), { weights: [1, 2, 5] });

@@ -1,4 +1,4 @@
-import { TemperError } from '../core/index.ts';
+import { TemperError } from '../../core/index.ts';
 import { type PlanOptions, usageError } from './plan-options.ts';
 import { baseName, type Candidate, namesOf } from './snapshot-name.ts';
 import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from './tables.ts';
