@@ -27,8 +27,8 @@ export type BlockKernel = (
 ) => NonFinite | undefined;
 
 /**
- * Elements summed at a time: the accumulator (64 KiB) and one chunk of four inputs stay in the second-level cache
- * (2048 to 65536 measured alike; below, the calls cost).
+ * Elements summed at a time: the accumulator (64 KiB) and a chunk of four inputs stay in the second-level cache. 2048
+ * to 65536 take the same time (test/bench/README.md).
  */
 const CHUNK = 8192;
 
@@ -137,10 +137,10 @@ function firstNonFinite(
  * Makes the kernel for one pair of storage types.
  *
  * Numerics: float32, float16 and bfloat16 are summed in float64 in plan order, divided once and rounded once to `to`;
- * with coefficients 1 the sum is exact for fewer than 2^29 values of like magnitude, so that order cannot matter. float64 is
- * summed in twice its precision (compensated.ts): within 1 ulp. A block on which all terms of a row are the same bytes, or
- * whose row has one term and divides it out, is copied if the types are the same (NaN payloads and -0 included), and
- * converted with one rounding if not.
+ * with coefficients 1 the sum of N float32 is exact, and order cannot matter, while their magnitudes differ by less than
+ * 2^29 / N. float64 is summed in twice its precision (compensated.ts): within 1 ulp. A block on which all terms of a row
+ * are the same bytes, or whose row has one term and divides it out, is copied if the types are the same (NaN payloads and
+ * -0 included), and converted with one rounding if not.
  * Memory: 64 KiB a kernel, and 32 KiB an input where 16-bit types are decoded, whatever the size of the block.
  */
 export function blockKernel(rows: readonly Row[], from: FloatType, to: FloatType): BlockKernel {
