@@ -10,7 +10,7 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     /ExecutionProvider_Cuda: Failed to load shared library/i,
     'EXECUTION_PROVIDER',
     'the CUDA provider cannot be loaded',
-    `Install it with \`npm run setup:cuda\` (without ONNXRUNTIME_NODE_INSTALL=skip). ${CUDA_NEEDS} Or use --device cpu.`,
+    `${CUDA_NEEDS} With --device cuda, onnxruntime's line on stderr names the library. Or use --device cpu.`,
   ],
   [
     /WebGPU adapter|webgpu.*(device|instance)|libvulkan/is,
