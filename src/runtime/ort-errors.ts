@@ -69,7 +69,7 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     `${EXPORT_AGAIN} Opsets below 7 do not run.`,
   ],
   [
-    /number of op outputs should be|This is an invalid model|Type Error|Node.*has (input|output) size/i,
+    /number of op outputs should be|invalid model\b|Type Error|Node.*has (input|output) size/i,
     'UNSUPPORTED_GRAPH',
     'the graph is not valid',
     EXPORT_AGAIN,

@@ -79,7 +79,7 @@ async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<R
       refused.push(`${provider.name}: ${known.message}`);
     }
   }
-  throw new TemperError('EXECUTION_PROVIDER', `${options.label}: no provider for ${options.device}`);
+  throw new Error(`no provider for ${options.device}`);
 }
 
 /** Node 24 gives float16 as Float16Array: the same bits as a Uint16Array everywhere. */
