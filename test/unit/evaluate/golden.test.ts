@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { readIdxImages, readIdxLabels } from '../../../src/data/index.ts';
 import { computeMetrics, type Evaluation, evaluateModels, type LabelledBatch } from '../../../src/evaluate/index.ts';
-import { openSession, type Session } from '../../../src/runtime/index.ts';
+import { openSession, type Session, type Tensor } from '../../../src/runtime/index.ts';
 
 const FASHION = 'fixtures/fashion';
 const NAMES = ['epoch_14', 'epoch_22', 'epoch_25'];
+/** Made by fixtures/fashion/make/logits.py. */
+const logits: Record<string, number[][]> = JSON.parse(readFileSync(`${FASHION}/logits.json`, 'utf8'));
 const golden = JSON.parse(readFileSync(`${FASHION}/golden.json`, 'utf8'));
 
 /** (x / 255 - mean) / std, each step rounded to float32 as torch does. */
@@ -51,5 +53,14 @@ for (const [i, name] of NAMES.entries()) {
     assert.equal(metrics.top1, expected.top1);
     assert.equal(metrics.top5, expected.top5);
     assert.ok(Math.abs(metrics.nll - expected.nll) < 1e-6, `${metrics.nll} against ${expected.nll}`);
+  });
+
+  test(`${name}: the logits of the first 100 images are within 1e-5 of torch's`, async () => {
+    const first = (await batches(100).next()).value as LabelledBatch;
+    const { outputs } = await (sessions[i] as Session).run({ input: first.images });
+    const { data } = outputs.logits as Tensor;
+    const expected = (logits[name] as number[][]).flat();
+    assert.equal(data.length, expected.length);
+    for (const [at, value] of expected.entries()) assert.ok(Math.abs((data[at] as number) - value) < 1e-5);
   });
 }
