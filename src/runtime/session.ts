@@ -66,7 +66,8 @@ function inferenceThread(data: WorkerOptions): {
   run(feeds: Tensors, fetches: readonly string[] | undefined): Promise<RunResult>;
   close(): void;
 } {
-  const worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData: data });
+  // Without the caller's node options: some, such as --input-type, do not fit a file.
+  const worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData: data, execArgv: [] });
   const waiting = new Map<number, Waiting>();
   let dead: TemperError | undefined;
   let closing = false;

@@ -54,7 +54,10 @@ test('calibration bins are open below and closed above, exactly at the borders',
   assert.equal(calibrationBin(0), 0);
   for (let b = 1; b <= 15; b++) {
     assert.equal(calibrationBin(b / 15), b - 1);
-    if (b < 15) assert.equal(calibrationBin(b / 15 + 1e-15), b);
+    // The neighbours of the border among the float64 values.
+    const [below, above] = [b / 15 - 2 ** -54, b / 15 + 2 ** (Math.floor(Math.log2(b / 15)) - 52)];
+    assert.equal(calibrationBin(below), b - 1);
+    if (b < 15) assert.equal(calibrationBin(above), b, `above ${b}/15`);
   }
   assert.equal(calibrationBin(1 + 1e-16), 14);
 });

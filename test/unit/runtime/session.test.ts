@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -289,6 +290,17 @@ test('close waits for runs, ends the thread, may be called twice, and ends the s
   assert.ok(exited.has(worker));
   assert.deepEqual((await running).outputs.y, tensor([1, 3], [1, 2, 3]));
   await fails('EXECUTION_RUN', () => session.run({ x: tensor([1, 3]) }));
+});
+
+test('a session that nobody closes does not keep the process alive', () => {
+  const runtime = new URL('../../../src/runtime/index.js', import.meta.url).href;
+  const script = `import { openSession } from '${runtime}';
+    const session = await openSession({ model: '${FASHION}', device: 'cpu' });
+    await openSession({ model: '${FASHION}', device: 'cpu' });
+    const feeds = { input: { type: 'float32', dims: [1, 1, 4, 4], data: new Float32Array(16) } };
+    console.log((await session.run(feeds)).outputs.logits.dims.join());`;
+  const options = { encoding: 'utf8', timeout: 60_000 } as const;
+  assert.equal(execFileSync(process.execPath, ['--input-type=module', '-e', script], options), '1,10\n');
 });
 
 test('a thread that dies in the middle of a run is a typed error, and close still returns', async () => {
