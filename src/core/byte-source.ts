@@ -48,6 +48,8 @@ export interface FileState {
 }
 
 export interface FileSource extends ByteSource {
+  /** Valid in every thread of the process until close(). */
+  readonly fd: number;
   readonly state: FileState;
   /**
    * Throws if the file was replaced, resized or written to since it was opened.
@@ -86,6 +88,7 @@ export function openFile(path: string): FileSource {
   return {
     path,
     size,
+    fd,
     state,
     readInto(into, offset) {
       let done = 0;

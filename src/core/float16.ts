@@ -5,7 +5,8 @@
  */
 
 const f64 = new Float64Array(1);
-const u64 = new BigUint64Array(f64.buffer);
+/** Low word, then high word: the typed arrays of a little-endian machine. */
+const words = new Int32Array(f64.buffer);
 const f32 = new Float32Array(1);
 const u32 = new Uint32Array(f32.buffer);
 
@@ -41,39 +42,43 @@ export function decodeBfloat16(bits: number): number {
   return f32[0] as number;
 }
 
-/** Rounds |value| to a multiple of `quantum` (a power of two), ties to even. Exact for value / quantum < 2^52. */
-function roundToMultiple(value: number, quantum: number): number {
-  const scaled = value / quantum;
-  const floor = Math.floor(scaled);
-  const rest = scaled - floor;
-  const up = rest > 0.5 || (rest === 0.5 && floor % 2 === 1);
-  return up ? floor + 1 : floor;
-}
+/** Adding and subtracting 2^52 rounds a non-negative number below it to an integer, ties to even. */
+const ROUND_TO_INTEGER = 2 ** 52;
 
 /**
+ * The bit pattern of a 16-bit format: float64 has the same layout, so that where the value is normal in the format,
+ * the pattern is the upper word of the float64, exponent rebased and rounded, and a carry walks up to infinity by itself.
+ * @param high the upper 32 bits of the float64
+ * @param low its lower 32 bits, which only break ties
+ * @param value the float64 itself
  * @param fractionBits 10 for binary16, 7 for bfloat16
  * @param bias 15, or 127
  */
-function encode(value: number, fractionBits: number, bias: number): number {
-  f64[0] = value;
-  const bits = u64[0] as bigint;
-  const sign = Number(bits >> 63n) << 15;
-  const infinity = ((2 * bias + 1) << fractionBits) | sign;
-  if (Number.isNaN(value)) return infinity | (1 << (fractionBits - 1));
-  const magnitude = Math.abs(value);
-  if (magnitude === Number.POSITIVE_INFINITY) return infinity;
-  const exponent = Math.max(Number((bits >> 52n) & 2047n) - 1023, 1 - bias);
-  if (exponent > bias) return infinity;
-  // `units` counts steps of the last place; a carry into the next binade is the next bit pattern, up to infinity.
-  const units = roundToMultiple(magnitude, 2 ** (exponent - fractionBits));
-  const normal = units - (1 << fractionBits);
-  return sign | (normal < 0 ? units : ((exponent + bias) << fractionBits) + normal);
+function encode(high: number, low: number, value: number, fractionBits: number, bias: number): number {
+  const sign = (high >>> 16) & 0x8000;
+  const magnitude = high & 0x7fffffff;
+  const infinity = (2 * bias + 1) << fractionBits;
+  if (magnitude >= 0x7ff00000 && (magnitude > 0x7ff00000 || low !== 0))
+    return sign | infinity | (1 << (fractionBits - 1));
+  const smallestNormal = (1024 - bias) << 20;
+  if (magnitude < smallestNormal) {
+    // Multiples of the smallest subnormal; the smallest normal is the next bit pattern.
+    const units = Math.abs(value) * 2 ** (fractionBits + bias - 1);
+    return sign | (units + ROUND_TO_INTEGER - ROUND_TO_INTEGER);
+  }
+  const dropped = 20 - fractionBits;
+  // The lowest dropped bit stands for all below it: it decides between a tie and more than a tie, never alone.
+  const rebased = (magnitude - smallestNormal + (1 << 20)) | (low === 0 ? 0 : 1);
+  const rounded = (rebased + (1 << (dropped - 1)) - 1 + ((rebased >>> dropped) & 1)) >>> dropped;
+  return sign | Math.min(rounded, infinity);
 }
 
 export function encodeFloat16(value: number): number {
-  return encode(value, 10, 15);
+  f64[0] = value;
+  return encode(words[1] as number, words[0] as number, value, 10, 15);
 }
 
 export function encodeBfloat16(value: number): number {
-  return encode(value, 7, 127);
+  f64[0] = value;
+  return encode(words[1] as number, words[0] as number, value, 7, 127);
 }

@@ -1,0 +1,39 @@
+import type { Options } from 'yargs';
+import { TemperError } from '../../src/core/index.ts';
+
+function usage(option: string, value: string, expected: string): TemperError {
+  return new TemperError('USAGE', `--${option} ${value}: expected ${expected}`, { details: { option, value } });
+}
+
+/** One text from an option that may be given several times: the values joined with commas. */
+const joined = (value: unknown): string => (Array.isArray(value) ? value.map(String).join(',') : String(value));
+
+/** Parses `0.9,0.99` (or the option given twice) as numbers. */
+export function numberList(option: string): (value: unknown) => number[] | undefined {
+  return (value) => {
+    if (value === undefined) return undefined;
+    return stringList(value).map((text) => {
+      const parsed = text.trim() === '' ? Number.NaN : Number(text);
+      if (!Number.isFinite(parsed)) throw usage(option, joined(value), 'numbers, separated by commas');
+      return parsed;
+    });
+  };
+}
+
+export function stringList(value: unknown): string[] {
+  return value === undefined ? [] : joined(value).split(',');
+}
+
+/** Parses one number. */
+export function oneNumber(option: string): (value: unknown) => number | undefined {
+  return (value) => {
+    const [only, ...rest] = numberList(option)(value) ?? [];
+    if (rest.length > 0) throw usage(option, joined(value), 'one number');
+    return only;
+  };
+}
+
+/** Gives options their heading in --help. */
+export function grouped<T extends Record<string, Options>>(group: string, options: T): T {
+  return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, { ...option, group }])) as T;
+}

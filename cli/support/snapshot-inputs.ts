@@ -1,0 +1,68 @@
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { globSync, isDynamicPattern } from 'tinyglobby';
+import { readError, TemperError } from '../../src/core/index.ts';
+
+/** A table of metrics or weights; a run has thousands of rows, not millions. */
+const MAX_TABLE_BYTES = 64 << 20;
+
+export const DEFAULT_PATTERN = '*.onnx';
+
+/** Whether a name fits a pattern of `*` and `?`. */
+function fits(pattern: string, name: string): boolean {
+  const source = Array.from(pattern)
+    .map((c) => (c === '*' ? '.*' : c === '?' ? '.' : c.replace(/[\\^$.|+()[\]{}]/g, '\\$&')))
+    .join('');
+  return new RegExp(`^${source}$`, 's').test(name);
+}
+
+function samePath(a: string, b: string): boolean {
+  return resolve(a) === resolve(b) || (existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b));
+}
+
+/**
+ * The snapshots that a user means: files as they are, folders as the files in them that fit `pattern`, and globs (for
+ * shells that do not expand them).
+ * @param outputs left out where a folder or glob would find them: an average is no snapshot of its own run
+ * @throws TemperError INPUT_NOT_FOUND
+ */
+export function expandInputs(inputs: readonly string[], pattern: string, outputs: readonly string[]): string[] {
+  const found = inputs.flatMap((input) => {
+    if (!existsSync(input) && isDynamicPattern(input)) {
+      return globSync(input, { onlyFiles: true, expandDirectories: false }).filter(
+        (path) => !outputs.some((out) => samePath(out, path)),
+      );
+    }
+    let folder: boolean;
+    try {
+      folder = statSync(input).isDirectory();
+    } catch (error) {
+      throw readError(input, error);
+    }
+    if (!folder) return [input];
+    return readdirSync(input, { withFileTypes: true })
+      .filter((entry) => !entry.isDirectory() && fits(pattern, entry.name))
+      .map((entry) => join(input, entry.name))
+      .filter((path) => !outputs.some((out) => samePath(out, path)));
+  });
+  if (found.length === 0) {
+    throw new TemperError('INPUT_NOT_FOUND', `${inputs.join(', ')}: no snapshots that fit ${JSON.stringify(pattern)}`, {
+      hint: 'Name a folder of .onnx files, the files themselves, or another --pattern.',
+      details: { inputs, pattern },
+    });
+  }
+  return found;
+}
+
+/** Reads a small table. @throws TemperError INPUT_*, FORMAT_LIMIT */
+export function readTable(path: string): string {
+  try {
+    const { size } = statSync(path);
+    if (size > MAX_TABLE_BYTES) {
+      throw new TemperError('FORMAT_LIMIT', `${path}: a table of ${size} bytes, expected at most ${MAX_TABLE_BYTES}`);
+    }
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw readError(path, error);
+  }
+}

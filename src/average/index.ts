@@ -1,0 +1,10 @@
+export { type AverageJob, averageFiles, type PublishedOutput } from './average-files.ts';
+export { type Diagnosis, diagnose } from './diagnose.ts';
+export { dropDuplicates } from './duplicates.ts';
+export { METHODS } from './methods/index.ts';
+export { type Plan, planRows } from './plan/plan.ts';
+export type { PlanOptions } from './plan/plan-options.ts';
+export { effectiveModels, type Row } from './plan/row.ts';
+export { type Candidate, candidateOf } from './plan/snapshot-name.ts';
+export { chooseTemplate, planTensors, type TensorPlan, type TensorRules } from './tensor-plan.ts';
+export { type Verdict, verifyAverage } from './verify.ts';

@@ -1,0 +1,9 @@
+import { difference } from './difference.ts';
+import { ema } from './ema.ts';
+import type { Method } from './method.ts';
+import { power } from './power.ts';
+import { uniform } from './uniform.ts';
+import { weighted } from './weighted.ts';
+
+/** Every way to average, by its name for --method. A new one is a file and a line here. */
+export const METHODS: Readonly<Record<string, Method>> = { uniform, ema, weighted, power, difference };

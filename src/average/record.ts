@@ -1,0 +1,98 @@
+import { TemperError } from '../core/index.ts';
+import { FLOAT_TYPES, type FloatType, type Model, provenanceSteps } from '../onnx/index.ts';
+import type { TensorRules } from './tensor-plan.ts';
+
+/** One snapshot as the record names it: base names and hashes, never a path. */
+export interface RecordedInput {
+  readonly file: string;
+  readonly sha256: string;
+  readonly step: number | null;
+  readonly coefficient: number;
+  /** External data files: name as the model gives it, and hash. */
+  readonly data?: readonly { readonly location: string; readonly sha256: string }[];
+}
+
+/** What an average says of itself in metadata_props: enough to make it again. */
+export interface AverageRecord extends TensorRules {
+  readonly tool: 'onnx-temper';
+  readonly version: string;
+  readonly command: 'avg-ckpt';
+  /** The name of the row: method and parameters. */
+  readonly average: string;
+  /** out = (Σ coefficient · x) / divisor. */
+  readonly divisor: number;
+  /** Index of the input whose other bytes the output keeps. */
+  readonly template: number;
+  readonly dtype: FloatType | null;
+  readonly allowNonfinite: boolean;
+  readonly inputs: readonly RecordedInput[];
+}
+
+const KEYS_OF_INPUT = ['file', 'sha256', 'coefficient'] as const;
+
+function isRecord(value: unknown): value is AverageRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const record = value as Partial<Record<keyof AverageRecord, unknown>>;
+  const inputs: unknown[] = Array.isArray(record.inputs) ? record.inputs : [];
+  const validInput = (input: unknown): boolean =>
+    typeof input === 'object' &&
+    input !== null &&
+    KEYS_OF_INPUT.every(
+      (key) => typeof (input as Record<string, unknown>)[key] === (key === 'coefficient' ? 'number' : 'string'),
+    );
+  return (
+    record.tool === 'onnx-temper' &&
+    record.command === 'avg-ckpt' &&
+    typeof record.version === 'string' &&
+    typeof record.average === 'string' &&
+    typeof record.divisor === 'number' &&
+    record.divisor !== 0 &&
+    inputs.length > 0 &&
+    inputs.every(validInput) &&
+    Number.isInteger(record.template) &&
+    inputs[record.template as number] !== undefined &&
+    (record.dtype === null || FLOAT_TYPES.some((type) => type === record.dtype)) &&
+    ['average', 'last'].includes(record.bn as string) &&
+    ['error', 'last'].includes(record.onIntMismatch as string) &&
+    ['auto', 'name', 'graph'].includes(record.match as string) &&
+    typeof record.allowNonfinite === 'boolean'
+  );
+}
+
+/**
+ * The record of the average that made a model, which must be its last step.
+ * @throws TemperError UNSUPPORTED_GRAPH if the model's last step was another one, or none; FORMAT_MALFORMED
+ */
+export function readRecord(model: Model): { record: AverageRecord; key: string } {
+  const step = provenanceSteps(model.record).at(-1);
+  const details = { path: model.path };
+  if (!step) {
+    throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: no record of onnx-temper in metadata_props`, {
+      hint: 'Only files that avg-ckpt wrote can be verified.',
+      details,
+    });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(step.value);
+  } catch (error) {
+    throw new TemperError('FORMAT_MALFORMED', `${model.path}: metadata ${step.key} is no JSON`, {
+      details,
+      cause: error,
+    });
+  }
+  const command = (value as { command?: unknown } | null)?.command;
+  if (command !== undefined && command !== 'avg-ckpt') {
+    throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: the last step was ${String(command)}, not avg-ckpt`, {
+      hint: 'Verify the average before it was changed.',
+      details: { ...details, key: step.key },
+    });
+  }
+  if (!isRecord(value)) {
+    throw new TemperError('FORMAT_MALFORMED', `${model.path}: metadata ${step.key} is no record of an average`, {
+      hint: 'Was it written by another version, or by hand?',
+      details: { ...details, key: step.key },
+    });
+  }
+  return { record: value, key: step.key };
+}

@@ -1,0 +1,158 @@
+import { setImmediate } from 'node:timers/promises';
+import { TemperError } from '../core/index.ts';
+import {
+  dataTypeName,
+  elementCount,
+  type FloatType,
+  type Model,
+  openPayload,
+  type PayloadCursor,
+  rawLocation,
+} from '../onnx/index.ts';
+import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-kernel.ts';
+import { FLOAT_BYTES } from './kernel/float-blocks.ts';
+import type { StoredTensor } from './output-layout.ts';
+import type { Row } from './plan/row.ts';
+
+/** Where an output's bytes go: a file, or the comparison with one. */
+export interface Sink {
+  readonly size: number;
+  write(bytes: Uint8Array): void;
+}
+
+/** Elements read of each snapshot at a time: 256 KiB of float32 (64 KiB to 1 MiB measured alike, test/bench/README.md). */
+const BLOCK_ELEMENTS = 65536;
+/** How often the event loop gets a turn, for progress and Ctrl-C. */
+const TURN_MS = 30;
+
+export interface StreamOptions {
+  readonly models: readonly Model[];
+  readonly rows: readonly Row[];
+  readonly allowNonfinite: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((doneBytes: number) => void) | undefined;
+}
+
+/** Streams tensors from all snapshots into all outputs, block by block; buffers and kernels are made once. */
+export class TensorStream {
+  private readonly options: StreamOptions;
+  private readonly kernels = new Map<string, BlockKernel>();
+  private readonly inputs: Uint8Array[];
+  private readonly outputs: Uint8Array[];
+  private readonly lastRows: readonly Row[];
+  private doneBytes = 0;
+  private lastTurn = performance.now();
+
+  constructor(options: StreamOptions) {
+    this.options = options;
+    const block = (): Uint8Array => new Uint8Array(BLOCK_ELEMENTS * Float64Array.BYTES_PER_ELEMENT);
+    this.inputs = options.models.map(block);
+    this.outputs = options.rows.map(block);
+    this.lastRows = options.rows.map(lastOnly);
+  }
+
+  /** Writes a tensor's new values to every output. @throws TemperError NUMERIC_NONFINITE, NUMERIC_OVERFLOW, FORMAT_*, INPUT_* */
+  async tensor(stored: StoredTensor, sinks: readonly Sink[]): Promise<void> {
+    const { tensor, type } = stored;
+    const cursors = tensor.sources.map((source, i) => openPayload(this.options.models[i] as Model, source));
+    if (type === undefined || tensor.type === undefined) return this.integers(stored, cursors, sinks);
+    const kernel = this.kernel(tensor.treatment, tensor.type, type);
+    const [from, to] = [FLOAT_BYTES[tensor.type], FLOAT_BYTES[type]];
+    const count = elementCount(tensor.template.dims);
+    for (let start = 0; start < count; start += BLOCK_ELEMENTS) {
+      const length = Math.min(BLOCK_ELEMENTS, count - start);
+      for (const [i, cursor] of cursors.entries())
+        cursor.read((this.inputs[i] as Uint8Array).subarray(0, length * from));
+      const bad = kernel(this.inputs, this.outputs, length);
+      if (bad && !this.options.allowNonfinite) throw this.nonFinite(stored, bad, start);
+      for (const [row, sink] of sinks.entries()) sink.write((this.outputs[row] as Uint8Array).subarray(0, length * to));
+      await this.turn(length * from * cursors.length);
+    }
+  }
+
+  /** Counters that differ: each row takes its last snapshot's. */
+  private async integers(
+    { byteLength }: StoredTensor,
+    cursors: readonly PayloadCursor[],
+    sinks: readonly Sink[],
+  ): Promise<void> {
+    const capacity = (this.inputs[0] as Uint8Array).length;
+    for (let start = 0; start < byteLength; start += capacity) {
+      const length = Math.min(capacity, byteLength - start);
+      for (const [i, cursor] of cursors.entries()) cursor.read((this.inputs[i] as Uint8Array).subarray(0, length));
+      for (const [row, sink] of sinks.entries()) {
+        const last = (this.lastRows[row] as Row).coefficients.indexOf(1);
+        sink.write((this.inputs[last] as Uint8Array).subarray(0, length));
+      }
+      await this.turn(length * cursors.length);
+    }
+  }
+
+  /** Carries bytes of the template over to every output. */
+  async copy(read: (into: Uint8Array) => void, byteLength: number, sinks: readonly Sink[]): Promise<void> {
+    const buffer = this.inputs[0] as Uint8Array;
+    for (let start = 0; start < byteLength; start += buffer.length) {
+      const part = buffer.subarray(0, Math.min(buffer.length, byteLength - start));
+      read(part);
+      for (const sink of sinks) sink.write(part);
+      await this.turn(0);
+    }
+  }
+
+  private kernel(treatment: 'average' | 'last', from: FloatType, to: FloatType): BlockKernel {
+    const key = `${treatment} ${from} ${to}`;
+    let kernel = this.kernels.get(key);
+    if (!kernel) {
+      kernel = blockKernel(treatment === 'last' ? this.lastRows : this.options.rows, from, to);
+      this.kernels.set(key, kernel);
+    }
+    return kernel;
+  }
+
+  /** Lets progress be shown and Ctrl-C be heard. */
+  private async turn(bytes: number): Promise<void> {
+    this.doneBytes += bytes;
+    const now = performance.now();
+    if (now - this.lastTurn < TURN_MS) return;
+    this.options.onProgress?.(this.doneBytes);
+    await setImmediate();
+    this.options.signal?.throwIfAborted();
+    this.lastTurn = performance.now();
+  }
+
+  private nonFinite({ tensor, type }: StoredTensor, bad: NonFinite, start: number): TemperError {
+    const { models, rows } = this.options;
+    const element = start + bad.element;
+    const where = `tensor ${JSON.stringify(tensor.name)}, element ${element}`;
+    const culprits = bad.inputs.map((i) => models[i] as Model);
+    const [first] = culprits;
+    if (!first) {
+      return new TemperError(
+        'NUMERIC_OVERFLOW',
+        `${where}: the average ${(rows[bad.row] as Row).name} does not fit ${type ?? dataTypeName(tensor.template.dataType)}`,
+        {
+          hint: 'Store the average in a wider type (--dtype float32).',
+          details: { tensor: tensor.name, element, dtype: type },
+        },
+      );
+    }
+    const source = tensor.sources[bad.inputs[0] as number];
+    const at = source && rawLocation(first, source);
+    const byte =
+      at && tensor.type ? ` (byte ${at.offset + element * FLOAT_BYTES[tensor.type]} of ${at.source.path})` : '';
+    return new TemperError(
+      'NUMERIC_NONFINITE',
+      `${culprits.map((m) => m.path).join(', ')}: NaN or Inf in ${where}${byte}`,
+      {
+        hint: 'Leave that snapshot out, or pass --allow-nonfinite to carry it into the average.',
+        details: { paths: culprits.map((m) => m.path), tensor: tensor.name, element },
+      },
+    );
+  }
+}
+
+/** A row that takes its last snapshot alone. */
+function lastOnly(row: Row): Row {
+  const last = row.coefficients.findLastIndex((coefficient) => coefficient !== 0);
+  return { name: row.name, coefficients: row.coefficients.map((_, i) => (i === last ? 1 : 0)), divisor: 1 };
+}

@@ -1,0 +1,170 @@
+import { TemperError } from '../core/index.ts';
+import {
+  asFloatType,
+  classifyTensors,
+  dataTypeName,
+  type FloatType,
+  findDataType,
+  type Model,
+  matchGraphs,
+  samePayload,
+  type TensorRecord,
+  type TensorRole,
+} from '../onnx/index.ts';
+
+/** How the snapshots' tensors become one. */
+export interface TensorRules {
+  /** BatchNormalization's running mean and variance: averaged like weights, or the last snapshot's. */
+  readonly bn: 'average' | 'last';
+  /** Integers that differ (num_batches_tracked): an error, or the last snapshot's. */
+  readonly onIntMismatch: 'error' | 'last';
+  /** Tensors are paired by place of use; `name` also demands equal names, `graph` does not report other names. */
+  readonly match: 'auto' | 'name' | 'graph';
+}
+
+/** A tensor that the output holds new values for. */
+export interface AveragedTensor {
+  readonly name: string;
+  readonly role: TensorRole;
+  readonly template: TensorRecord;
+  readonly type: FloatType | undefined;
+  /** `last` takes each row's last snapshot instead of its mean. */
+  readonly treatment: 'average' | 'last';
+  /** Its counterpart in each snapshot, in plan order. */
+  readonly sources: readonly TensorRecord[];
+}
+
+export interface TensorPlan {
+  /** Everything else of the template is carried over, and was found equal in every snapshot. */
+  readonly tensors: readonly AveragedTensor[];
+  /** Counts of the template's tensors by role. */
+  readonly roles: ReadonlyMap<TensorRole, number>;
+  readonly notes: readonly string[];
+}
+
+const AVERAGED: ReadonlySet<TensorRole> = new Set(['weight', 'bn_mean', 'bn_variance', 'unused']);
+const STATISTICS: ReadonlySet<TensorRole> = new Set(['bn_mean', 'bn_variance']);
+const QUANTIZED: ReadonlySet<TensorRole> = new Set(['quantized_weight', 'quantization_scale', 'zero_point']);
+
+/** The role that decides: the first one that is not averaged, as a value with two uses must serve both. */
+function decisiveRole(roles: ReadonlySet<TensorRole>): TensorRole {
+  const list = [...roles];
+  return (
+    list.find((role) => !AVERAGED.has(role)) ?? list.find((role) => !STATISTICS.has(role)) ?? (list[0] as TensorRole)
+  );
+}
+
+/** The snapshot whose bytes the outputs keep: the one with most initializers (exporters merge equal ones), the last of several. */
+export function chooseTemplate(models: readonly Model[]): number {
+  let best = 0;
+  models.forEach((model, i) => {
+    const count = (m: Model): number => m.record.graph.initializers.length;
+    if (count(model) >= count(models[best] as Model)) best = i;
+  });
+  return best;
+}
+
+function valueMismatch(name: string, role: TensorRole, tensor: TensorRecord, a: Model, b: Model): TemperError {
+  const label = `tensor ${JSON.stringify(name)} (${role.replace(/_/g, ' ')}, ${dataTypeName(tensor.dataType)} [${tensor.dims}])`;
+  const details = { path: b.path, template: a.path, tensor: name, role };
+  if (QUANTIZED.has(role)) {
+    return new TemperError(
+      'UNSUPPORTED_QUANTIZED',
+      `${b.path}: ${label} differs from ${a.path}: averaging integer codes that have different scales gives wrong weights`,
+      { hint: 'Average the float snapshots, then quantize the average.', details },
+    );
+  }
+  const integer = findDataType(tensor.dataType)?.kind === 'integer';
+  return new TemperError(
+    'MISMATCH_VALUE',
+    `${b.path}: ${label} differs from ${a.path}; only weights and BN statistics are averaged`,
+    {
+      hint: integer
+        ? "If it is a counter, pass --on-int-mismatch last to take the last snapshot's."
+        : 'The snapshots compute different things: export them with the same settings.',
+      details,
+    },
+  );
+}
+
+function matchNotes(
+  model: Model,
+  pairs: ReadonlyMap<TensorRecord, { tensor: TensorRecord; renamed: boolean }>,
+  rules: TensorRules,
+): string[] {
+  const renamed = [...pairs].filter(([, match]) => match.renamed);
+  const [first] = renamed;
+  if (!first) return [];
+  const [tensor, match] = first;
+  const example = `${JSON.stringify(match.tensor.name)} is ${JSON.stringify(tensor.name)}`;
+  if (rules.match === 'name') {
+    throw new TemperError(
+      'MISMATCH_TENSOR',
+      `${model.path}: ${renamed.length} tensors go by other names (${example})`,
+      {
+        hint: 'Pass --match auto to pair them by their place in the graph.',
+        details: { path: model.path, renamed: renamed.length },
+      },
+    );
+  }
+  return rules.match === 'graph'
+    ? []
+    : [`${model.path}: ${renamed.length} tensors paired by place of use, not by name (${example})`];
+}
+
+const FOLDED_NAME = /^onnx::Conv_\d+$/;
+
+function foldedNote(model: Model): string[] {
+  const { nodes, initializers } = model.record.graph;
+  const biased = nodes.filter((node) => node.opType === 'Conv' && node.inputs.length > 2).length;
+  if (biased === 0 || nodes.some((node) => node.opType === 'BatchNormalization')) return [];
+  const named = initializers.some(({ name }) => FOLDED_NAME.test(name));
+  return [
+    `${named ? 'BatchNormalization was folded into Conv by the exporter' : 'no BatchNormalization, and Conv with bias: if the network had it, the exporter folded it'}: averages of folded weights are good for snapshots of one late run, and their statistics cannot be recalibrated (torch: export with training=TrainingMode.PRESERVE and do_constant_folding=False)`,
+  ];
+}
+
+/**
+ * Decides for every tensor of the template how the outputs get it, and checks that all else is equal.
+ * @param models the snapshots in plan order
+ * @throws TemperError MISMATCH_GRAPH, MISMATCH_TENSOR, MISMATCH_VALUE, UNSUPPORTED_QUANTIZED, UNSUPPORTED_DATA_TYPE
+ */
+export function planTensors(models: readonly Model[], templateIndex: number, rules: TensorRules): TensorPlan {
+  const template = models[templateIndex] as Model;
+  const notes: string[] = foldedNote(template);
+  const matches = models.map((model, i) => (i === templateIndex ? undefined : matchGraphs(template, model).tensors));
+  matches.forEach((pairs, i) => {
+    if (pairs) notes.push(...matchNotes(models[i] as Model, pairs, rules));
+  });
+  const counterpart = (tensor: TensorRecord, i: number): TensorRecord | undefined =>
+    matches[i] === undefined ? tensor : matches[i].get(tensor)?.tensor;
+
+  const tensors: AveragedTensor[] = [];
+  const counts = new Map<TensorRole, number>();
+  for (const [tensor, { roles, name }] of classifyTensors(template.record)) {
+    const role = decisiveRole(roles);
+    counts.set(role, (counts.get(role) ?? 0) + 1);
+    const found = models.map((_, i) => counterpart(tensor, i));
+    const missing = found.indexOf(undefined);
+    if (missing >= 0) {
+      notes.push(
+        `${(models[missing] as Model).path}: has no ${JSON.stringify(name)}, which no node uses: carried over`,
+      );
+      continue;
+    }
+    const sources = found as TensorRecord[];
+    const type = asFloatType(tensor.dataType);
+    const base = { name, role, template: tensor, type, sources };
+    if (type !== undefined && AVERAGED.has(role)) {
+      const last = rules.bn === 'last' && [...roles].every((r) => STATISTICS.has(r));
+      tensors.push({ ...base, treatment: last ? 'last' : 'average' });
+      continue;
+    }
+    const differing = models.findIndex((model, i) => !samePayload(template, tensor, model, sources[i] as TensorRecord));
+    if (differing < 0) continue;
+    const integer = findDataType(tensor.dataType)?.kind === 'integer';
+    if (integer && !QUANTIZED.has(role) && rules.onIntMismatch === 'last') tensors.push({ ...base, treatment: 'last' });
+    else throw valueMismatch(name, role, tensor, template, models[differing] as Model);
+  }
+  return { tensors, roles: counts, notes };
+}

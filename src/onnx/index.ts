@@ -1,0 +1,27 @@
+export { asFloatType, dataTypeName, FLOAT_TYPES, type FloatType, findDataType, floatTypeCode } from './data-type.ts';
+export { type Edit, plannedBytes, planRewrite, type Segment, type Slot } from './edit.ts';
+export {
+  appendInitializer,
+  appendMetadata,
+  delimitedMetadata,
+  insertNode,
+  removeInitializer,
+  renameOutput,
+  replaceGraphInput,
+  replaceInline,
+  rewireInput,
+  setDataType,
+  setExternalData,
+  setOutputs,
+  setTensorName,
+} from './edits.ts';
+export type { NewNode, NewTensor } from './encode.ts';
+export { type GraphMatch, matchGraphs, type TensorMatch } from './match-graphs.ts';
+export type { GraphRecord, MetadataEntry, Model, ModelRecord, NodeRecord, NodeScope, TensorRecord } from './model.ts';
+export { modelFromBytes, openModel, rawLocation } from './open-model.ts';
+export { openPayload, type PayloadCursor, readPayload, samePayload } from './payload.ts';
+export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './provenance.ts';
+export { attributeOf, constantTensor, nodesOf, scopesOf, tensorsOfModel, valueNames } from './scopes.ts';
+export { type TensorHolder, tensorHolders } from './tensor-holder.ts';
+export { classifyTensors, type TensorRole, type TensorRoles } from './tensor-role.ts';
+export { elementCount, rawByteLength } from './walk-tensor.ts';

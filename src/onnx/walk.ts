@@ -1,0 +1,437 @@
+import type { ByteSource } from '../core/index.ts';
+import type {
+  AttributeRecord,
+  Dimension,
+  FunctionRecord,
+  GraphRecord,
+  MetadataEntry,
+  ModelRecord,
+  NodeRecord,
+  Run,
+  SparseRecord,
+  TensorRecord,
+  TensorTypeRecord,
+  ValueInfoRecord,
+} from './model.ts';
+import { addRun, readTensor, valuesOfAttribute } from './walk-tensor.ts';
+import { type Field, type Message, malformed, overLimit, type Span, WIRE, WireReader } from './wire.ts';
+
+/** Graphs within graphs: exporters write a handful; 3,000 in 30 KB overflow a recursive parser's stack. */
+export const MAX_DEPTH = 64;
+/** Nodes, attributes, tensors and value infos together: the largest real graphs have some 100,000. */
+export const MAX_RECORDS = 4_000_000;
+/** A name, a domain, an operator type. */
+export const MAX_NAME_BYTES = 64 * 1024;
+/** A metadata value: class lists and quantization tables of some MB occur. */
+export const MAX_METADATA_BYTES = 64 * 1024 * 1024;
+/** All names together: what a hostile file can make the walk hold. */
+export const MAX_TEXT_BYTES = 256 * 1024 * 1024;
+
+/** A walk in progress: the reader, how deep it is, and how much it has recorded. */
+export class Walk {
+  readonly reader: WireReader;
+  private depth = 0;
+  private records = 0;
+  private textBytes = 0;
+  private readonly decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+  constructor(source: ByteSource) {
+    this.reader = new WireReader(source);
+  }
+
+  get path(): string {
+    return this.reader.path;
+  }
+
+  /** Opens a nested message and visits its fields; the handler must not move the position beyond the field. */
+  visit(message: Message, handle: (field: Field) => void): void {
+    if (++this.depth > MAX_DEPTH)
+      throw overLimit(this.path, message.tagStart, `messages nested over ${MAX_DEPTH} deep`);
+    this.count(message.tagStart);
+    this.reader.position = message.start;
+    while (this.reader.position < message.end) {
+      const field = this.reader.field(message.end);
+      handle(field);
+      this.reader.position = field.end;
+    }
+    this.depth--;
+  }
+
+  count(offset: number): void {
+    if (++this.records > MAX_RECORDS) throw overLimit(this.path, offset, `more than ${MAX_RECORDS} records`);
+  }
+
+  child(field: Field, parent: Message): Message {
+    this.expect(field, WIRE.bytes);
+    return { start: field.start, end: field.end, tagStart: field.tagStart, lengthStart: field.lengthStart, parent };
+  }
+
+  expect(field: Field, wire: number): void {
+    if (field.wire !== wire) {
+      throw malformed(this.path, field.tagStart, `field ${field.number} has wire type ${field.wire}, expected ${wire}`);
+    }
+  }
+
+  text(field: Field, maxBytes = MAX_NAME_BYTES): string {
+    this.expect(field, WIRE.bytes);
+    const length = field.end - field.start;
+    this.textBytes += length;
+    if (length > maxBytes || this.textBytes > MAX_TEXT_BYTES) {
+      throw overLimit(
+        this.path,
+        field.tagStart,
+        `a string of ${length} bytes (limits: ${maxBytes}, all ${MAX_TEXT_BYTES})`,
+      );
+    }
+    const bytes = this.reader.bytes(field);
+    try {
+      return this.decoder.decode(bytes);
+    } catch {
+      throw malformed(this.path, field.start, 'a name that is not UTF-8');
+    }
+  }
+
+  int64(field: Field): bigint {
+    this.expect(field, WIRE.varint);
+    this.reader.position = field.start;
+    return this.reader.int64(field.end);
+  }
+
+  /** An int32 or enum: 64 bits on the wire, truncated by parsers. */
+  int32(field: Field): number {
+    return Number(BigInt.asIntN(32, this.int64(field)));
+  }
+
+  /** Appends the int64 values of a field that may be packed or not. */
+  int64s(field: Field, into: bigint[], max: number): void {
+    if (field.wire === WIRE.varint) into.push(this.int64(field));
+    else {
+      this.expect(field, WIRE.bytes);
+      this.reader.position = field.start;
+      while (this.reader.position < field.end && into.length <= max) into.push(this.reader.int64(field.end));
+    }
+    if (into.length > max)
+      throw overLimit(this.path, field.tagStart, `more than ${max} values in field ${field.number}`);
+  }
+}
+
+/** A message that may occur once: parsers disagree whether a second one is merged or wins. */
+function once<T>(walk: Walk, field: Field, previous: T | undefined, read: () => T): T {
+  if (previous !== undefined) {
+    throw malformed(walk.path, field.tagStart, `field ${field.number}, which occurs once, occurs a second time`);
+  }
+  return read();
+}
+
+const canonicalDomain = (domain: string): string => (domain === 'ai.onnx' ? '' : domain);
+
+function readDimension(walk: Walk, message: Message): Dimension {
+  let dimension: Dimension = '';
+  walk.visit(message, (field) => {
+    if (field.number === 1) dimension = Number(walk.int64(field));
+    if (field.number === 2) dimension = walk.text(field) || '?';
+  });
+  return dimension;
+}
+
+function readTensorType(walk: Walk, message: Message): TensorTypeRecord {
+  let elemType = 0;
+  let dims: Dimension[] | undefined;
+  const dimMessages: Message[] = [];
+  walk.visit(message, (field) => {
+    if (field.number === 1) elemType = walk.int32(field);
+    if (field.number === 2) {
+      const shape = walk.child(field, message);
+      const read: Dimension[] = [];
+      walk.visit(shape, (inner) => {
+        if (inner.number !== 1) return;
+        dimMessages.push(walk.child(inner, shape));
+        read.push(readDimension(walk, dimMessages.at(-1) as Message));
+      });
+      dims = read;
+    }
+  });
+  return { elemType, dims, dimMessages };
+}
+
+function readValueInfo(walk: Walk, message: Message): ValueInfoRecord {
+  let name = '';
+  let tensorType: TensorTypeRecord | undefined;
+  let type: Span | undefined;
+  walk.visit(message, (field) => {
+    if (field.number === 1) name = walk.text(field);
+    if (field.number !== 2) return;
+    const typeMessage = once(walk, field, type as Message | undefined, () => walk.child(field, message));
+    type = typeMessage;
+    walk.visit(typeMessage, (inner) => {
+      if (inner.number === 1) tensorType = readTensorType(walk, walk.child(inner, typeMessage));
+    });
+  });
+  return { message, name, tensorType, type };
+}
+
+function readSparse(walk: Walk, message: Message): SparseRecord {
+  let values: TensorRecord | undefined;
+  let indices: TensorRecord | undefined;
+  const dims: bigint[] = [];
+  walk.visit(message, (field) => {
+    if (field.number === 1) values = once(walk, field, values, () => readTensor(walk, walk.child(field, message)));
+    if (field.number === 2) indices = once(walk, field, indices, () => readTensor(walk, walk.child(field, message)));
+    if (field.number === 3) walk.int64s(field, dims, 64);
+  });
+  if (!values || !indices) throw malformed(walk.path, message.tagStart, 'a sparse tensor without values or indices');
+  return { message, values, indices, dims: dims.map(Number) };
+}
+
+function readAttribute(walk: Walk, message: Message): AttributeRecord {
+  let name = '';
+  let type = 0;
+  let f: number | undefined;
+  let i: bigint | undefined;
+  let s: Span | undefined;
+  let refAttrName = '';
+  let tensor: TensorRecord | undefined;
+  let graph: GraphRecord | undefined;
+  let sparse: SparseRecord | undefined;
+  const strings: Span[] = [];
+  const tensors: TensorRecord[] = [];
+  const graphs: GraphRecord[] = [];
+  const sparseTensors: SparseRecord[] = [];
+  const types: Span[] = [];
+  const lists: Record<7 | 8, Run[]> = { 7: [], 8: [] };
+  let scalar: Field | undefined;
+  const handlers: Readonly<Record<number, (field: Field) => void>> = {
+    1: (field) => {
+      name = walk.text(field);
+    },
+    2: (field) => {
+      walk.expect(field, WIRE.fixed32);
+      f = walk.reader.bytes(field).readFloatLE(0);
+      scalar = field;
+    },
+    3: (field) => {
+      i = walk.int64(field);
+      scalar = field;
+    },
+    4: (field) => {
+      walk.expect(field, WIRE.bytes);
+      s = field;
+    },
+    5: (field) => {
+      tensor = once(walk, field, tensor, () => readTensor(walk, walk.child(field, message)));
+    },
+    6: (field) => {
+      graph = once(walk, field, graph, () => readGraph(walk, walk.child(field, message)));
+    },
+    7: (field) => addRun(walk, lists[7], field),
+    8: (field) => addRun(walk, lists[8], field),
+    9: (field) => {
+      walk.expect(field, WIRE.bytes);
+      walk.count(field.tagStart);
+      strings.push(field);
+    },
+    10: (field) => void tensors.push(readTensor(walk, walk.child(field, message))),
+    11: (field) => void graphs.push(readGraph(walk, walk.child(field, message))),
+    14: (field) => void types.push(walk.child(field, message)),
+    15: (field) => void types.push(walk.child(field, message)),
+    20: (field) => {
+      type = walk.int32(field);
+    },
+    21: (field) => {
+      refAttrName = walk.text(field);
+    },
+    22: (field) => {
+      sparse = once(walk, field, sparse, () => readSparse(walk, walk.child(field, message)));
+    },
+    23: (field) => void sparseTensors.push(readSparse(walk, walk.child(field, message))),
+  };
+  walk.visit(message, (field) => handlers[field.number]?.(field));
+  return {
+    message,
+    name,
+    type,
+    f,
+    i,
+    s,
+    strings,
+    refAttrName,
+    ...valuesOfAttribute(walk, message, lists, scalar),
+    tensors: tensor ? [tensor, ...tensors] : tensors,
+    graphs: graph ? [graph, ...graphs] : graphs,
+    sparseTensors: sparse ? [sparse, ...sparseTensors] : sparseTensors,
+    types,
+  };
+}
+
+function readNode(walk: Walk, message: Message): NodeRecord {
+  const inputs: string[] = [];
+  const inputFields: Field[] = [];
+  const outputs: string[] = [];
+  const outputFields: Field[] = [];
+  const attributes: AttributeRecord[] = [];
+  let name = '';
+  let opType = '';
+  let domain = '';
+  let overload = '';
+  walk.visit(message, (field) => {
+    switch (field.number) {
+      case 1:
+        walk.count(field.tagStart);
+        inputFields.push(field);
+        inputs.push(walk.text(field));
+        break;
+      case 2:
+        walk.count(field.tagStart);
+        outputFields.push(field);
+        outputs.push(walk.text(field));
+        break;
+      case 3:
+        name = walk.text(field);
+        break;
+      case 4:
+        opType = walk.text(field);
+        break;
+      case 5:
+        attributes.push(readAttribute(walk, walk.child(field, message)));
+        break;
+      case 7:
+        domain = canonicalDomain(walk.text(field));
+        break;
+      case 8:
+        overload = walk.text(field);
+        break;
+    }
+  });
+  return { message, name, opType, domain, overload, inputs, inputFields, outputs, outputFields, attributes };
+}
+
+export function readGraph(walk: Walk, message: Message): GraphRecord {
+  let name = '';
+  const nodes: NodeRecord[] = [];
+  const initializers: TensorRecord[] = [];
+  const sparseInitializers: SparseRecord[] = [];
+  const inputs: ValueInfoRecord[] = [];
+  const outputs: ValueInfoRecord[] = [];
+  walk.visit(message, (field) => {
+    switch (field.number) {
+      case 1:
+        nodes.push(readNode(walk, walk.child(field, message)));
+        break;
+      case 2:
+        name = walk.text(field);
+        break;
+      case 5:
+        initializers.push(readTensor(walk, walk.child(field, message)));
+        break;
+      case 11:
+        inputs.push(readValueInfo(walk, walk.child(field, message)));
+        break;
+      case 12:
+        outputs.push(readValueInfo(walk, walk.child(field, message)));
+        break;
+      case 15:
+        sparseInitializers.push(readSparse(walk, walk.child(field, message)));
+        break;
+    }
+  });
+  return { message, name, nodes, initializers, sparseInitializers, inputs, outputs };
+}
+
+function readFunction(walk: Walk, message: Message): FunctionRecord {
+  const text = { name: '', domain: '', overload: '' };
+  const inputs: string[] = [];
+  const outputs: string[] = [];
+  const nodes: NodeRecord[] = [];
+  walk.visit(message, (field) => {
+    switch (field.number) {
+      case 1:
+        text.name = walk.text(field);
+        break;
+      case 4:
+        inputs.push(walk.text(field));
+        break;
+      case 5:
+        outputs.push(walk.text(field));
+        break;
+      case 7:
+        nodes.push(readNode(walk, walk.child(field, message)));
+        break;
+      case 10:
+        text.domain = canonicalDomain(walk.text(field));
+        break;
+      case 13:
+        text.overload = walk.text(field);
+        break;
+    }
+  });
+  return { message, ...text, inputs, outputs, nodes };
+}
+
+function readMetadata(walk: Walk, message: Message): MetadataEntry {
+  const entry = { key: '', value: '' };
+  walk.visit(message, (field) => {
+    if (field.number === 1) entry.key = walk.text(field);
+    if (field.number === 2) entry.value = walk.text(field, MAX_METADATA_BYTES);
+  });
+  return entry;
+}
+
+/**
+ * Walks a ModelProto once and records its structure and where its payloads lie; payloads are skipped unread.
+ *
+ * Memory: the records of nodes and tensors (some 200 bytes each), whatever the size of the weights.
+ * Of a repeated scalar the last wins, as protobuf says.
+ * @throws TemperError FORMAT_TRUNCATED, FORMAT_MALFORMED, FORMAT_LIMIT with the byte offset
+ */
+export function walkModel(source: ByteSource): ModelRecord {
+  const walk = new Walk(source);
+  const message: Message = { start: 0, end: source.size, tagStart: 0, lengthStart: 0, parent: undefined };
+  let irVersion = 0;
+  let producer = '';
+  let graph: GraphRecord | undefined;
+  const opsets = new Map<string, number>();
+  const metadata: MetadataEntry[] = [];
+  const functions: FunctionRecord[] = [];
+  const trainingGraphs: GraphRecord[] = [];
+  walk.visit(message, (field) => {
+    switch (field.number) {
+      case 1:
+        irVersion = Number(walk.int64(field));
+        break;
+      case 2:
+        producer = walk.text(field);
+        break;
+      case 7:
+        graph = once(walk, field, graph, () => readGraph(walk, walk.child(field, message)));
+        break;
+      case 8: {
+        const opset = walk.child(field, message);
+        let domain = '';
+        let version = 0;
+        walk.visit(opset, (inner) => {
+          if (inner.number === 1) domain = canonicalDomain(walk.text(inner));
+          if (inner.number === 2) version = Number(walk.int64(inner));
+        });
+        opsets.set(domain, version);
+        break;
+      }
+      case 14:
+        metadata.push(readMetadata(walk, walk.child(field, message)));
+        break;
+      case 20: {
+        const training = walk.child(field, message);
+        walk.visit(training, (inner) => {
+          if (inner.number === 1 || inner.number === 2)
+            trainingGraphs.push(readGraph(walk, walk.child(inner, training)));
+        });
+        break;
+      }
+      case 25:
+        functions.push(readFunction(walk, walk.child(field, message)));
+        break;
+    }
+  });
+  if (!graph)
+    throw malformed(source.path, source.size, 'no graph until the end of the file: no ONNX model; found the end');
+  return { message, irVersion, opsets, producer, metadata, graph, functions, trainingGraphs };
+}

@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readIdxImages, readIdxLabels } from '../../src/data/index.ts';
+import type { LabelledBatch } from '../../src/evaluate/index.ts';
+
+/** The real snapshots and images of fixtures/fashion. */
+export const FASHION = 'fixtures/fashion';
+
+export interface GoldenScore {
+  readonly top1: number;
+  readonly top5: number;
+  readonly nll: number;
+}
+
+/** torch's numbers. */
+export const GOLDEN = JSON.parse(readFileSync(`${FASHION}/golden.json`, 'utf8')) as Record<string, GoldenScore> & {
+  readonly single: Readonly<Record<string, GoldenScore>>;
+  readonly uniform_fc_weight_head: readonly number[];
+};
+
+/** The 12 snapshots in training order. */
+export const SNAPSHOTS: readonly string[] = readdirSync(`${FASHION}/checkpoints`)
+  .sort()
+  .map((name) => join(FASHION, 'checkpoints', name));
+
+/** (x / 255 - mean) / std, each step rounded to float32 as torch does. */
+function normalised(): Float32Array {
+  const [mean, std] = [Math.fround(0.286), Math.fround(0.353)];
+  return Float32Array.from({ length: 256 }, (_, x) => Math.fround(Math.fround(x / 255) - mean) / std);
+}
+
+/** The 10,000 test images at 20 px, ready for the network. */
+export async function* testBatches(size: number): AsyncGenerator<LabelledBatch> {
+  const images = await readIdxImages(`${FASHION}/test-20px-images-idx3-ubyte.gz`);
+  const labels = await readIdxLabels(`${FASHION}/test-labels-idx1-ubyte.gz`);
+  const table = normalised();
+  const pixels = images.height * images.width;
+  for (let from = 0; from < images.count; from += size) {
+    const to = Math.min(from + size, images.count);
+    const data = Float32Array.from(images.data.subarray(from * pixels, to * pixels), (x) => table[x] as number);
+    yield {
+      images: { type: 'float32', dims: [to - from, 1, images.height, images.width], data },
+      keys: Array.from({ length: to - from }, (_, i) => String(from + i).padStart(8, '0')),
+      labels: labels.subarray(from, to),
+    };
+  }
+}
