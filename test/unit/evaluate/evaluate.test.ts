@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type ErrorCode, TemperError } from '../../../src/core/index.ts';
-import { type EvaluateOptions, evaluateModels, type LabelledBatch } from '../../../src/evaluate/index.ts';
+import { evaluateModels, type LabelledBatch } from '../../../src/evaluate/index.ts';
 import { openSession, type Session } from '../../../src/runtime/index.ts';
-import { makeModel } from '../runtime/models.ts';
+import { makeModel } from '../../support/small-models.ts';
 
 const rowwise = (op: string): Uint8Array =>
   makeModel({
@@ -12,13 +12,14 @@ const rowwise = (op: string): Uint8Array =>
     nodes: [[op, ['x'], ['y']]],
   });
 
-let [identity, softmax, logSoftmax]: (Session | undefined)[] = [];
+let identity: Session;
+let softmax: Session;
+let logSoftmax: Session;
 before(async () => {
-  [identity, softmax, logSoftmax] = await Promise.all(
-    ['Identity', 'Softmax', 'LogSoftmax'].map((op) => openSession({ model: rowwise(op), device: 'cpu', threads: 1 })),
-  );
+  const open = (op: string): Promise<Session> => openSession({ model: rowwise(op), device: 'cpu', threads: 1 });
+  [identity, softmax, logSoftmax] = await Promise.all([open('Identity'), open('Softmax'), open('LogSoftmax')]);
 });
-after(() => Promise.all([identity, softmax, logSoftmax].map((session) => session?.close())));
+after(() => Promise.all([identity, softmax, logSoftmax].map((session) => session.close())));
 
 /** Batches of rows of three logits, each row with its label. */
 async function* batches(...parts: [number, number, number, number][][]): AsyncGenerator<LabelledBatch> {
@@ -34,9 +35,6 @@ async function* batches(...parts: [number, number, number, number][][]): AsyncGe
     };
   }
 }
-
-const run = (sessions: (Session | undefined)[], data: AsyncIterable<LabelledBatch>, options?: EvaluateOptions) =>
-  evaluateModels(sessions as Session[], data, options);
 
 async function fails(code: ErrorCode, evaluation: Promise<unknown>): Promise<void> {
   await assert.rejects(evaluation, (error) => {
@@ -55,7 +53,9 @@ test('one pass over the data gives each model its records, outputs recognised mo
     ],
     [[0, 0, 9, 2]],
   );
-  const results = await run([identity, softmax, logSoftmax], data, { onProgress: (images) => progress.push(images) });
+  const results = await evaluateModels([identity, softmax, logSoftmax], data, {
+    onProgress: (images) => progress.push(images),
+  });
   assert.deepEqual(progress, [2, 3]);
   assert.deepEqual(
     results.map((result) => result.outputs),
@@ -74,21 +74,21 @@ test('one pass over the data gives each model its records, outputs recognised mo
 
 test('what the caller says outputs are wins over what they look like', async () => {
   const uniform: [number, number, number, number] = [0.2, 0.3, 0.5, 0];
-  const [auto] = await run([identity], batches([uniform]));
+  const [auto] = await evaluateModels([identity], batches([uniform]));
   assert.equal(auto?.outputs, 'probabilities');
   assert.ok(Math.abs((auto?.predictions.nll[0] as number) + Math.log(0.2)) < 1e-7);
-  const [said] = await run([identity], batches([uniform]), { outputs: 'logits' });
+  const [said] = await evaluateModels([identity], batches([uniform]), { outputs: 'logits' });
   assert.equal(said?.outputs, 'logits');
   assert.ok((said?.predictions.nll[0] as number) < 1.3);
   // A first batch that looks like probabilities, and a second that does not: an error, not a wrong number.
-  await fails('EXECUTION_OUTPUT', run([identity], batches([uniform], [[1, 2, 3, 0]])));
+  await fails('EXECUTION_OUTPUT', evaluateModels([identity], batches([uniform], [[1, 2, 3, 0]])));
 });
 
 test('no image, a label outside the classes, another channel count, NaN, and a failing reader are typed errors', async () => {
-  await fails('INPUT_TOO_FEW', run([identity], batches()));
-  await fails('USAGE', run([], batches([[1, 2, 3, 0]])));
-  await fails('MISMATCH_VALUE', run([identity], batches([[1, 2, 3, 3]])));
-  await fails('NUMERIC_NONFINITE', run([identity], batches([[1, Number.NaN, 3, 0]])));
+  await fails('INPUT_TOO_FEW', evaluateModels([identity], batches()));
+  await fails('USAGE', evaluateModels([], batches([[1, 2, 3, 0]])));
+  await fails('MISMATCH_VALUE', evaluateModels([identity], batches([[1, 2, 3, 3]])));
+  await fails('NUMERIC_NONFINITE', evaluateModels([identity], batches([[1, Number.NaN, 3, 0]])));
   const wide: LabelledBatch = {
     images: { type: 'float32', dims: [1, 4], data: new Float32Array(4) },
     keys: ['a'],
@@ -98,12 +98,12 @@ test('no image, a label outside the classes, another channel count, NaN, and a f
     yield* batches([[1, 2, 3, 0]]);
     yield wide;
   };
-  await fails('MISMATCH_INPUT', run([identity], source()));
+  await fails('MISMATCH_INPUT', evaluateModels([identity], source()));
   const broken = async function* (): AsyncGenerator<LabelledBatch> {
     yield* batches([[1, 2, 3, 0]]);
     throw new TemperError('INPUT_UNREADABLE', 'bad.jpg: cannot be decoded', { hint: '--on-bad-image skip' });
   };
-  await fails('INPUT_UNREADABLE', run([identity], broken()));
+  await fails('INPUT_UNREADABLE', evaluateModels([identity], broken()));
   // The sessions are unharmed.
-  assert.equal((await run([identity], batches([[1, 2, 3, 2]])))[0]?.predictions.top5[0], 2);
+  assert.equal((await evaluateModels([identity], batches([[1, 2, 3, 2]])))[0]?.predictions.top5[0], 2);
 });

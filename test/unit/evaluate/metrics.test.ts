@@ -3,7 +3,14 @@ import { test } from 'node:test';
 import { random, TemperError } from '../../../src/core/index.ts';
 import { calibratedError, calibrationBin, meanAbsoluteDeviation } from '../../../src/evaluate/calibration.ts';
 import { computeMetrics, metricIntervals, scoreBatch, wilson } from '../../../src/evaluate/index.ts';
-import { calibratedModel, calibratedPredictions, makeOutput, names, normal, softmax } from './synthetic.ts';
+import {
+  calibratedModel,
+  calibratedPredictions,
+  makeOutput,
+  names,
+  normal,
+  softmax,
+} from '../../support/synthetic-predictions.ts';
 
 const close = (a: number, b: number, tolerance = 1e-12): void =>
   assert.ok(Math.abs(a - b) <= tolerance, `${a} against ${b}`);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { random, TemperError } from '../../../src/core/index.ts';
 import { comparePaired, holm, mcnemar, scoreBatch, smallestDifference } from '../../../src/evaluate/index.ts';
 import { pairedInterval } from '../../../src/evaluate/paired.ts';
-import { calibratedModel, makeOutput, names, normal } from './synthetic.ts';
+import { calibratedModel, makeOutput, names, normal } from '../../support/synthetic-predictions.ts';
 
 const close = (a: number, b: number, tolerance = 1e-12): void =>
   assert.ok(Math.abs(a - b) <= tolerance, `${a} against ${b}`);

@@ -9,7 +9,7 @@ import {
   type Tensor,
   type ValueInfo,
 } from '../../../src/runtime/index.ts';
-import { IDENTITY } from './models.ts';
+import { IDENTITY } from '../../support/small-models.ts';
 
 interface Counters {
   made: number;

@@ -16,7 +16,7 @@ import {
   type SessionOptions,
   type Tensor,
 } from '../../../src/runtime/index.ts';
-import { external, floats, IDENTITY, ints, makeModel } from './models.ts';
+import { external, floats, IDENTITY, ints, makeModel } from '../../support/small-models.ts';
 
 const FASHION = 'fixtures/fashion/checkpoints/epoch_25.onnx';
 

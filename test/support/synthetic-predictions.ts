@@ -1,6 +1,6 @@
-import { type Random, random } from '../../../src/core/index.ts';
-import { type Predictions, scoreBatch } from '../../../src/evaluate/index.ts';
-import type { ClassOutput } from '../../../src/runtime/index.ts';
+import { type Random, random } from '../../src/core/index.ts';
+import { type Predictions, scoreBatch } from '../../src/evaluate/index.ts';
+import type { ClassOutput } from '../../src/runtime/index.ts';
 
 /** A normal deviate (Box-Muller). */
 export function normal(stream: Random): number {
