@@ -7,9 +7,8 @@ const NORMAL_FROM_VARIANCE = 100;
 /** The bin of a confidence: bin b (from 0) is the interval (b/15, (b+1)/15]; 0 falls into the first. */
 export function calibrationBin(confidence: number): number {
   let bin = Math.min(BINS - 1, Math.max(0, Math.ceil(confidence * BINS) - 1));
-  // The product rounds: at a border the quotients decide, as a comparison with torch.linspace does.
-  while (bin > 0 && confidence <= bin / BINS) bin--;
-  while (bin < BINS - 1 && confidence > (bin + 1) / BINS) bin++;
+  // The product can round down onto a border: the quotient decides, as a comparison with torch.linspace does.
+  if (bin < BINS - 1 && confidence > (bin + 1) / BINS) bin++;
   return bin;
 }
 

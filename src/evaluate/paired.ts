@@ -47,7 +47,7 @@ export function pairedInterval(b: number, c: number, n: number): Interval {
 }
 
 export interface SmallestDifference {
-  /** The smallest difference of accuracies with p < 0.05, if as many images stay discordant. */
+  /** The smallest difference of accuracies with p < 0.05, if as many images stay discordant. Over 1: none can. */
   readonly significant: number;
   /** The true difference that is found significant with probability 0.8. */
   readonly detectable: number;
@@ -55,8 +55,8 @@ export interface SmallestDifference {
 
 /**
  * What n images can show, given how many of them exactly one of the models gets right. `significant` from the exact test
- * (6 images at least: 2 · 2^-6 < 0.05); `detectable` solves d·sqrt(n) = z·sqrt(δ) + z'·sqrt(δ - d²) with the discordant
- * fraction δ (Connor 1987), and is never under `significant`.
+ * (6 images at least: 2 · 2^-6 < 0.05); `detectable` solves d·sqrt(n) = z·sqrt(δ) + z'·sqrt(δ - d²), δ the discordant
+ * fraction, z and z' the 97.5 % and 80 % quantiles of the normal law (Connor 1987), and is never under `significant`.
  */
 export function smallestDifference(discordant: number, n: number): SmallestDifference {
   const m = Math.max(discordant, 6);
@@ -68,11 +68,10 @@ export function smallestDifference(discordant: number, n: number): SmallestDiffe
     else high = middle - 1;
   }
   const significant = (m - 2 * low) / n;
-  const delta = m / n;
-  const a = Z_95 * Math.sqrt(delta);
+  const a = Z_95 * Math.sqrt(m);
   const b2 = Z_POWER_80 ** 2;
-  const root = Math.sqrt(a * a * n - (n + b2) * (a * a - b2 * delta));
-  return { significant, detectable: Math.min(1, Math.max(significant, (a * Math.sqrt(n) + root) / (n + b2))) };
+  const root = Math.sqrt(Math.max(0, a * a - (n + b2) * ((a * a - b2 * m) / n)));
+  return { significant, detectable: Math.max(significant, (a + root) / (n + b2)) };
 }
 
 export interface PairedComparison extends McNemar {

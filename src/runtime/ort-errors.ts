@@ -10,7 +10,7 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     /ExecutionProvider_Cuda: Failed to load shared library/i,
     'EXECUTION_PROVIDER',
     'the CUDA provider cannot be loaded',
-    `Install it with \`npm run setup:cuda\` (without ONNXRUNTIME_NODE_INSTALL=skip). ${CUDA_NEEDS} Or use --device cpu.`,
+    `${CUDA_NEEDS} With --device cuda, onnxruntime's line on stderr names the library. Or use --device cpu.`,
   ],
   [
     /WebGPU adapter|webgpu.*(device|instance)|libvulkan/is,
@@ -69,7 +69,7 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     `${EXPORT_AGAIN} Opsets below 7 do not run.`,
   ],
   [
-    /number of op outputs should be|This is an invalid model|Type Error|Node.*has (input|output) size/i,
+    /number of op outputs should be|invalid model\b|Type Error|Node.*has (input|output) size/i,
     'UNSUPPORTED_GRAPH',
     'the graph is not valid',
     EXPORT_AGAIN,

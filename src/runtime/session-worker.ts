@@ -2,6 +2,10 @@
  * The inference thread: one native session, one run at a time. `run()` of onnxruntime-node is synchronous inside, so it
  * blocks this thread and no other.
  */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { arch, platform } from 'node:os';
+import { dirname, join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { TemperError } from '../core/index.ts';
@@ -26,8 +30,24 @@ function valueInfo(kind: 'input' | 'output', value: ort.InferenceSession.ValueMe
   return { name: value.name, type: value.type as TensorType, dims: value.shape };
 }
 
+/** Where onnxruntime-node looks for its CUDA provider: `npm run setup:cuda` puts it there. */
+function cudaLibrary(): string {
+  const root = dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node')));
+  const file = platform() === 'win32' ? 'onnxruntime_providers_cuda.dll' : 'libonnxruntime_providers_cuda.so';
+  return join(root, 'bin', 'napi-v6', platform(), arch(), file);
+}
+
+/** Asking onnxruntime would give a coloured line on stderr, and a message that does not say what is missing. */
+function assertCudaInstalled(): void {
+  if (existsSync(cudaLibrary())) return;
+  throw new TemperError('EXECUTION_PROVIDER', `${options.label}: onnxruntime's CUDA libraries are not installed`, {
+    hint: 'Install them with `npm run setup:cuda` (Linux x64, CUDA 12, cuDNN 9), or use --device cpu.',
+    details: { missing: 'onnxruntime_providers_cuda' },
+  });
+}
+
 async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<Reply, { kind: 'opened' }> }> {
-  // onnxruntime's own coloured lines repeat what the exceptions say, except why a CUDA library did not load.
+  // onnxruntime's own coloured lines repeat what the exceptions say, except which library CUDA lacks.
   ort.env.logLevel = options.device.startsWith('cuda') ? 'error' : 'fatal';
   const refused: string[] = [];
   const providers = providersFor(options.device);
@@ -40,6 +60,7 @@ async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<R
       ...(options.externalData === undefined ? {} : { externalData: [...options.externalData] }),
     };
     try {
+      if (provider.name === 'cuda') assertCudaInstalled();
       const session = await (typeof options.model === 'string'
         ? ort.InferenceSession.create(options.model, settings)
         : ort.InferenceSession.create(options.model, settings));
@@ -58,7 +79,7 @@ async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<R
       refused.push(`${provider.name}: ${known.message}`);
     }
   }
-  throw new TemperError('EXECUTION_PROVIDER', `${options.label}: no provider for ${options.device}`);
+  throw new Error(`no provider for ${options.device}`);
 }
 
 /** Node 24 gives float16 as Float16Array: the same bits as a Uint16Array everywhere. */

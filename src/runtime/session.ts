@@ -66,9 +66,11 @@ function inferenceThread(data: WorkerOptions): {
   run(feeds: Tensors, fetches: readonly string[] | undefined): Promise<RunResult>;
   close(): void;
 } {
-  const worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData: data });
+  // Without the caller's node options: some, such as --input-type, do not fit a file.
+  const worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData: data, execArgv: [] });
   const waiting = new Map<number, Waiting>();
   let dead: TemperError | undefined;
+  let closing = false;
   let runs = 0;
   let opening!: { resolve(reply: Opened): void; reject(error: TemperError): void };
   const opened = new Promise<Opened>((resolve, reject) => {
@@ -78,7 +80,7 @@ function inferenceThread(data: WorkerOptions): {
     const one = waiting.get(id);
     waiting.delete(id);
     // An idle session that nobody closed must not keep the process alive.
-    if (waiting.size === 0) worker.unref();
+    if (waiting.size === 0 && !closing) worker.unref();
     return one;
   };
   const die = (error: TemperError): void => {
@@ -115,6 +117,7 @@ function inferenceThread(data: WorkerOptions): {
       return new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
     },
     close() {
+      closing = true;
       worker.ref();
       worker.postMessage({ kind: 'close' } satisfies Request);
     },
@@ -132,7 +135,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const label = options.label ?? (typeof model === 'string' ? model : '<memory>');
   if (typeof model === 'string') openFile(model).close();
   const thread = inferenceThread({ label, model, externalData, device, threads, graphOptimization });
-  const { provider, refused, ortVersion, inputs, outputs } = await thread.opened;
+  const { provider, refused, ortVersion, inputs, outputs } = await thread.opened.catch(async (error) => {
+    await thread.exited;
+    throw error;
+  });
   let closing: Promise<void> | undefined;
   return {
     label,
@@ -142,7 +148,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     inputs,
     outputs,
     async run(feeds, fetches) {
-      if (closing) throw new TemperError('EXECUTION_RUN', `${label}: the session is closed`);
+      if (closing) {
+        const hint = 'Open a new session.';
+        throw new TemperError('EXECUTION_RUN', `${label}: the session is closed`, { hint });
+      }
       checkFeeds(label, inputs, feeds);
       return thread.run(feeds, fetches);
     },

@@ -66,6 +66,9 @@ test('floats and bounded integers are uniform', () => {
   const chiSquare = counts.reduce((total, count) => total + (count - n / 6) ** 2 / (n / 6), 0);
   assert.ok(chiSquare < 20.5, `chi-square ${chiSquare}, 5 degrees of freedom, p = 0.001`);
   assert.ok(Math.abs(sum / n - 0.5) < 0.005 && Math.abs(squares / n - 1 / 3) < 0.005);
+  // 2^32 mod n is n / 3 here: without drawing again, the first third would come up half the time.
+  const third = Array.from({ length: 6000 }, () => stream.below(3 * 2 ** 30)).filter((k) => k < 2 ** 30).length;
+  assert.ok(Math.abs(third / 6000 - 1 / 3) < 0.025, `${third} of 6000`);
   assert.equal(random(1).below(1), 0);
   assert.ok(random(1).below(2 ** 32) < 2 ** 32);
 });

@@ -87,8 +87,17 @@ test('a damaged gzip stream, a missing file and the wrong kind of array are type
   await fails('FORMAT_MALFORMED', () => readIdxLabels(file(idx(8, [1, 2, 3], 6))));
 });
 
+test('dims that the file cannot hold are refused before memory is taken for them', async () => {
+  const lie = idx(8, [40000, 200, 200], 24);
+  for (const path of [file(lie), file(gzipSync(lie))]) {
+    const before = process.memoryUsage().arrayBuffers;
+    await fails('FORMAT_TRUNCATED', () => readIdx(path));
+    assert.ok(process.memoryUsage().arrayBuffers - before < 16 * 2 ** 20);
+  }
+});
+
 test('a gzip bomb stops at the size that its header declares', async () => {
-  const bomb = file(gzipSync(Buffer.concat([idx(8, [1, 2, 2], 4), Buffer.alloc(256 * 2 ** 20)])));
+  const bomb = file(gzipSync(Buffer.concat([idx(8, [1, 2, 2], 4), Buffer.alloc(64 * 2 ** 20)])));
   const before = process.memoryUsage().arrayBuffers;
   await fails('FORMAT_MALFORMED', () => readIdx(bomb));
   assert.ok(process.memoryUsage().arrayBuffers - before < 16 * 2 ** 20);

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  openSession,
+  readAhead,
+  runBatches,
+  summarizeTiming,
+  type Tensor,
+  type ValueInfo,
+} from '../../../src/runtime/index.ts';
+import { IDENTITY } from '../../support/small-models.ts';
+
+interface Counters {
+  made: number;
+  closed: boolean;
+}
+
+async function* count(to: number, counters: Counters, failAt = -1): AsyncGenerator<number> {
+  try {
+    for (let i = 0; i < to; i++) {
+      if (i === failAt) throw new Error(`item ${i}`);
+      counters.made++;
+      yield i;
+    }
+  } finally {
+    counters.closed = true;
+  }
+}
+
+test('read-ahead keeps the order and never starts more than it may', async () => {
+  for (const ahead of [1, 3]) {
+    const counters: Counters = { made: 0, closed: false };
+    const seen: number[] = [];
+    for await (const item of readAhead(count(10, counters), ahead)) {
+      for (let i = 0; i < 20; i++) await turn();
+      seen.push(item);
+      assert.equal(counters.made, Math.min(10, seen.length + ahead), 'prepared while the consumer works');
+    }
+    assert.deepEqual(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert.ok(counters.closed);
+  }
+});
+
+test('an error comes out at its place, and leaving early ends the source', async () => {
+  const failing: Counters = { made: 0, closed: false };
+  const seen: number[] = [];
+  await assert.rejects(async () => {
+    for await (const item of readAhead(count(10, failing, 4), 3)) seen.push(item);
+  }, /item 4/);
+  assert.deepEqual(seen, [0, 1, 2, 3]);
+  const left: Counters = { made: 0, closed: false };
+  for await (const item of readAhead(count(1000, left), 2)) if (item === 5) break;
+  assert.ok(left.closed);
+  assert.ok(left.made < 10);
+});
+
+test('every model sees every batch, in order, the last one short', async () => {
+  const sessions = await Promise.all([1, 2].map(() => openSession({ model: IDENTITY, device: 'cpu', threads: 1 })));
+  const stages = sessions.map((session) => ({ session, input: session.inputs[0] as ValueInfo, fetches: ['y'] }));
+  async function* batches() {
+    for (const [meta, rows] of [4, 4, 1].entries()) {
+      const data = Float32Array.from({ length: rows * 3 }, (_, i) => meta * 100 + i);
+      yield { images: { type: 'float32', dims: [rows, 3], data } as const, meta };
+    }
+  }
+  const rows: number[] = [];
+  for await (const result of runBatches(stages, batches(), { ahead: 2 })) {
+    assert.equal(result.meta, rows.length);
+    rows.push(result.rows);
+    assert.equal(result.ms.length, 2);
+    const expected = Array.from({ length: result.rows * 3 }, (_, i) => result.meta * 100 + i);
+    for (const { y } of result.outputs) assert.deepEqual(Array.from((y as Tensor).data as Float32Array), expected);
+  }
+  assert.deepEqual(rows, [4, 4, 1]);
+  await Promise.all(sessions.map((session) => session.close()));
+});
+
+test('timing leaves out the first batch, and short batches from the percentiles', () => {
+  const rows = [8, ...new Array<number>(20).fill(8), 3];
+  const ms = [1000, ...Array.from({ length: 20 }, (_, i) => i + 1), 100];
+  const timing = summarizeTiming(rows, ms);
+  assert.deepEqual(timing, {
+    images: 171,
+    imagesPerSecond: (163 / (210 + 100)) * 1000,
+    p50Ms: 10,
+    p95Ms: 19,
+    batch: 8,
+  });
+  assert.deepEqual(summarizeTiming([5], [10]), { images: 5, imagesPerSecond: 500, p50Ms: 10, p95Ms: 10, batch: 5 });
+});
