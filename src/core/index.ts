@@ -10,3 +10,4 @@ export {
   writeError,
 } from './errors.ts';
 export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16, float16Table } from './float16.ts';
+export { printable, printableLines } from './printable.ts';
