@@ -1,4 +1,5 @@
 import type { Options } from 'yargs';
+import { printable, printableLines } from '../../src/core/index.ts';
 import { grouped } from './option-values.ts';
 
 /** What every command has. */
@@ -19,10 +20,10 @@ export interface Talk {
 
 /** Says something on stderr that is no error. */
 export function note(talk: Talk, text: string): void {
-  if (!talk.quiet) process.stderr.write(`note: ${text}\n`);
+  if (!talk.quiet) process.stderr.write(`note: ${printable(text)}\n`);
 }
 
 /** Prints the result: a JSON document, or text. */
 export function print(talk: Talk, document: unknown, text: string): void {
-  process.stdout.write(talk.json ? `${JSON.stringify(document, null, 2)}\n` : text);
+  process.stdout.write(talk.json ? `${JSON.stringify(document, null, 2)}\n` : printableLines(text));
 }

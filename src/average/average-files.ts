@@ -100,7 +100,10 @@ function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): Av
     average: row.name,
     divisor: row.divisor,
     template: used.findIndex(({ i }) => i === job.templateIndex),
-    ...job.rules,
+    // Spelled out: the order of keys is part of the bytes that verify compares.
+    bn: job.rules.bn,
+    onIntMismatch: job.rules.onIntMismatch,
+    match: job.rules.match,
     dtype: job.dtype ?? null,
     allowNonfinite: job.allowNonfinite,
     inputs: used.map(({ input }) => input),

@@ -21,7 +21,11 @@ const INLINE_BYTES = 32 << 20;
 /** SHA-256 keeps up with two or three threads of reading; more would take cores from the kernel. */
 const MAX_WORKERS = 4;
 
-/** SHA-256 (hex) of each file. */
+function changed(message: string, cause?: unknown): TemperError {
+  return new TemperError('INPUT_CHANGED', message, { hint: 'Wait until the snapshots are complete.', cause });
+}
+
+/** SHA-256 (hex) of each file. @throws TemperError INPUT_CHANGED if one became shorter */
 export function hashSync(jobs: readonly HashJob[]): string[] {
   const buffer = Buffer.allocUnsafe(STRIPE_BYTES);
   const hashes = jobs.map(() => createHash('sha256'));
@@ -31,7 +35,7 @@ export function hashSync(jobs: readonly HashJob[]): string[] {
       let left = Math.min(STRIPE_BYTES, size - offset);
       while (left > 0) {
         const read = readSync(fd, buffer, 0, left, offset + Math.min(STRIPE_BYTES, size - offset) - left);
-        if (read === 0) throw new Error(`${path}: the file became shorter while it was being read`);
+        if (read === 0) throw changed(`${path}: the file became shorter while it was being read`);
         hashes[i]?.update(buffer.subarray(0, read));
         left -= read;
       }
@@ -63,12 +67,7 @@ export function hashFiles(jobs: readonly HashJob[]): Hashing {
       new Promise<string[]>((resolve, reject) => {
         worker.once('message', resolve);
         worker.once('error', (error) => {
-          reject(
-            new TemperError('INPUT_CHANGED', error.message, {
-              hint: 'Wait until the snapshots are complete.',
-              cause: error,
-            }),
-          );
+          reject(changed(error.message, error));
         });
         worker.once('exit', () => reject(new TemperError('INTERRUPTED', 'hashing was stopped')));
       }),

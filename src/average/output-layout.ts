@@ -14,6 +14,7 @@ import {
   setDataType,
   setExternalData,
   setTensorName,
+  storedByteLength,
   type TensorHolder,
   type TensorRecord,
   tensorHolders,
@@ -81,7 +82,7 @@ export function layOutData(template: Model, stored: readonly StoredTensor[]): Da
   let end = 0;
   return external.map(({ record }) => {
     const slot = slots.get(record);
-    const byteLength = slot === undefined ? rawByteLength(record) : (stored[slot] as StoredTensor).byteLength;
+    const byteLength = slot === undefined ? storedByteLength(record) : (stored[slot] as StoredTensor).byteLength;
     const alignment = byteLength >= PAGE_BYTES ? PAGE_BYTES : SMALL_ALIGNMENT_BYTES;
     const offset = Math.ceil(end / alignment) * alignment;
     end = offset + byteLength;

@@ -1,5 +1,7 @@
+import { basename } from 'node:path';
 import { TemperError } from '../core/index.ts';
 import { FLOAT_TYPES, type FloatType, type Model, provenanceSteps } from '../onnx/index.ts';
+import { checkRow, type Row } from './row.ts';
 import type { TensorRules } from './tensor-plan.ts';
 
 /** One snapshot as the record names it: base names and hashes, never a path. */
@@ -28,27 +30,48 @@ export interface AverageRecord extends TensorRules {
   readonly inputs: readonly RecordedInput[];
 }
 
-const KEYS_OF_INPUT = ['file', 'sha256', 'coefficient'] as const;
+/** Snapshots in one average: each takes a file descriptor and a block of memory when the average is made again. */
+const MAX_INPUTS = 10_000;
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const isHash = (value: unknown): boolean => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
+
+function isInput(value: unknown): value is RecordedInput {
+  if (!isObject(value)) return false;
+  const { file, sha256, step, coefficient, data = [] } = value;
+  return (
+    typeof file === 'string' &&
+    basename(file) === file &&
+    isHash(sha256) &&
+    (step === null || Number.isFinite(step)) &&
+    Number.isFinite(coefficient) &&
+    Array.isArray(data) &&
+    data.every((item: unknown) => isObject(item) && typeof item.location === 'string' && isHash(item.sha256))
+  );
+}
+
+function isRow(row: Row): boolean {
+  try {
+    checkRow(row);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function isRecord(value: unknown): value is AverageRecord {
-  if (typeof value !== 'object' || value === null) return false;
-  const record = value as Partial<Record<keyof AverageRecord, unknown>>;
+  if (!isObject(value)) return false;
+  const record: Partial<Record<keyof AverageRecord, unknown>> = value;
   const inputs: unknown[] = Array.isArray(record.inputs) ? record.inputs : [];
-  const validInput = (input: unknown): boolean =>
-    typeof input === 'object' &&
-    input !== null &&
-    KEYS_OF_INPUT.every(
-      (key) => typeof (input as Record<string, unknown>)[key] === (key === 'coefficient' ? 'number' : 'string'),
-    );
+  if (inputs.length > MAX_INPUTS || !inputs.every(isInput)) return false;
+  const coefficients = inputs.map(({ coefficient }) => coefficient);
   return (
     record.tool === 'onnx-temper' &&
     record.command === 'avg-ckpt' &&
     typeof record.version === 'string' &&
     typeof record.average === 'string' &&
     typeof record.divisor === 'number' &&
-    record.divisor !== 0 &&
-    inputs.length > 0 &&
-    inputs.every(validInput) &&
+    isRow({ name: record.average, coefficients, divisor: record.divisor }) &&
     Number.isInteger(record.template) &&
     inputs[record.template as number] !== undefined &&
     (record.dtype === null || FLOAT_TYPES.some((type) => type === record.dtype)) &&
@@ -83,10 +106,14 @@ export function readRecord(model: Model): { record: AverageRecord; key: string }
   }
   const command = (value as { command?: unknown } | null)?.command;
   if (command !== undefined && command !== 'avg-ckpt') {
-    throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: the last step was ${String(command)}, not avg-ckpt`, {
-      hint: 'Verify the average before it was changed.',
-      details: { ...details, key: step.key },
-    });
+    throw new TemperError(
+      'UNSUPPORTED_GRAPH',
+      `${model.path}: the last step was ${JSON.stringify(command)}, not avg-ckpt`,
+      {
+        hint: 'Verify the average before it was changed.',
+        details: { ...details, key: step.key },
+      },
+    );
   }
   if (!isRecord(value)) {
     throw new TemperError('FORMAT_MALFORMED', `${model.path}: metadata ${step.key} is no record of an average`, {

@@ -74,7 +74,7 @@ function valueMismatch(name: string, role: TensorRole, tensor: TensorRecord, a: 
       { hint: 'Average the float snapshots, then quantize the average.', details },
     );
   }
-  const integer = findDataType(tensor.dataType)?.kind === 'integer';
+  const integer = findDataType(tensor.dataType)?.kind === 'integer' && tensor.carrier === 'tensor';
   return new TemperError(
     'MISMATCH_VALUE',
     `${b.path}: ${label} differs from ${a.path}; only weights and BN statistics are averaged`,
@@ -163,7 +163,9 @@ export function planTensors(models: readonly Model[], templateIndex: number, rul
     const differing = models.findIndex((model, i) => !samePayload(template, tensor, model, sources[i] as TensorRecord));
     if (differing < 0) continue;
     const integer = findDataType(tensor.dataType)?.kind === 'integer';
-    if (integer && !QUANTIZED.has(role) && rules.onIntMismatch === 'last') tensors.push({ ...base, treatment: 'last' });
+    // Integers in an attribute itself are varints, whose length the values change: they are not replaced.
+    const replaceable = integer && tensor.carrier === 'tensor' && !QUANTIZED.has(role);
+    if (replaceable && rules.onIntMismatch === 'last') tensors.push({ ...base, treatment: 'last' });
     else throw valueMismatch(name, role, tensor, template, models[differing] as Model);
   }
   return { tensors, roles: counts, notes };

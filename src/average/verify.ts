@@ -1,6 +1,6 @@
-import { readdirSync } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type ByteSource, openFile, TemperError } from '../core/index.ts';
+import { type ByteSource, openFile, readError, TemperError } from '../core/index.ts';
 import { type Model, openModel } from '../onnx/index.ts';
 import { averageInto, type OutputFiles } from './average-files.ts';
 import { hashSync } from './hash-files.ts';
@@ -16,8 +16,16 @@ export interface Verdict {
 /** How deep snapshots are looked for below a folder: run folders hold `fold_1/epoch_3.onnx`, not more. */
 const SEARCH_DEPTH = 2;
 
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    throw readError(folder, error);
+  }
+}
+
 function* filesNamed(folder: string, name: string, depth: number): Generator<string> {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+  for (const entry of entriesOf(folder)) {
     const path = join(folder, entry.name);
     if (entry.isDirectory() && depth > 0) yield* filesNamed(path, name, depth - 1);
     else if (entry.name === name) yield path;
@@ -38,11 +46,12 @@ function findInput(
   input: RecordedInput,
   folders: readonly string[],
   modelPath: string,
+  hashOf: (path: string) => string,
 ): { path: string; same: boolean } {
   let found: string | undefined;
   for (const [i, folder] of folders.entries()) {
     for (const path of filesNamed(folder, basename(input.file), i === 0 ? 0 : SEARCH_DEPTH)) {
-      if (sha256Of(path) === input.sha256) return { path, same: true };
+      if (hashOf(path) === input.sha256) return { path, same: true };
       found ??= path;
     }
   }
@@ -90,7 +99,14 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
   const models: Model[] = [];
   try {
     const { record } = readRecord(subject);
-    const found = record.inputs.map((input) => findInput(input, [dirname(path), ...inputs], path));
+    // A record may name one large file 10,000 times.
+    const hashes = new Map<string, string>();
+    const hashOf = (file: string): string => {
+      const known = hashes.get(file) ?? sha256Of(file);
+      hashes.set(file, known);
+      return known;
+    };
+    const found = record.inputs.map((input) => findInput(input, [dirname(path), ...inputs], path, hashOf));
     const findings: string[] = [];
     found.forEach(({ path: file, same }, i) => {
       if (!same) findings.push(`${file}: is not the ${record.inputs[i]?.file} that was averaged (SHA-256 differs)`);

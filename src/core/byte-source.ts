@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { readError, TemperError } from './errors.ts';
 
 /** Bytes that can be read by position: a file, or memory. Nothing larger than a request is ever held. */
@@ -70,7 +70,8 @@ function fileState(fd: number): FileState & { isFile(): boolean } {
 export function openFile(path: string): FileSource {
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    // Without O_NONBLOCK (which Windows lacks) a named pipe would wait for its writer before it can be refused.
+    fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     throw readError(path, error);
   }

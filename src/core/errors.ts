@@ -1,3 +1,5 @@
+import { printable } from './printable.ts';
+
 /** Every code that onnx-temper can fail with, and the process's exit code for it. Tests match codes, not prose. */
 export const EXIT_CODES = {
   USAGE: 2,
@@ -50,11 +52,12 @@ export class TemperError extends Error {
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
-    super(message, context.cause === undefined ? undefined : { cause: context.cause });
+    // Names from hostile files are in it: made harmless here, once for every command.
+    super(printable(message), context.cause === undefined ? undefined : { cause: context.cause });
     this.name = 'TemperError';
     this.code = code;
     this.exitCode = EXIT_CODES[code];
-    this.hint = context.hint;
+    this.hint = context.hint === undefined ? undefined : printable(context.hint);
     this.details = context.details ?? {};
   }
 }

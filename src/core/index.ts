@@ -10,4 +10,5 @@ export {
   writeError,
 } from './errors.ts';
 export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16, float16Table } from './float16.ts';
+export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random } from './random.ts';

@@ -56,9 +56,10 @@ export function planRewrite(model: Pick<Model, 'record'>, edits: readonly Edit[]
     grow(message.parent, by + bytes.length - (message.start - message.lengthStart));
   }
 
+  // What is appended to a message comes before what is inserted behind it in the enclosing one, at the same byte.
   const ordered = [...edits, ...lengthEdits]
-    .map((edit, order) => ({ edit, order }))
-    .sort((a, b) => a.edit.start - b.edit.start || a.edit.end - b.edit.end || a.order - b.order);
+    .map((edit, order) => ({ edit, order, depth: depth(edit.within) }))
+    .sort((a, b) => a.edit.start - b.edit.start || a.edit.end - b.edit.end || b.depth - a.depth || a.order - b.order);
   const segments: Segment[] = [];
   let position = 0;
   for (const { edit } of ordered) {

@@ -24,4 +24,4 @@ export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './provenance.ts
 export { attributeOf, constantTensor, nodesOf, scopesOf, tensorsOfModel, valueNames } from './scopes.ts';
 export { type TensorHolder, tensorHolders } from './tensor-holder.ts';
 export { classifyTensors, type TensorRole, type TensorRoles } from './tensor-role.ts';
-export { elementCount, rawByteLength } from './walk-tensor.ts';
+export { elementCount, rawByteLength, storedByteLength } from './walk-tensor.ts';

@@ -72,6 +72,8 @@ class Matcher {
   private readonly template: Model;
   private readonly other: Model;
   private readonly tensors = new Map<TensorRecord, TensorMatch>();
+  /** Pairs that were found to fit, so that a tensor with 100,000 uses is read once. */
+  private readonly fitting = new Map<TensorRecord, Set<TensorRecord>>();
   private readonly sparse: ReadonlyMap<TensorRecord, SparseRecord>;
   private ids = 0;
 
@@ -95,10 +97,12 @@ class Matcher {
       const where = `function ${f.name}`;
       this.same(`${where}: inputs`, f.inputs.length, g.inputs.length);
       const [left, right] = [this.side(this.template, f), this.side(this.other, g)];
+      this.same(`${where}: outputs`, f.outputs.length, g.outputs.length);
       for (const [i, name] of f.inputs.entries()) this.pairNames(left, name, right, g.inputs[i] as string);
+      this.attributes(left, f, right, g, where);
       this.scopes(left, right, where);
       for (const [i, name] of f.outputs.entries()) {
-        this.pairValues(left, name, right, g.outputs[i] ?? '', `${where}, output ${i}`);
+        this.pairValues(left, name, right, g.outputs[i] as string, `${where}, output ${i}`);
       }
     }
     this.same('the number of training graphs', a.trainingGraphs.length, b.trainingGraphs.length);
@@ -134,7 +138,7 @@ class Matcher {
       left.outputs.forEach((output, i) => {
         const counterpart = right.outputs[i] as ValueInfoRecord;
         this.pairValues(a, output.name, b, counterpart.name, `${where}: output ${output.name}`);
-        this.same(`${where}: type of output ${output.name}`, this.typeText(output), this.typeText(counterpart));
+        this.types(output, counterpart, `${where}: type of output ${output.name}`);
       });
       this.unused(left, right);
     }
@@ -154,7 +158,7 @@ class Matcher {
     this.same(`${where}: the number of inputs`, inputs.length, counterparts.length);
     inputs.forEach((input, i) => {
       const counterpart = counterparts[i] as ValueInfoRecord;
-      this.same(`${where}: type of input ${input.name}`, this.typeText(input), this.typeText(counterpart));
+      this.types(input, counterpart, `${where}: type of input ${input.name}`);
       this.pairNames(a, input.name, b, counterpart.name);
     });
   }
@@ -173,13 +177,15 @@ class Matcher {
     });
   }
 
-  private attributes(a: Side, x: NodeRecord, b: Side, y: NodeRecord, where: string): void {
-    const sorted = (node: NodeRecord): AttributeRecord[] =>
-      [...node.attributes].sort((l, r) => (l.name < r.name ? -1 : 1));
+  private attributes(a: Side, x: WithAttributes, b: Side, y: WithAttributes, where: string): void {
+    const sorted = ({ attributes }: WithAttributes): AttributeRecord[] =>
+      [...attributes].sort((l, r) => (l.name < r.name ? -1 : 1));
     const [left, right] = [sorted(x), sorted(y)];
-    this.same(`${where}: attributes`, left.map((l) => l.name).join(', '), right.map((r) => r.name).join(', '));
-    for (const [i, attribute] of left.entries()) {
-      this.attribute(a, attribute, b, right[i] as AttributeRecord, `${where}: attribute ${attribute.name}`);
+    for (let i = 0; i < Math.max(left.length, right.length); i++) {
+      const [l, r] = [left[i], right[i]];
+      const label = (attribute?: AttributeRecord): string => (attribute ? JSON.stringify(attribute.name) : 'none');
+      this.same(`${where}: attribute ${i} by name`, label(l), label(r));
+      this.attribute(a, l as AttributeRecord, b, r as AttributeRecord, `${where}: attribute ${l?.name}`);
     }
   }
 
@@ -251,6 +257,8 @@ class Matcher {
   }
 
   private pairTensors(x: TensorRecord, xName: string, y: TensorRecord, yName: string, where: string): void {
+    const fitting = this.fitting.get(x) ?? new Set();
+    if (fitting.has(y)) return;
     const at = `${where}, tensor ${JSON.stringify(xName)}`;
     const shape = (t: TensorRecord): string => `${dataTypeName(t.dataType)} [${t.dims}]`;
     if (shape(x) !== shape(y)) throw this.difference(at, shape(x), shape(y), 'MISMATCH_TENSOR');
@@ -272,6 +280,7 @@ class Matcher {
       );
     }
     if (!known) this.tensors.set(x, { tensor: y, renamed: xName !== yName });
+    this.fitting.set(x, fitting.add(y));
   }
 
   /** Tensors that no node uses have no place: they are paired by name, where both models have them. */
@@ -285,11 +294,11 @@ class Matcher {
     }
   }
 
-  private typeText(info: ValueInfoRecord): string {
-    const type = info.tensorType;
-    if (!type) return info.type ? 'no tensor' : 'untyped';
-    const dims = type.dims?.map((dim) => (typeof dim === 'number' ? dim : '?')).join(', ');
-    return `${dataTypeName(type.elemType)} ${dims === undefined ? 'of any rank' : `[${dims}]`}`;
+  private types(x: ValueInfoRecord, y: ValueInfoRecord, where: string): void {
+    this.same(where, typeText(x), typeText(y));
+    if (x.tensorType || !x.type || !y.type) return;
+    if (!spansEqual(this.template.source, [x.type], this.other.source, [y.type]))
+      throw this.difference(where, 'one sequence, map or optional', 'another');
   }
 
   private same(where: string, x: string | number | boolean, y: string | number | boolean): void {
@@ -313,6 +322,8 @@ class Matcher {
   }
 }
 
+type WithAttributes = Pick<NodeRecord, 'attributes'>;
+
 const isGraph = (scope: NodeScope): scope is GraphRecord => 'initializers' in scope;
 
 function opsets(versions: ReadonlyMap<string, number>): string {
@@ -332,6 +343,12 @@ function trimmed(names: readonly string[]): readonly string[] {
   let end = names.length;
   while (end > 0 && names[end - 1] === '') end--;
   return names.slice(0, end);
+}
+
+function typeText({ tensorType, type }: ValueInfoRecord): string {
+  if (!tensorType) return type ? 'no tensor' : 'untyped';
+  const dims = tensorType.dims?.map((dim) => (typeof dim === 'number' ? dim : '?')).join(', ');
+  return `${dataTypeName(tensorType.elemType)} ${dims === undefined ? 'of any rank' : `[${dims}]`}`;
 }
 
 const nodeLabel = (node: NodeRecord): string => `${node.opType}${node.name ? ` ${JSON.stringify(node.name)}` : ''}`;

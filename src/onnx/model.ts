@@ -41,6 +41,8 @@ export interface FunctionRecord extends NodeScope {
   readonly overload: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  /** Attributes with default values (attribute_proto, IR 9). */
+  readonly attributes: readonly AttributeRecord[];
 }
 
 export interface NodeRecord {

@@ -2,7 +2,7 @@ import { type ByteSource, readBytes, TemperError } from '../core/index.ts';
 import { findDataType } from './data-type.ts';
 import type { Model, Payload, Run, TensorRecord } from './model.ts';
 import { rawLocation } from './open-model.ts';
-import { elementCount, rawByteLength } from './walk-tensor.ts';
+import { elementCount, rawByteLength, storedByteLength } from './walk-tensor.ts';
 import { malformed, WIRE, WireReader } from './wire.ts';
 
 /** Reads a tensor's values from front to back, in raw_data's form (little-endian, 4-bit and 2-bit types packed). */
@@ -34,7 +34,7 @@ class TypedReader {
   private index = 0;
 
   constructor(source: ByteSource, runs: readonly Run[], wire: 'fixed32' | 'fixed64' | 'varint') {
-    this.reader = new WireReader(source);
+    this.reader = new WireReader(source, (runs.at(-1)?.end ?? 0) - (runs[0]?.start ?? 0));
     this.runs = runs;
     this.wire = wire;
     this.reader.position = runs[0]?.start ?? 0;
@@ -73,7 +73,9 @@ class TypedReader {
 }
 
 /** Packed chunks of float_data or double_data are raw_data in pieces: read by position. */
-function packedFixed(model: Model, runs: readonly Run[], byteLength: number): PayloadCursor {
+function packedFixed(model: Model, runs: readonly Run[], valueBytes: number, byteLength: number): PayloadCursor {
+  const broken = runs.find((run) => (run.end - run.start) % valueBytes !== 0);
+  if (broken) throw malformed(model.path, broken.start, 'a list with a part of a value');
   const found = runs.reduce((sum, run) => sum + run.end - run.start, 0);
   if (found !== byteLength) {
     throw malformed(
@@ -158,7 +160,9 @@ export function openPayload(model: Model, tensor: TensorRecord): PayloadCursor {
   if (payload.kind === 'none') return { byteLength, read() {} };
   if (payload.kind === 'typed') {
     const fixed = payload.wire !== 'varint' && payload.runs.every((run) => run.packed);
-    return fixed ? packedFixed(model, payload.runs, byteLength) : typed(model, payload, type.typedBytes, byteLength);
+    return fixed
+      ? packedFixed(model, payload.runs, type.typedBytes, byteLength)
+      : typed(model, payload, type.typedBytes, byteLength);
   }
   const location = rawLocation(model, tensor) as { source: ByteSource; offset: number };
   if (location.offset + byteLength > location.source.size) {
@@ -184,10 +188,17 @@ export function readPayload(model: Model, tensor: TensorRecord): Uint8Array {
 
 const COMPARE_BYTES = 64 * 1024;
 
-function equalStrings(a: Model, left: Payload, b: Model, right: Payload): boolean {
-  const runs = (payload: Payload): readonly Run[] => (payload.kind === 'typed' ? payload.runs : []);
-  // string_data is never packed, so equal runs of tags and lengths are equal values.
-  return spansEqual(a.source, runs(left), b.source, runs(right));
+/** Strings, and values of a type that is not known: equal if they are stored alike. */
+function storedAlike(a: Model, left: TensorRecord, b: Model, right: TensorRecord): boolean {
+  const [x, y] = [left.payload, right.payload];
+  if (x.kind === 'typed') return y.kind === 'typed' && spansEqual(a.source, x.runs, b.source, y.runs);
+  const [l, r] = [rawLocation(a, left), rawLocation(b, right)];
+  if (!l || !r) return x.kind === y.kind;
+  const span = ({ offset }: { offset: number }, payload: Payload): { start: number; end: number } => ({
+    start: offset,
+    end: offset + storedByteLength({ ...left, payload }),
+  });
+  return spansEqual(l.source, [span(l, x)], r.source, [span(r, y)]);
 }
 
 /** Whether two lists of spans hold the same bytes, compared span by span. */
@@ -215,7 +226,7 @@ export function spansEqual(
 export function samePayload(a: Model, left: TensorRecord, b: Model, right: TensorRecord): boolean {
   if (left.dataType !== right.dataType || left.dims.join() !== right.dims.join()) return false;
   if (elementCount(left.dims) === 0) return true;
-  if (Number.isNaN(rawByteLength(left))) return equalStrings(a, left.payload, b, right.payload);
+  if (Number.isNaN(rawByteLength(left))) return storedAlike(a, left, b, right);
   const [l, r] = [openPayload(a, left), openPayload(b, right)];
   const [x, y] = [
     Buffer.allocUnsafe(Math.min(COMPARE_BYTES, l.byteLength)),

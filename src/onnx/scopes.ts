@@ -44,6 +44,8 @@ export function* tensorsOfModel(record: ModelRecord): Generator<TensorRecord> {
     }
     for (const node of nodesOf(scope)) for (const attribute of node.attributes) yield* tensorsOfAttribute(attribute);
   }
+  for (const { attributes } of record.functions)
+    for (const attribute of attributes) yield* tensorsOfAttribute(attribute);
 }
 
 /** Every name that a value of the model has: what a new name must not be. */

@@ -1,6 +1,6 @@
 import { findDataType } from './data-type.ts';
-import type { FunctionRecord, GraphRecord, ModelRecord, NodeRecord, NodeScope, TensorRecord } from './model.ts';
-import { attributeOf, constantTensor } from './scopes.ts';
+import type { GraphRecord, ModelRecord, NodeRecord, NodeScope, TensorRecord } from './model.ts';
+import { constantTensor } from './scopes.ts';
 import { elementCount } from './walk-tensor.ts';
 
 /** What a tensor is for, by its use in the graph. */
@@ -31,100 +31,118 @@ const O: Slot = 'operand';
  * Inputs by operator (ONNX operator schemas up to opset 26, and com.microsoft's quantized ones), by position; the last
  * entry holds for all further inputs. Operators that are not named take operands.
  */
-const SLOTS: Readonly<Record<string, readonly Slot[]>> = {
-  BatchNormalization: [W, W, W, 'bn_mean', 'bn_variance'],
-  Conv: [W],
-  ConvTranspose: [W],
-  Gemm: [W],
-  MatMul: [W],
-  PRelu: [W],
-  InstanceNormalization: [W],
-  LayerNormalization: [W],
-  GroupNormalization: [W],
-  RMSNormalization: [W],
-  RNN: [W, W, W, W, I, W],
-  GRU: [W, W, W, W, I, W],
-  LSTM: [W, W, W, W, I, W],
-  DequantizeLinear: [F, S, Z],
-  QuantizeLinear: [F, S, Z],
-  DynamicQuantizeLinear: [F],
-  QLinearConv: [Q, S, Z, Q, S, Z, S, Z, Q],
-  QLinearMatMul: [Q, S, Z, Q, S, Z, S, Z],
-  ConvInteger: [Q, Q, Z, Z],
-  MatMulInteger: [Q, Q, Z, Z],
-  QLinearAdd: [Q, S, Z, Q, S, Z, S, Z],
-  QGemm: [Q, S, Z, Q, S, Z, Q, S, Z],
-  Identity: [F],
-  Cast: [F],
-  CastLike: [F, C],
-  Transpose: [F],
-  Flatten: [F],
-  Dropout: [F, C, C],
-  Concat: [F],
-  Reshape: [F, I],
-  Expand: [F, I],
-  Tile: [F, I],
-  Slice: [F, I],
-  Split: [F, I],
-  Squeeze: [F, I],
-  Unsqueeze: [F, I],
-  Gather: [F, I],
-  GatherElements: [F, I],
-  GatherND: [F, I],
-  Pad: [F, I, C, I],
-  Resize: [F, C, C, I],
-  Upsample: [F, C],
-  Clip: [O, C],
-  Pow: [O, C],
-  ReduceSum: [O, I],
-  ReduceMean: [O, I],
-  ReduceMax: [O, I],
-  ReduceMin: [O, I],
-  ReduceL2: [O, I],
-  TopK: [O, I],
-  OneHot: [I, I, C],
-  ConstantOfShape: [I],
-  Range: [C],
-  NonMaxSuppression: [O, O, I, C],
-  Loop: [I, C, O],
-};
+const SLOTS: ReadonlyMap<string, readonly Slot[]> = new Map(
+  Object.entries<readonly Slot[]>({
+    BatchNormalization: [W, W, W, 'bn_mean', 'bn_variance'],
+    Conv: [W],
+    ConvTranspose: [W],
+    Gemm: [W],
+    MatMul: [W],
+    PRelu: [W],
+    InstanceNormalization: [W],
+    LayerNormalization: [W],
+    GroupNormalization: [W],
+    RMSNormalization: [W],
+    RNN: [W, W, W, W, I, W],
+    GRU: [W, W, W, W, I, W],
+    LSTM: [W, W, W, W, I, W],
+    DequantizeLinear: [F, S, Z],
+    QuantizeLinear: [F, S, Z],
+    DynamicQuantizeLinear: [F],
+    QLinearConv: [Q, S, Z, Q, S, Z, S, Z, Q],
+    QLinearMatMul: [Q, S, Z, Q, S, Z, S, Z],
+    ConvInteger: [Q, Q, Z, Z],
+    MatMulInteger: [Q, Q, Z, Z],
+    QLinearAdd: [Q, S, Z, Q, S, Z, S, Z],
+    QGemm: [Q, S, Z, Q, S, Z, Q, S, Z],
+    Identity: [F],
+    Cast: [F],
+    CastLike: [F, C],
+    Transpose: [F],
+    Flatten: [F],
+    Dropout: [F, C, C],
+    Concat: [F],
+    Reshape: [F, I],
+    Expand: [F, I],
+    Tile: [F, I],
+    Slice: [F, I],
+    Split: [F, I],
+    Squeeze: [F, I],
+    Unsqueeze: [F, I],
+    Gather: [F, I],
+    GatherElements: [F, I],
+    GatherND: [F, I],
+    Pad: [F, I, C, I],
+    Resize: [F, C, C, I],
+    Upsample: [F, C],
+    Clip: [O, C],
+    Pow: [O, C],
+    ReduceSum: [O, I],
+    ReduceMean: [O, I],
+    ReduceMax: [O, I],
+    ReduceMin: [O, I],
+    ReduceL2: [O, I],
+    TopK: [O, I],
+    OneHot: [I, I, C],
+    ConstantOfShape: [I],
+    Range: [C],
+    NonMaxSuppression: [O, O, I, C],
+    Loop: [I, C, O],
+  }),
+);
+
+/** A value of the graph: what happens to it, and which values flow into it. */
+interface Value {
+  used: boolean;
+  /** Bits of MEANINGS: its own uses, and after the propagation those of all that it flows into. */
+  meanings: number;
+  readonly sources: Value[];
+}
+
+const MEANINGS: readonly Exclude<Slot, 'flow'>[] = [
+  'weight',
+  'bn_mean',
+  'bn_variance',
+  'quantized_weight',
+  'quantization_scale',
+  'zero_point',
+  'shape_or_index',
+  'constant',
+  'operand',
+];
 
 interface Definition {
+  readonly name: string;
+  readonly value: Value;
   readonly tensor: TensorRecord;
   /** A Constant node's value rather than an initializer: exporters write literals of the source code so. */
   readonly literal: boolean;
 }
 
-interface Use {
-  readonly node: NodeRecord;
-  readonly slot: number;
-  readonly scope: Names;
-}
+const newValue = (): Value => ({ used: false, meanings: 0, sources: [] });
 
 /** The values of one scope and of the scopes around it. */
 class Names {
-  readonly uses = new Map<string, Use[]>();
   private readonly outer: Names | undefined;
-  private readonly defined = new Set<string>();
+  private readonly values = new Map<string, Value>();
 
   constructor(outer?: Names) {
     this.outer = outer;
   }
 
-  define(name: string): void {
-    this.defined.add(name);
+  /** The value of a name that this scope defines. */
+  define(name: string): Value {
+    let value = this.values.get(name);
+    if (!value) {
+      value = newValue();
+      this.values.set(name, value);
+    }
+    return value;
   }
 
-  /** The scope that defines a name; the outermost one for a name that nobody defines. */
-  owner(name: string): Names {
-    return this.defined.has(name) || !this.outer ? this : this.outer.owner(name);
-  }
-
-  use(name: string, use: Use): void {
-    const { uses } = this.owner(name);
-    const list = uses.get(name);
-    if (list) list.push(use);
-    else uses.set(name, [use]);
+  /** The value that a name stands for; one that nobody defines belongs to the outermost scope. */
+  find(name: string): Value {
+    return this.values.get(name) ?? this.outer?.find(name) ?? this.define(name);
   }
 }
 
@@ -147,80 +165,84 @@ export type TensorRoles = ReadonlyMap<TensorRecord, TensorUse>;
  */
 export function classifyTensors(record: ModelRecord): TensorRoles {
   const functions = new Map(record.functions.map((f) => [functionKey(f.domain, f.name, f.overload), f]));
-  const definitions: { name: string; names: Names; definition: Definition }[] = [];
-  const bodies = new Map<FunctionRecord, Names>();
+  const bodies = new Map(record.functions.map((f) => [f, new Names()]));
+  const definitions: Definition[] = [];
+  const used = new Set<Value>();
 
-  const enter = (scope: NodeScope, names: Names): Names => {
-    const define = (name: string, definition: Definition): void => {
-      names.define(name);
-      definitions.push({ name, names, definition });
+  const use = (node: NodeRecord, names: Names): void => {
+    const body = functions.get(functionKey(node.domain, node.opType, node.overload));
+    // One value stands between all inputs that flow and all outputs: a node has inputs + outputs edges, not inputs · outputs.
+    const through = newValue();
+    node.inputs.forEach((name, slot) => {
+      if (!name) return;
+      const value = names.find(name);
+      value.used = true;
+      used.add(value);
+      const formal = body?.inputs[slot];
+      const meaning = slotOf(node, slot);
+      if (body && formal) bodies.get(body)?.define(formal).sources.push(value);
+      else if (meaning === 'flow') through.sources.push(value);
+      else value.meanings |= 1 << MEANINGS.indexOf(meaning);
+    });
+    if (through.sources.length > 0) for (const output of node.outputs) names.find(output).sources.push(through);
+  };
+
+  const enter = (scope: NodeScope, names: Names): void => {
+    const define = (name: string, tensor: TensorRecord, literal: boolean): void => {
+      definitions.push({ name, value: names.define(name), tensor, literal });
     };
     if ('initializers' in scope) {
       const graph = scope as GraphRecord;
       for (const input of graph.inputs) names.define(input.name);
-      for (const tensor of graph.initializers) define(tensor.name, { tensor, literal: false });
-      for (const { values } of graph.sparseInitializers) define(values.name, { tensor: values, literal: false });
+      for (const tensor of graph.initializers) define(tensor.name, tensor, false);
+      for (const { values: tensor } of graph.sparseInitializers) define(tensor.name, tensor, false);
     }
     for (const node of scope.nodes) {
       const tensor = constantTensor(node);
-      if (tensor && node.outputs[0]) define(node.outputs[0], { tensor, literal: true });
+      if (tensor && node.outputs[0]) define(node.outputs[0], tensor, true);
       else for (const output of node.outputs) names.define(output);
     }
     for (const node of scope.nodes) {
-      node.inputs.forEach((name, slot) => {
-        if (name) names.use(name, { node, slot, scope: names });
-      });
+      use(node, names);
       for (const { graphs } of node.attributes) for (const graph of graphs) enter(graph, new Names(names));
     }
-    return names;
   };
 
-  for (const f of record.functions) {
-    const names = new Names();
-    for (const input of f.inputs) names.define(input);
-    bodies.set(f, enter(f, names));
-  }
+  for (const [f, names] of bodies) for (const input of f.inputs) names.define(input);
+  for (const [f, names] of bodies) enter(f, names);
   enter(record.graph, new Names());
   for (const graph of record.trainingGraphs) enter(graph, new Names());
+  propagate(used);
 
-  // A worklist, as a hostile file may chain 100,000 Identity nodes.
-  const rolesOf = ({ name, names, definition: { tensor, literal } }: (typeof definitions)[number]): Set<TensorRole> => {
-    const roles = new Set<TensorRole>();
-    const seen = new Map<Names, Set<string>>();
-    const pending: { value: string; owner: Names }[] = [];
-    const follow = (value: string, scope: Names): void => {
-      const owner = scope.owner(value);
-      const known = seen.get(owner) ?? new Set();
-      seen.set(owner, known);
-      if (!known.has(value)) pending.push({ value, owner });
-      known.add(value);
-    };
-    follow(name, names);
-    for (let next = pending.pop(); next; next = pending.pop()) {
-      const uses = next.owner.uses.get(next.value) ?? [];
-      for (const { node, slot, scope } of uses) {
-        const body = functions.get(functionKey(node.domain, node.opType, node.overload));
-        const formal = body?.inputs[slot];
-        const meaning = slotOf(node, slot);
-        if (body && formal) follow(formal, bodies.get(body) as Names);
-        else if (meaning === 'flow') for (const output of node.outputs) follow(output, scope);
-        else roles.add(meaning === 'operand' ? operandRole(tensor, literal) : typedRole(tensor, meaning));
-      }
+  return new Map(
+    definitions.map(({ name, value, tensor, literal }) => [tensor, { name, roles: rolesOf(value, tensor, literal) }]),
+  );
+}
+
+/**
+ * Hands the meanings of every value back to what flows into it, until nothing changes. A value is visited once per
+ * meaning at most, so that 100,000 tensors behind 100,000 chained Identity nodes take no longer than their edges.
+ */
+function propagate(used: ReadonlySet<Value>): void {
+  const pending = [...used].filter(({ meanings }) => meanings !== 0);
+  for (let value = pending.pop(); value; value = pending.pop()) {
+    for (const source of value.sources) {
+      if ((source.meanings | value.meanings) === source.meanings) continue;
+      source.meanings |= value.meanings;
+      pending.push(source);
     }
-    // Used, but only passed on to an output of the graph.
-    if (roles.size === 0 && (names.uses.get(name)?.length ?? 0) > 0) roles.add(operandRole(tensor, literal));
-    return roles;
-  };
-
-  const result = new Map<TensorRecord, TensorUse>();
-  for (const definition of definitions) {
-    const roles = rolesOf(definition);
-    result.set(definition.definition.tensor, {
-      name: definition.name,
-      roles: roles.size > 0 ? roles : new Set<TensorRole>(['unused']),
-    });
   }
-  return result;
+}
+
+function rolesOf(value: Value, tensor: TensorRecord, literal: boolean): ReadonlySet<TensorRole> {
+  if (!value.used) return new Set(['unused']);
+  const meanings = MEANINGS.filter((_, bit) => value.meanings & (1 << bit));
+  // Used, but only passed on to an output of the graph: an operand.
+  return new Set(
+    (meanings.length > 0 ? meanings : (['operand'] as const)).map((meaning) =>
+      meaning === 'operand' ? operandRole(tensor, literal) : typedRole(tensor, meaning),
+    ),
+  );
 }
 
 export function functionKey(domain: string, name: string, overload: string): string {
@@ -228,8 +250,7 @@ export function functionKey(domain: string, name: string, overload: string): str
 }
 
 function slotOf(node: NodeRecord, slot: number): Slot {
-  const slots = node.domain === '' || node.domain === 'com.microsoft' ? SLOTS[node.opType] : undefined;
-  if (node.opType === 'Dropout' && attributeOf(node, 'ratio')) return 'flow';
+  const slots = node.domain === '' || node.domain === 'com.microsoft' ? SLOTS.get(node.opType) : undefined;
   return slots?.[slot] ?? slots?.at(-1) ?? 'operand';
 }
 

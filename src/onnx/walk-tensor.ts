@@ -23,6 +23,13 @@ export function rawByteLength(tensor: Pick<TensorRecord, 'dims' | 'dataType'>): 
   return type && type.bits > 0 ? Math.ceil((elementCount(tensor.dims) * type.bits) / 8) : Number.NaN;
 }
 
+/** Bytes of the values where they lie as raw_data or external data, of an unknown type too. */
+export function storedByteLength(tensor: Pick<TensorRecord, 'dims' | 'dataType' | 'payload'>): number {
+  const { payload } = tensor;
+  if (payload.kind === 'raw') return payload.end - payload.start;
+  return (payload.kind === 'external' ? payload.length : undefined) ?? rawByteLength(tensor);
+}
+
 /** Adds an occurrence to the runs of its field: adjacent single values become one run, however many there are. */
 export function addRun(walk: Walk, runs: Run[], field: Field): void {
   const packed = field.wire === WIRE.bytes;
@@ -173,6 +180,9 @@ function choosePayload(walk: Walk, tensor: Omit<TensorRecord, 'payload'>, found:
   if (found.external) {
     const payload = externalPayload(walk, message, found.external);
     const expected = rawByteLength(tensor);
+    if (payload.length === undefined && Number.isNaN(expected)) {
+      throw malformed(walk.path, message.tagStart, `${label}: external data without a length, of a type without one,`);
+    }
     if (payload.length !== undefined && payload.length !== expected && !Number.isNaN(expected)) {
       throw malformed(
         walk.path,

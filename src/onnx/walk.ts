@@ -18,8 +18,11 @@ import { type Field, type Message, malformed, overLimit, type Span, WIRE, WireRe
 
 /** Graphs within graphs: exporters write a handful; 3,000 in 30 KB overflow a recursive parser's stack. */
 export const MAX_DEPTH = 64;
-/** Nodes, attributes, tensors and value infos together: the largest real graphs have some 100,000. */
-export const MAX_RECORDS = 4_000_000;
+/**
+ * Nodes with their inputs, outputs and attributes, tensors with their fields, and value infos together: the largest real
+ * graphs have some 100,000. Each may take 2 bytes of a hostile file and 450 of memory.
+ */
+export const MAX_RECORDS = 1_000_000;
 /** A name, a domain, an operator type. */
 export const MAX_NAME_BYTES = 64 * 1024;
 /** A metadata value: class lists and quantization tables of some MB occur. */
@@ -59,6 +62,12 @@ export class Walk {
 
   count(offset: number): void {
     if (++this.records > MAX_RECORDS) throw overLimit(this.path, offset, `more than ${MAX_RECORDS} records`);
+  }
+
+  /** A child that is recorded without a visit. */
+  counted(field: Field, parent: Message): Message {
+    this.count(field.tagStart);
+    return this.child(field, parent);
   }
 
   child(field: Field, parent: Message): Message {
@@ -136,22 +145,22 @@ function readDimension(walk: Walk, message: Message): Dimension {
 
 function readTensorType(walk: Walk, message: Message): TensorTypeRecord {
   let elemType = 0;
-  let dims: Dimension[] | undefined;
+  let shape: Message | undefined;
+  const dims: Dimension[] = [];
   const dimMessages: Message[] = [];
   walk.visit(message, (field) => {
     if (field.number === 1) elemType = walk.int32(field);
-    if (field.number === 2) {
-      const shape = walk.child(field, message);
-      const read: Dimension[] = [];
-      walk.visit(shape, (inner) => {
-        if (inner.number !== 1) return;
-        dimMessages.push(walk.child(inner, shape));
-        read.push(readDimension(walk, dimMessages.at(-1) as Message));
-      });
-      dims = read;
-    }
+    if (field.number !== 2) return;
+    const within = once(walk, field, shape, () => walk.child(field, message));
+    shape = within;
+    walk.visit(within, (inner) => {
+      if (inner.number !== 1) return;
+      const dim = walk.child(inner, within);
+      dimMessages.push(dim);
+      dims.push(readDimension(walk, dim));
+    });
   });
-  return { elemType, dims, dimMessages };
+  return { elemType, dims: shape && dims, dimMessages };
 }
 
 function readValueInfo(walk: Walk, message: Message): ValueInfoRecord {
@@ -164,7 +173,8 @@ function readValueInfo(walk: Walk, message: Message): ValueInfoRecord {
     const typeMessage = once(walk, field, type as Message | undefined, () => walk.child(field, message));
     type = typeMessage;
     walk.visit(typeMessage, (inner) => {
-      if (inner.number === 1) tensorType = readTensorType(walk, walk.child(inner, typeMessage));
+      if (inner.number !== 1) return;
+      tensorType = once(walk, inner, tensorType, () => readTensorType(walk, walk.child(inner, typeMessage)));
     });
   });
   return { message, name, tensorType, type };
@@ -232,8 +242,8 @@ function readAttribute(walk: Walk, message: Message): AttributeRecord {
     },
     10: (field) => void tensors.push(readTensor(walk, walk.child(field, message))),
     11: (field) => void graphs.push(readGraph(walk, walk.child(field, message))),
-    14: (field) => void types.push(walk.child(field, message)),
-    15: (field) => void types.push(walk.child(field, message)),
+    14: (field) => void types.push(walk.counted(field, message)),
+    15: (field) => void types.push(walk.counted(field, message)),
     20: (field) => {
       type = walk.int32(field);
     },
@@ -334,13 +344,26 @@ export function readGraph(walk: Walk, message: Message): GraphRecord {
         break;
     }
   });
+  refuseDuplicates(walk, [...initializers, ...sparseInitializers.map(({ values }) => values)]);
   return { message, name, nodes, initializers, sparseInitializers, inputs, outputs };
+}
+
+/** onnx.checker refuses two initializers of one name; onnxruntime takes the last. */
+function refuseDuplicates(walk: Walk, initializers: readonly TensorRecord[]): void {
+  const names = new Set<string>();
+  for (const { name, message } of initializers) {
+    if (names.has(name)) {
+      throw malformed(walk.path, message.tagStart, `a second initializer named ${JSON.stringify(name)}`);
+    }
+    names.add(name);
+  }
 }
 
 function readFunction(walk: Walk, message: Message): FunctionRecord {
   const text = { name: '', domain: '', overload: '' };
   const inputs: string[] = [];
   const outputs: string[] = [];
+  const attributes: AttributeRecord[] = [];
   const nodes: NodeRecord[] = [];
   walk.visit(message, (field) => {
     switch (field.number) {
@@ -348,13 +371,18 @@ function readFunction(walk: Walk, message: Message): FunctionRecord {
         text.name = walk.text(field);
         break;
       case 4:
+        walk.count(field.tagStart);
         inputs.push(walk.text(field));
         break;
       case 5:
+        walk.count(field.tagStart);
         outputs.push(walk.text(field));
         break;
       case 7:
         nodes.push(readNode(walk, walk.child(field, message)));
+        break;
+      case 11:
+        attributes.push(readAttribute(walk, walk.child(field, message)));
         break;
       case 10:
         text.domain = canonicalDomain(walk.text(field));
@@ -364,7 +392,7 @@ function readFunction(walk: Walk, message: Message): FunctionRecord {
         break;
     }
   });
-  return { message, ...text, inputs, outputs, nodes };
+  return { message, ...text, inputs, outputs, attributes, nodes };
 }
 
 function readMetadata(walk: Walk, message: Message): MetadataEntry {

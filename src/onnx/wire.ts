@@ -57,16 +57,17 @@ export class WireReader {
   private windowStart = 0;
   private windowEnd = 0;
 
-  constructor(source: ByteSource) {
+  /** @param extent how many bytes will be read at most: a graph may have 100,000 tensors of a few bytes */
+  constructor(source: ByteSource, extent = source.size) {
     this.source = source;
-    this.window = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, source.size));
+    this.window = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, Math.max(extent, MAX_VARINT_BYTES), source.size));
   }
 
   get path(): string {
     return this.source.path;
   }
 
-  /** Makes [position, position + length) part of the window; length <= WINDOW_BYTES and within the file. */
+  /** Makes [position, position + length) part of the window; length is at most the window's and within the file. */
   private load(length: number): void {
     if (this.position >= this.windowStart && this.position + length <= this.windowEnd) return;
     const size = Math.min(this.window.length, this.source.size - this.position);

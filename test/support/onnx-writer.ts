@@ -1,39 +1,8 @@
 /**
- * The few protobuf messages that a test model needs, written field by field (onnx.proto, ONNX 1.17 field numbers).
- * A second writer beside onnx-proto: nothing of the product is used to make what the product is tested on, and
- * payloads are produced one by one, so that a 100 MB model costs the memory of its largest tensor.
+ * The few protobuf messages that a large test model needs. Payloads are produced one by one, so that a 100 MB model costs
+ * the memory of its largest tensor. (onnx-messages.ts writes small models with everything that ONNX has.)
  */
-
-function varint(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return [...bytes, rest];
-    bytes.push((rest % 128) | 128);
-  }
-}
-
-/** A varint field. */
-function int(field: number, value: number): Uint8Array {
-  return Uint8Array.from([...varint(field * 8), ...varint(value)]);
-}
-
-/** The tag and length that precede `length` bytes. */
-function lengthPrefix(field: number, length: number): Uint8Array {
-  return Uint8Array.from([...varint(field * 8 + 2), ...varint(length)]);
-}
-
-/** A length-delimited field: a string, or a message of already written fields. */
-function message(field: number, content: string | readonly Uint8Array[]): Uint8Array {
-  const body = typeof content === 'string' ? Buffer.from(content) : Buffer.concat(content);
-  return Buffer.concat([lengthPrefix(field, body.length), body]);
-}
-
-function float(field: number, value: number): Uint8Array {
-  const bytes = Buffer.alloc(5);
-  bytes[0] = field * 8 + 5;
-  bytes.writeFloatLE(value, 1);
-  return bytes;
-}
+import { float, int, lengthPrefix, message } from './wire-fields.ts';
 
 /** AttributeProto: integers, a list of integers, or a float when the number is given as `{ float }`. */
 type AttributeValue = number | readonly number[] | { readonly float: number };
