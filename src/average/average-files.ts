@@ -212,6 +212,8 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
   } catch (error) {
     await hashing.cancel();
     for (const file of opened) file.discard();
+    // A snapshot that is still being written explains whatever was found in it.
+    if (!job.signal?.aborted) for (const model of models) model.assertUnchanged();
     throw error;
   }
 }

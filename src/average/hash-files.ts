@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { TemperError } from '../core/index.ts';
+import { readError, TemperError } from '../core/index.ts';
 
 /** An open file to hash: descriptors are valid in every thread of the process. */
 export interface HashJob {
@@ -21,17 +21,34 @@ const INLINE_BYTES = 32 << 20;
 /** SHA-256 keeps up with two or three threads of reading; more would take cores from the kernel. */
 const MAX_WORKERS = 4;
 
-/** SHA-256 (hex) of each file. */
+const COMPLETE_HINT = 'Wait until the snapshots are complete, then run again.';
+
+function readSome({ fd, path }: HashJob, into: Buffer, length: number, position: number): number {
+  let read: number;
+  try {
+    read = readSync(fd, into, 0, length, position);
+  } catch (error) {
+    throw readError(path, error);
+  }
+  if (read === 0) {
+    throw new TemperError('INPUT_CHANGED', `${path}: the file became shorter while it was being read`, {
+      hint: COMPLETE_HINT,
+      details: { path },
+    });
+  }
+  return read;
+}
+
+/** SHA-256 (hex) of each file. @throws TemperError INPUT_CHANGED if one became shorter; INPUT_UNREADABLE */
 export function hashSync(jobs: readonly HashJob[]): string[] {
   const buffer = Buffer.allocUnsafe(STRIPE_BYTES);
   const hashes = jobs.map(() => createHash('sha256'));
   const largest = Math.max(0, ...jobs.map(({ size }) => size));
   for (let offset = 0; offset < largest; offset += STRIPE_BYTES) {
-    jobs.forEach(({ fd, size, path }, i) => {
-      let left = Math.min(STRIPE_BYTES, size - offset);
-      while (left > 0) {
-        const read = readSync(fd, buffer, 0, left, offset + Math.min(STRIPE_BYTES, size - offset) - left);
-        if (read === 0) throw new Error(`${path}: the file became shorter while it was being read`);
+    jobs.forEach((job, i) => {
+      const end = Math.min(offset + STRIPE_BYTES, job.size);
+      for (let left = end - offset; left > 0; ) {
+        const read = readSome(job, buffer, left, end - left);
         hashes[i]?.update(buffer.subarray(0, read));
         left -= read;
       }
@@ -41,7 +58,7 @@ export function hashSync(jobs: readonly HashJob[]): string[] {
 }
 
 export interface Hashing {
-  /** SHA-256 (hex) of each file, in the order given. */
+  /** SHA-256 (hex) of each file, in the order given. Whoever fails before it need not wait for it. */
   readonly result: Promise<string[]>;
   cancel(): Promise<void>;
 }
@@ -52,7 +69,11 @@ export interface Hashing {
  */
 export function hashFiles(jobs: readonly HashJob[]): Hashing {
   const total = jobs.reduce((sum, { size }) => sum + size, 0);
-  if (total <= INLINE_BYTES) return { result: Promise.resolve().then(() => hashSync(jobs)), cancel: async () => {} };
+  if (total <= INLINE_BYTES) {
+    const result = Promise.resolve().then(() => hashSync(jobs));
+    result.catch(() => {});
+    return { result, cancel: async () => {} };
+  }
   const count = Math.min(jobs.length, MAX_WORKERS, Math.max(1, availableParallelism() - 1));
   const workers = Array.from({ length: count }, (_, w) => {
     const share = jobs.filter((_, i) => i % count === w);
@@ -65,7 +86,7 @@ export function hashFiles(jobs: readonly HashJob[]): Hashing {
         worker.once('error', (error) => {
           reject(
             new TemperError('INPUT_CHANGED', error.message, {
-              hint: 'Wait until the snapshots are complete.',
+              hint: COMPLETE_HINT,
               cause: error,
             }),
           );
@@ -76,7 +97,6 @@ export function hashFiles(jobs: readonly HashJob[]): Hashing {
   const result = Promise.all(digests).then((shares) =>
     jobs.map((_, i) => shares[i % count]?.[Math.floor(i / count)] as string),
   );
-  // Whoever cancels does not wait for the result.
   result.catch(() => {});
   return {
     result,
