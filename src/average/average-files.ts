@@ -262,21 +262,29 @@ export async function averageFiles(
       openData: () => openAtomic(path),
     })),
   );
-  return written.map(({ row, record, model, data }, i) => {
-    const path = paths[i] as string;
-    const dataPath = data && join(dirname(path), data.location);
-    const bytes = model.size;
-    // A data file of this name has this content: to replace it changes nothing.
-    if (data && dataPath) (data.file as AtomicFile).publish({ force: true, path: dataPath });
-    const sha256 = model.sha256();
-    (model as AtomicFile).publish({ force });
-    return {
-      path,
-      bytes,
-      sha256,
-      data: data && dataPath ? { path: dataPath, bytes: data.file.size, sha256: data.file.sha256() } : undefined,
-      row,
-      record,
-    };
-  });
+  const files = written.flatMap(({ model, data }) => (data ? [data.file, model] : [model])) as AtomicFile[];
+  try {
+    // sha256() writes what is still buffered: a full disk shows before the first output appears.
+    for (const file of files) file.sha256();
+    return written.map((output, i) => publish(output, paths[i] as string, force));
+  } catch (error) {
+    for (const file of files) file.discard();
+    throw error;
+  }
+}
+
+function publish({ row, record, model, data }: WrittenOutput, path: string, force: boolean): PublishedOutput {
+  const dataPath = data && join(dirname(path), data.location);
+  // A data file of this name has this content: to replace it changes nothing.
+  if (data && dataPath) (data.file as AtomicFile).publish({ force: true, path: dataPath });
+  const sha256 = model.sha256();
+  (model as AtomicFile).publish({ force });
+  return {
+    path,
+    bytes: model.size,
+    sha256,
+    data: data && dataPath ? { path: dataPath, bytes: data.file.size, sha256: data.file.sha256() } : undefined,
+    row,
+    record,
+  };
 }
