@@ -62,6 +62,11 @@ export function dataFileName(modelPath: string, sha256: string): string {
   return `${basename(modelPath)}.${sha256.slice(0, 16)}.data`;
 }
 
+/** The name of the model that a data file was written for: the model may have been renamed since. */
+export function modelNameOf(dataFile: string): string | undefined {
+  return /^(.+)\.[0-9a-f]{16}\.data$/s.exec(dataFile)?.[1];
+}
+
 /** The files of a model, opened: the model itself first. */
 function filesOf(model: Model): FileSource[] {
   return [model.source, ...model.externalLocations.map((location) => model.external(location))] as FileSource[];
