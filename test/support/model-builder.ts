@@ -242,3 +242,19 @@ export function rawOf(path: string, name: string): Buffer {
 export function floatsOf(path: string, name: string): Float32Array {
   return new Float32Array(new Uint8Array(rawOf(path, name)).buffer);
 }
+
+/** Rewrites the float32 initializers of a model file, tensor by tensor. */
+export function rewriteWeights(
+  from: string,
+  to: string,
+  change: (values: Float32Array, name: string, dims: readonly number[]) => void,
+): string {
+  const model = decodeModel(from);
+  for (const item of model.graph?.initializer ?? []) {
+    const values = new Float32Array(new Uint8Array(item.rawData ?? []).buffer);
+    change(values, item.name ?? '', (item.dims ?? []).map(Number));
+    item.rawData = new Uint8Array(values.buffer);
+  }
+  writeFileSync(to, onnx.ModelProto.encode(model).finish());
+  return to;
+}
