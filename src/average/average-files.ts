@@ -62,6 +62,11 @@ export function dataFileName(modelPath: string, sha256: string): string {
   return `${basename(modelPath)}.${sha256.slice(0, 16)}.data`;
 }
 
+/** The name of the model that a data file was written for: the model may have been renamed since. */
+export function modelNameOf(dataFile: string): string | undefined {
+  return /^(.+)\.[0-9a-f]{16}\.data$/s.exec(dataFile)?.[1];
+}
+
 /** The files of a model, opened: the model itself first. */
 function filesOf(model: Model): FileSource[] {
   return [model.source, ...model.externalLocations.map((location) => model.external(location))] as FileSource[];
@@ -203,7 +208,7 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
       await stream.tensor(stored[segment.slot] as StoredTensor, sinks);
       for (const i of positions.keys()) positions[i] = (positions[i] as number) + 1;
     }
-    const hashes = hashesByModel(models, await hashing.result);
+    const hashes = hashesByModel(models, await hashing.finish());
     job.signal?.throwIfAborted();
     for (const model of models) model.assertUnchanged();
     return rows.map((row, i) => {
@@ -215,6 +220,8 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
   } catch (error) {
     await hashing.cancel();
     for (const file of opened) file.discard();
+    // A snapshot that is still being written explains whatever was found in it.
+    if (!job.signal?.aborted) for (const model of models) model.assertUnchanged();
     throw error;
   }
 }
@@ -263,21 +270,29 @@ export async function averageFiles(
       openData: () => openAtomic(path),
     })),
   );
-  return written.map(({ row, record, model, data }, i) => {
-    const path = paths[i] as string;
-    const dataPath = data && join(dirname(path), data.location);
-    const bytes = model.size;
-    // A data file of this name has this content: to replace it changes nothing.
-    if (data && dataPath) (data.file as AtomicFile).publish({ force: true, path: dataPath });
-    const sha256 = model.sha256();
-    (model as AtomicFile).publish({ force });
-    return {
-      path,
-      bytes,
-      sha256,
-      data: data && dataPath ? { path: dataPath, bytes: data.file.size, sha256: data.file.sha256() } : undefined,
-      row,
-      record,
-    };
-  });
+  const files = written.flatMap(({ model, data }) => (data ? [data.file, model] : [model])) as AtomicFile[];
+  try {
+    // sha256() writes what is still buffered: a full disk shows before the first output appears.
+    for (const file of files) file.sha256();
+    return written.map((output, i) => publish(output, paths[i] as string, force));
+  } catch (error) {
+    for (const file of files) file.discard();
+    throw error;
+  }
+}
+
+function publish({ row, record, model, data }: WrittenOutput, path: string, force: boolean): PublishedOutput {
+  const dataPath = data && join(dirname(path), data.location);
+  // A data file of this name has this content: to replace it changes nothing.
+  if (data && dataPath) (data.file as AtomicFile).publish({ force: true, path: dataPath });
+  const sha256 = model.sha256();
+  (model as AtomicFile).publish({ force });
+  return {
+    path,
+    bytes: model.size,
+    sha256,
+    data: data && dataPath ? { path: dataPath, bytes: data.file.size, sha256: data.file.sha256() } : undefined,
+    row,
+    record,
+  };
 }

@@ -13,7 +13,7 @@ export interface SnapshotDiagnosis {
   readonly path: string;
   /** ‖x − mean‖ / ‖mean‖ over all averaged weights. */
   readonly distance: number;
-  /** Median over the other snapshots of the cosine between the two. */
+  /** Median over the other snapshots of the cosine between the two, as in Diagnosis. */
   readonly medianCosine: number;
   readonly nonFinite: readonly NonFiniteTensor[];
   /** Why it does not belong; empty if it does. */
@@ -28,7 +28,11 @@ export interface TensorSpread {
 
 export interface Diagnosis {
   readonly snapshots: readonly SnapshotDiagnosis[];
-  /** cosine[i][j] between snapshots i and j. */
+  /**
+   * cosine[i][j] between the filters and matrices (two dimensions or more) of snapshots i and j. Vectors count only where
+   * there is nothing else: BatchNormalization's scales and variances are positive in every network, so that two of
+   * independent training would have .34 in common.
+   */
   readonly cosine: readonly (readonly number[])[];
   /** Tensors by spread, widest first. */
   readonly tensors: readonly TensorSpread[];
@@ -37,11 +41,15 @@ export interface Diagnosis {
 
 const BLOCK_ELEMENTS = 16384;
 /**
- * A snapshot whose median distance to the others is twice what is usual among them is of another run, or broken: in the
- * fixtures the ratio stays below 1.3, and an untrained network among them gives over 3.
+ * A snapshot whose median distance to the others is twice what is usual among them is of another run, or broken. Measured on
+ * the fixtures' network: the fixtures stay below 1.3; an untrained network among them has 6.2, one of another seed 5.9, and
+ * the first epoch of a whole run 1.9 to 2.7.
  */
 const OUTLIER_RATIO = 2;
-/** Snapshots of one run stay above .5; independently trained networks are near 0 (their weights are permuted). */
+/**
+ * Measured on the fixtures' network: snapshots of one run have .96 and more among the fixtures and .70 between its first and
+ * its last epoch; networks trained from different seeds have -.03 to .005 (their channels are in another order).
+ */
 const UNRELATED_COSINE = 0.25;
 
 /** Decodes a block to float64; returns whether all values are finite. */
@@ -64,6 +72,11 @@ function dot(a: Float64Array, b: Float64Array, count: number): number {
   return sum;
 }
 
+/** The middle value, of two the smaller: of three snapshots each good one is near one other and far from the outlier. */
+function lowerMedian(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[(values.length - 1) >> 1] ?? Number.NaN;
+}
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -73,11 +86,16 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
+/** √(squares / of), 0 for nothing of nothing. */
+const relative = (squares: number, of: number): number => (squares === 0 ? 0 : Math.sqrt(squares / of));
+
 const square = (n: number): number[][] => Array.from({ length: n }, () => new Array<number>(n).fill(0));
 
-/** Sums of one pass: scalar products of the deviations from the mean, per tensor and over all. */
+/** Sums of one pass. */
 interface Sums {
+  /** Scalar products of the deviations from the mean, over all tensors. */
   readonly deviations: number[][];
+  /** Scalar products of the values, over the tensors that the cosine is taken of. */
   readonly products: number[][];
   readonly nonFinite: NonFiniteTensor[][];
   readonly tensors: TensorSpread[];
@@ -91,6 +109,7 @@ function addTensor(
   tensor: AveragedTensor,
   values: readonly Float64Array[],
   raw: readonly Uint8Array[],
+  inCosine: boolean,
 ): void {
   const type = tensor.type as FloatType;
   const n = models.length;
@@ -139,7 +158,7 @@ function addTensor(
     for (let j = i; j < n; j++) {
       for (const [total, part] of [
         [sums.deviations, deviations],
-        [sums.products, products],
+        ...(inCosine ? [[sums.products, products] as const] : []),
       ] as const) {
         const value = ((total[i] as number[])[j] as number) + ((part[i] as number[])[j] as number);
         (total[i] as number[])[j] = value;
@@ -149,7 +168,7 @@ function addTensor(
   }
   sums.meanSquare += meanSquare;
   const total = deviations.reduce((sum, row, i) => sum + (row[i] as number), 0);
-  sums.tensors.push({ tensor: tensor.name, spread: total === 0 ? 0 : Math.sqrt(total / n / meanSquare) });
+  sums.tensors.push({ tensor: tensor.name, spread: relative(total / n, meanSquare) });
 }
 
 /**
@@ -168,17 +187,23 @@ export function diagnose(models: readonly Model[], tensors: readonly AveragedTen
   };
   const values = models.map(() => new Float64Array(BLOCK_ELEMENTS));
   const raw = models.map(() => new Uint8Array(BLOCK_ELEMENTS * 8));
-  for (const tensor of tensors) if (tensor.type !== undefined) addTensor(sums, models, tensor, values, raw);
+  const isMatrix = ({ template }: AveragedTensor): boolean => template.dims.length > 1;
+  const anyMatrix = tensors.some(isMatrix);
+  for (const tensor of tensors) {
+    if (tensor.type !== undefined) addTensor(sums, models, tensor, values, raw, !anyMatrix || isMatrix(tensor));
+  }
 
   const at = (matrix: readonly (readonly number[])[], i: number, j: number): number => matrix[i]?.[j] as number;
   const cosine = models.map((_, i) =>
-    models.map((__, j) =>
-      i === j ? 1 : at(sums.products, i, j) / Math.sqrt(at(sums.products, i, i) * at(sums.products, j, j)),
-    ),
+    models.map((__, j) => {
+      const [x, y] = [at(sums.products, i, i), at(sums.products, j, j)];
+      // Weights that are all zero have no direction: they are like each other and like nothing else.
+      return i === j ? 1 : x * y > 0 ? at(sums.products, i, j) / Math.sqrt(x * y) : Number(x === y);
+    }),
   );
   const others = (i: number): number[] => models.flatMap((_, j) => (j === i ? [] : [j]));
   const apart = models.map((_, i) =>
-    median(
+    lowerMedian(
       others(i).map((j) =>
         Math.sqrt(Math.max(0, at(sums.deviations, i, i) + at(sums.deviations, j, j) - 2 * at(sums.deviations, i, j))),
       ),
@@ -200,7 +225,7 @@ export function diagnose(models: readonly Model[], tensors: readonly AveragedTen
     ];
     return {
       path: model.path,
-      distance: Math.sqrt(at(sums.deviations, i, i) / sums.meanSquare),
+      distance: relative(at(sums.deviations, i, i), sums.meanSquare),
       medianCosine,
       nonFinite,
       warnings,

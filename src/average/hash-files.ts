@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { TemperError } from '../core/index.ts';
+import { readError, TemperError } from '../core/index.ts';
 
 /** An open file to hash: descriptors are valid in every thread of the process. */
 export interface HashJob {
@@ -11,74 +12,93 @@ export interface HashJob {
   readonly size: number;
 }
 
-/**
- * Files are hashed stripe by stripe, all of them side by side: at about the pace of the kernel, so that both find a
- * stripe in the page cache when the files are larger than memory.
- */
-const STRIPE_BYTES = 1 << 20;
+const BLOCK_BYTES = 1 << 20;
 /** Below this, hashing here is done before a worker thread would have started. */
 const INLINE_BYTES = 32 << 20;
 /** SHA-256 keeps up with two or three threads of reading; more would take cores from the kernel. */
 const MAX_WORKERS = 4;
 
-function changed(message: string, cause?: unknown): TemperError {
-  return new TemperError('INPUT_CHANGED', message, { hint: 'Wait until the snapshots are complete.', cause });
-}
+const COMPLETE_HINT = 'Wait until the snapshots are complete, then run again.';
 
-/** SHA-256 (hex) of each file. @throws TemperError INPUT_CHANGED if one became shorter */
-export function hashSync(jobs: readonly HashJob[]): string[] {
-  const buffer = Buffer.allocUnsafe(STRIPE_BYTES);
-  const hashes = jobs.map(() => createHash('sha256'));
-  const largest = Math.max(0, ...jobs.map(({ size }) => size));
-  for (let offset = 0; offset < largest; offset += STRIPE_BYTES) {
-    jobs.forEach(({ fd, size, path }, i) => {
-      let left = Math.min(STRIPE_BYTES, size - offset);
-      while (left > 0) {
-        const read = readSync(fd, buffer, 0, left, offset + Math.min(STRIPE_BYTES, size - offset) - left);
-        if (read === 0) throw changed(`${path}: the file became shorter while it was being read`);
-        hashes[i]?.update(buffer.subarray(0, read));
-        left -= read;
-      }
+function readSome({ fd, path }: HashJob, into: Buffer, length: number, position: number): number {
+  let read: number;
+  try {
+    read = readSync(fd, into, 0, length, position);
+  } catch (error) {
+    throw readError(path, error);
+  }
+  if (read === 0) {
+    throw new TemperError('INPUT_CHANGED', `${path}: the file became shorter while it was being read`, {
+      hint: COMPLETE_HINT,
+      details: { path },
     });
   }
-  return hashes.map((hash) => hash.digest('hex'));
+  return read;
+}
+
+/** SHA-256 (hex) of a file. @throws TemperError INPUT_CHANGED if it became shorter; INPUT_UNREADABLE */
+export function hashFile(job: HashJob): string {
+  const buffer = Buffer.allocUnsafe(Math.min(BLOCK_BYTES, job.size));
+  const hash = createHash('sha256');
+  for (let position = 0; position < job.size; ) {
+    const read = readSome(job, buffer, Math.min(buffer.length, job.size - position), position);
+    hash.update(buffer.subarray(0, read));
+    position += read;
+  }
+  return hash.digest('hex');
+}
+
+/** Hashes the files that no other thread has taken; `next` counts those that were. */
+export function* hashUntaken(jobs: readonly HashJob[], next: Int32Array): Generator<[index: number, digest: string]> {
+  for (let i = Atomics.add(next, 0, 1); i < jobs.length; i = Atomics.add(next, 0, 1)) {
+    yield [i, hashFile(jobs[i] as HashJob)];
+  }
 }
 
 export interface Hashing {
-  /** SHA-256 (hex) of each file, in the order given. */
-  readonly result: Promise<string[]>;
+  /**
+   * SHA-256 (hex) of each file, in the order given. This thread hashes what the workers have not begun: call it when
+   * its other work is done.
+   * @throws TemperError INPUT_CHANGED if a file became shorter; INPUT_UNREADABLE
+   */
+  finish(): Promise<string[]>;
   cancel(): Promise<void>;
 }
 
-/**
- * Hashes files in worker threads, beside the sum.
- * @throws TemperError INPUT_CHANGED (through `result`) if a file became shorter
- */
+/** Starts to hash files in worker threads, beside the sum. Each thread takes the next file that is left. */
 export function hashFiles(jobs: readonly HashJob[]): Hashing {
   const total = jobs.reduce((sum, { size }) => sum + size, 0);
-  if (total <= INLINE_BYTES) return { result: Promise.resolve().then(() => hashSync(jobs)), cancel: async () => {} };
-  const count = Math.min(jobs.length, MAX_WORKERS, Math.max(1, availableParallelism() - 1));
-  const workers = Array.from({ length: count }, (_, w) => {
-    const share = jobs.filter((_, i) => i % count === w);
-    return new Worker(new URL('./hash-worker.js', import.meta.url), { workerData: share });
-  });
-  const digests = workers.map(
+  const count = total <= INLINE_BYTES ? 0 : Math.min(jobs.length, MAX_WORKERS, Math.max(1, availableParallelism() - 1));
+  const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const digests: string[] = [];
+  const workers = Array.from(
+    { length: count },
+    () => new Worker(new URL('./hash-worker.js', import.meta.url), { workerData: { jobs, next } }),
+  );
+  const shares = workers.map(
     (worker) =>
-      new Promise<string[]>((resolve, reject) => {
-        worker.once('message', resolve);
-        worker.once('error', (error) => {
-          reject(changed(error.message, error));
+      new Promise<void>((resolve, reject) => {
+        worker.once('message', (share: [number, string][]) => {
+          for (const [i, digest] of share) digests[i] = digest;
+          resolve();
         });
+        worker.once('error', (error) =>
+          reject(new TemperError('INPUT_CHANGED', error.message, { hint: COMPLETE_HINT, cause: error })),
+        );
         worker.once('exit', () => reject(new TemperError('INTERRUPTED', 'hashing was stopped')));
       }),
   );
-  const result = Promise.all(digests).then((shares) =>
-    jobs.map((_, i) => shares[i % count]?.[Math.floor(i / count)] as string),
-  );
-  // Whoever cancels does not wait for the result.
-  result.catch(() => {});
+  // Whoever fails before finish() does not wait for the workers.
+  for (const share of shares) share.catch(() => {});
   return {
-    result,
+    async finish() {
+      for (const [i, digest] of hashUntaken(jobs, next)) {
+        digests[i] = digest;
+        await setImmediate();
+      }
+      await Promise.all(shares);
+      return digests;
+    },
     async cancel() {
       await Promise.all(workers.map((worker) => worker.terminate()));
     },

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { type HashJob, hashSync } from './hash-files.ts';
+import { type HashJob, hashUntaken } from './hash-files.ts';
 
-parentPort?.postMessage(hashSync(workerData as HashJob[]));
+const { jobs, next } = workerData as { jobs: HashJob[]; next: Int32Array };
+parentPort?.postMessage([...hashUntaken(jobs, next)]);

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { TemperError } from '../core/index.ts';
 import { FLOAT_TYPES, type FloatType, type Model, provenanceSteps } from '../onnx/index.ts';
-import { checkRow, type Row } from './row.ts';
+import { checkRow, type Row } from './plan/row.ts';
 import type { TensorRules } from './tensor-plan.ts';
 
 /** One snapshot as the record names it: base names and hashes, never a path. */

@@ -20,8 +20,15 @@ export interface Sink {
   write(bytes: Uint8Array): void;
 }
 
-/** Elements read of each snapshot at a time: 256 KiB of float32 (64 KiB to 1 MiB measured alike, test/bench/README.md). */
-const BLOCK_ELEMENTS = 65536;
+/**
+ * Bytes read of each snapshot at a time: 32 to 256 KiB, so that all snapshots together take 4 MiB however many they are
+ * (test/bench/README.md: no size between 64 KiB and 1 MiB stood out).
+ */
+const ALL_BLOCKS_BYTES = 4 << 20;
+const MIN_BLOCK_BYTES = 32 << 10;
+const MAX_BLOCK_BYTES = 256 << 10;
+/** The widest output type over the narrowest input type. */
+const MAX_WIDENING = 4;
 /** How often the event loop gets a turn, for progress and Ctrl-C. */
 const TURN_MS = 30;
 
@@ -45,9 +52,11 @@ export class TensorStream {
 
   constructor(options: StreamOptions) {
     this.options = options;
-    const block = (): Uint8Array => new Uint8Array(BLOCK_ELEMENTS * Float64Array.BYTES_PER_ELEMENT);
-    this.inputs = options.models.map(block);
-    this.outputs = options.rows.map(block);
+    const share = Math.floor(ALL_BLOCKS_BYTES / options.models.length / MIN_BLOCK_BYTES) * MIN_BLOCK_BYTES;
+    const blockBytes = Math.min(MAX_BLOCK_BYTES, Math.max(MIN_BLOCK_BYTES, share));
+    this.inputs = options.models.map(() => new Uint8Array(blockBytes));
+    // Untouched pages of what the widest output would need cost nothing.
+    this.outputs = options.rows.map(() => new Uint8Array(blockBytes * MAX_WIDENING));
     this.lastRows = options.rows.map(lastOnly);
   }
 
@@ -59,8 +68,9 @@ export class TensorStream {
     const kernel = this.kernel(tensor.treatment, tensor.type, type);
     const [from, to] = [FLOAT_BYTES[tensor.type], FLOAT_BYTES[type]];
     const count = elementCount(tensor.template.dims);
-    for (let start = 0; start < count; start += BLOCK_ELEMENTS) {
-      const length = Math.min(BLOCK_ELEMENTS, count - start);
+    const blockElements = (this.inputs[0] as Uint8Array).length / from;
+    for (let start = 0; start < count; start += blockElements) {
+      const length = Math.min(blockElements, count - start);
       for (const [i, cursor] of cursors.entries())
         cursor.read((this.inputs[i] as Uint8Array).subarray(0, length * from));
       const bad = kernel(this.inputs, this.outputs, length);

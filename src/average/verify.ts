@@ -2,8 +2,8 @@ import { type Dirent, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type ByteSource, openFile, readError, TemperError } from '../core/index.ts';
 import { type Model, openModel } from '../onnx/index.ts';
-import { averageInto, type OutputFiles } from './average-files.ts';
-import { hashSync } from './hash-files.ts';
+import { averageInto, modelNameOf, type OutputFiles } from './average-files.ts';
+import { hashFile } from './hash-files.ts';
 import { type RecordedInput, readRecord } from './record.ts';
 import { planTensors } from './tensor-plan.ts';
 
@@ -35,27 +35,59 @@ function* filesNamed(folder: string, name: string, depth: number): Generator<str
 function sha256Of(path: string): string {
   const file = openFile(path);
   try {
-    return hashSync([file])[0] as string;
+    return hashFile(file);
   } finally {
     file.close();
   }
 }
 
-/** The file that an input was, by its name and hash; any file of that name if none has the hash. */
+type HashOf = (path: string) => string;
+
+/** Hashes each file once: a hostile record may name one large file 10,000 times. */
+function hashCache(): HashOf {
+  const hashes = new Map<string, string>();
+  return (path) => {
+    const hash = hashes.get(path) ?? sha256Of(path);
+    hashes.set(path, hash);
+    return hash;
+  };
+}
+
+/** The data files of a snapshot that are not those that were averaged. */
+function changedData(path: string, input: RecordedInput, hashOf: HashOf): string[] {
+  const model = openModel(path);
+  try {
+    const known = new Map(input.data?.map(({ location, sha256 }) => [location, sha256]));
+    return model.externalLocations.filter((at) => hashOf(model.external(at).path) !== known.get(at));
+  } finally {
+    model.close();
+  }
+}
+
+/**
+ * The file that an input was, by its name and the hashes of the model and of its data (exporters name every snapshot's
+ * data file alike, so that model files may be the same bytes); failing that, the nearest to it, and what differs.
+ */
 function findInput(
   input: RecordedInput,
   folders: readonly string[],
   modelPath: string,
-  hashOf: (path: string) => string,
-): { path: string; same: boolean } {
-  let found: string | undefined;
+  hashOf: HashOf,
+): { path: string; finding?: string } {
+  let nearest: { path: string; finding: string; sameModel: boolean } | undefined;
   for (const [i, folder] of folders.entries()) {
     for (const path of filesNamed(folder, basename(input.file), i === 0 ? 0 : SEARCH_DEPTH)) {
-      if (hashOf(path) === input.sha256) return { path, same: true };
-      found ??= path;
+      const sameModel = hashOf(path) === input.sha256;
+      const changed = sameModel ? changedData(path, input, hashOf) : [];
+      if (sameModel && changed.length === 0) return { path };
+      if (nearest?.sameModel || (nearest && !sameModel)) continue;
+      const finding = sameModel
+        ? `${path}: its data file ${changed.join(', ')} has changed`
+        : `${path}: is not the ${input.file} that was averaged (SHA-256 differs)`;
+      nearest = { path, finding, sameModel };
     }
   }
-  if (found !== undefined) return { path: found, same: false };
+  if (nearest) return nearest;
   throw new TemperError('INPUT_NOT_FOUND', `${modelPath}: its input ${input.file} is not in ${folders.join(', ')}`, {
     hint: 'Say where the snapshots are: --inputs DIR.',
     details: { path: modelPath, file: input.file, sha256: input.sha256 },
@@ -99,27 +131,11 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
   const models: Model[] = [];
   try {
     const { record } = readRecord(subject);
-    // A record may name one large file 10,000 times.
-    const hashes = new Map<string, string>();
-    const hashOf = (file: string): string => {
-      const known = hashes.get(file) ?? sha256Of(file);
-      hashes.set(file, known);
-      return known;
-    };
+    const hashOf = hashCache();
     const found = record.inputs.map((input) => findInput(input, [dirname(path), ...inputs], path, hashOf));
-    const findings: string[] = [];
-    found.forEach(({ path: file, same }, i) => {
-      if (!same) findings.push(`${file}: is not the ${record.inputs[i]?.file} that was averaged (SHA-256 differs)`);
-    });
+    const findings = found.flatMap(({ finding }) => finding ?? []);
     if (findings.length > 0) return { ok: false, findings };
     for (const { path: file } of found) models.push(openModel(file));
-    for (const [i, model] of models.entries()) {
-      for (const { location, sha256 } of record.inputs[i]?.data ?? []) {
-        if (sha256Of(model.external(location).path) !== sha256)
-          findings.push(`${model.path}: its data file ${location} has changed`);
-      }
-    }
-    if (findings.length > 0) return { ok: false, findings };
 
     const rules = { bn: record.bn, onIntMismatch: record.onIntMismatch, match: record.match };
     const row = {
@@ -132,7 +148,7 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
     const data = location === undefined ? undefined : comparison(() => subject.external(location));
     const hashOfData = location === undefined ? '' : sha256Of(subject.external(location).path);
     const target: OutputFiles = {
-      path,
+      path: (location && modelNameOf(location)) ?? path,
       openModel: () => ({
         ...model,
         get size() {

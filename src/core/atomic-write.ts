@@ -1,9 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { platform } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { systemCode, TemperError, writeError } from './errors.ts';
 
 const BUFFER_BYTES = 1 << 20;
+/** Bytes after which the device is told to begin, in the background: the last fsync then finds little left to do. */
+const EARLY_SYNC_BYTES = 16 << 20;
+/** Windows renames no open file, so that a sync in flight would be in the way. */
+const SYNCS_EARLY = platform() !== 'win32';
 
 /** A file that appears under its name whole, or not at all. */
 export interface AtomicFile {
@@ -54,23 +69,42 @@ export function openAtomic(path: string): AtomicFile {
   let buffered = 0;
   let size = 0;
   let fd: number | undefined;
+  let unsynced = 0;
+  let syncing = false;
+  let afterSync: (() => void) | undefined;
   try {
     fd = openSync(temporary, 'wx');
   } catch (error) {
     throw writeError(path, error);
   }
 
+  const syncEarly = (): void => {
+    if (!SYNCS_EARLY || syncing || unsynced < EARLY_SYNC_BYTES) return;
+    unsynced = 0;
+    syncing = true;
+    // An error shows again at the fsync of publish().
+    fdatasync(fd as number, () => {
+      syncing = false;
+      afterSync?.();
+    });
+  };
   const writeOut = (bytes: Uint8Array): void => {
     hash.update(bytes);
     for (let done = 0; done < bytes.length; ) done += writeSync(fd as number, bytes, done, bytes.length - done);
+    unsynced += bytes.length;
+    syncEarly();
   };
   const flush = (): void => {
     if (buffered > 0) writeOut(buffer.subarray(0, buffered));
     buffered = 0;
   };
   const close = (): void => {
-    if (fd !== undefined) closeSync(fd);
+    if (fd === undefined) return;
+    const open = fd;
     fd = undefined;
+    // Closed under a sync in flight, the number could be another file's by the time it is used.
+    if (syncing) afterSync = () => closeSync(open);
+    else closeSync(open);
   };
   const discard = (): void => {
     try {
@@ -119,25 +153,15 @@ export function openAtomic(path: string): AtomicFile {
           rmSync(temporary);
         } catch (error) {
           if (systemCode(error) === 'EEXIST') throw outputExists(target);
-          // No hard links on this file system (FAT, some network mounts).
-          publishWithoutLink(temporary, target);
+          // No hard links on this file system (FAT, some network mounts): a window is left between check and rename.
+          if (existsSync(target)) throw outputExists(target);
+          renameSync(temporary, target);
         }
       });
       fsyncFolder(folder);
     },
     discard,
   };
-}
-
-function publishWithoutLink(temporary: string, target: string): void {
-  let claim: number;
-  try {
-    claim = openSync(target, 'wx');
-  } catch (error) {
-    throw systemCode(error) === 'EEXIST' ? outputExists(target) : error;
-  }
-  closeSync(claim);
-  renameSync(temporary, target);
 }
 
 /** Writes a small file atomically. */

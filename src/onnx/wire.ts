@@ -2,6 +2,8 @@ import { type ByteSource, TemperError } from '../core/index.ts';
 
 /** The window over a file: what a walk holds of it at any time. */
 const WINDOW_BYTES = 64 * 1024;
+/** What is read after a jump over a payload: often only the next tensor's header, then the next payload. */
+const JUMP_BYTES = 4 * 1024;
 /** A varint of 64 bits takes at most 10 bytes (protobuf encoding, "Base 128 Varints"). */
 const MAX_VARINT_BYTES = 10;
 /** Field numbers are 29 bits, so a tag fits 32. */
@@ -70,7 +72,8 @@ export class WireReader {
   /** Makes [position, position + length) part of the window; length is at most the window's and within the file. */
   private load(length: number): void {
     if (this.position >= this.windowStart && this.position + length <= this.windowEnd) return;
-    const size = Math.min(this.window.length, this.source.size - this.position);
+    const wanted = this.position === this.windowEnd ? this.window.length : Math.max(JUMP_BYTES, length);
+    const size = Math.min(wanted, this.window.length, this.source.size - this.position);
     this.source.readInto(this.window.subarray(0, size), this.position);
     this.windowStart = this.position;
     this.windowEnd = this.position + size;

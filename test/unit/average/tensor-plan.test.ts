@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { chooseTemplate } from '../../../src/average/index.ts';
+import { average, tensorPlan, withSnapshots } from '../../support/average.ts';
+import { expectFailure } from '../../support/expect-failure.ts';
+import {
+  floatsOf,
+  node,
+  type TestModel,
+  type TestTensor,
+  tensor,
+  valueInfo,
+  writeModel,
+} from '../../support/model-builder.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
+
+const folder = tempFolder();
+let files = 0;
+const write = (model: TestModel): string => writeModel(join(folder, `m${files++}.onnx`), model);
+
+const image = [valueInfo('x', ['n', 2, 4, 4])];
+const result = [valueInfo('y', ['n', 2, 4, 4])];
+const graph = (nodes: TestModel['nodes'], ...initializers: TestTensor[]): TestModel => ({
+  nodes,
+  initializers: initializers.map((item) => tensor(item)),
+  inputs: image,
+  outputs: result,
+});
+const one = (name: string, value: number): TestTensor => ({ name, dims: [], values: [value] });
+const conv = (name: string, k: number): TestTensor => ({ name, dims: [2, 2, 1, 1], values: [k, 1, 2, k] });
+
+const rolesOf = async (path: string): Promise<Record<string, number>> =>
+  Object.fromEntries((await tensorPlan([path, path])).roles);
+
+/** Quantized weights between QuantizeLinear and DequantizeLinear, as static quantization writes them. */
+const qdq = (scale: number, code: number, zero = 0): string =>
+  write(
+    graph(
+      [node('DequantizeLinear', ['q', 's', 'z'], ['w']), node('Conv', ['x', 'w'], ['y'])],
+      { name: 'q', dims: [2, 2, 1, 1], values: [code, 1, 2, 3], type: 'int8' },
+      one('s', scale),
+      { name: 'z', dims: [], values: [zero], type: 'int8' },
+    ),
+  );
+
+test('quantized snapshots with different scales, codes or zero points are refused with the reason', async () => {
+  const reason = [/scale/, /Average the float snapshots, then quantize/];
+  await expectFailure('UNSUPPORTED_QUANTIZED', [/"s" \(quantization scale/, ...reason], () =>
+    tensorPlan([qdq(0.5, 1), qdq(0.25, 1)]),
+  );
+  await expectFailure('UNSUPPORTED_QUANTIZED', [/"q" \(quantized weight/, ...reason], () =>
+    tensorPlan([qdq(0.5, 1), qdq(0.5, 2)]),
+  );
+  await expectFailure('UNSUPPORTED_QUANTIZED', [/"z" \(zero point/, ...reason], () =>
+    tensorPlan([qdq(0.5, 1), qdq(0.5, 1, 3)]),
+  );
+  // --on-int-mismatch last is for counters: codes of one snapshot under the scale of another would be wrong weights.
+  await expectFailure('UNSUPPORTED_QUANTIZED', reason, () =>
+    tensorPlan([qdq(0.5, 1), qdq(0.5, 2)], { onIntMismatch: 'last' }),
+  );
+  assert.deepEqual((await tensorPlan([qdq(0.5, 1), qdq(0.5, 1)])).tensors, []);
+});
+
+test('an epsilon in a Constant node that drifts is refused, not averaged', async () => {
+  const of = (epsilon: number): string =>
+    write(
+      graph([
+        node('Constant', [], ['eps'], { value: { tensor: tensor(one('', epsilon)) } }),
+        node('Add', ['x', 'eps'], ['y']),
+      ]),
+    );
+  await expectFailure('MISMATCH_VALUE', [/"eps" \(constant/, /same settings/], () => tensorPlan([of(1e-5), of(1e-3)]));
+  assert.deepEqual(await rolesOf(of(1e-5)), { constant: 1 });
+});
+
+test('an epsilon attribute that drifts is another graph', async () => {
+  const of = (epsilon: number): string =>
+    write(
+      graph(
+        [node('BatchNormalization', ['x', 'g', 'b', 'm', 'v'], ['y'], { epsilon: { float: epsilon } })],
+        ...['g', 'b', 'm', 'v'].map((name): TestTensor => ({ name, dims: [2], values: [1, 2] })),
+      ),
+    );
+  await expectFailure('MISMATCH_GRAPH', [/BatchNormalization.*epsilon/], () => tensorPlan([of(1e-5), of(1e-3)]));
+  assert.deepEqual(await rolesOf(of(1e-5)), { weight: 2, bn_mean: 1, bn_variance: 1 });
+});
+
+test('a Clip bound that drifts is refused, as initializer and as Constant node', async () => {
+  const initializer = (max: number): string =>
+    write(graph([node('Clip', ['x', 'lo', 'hi'], ['y'])], one('lo', 0), one('hi', max)));
+  const constant = (max: number): string =>
+    write(graph([node('Constant', [], ['hi'], { value_float: { float: max } }), node('Clip', ['x', '', 'hi'], ['y'])]));
+  await expectFailure('MISMATCH_VALUE', [/"hi" \(constant/], () => tensorPlan([initializer(6), initializer(5)]));
+  await expectFailure('MISMATCH_VALUE', [/"hi" \(constant/], () => tensorPlan([constant(6), constant(5)]));
+});
+
+test('a learned one-element initializer is averaged (a PReLU slope, a layer scale)', async () => {
+  const of = (k: number): string =>
+    write(
+      graph(
+        [node('PRelu', ['x', 'slope'], ['a']), node('Mul', ['a', 'scale'], ['y'])],
+        { name: 'slope', dims: [1], values: [k] },
+        one('scale', 2 * k),
+      ),
+    );
+  const out = join(folder, 'one-element.onnx');
+  await average([of(1), of(2)], out);
+  assert.deepEqual([...floatsOf(out, 'slope'), ...floatsOf(out, 'scale')], [1.5, 3]);
+});
+
+test('shape and index constants must be equal, and a difference names the tensor', async () => {
+  const of = (size: number): string =>
+    write({
+      ...graph([node('Reshape', ['x', 'shape'], ['y'])], {
+        name: 'shape',
+        dims: [2],
+        values: [-1, size],
+        type: 'int64',
+      }),
+      outputs: [valueInfo('y', ['n', 'm'])],
+    });
+  await expectFailure('MISMATCH_VALUE', [/"shape" \(shape or index, int64 \[2\]\)/], () =>
+    tensorPlan([of(16), of(32)]),
+  );
+});
+
+test('a shared initializer is averaged once and still shared', async () => {
+  const of = (k: number): string =>
+    write(graph([node('Conv', ['x', 'w'], ['a']), node('Conv', ['a', 'w'], ['y'])], conv('w', k)));
+  const { tensors } = await tensorPlan([of(1), of(3)]);
+  assert.deepEqual(
+    tensors.map(({ name }) => name),
+    ['w'],
+  );
+});
+
+test('renamed tensors are paired by their place and reported; --match name refuses, --match graph is silent', async () => {
+  const of = (name: string, k: number): string => write(graph([node('Conv', ['x', name], ['y'])], conv(name, k)));
+  const paths = [of('onnx::Conv_497', 1), of('onnx::Conv_501', 3)];
+  assert.match((await tensorPlan(paths)).notes.join(), /paired by place of use.*"onnx::Conv_497" is "onnx::Conv_501"/);
+  assert.equal((await tensorPlan(paths, { match: 'graph' })).notes.filter((text) => /paired/.test(text)).length, 0);
+  await expectFailure('MISMATCH_TENSOR', [/1 tensors go by other names/, /--match auto/], () =>
+    tensorPlan(paths, { match: 'name' }),
+  );
+  const out = join(folder, 'renamed.onnx');
+  await average(paths, out);
+  assert.deepEqual([...floatsOf(out, 'onnx::Conv_501')], [2, 1, 2, 2]);
+});
+
+test('names that were swapped between exports follow the graph, not the names', async () => {
+  const of = (first: string, second: string): string =>
+    write(
+      graph([node('Conv', ['x', first], ['a']), node('Conv', ['a', second], ['y'])], conv(first, 1), conv(second, 5)),
+    );
+  const out = join(folder, 'swapped.onnx');
+  await average([of('a.w', 'b.w'), of('b.w', 'a.w')], out);
+  assert.deepEqual([floatsOf(out, 'b.w')[0], floatsOf(out, 'a.w')[0]], [1, 5]);
+});
+
+test('initializers that an exporter merged behind Identity meet their counterparts', async () => {
+  const merged = write(
+    graph(
+      [node('Identity', ['w'], ['w2']), node('Conv', ['x', 'w'], ['a']), node('Conv', ['a', 'w2'], ['y'])],
+      conv('w', 2),
+    ),
+  );
+  const apart = write(
+    graph([node('Conv', ['x', 'w'], ['a']), node('Conv', ['a', 'w2'], ['y'])], conv('w', 4), conv('w2', 8)),
+  );
+  const out = join(folder, 'merged.onnx');
+  const [{ record } = assert.fail()] = await average([apart, merged], out);
+  assert.equal(record.template, 0);
+  assert.deepEqual([floatsOf(out, 'w')[0], floatsOf(out, 'w2')[0]], [3, 5]);
+});
+
+test('the template has most initializers; of several the last', async () => {
+  const small = write(graph([node('Conv', ['x', 'w'], ['y'])], conv('w', 1)));
+  const large = write(graph([node('Conv', ['x', 'w'], ['y'])], conv('w', 1), conv('unused', 1)));
+  const choose = (...files: string[]): Promise<number> => withSnapshots(files, chooseTemplate);
+  assert.deepEqual(
+    [await choose(small, small), await choose(large, small), await choose(large, large, small)],
+    [1, 0, 1],
+  );
+});
+
+test('graphs that differ are refused with the first difference', async () => {
+  const of = (...ops: string[]): string =>
+    write(graph(ops.map((op, i) => node(op, [i === 0 ? 'x' : `v${i - 1}`], [i === ops.length - 1 ? 'y' : `v${i}`]))));
+  await expectFailure('MISMATCH_GRAPH', [/node 1 Relu.*found Sigmoid, expected Relu/], () =>
+    tensorPlan([of('Tanh', 'Sigmoid', 'Relu'), of('Tanh', 'Relu', 'Relu')]),
+  );
+  await expectFailure('MISMATCH_GRAPH', [/no further node/], () => tensorPlan([of('Tanh'), of('Tanh', 'Relu')]));
+});
+
+test('tensors of other shapes or types are refused by name', async () => {
+  const of = (dims: number[], type: 'float32' | 'float16' = 'float32'): string =>
+    write(
+      graph([node('Conv', ['x', 'w'], ['y'])], {
+        name: 'w',
+        dims,
+        values: dims.length > 0 ? new Array(dims.reduce((a, b) => a * b)).fill(1) : [],
+        type,
+      }),
+    );
+  await expectFailure('MISMATCH_TENSOR', [/"w": found float32 \[2,2,3,3\], expected float32 \[2,2,1,1\]/], () =>
+    tensorPlan([of([2, 2, 3, 3]), of([2, 2, 1, 1])]),
+  );
+  await expectFailure('MISMATCH_TENSOR', [/float16/], () =>
+    tensorPlan([of([2, 2, 1, 1], 'float16'), of([2, 2, 1, 1])]),
+  );
+});
+
+test('BatchNormalization that was folded into Conv is said', async () => {
+  const folded = (name: string): string =>
+    write(graph([node('Conv', ['x', name, 'b'], ['y'])], conv(name, 1), { name: 'b', dims: [2], values: [1, 2] }));
+  const notes = async (path: string): Promise<string> => (await tensorPlan([path])).notes.join();
+  assert.match(await notes(folded('onnx::Conv_497')), /was folded into Conv by the exporter.*TrainingMode.PRESERVE/);
+  assert.match(await notes(folded('conv.weight')), /if the network had it/);
+});
+
+test('an initializer that no node uses is averaged where all have it, and else carried over with a note', async () => {
+  const of = (k: number, ...more: TestTensor[]): string =>
+    write(graph([node('Conv', ['x', 'w'], ['y'])], conv('w', k), ...more));
+  const extra = (k: number): TestTensor => ({ name: 'extra', dims: [2], values: [k, k] });
+  const out = [join(folder, 'unused1.onnx'), join(folder, 'unused2.onnx')];
+  await average([of(1, extra(1)), of(3, extra(3))], out[0]!);
+  assert.deepEqual([...floatsOf(out[0]!, 'extra')], [2, 2]);
+  const paths = [of(1), of(3, extra(3))];
+  assert.match((await tensorPlan(paths)).notes.join(), /has no "extra", which no node uses/);
+  await average(paths, out[1]!);
+  assert.deepEqual([...floatsOf(out[1]!, 'extra')], [3, 3]);
+});
