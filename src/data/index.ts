@@ -6,6 +6,14 @@ export {
   type Transformed,
 } from './apply-transform.ts';
 export {
+  type DecodeOptions,
+  decodeImage,
+  decodeImageFile,
+  ORIENTATIONS,
+  type Orientation,
+  PIXEL_LIMIT,
+} from './decode-image.ts';
+export {
   type Geometry,
   isEnlarged,
   isPadded,
