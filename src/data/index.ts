@@ -6,6 +6,15 @@ export {
   type Transformed,
 } from './apply-transform.ts';
 export {
+  type AugmentOptions,
+  applyView,
+  type Draw,
+  drawView,
+  type ViewRecord,
+  viewPixels,
+} from './augment.ts';
+export { colorJitter, JITTER_OPS, type JitterOp, type JitterStep } from './color-jitter.ts';
+export {
   type DecodeOptions,
   decodeImage,
   decodeImageFile,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { TemperError } from '../../../src/core/index.ts';
 import {
   allocateInput,
@@ -56,6 +57,18 @@ test('presets and resize rules give the pixels and the tensors of torchvision an
     assert.equal(hash(applyTransform(image, resolveTransform(options)).data), float32, label);
     assert.equal(hash(applyTransform(image, resolveTransform({ ...options, dtype: 'float16' })).data), float16, label);
   }
+});
+
+test('Fashion-MNIST at 20 px equals the file that Pillow made', () => {
+  const idx = (name: string) => gunzipSync(readFileSync(`fixtures/fashion/${name}-idx3-ubyte.gz`)).subarray(16);
+  const [large, small] = [idx('test-images'), idx('test-20px-images')];
+  const transform = { ...resolveTransform({ preset: 'none', size: 20, color: 'grey' }), dtype: 'uint8' as const };
+  const out = allocateInput(transform, 10_000) as Uint8Array;
+  for (let i = 0; i < 10_000; i++) {
+    const data = large.subarray(i * 784, (i + 1) * 784);
+    applyTransform({ data, width: 28, height: 28, channels: 1 }, transform, out.subarray(i * 400, (i + 1) * 400));
+  }
+  assert.ok(small.equals(out));
 });
 
 test('the 256 levels normalise to the float32 of torch', () => {
