@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { TemperError } from '../core/index.ts';
+import { ORIENTATIONS, type Orientation } from './decode-image.ts';
 import { RESIZE_RULES, type ResizeRule, roundHalfEven } from './geometry.ts';
 import type { Size } from './pixels.ts';
 import { INTERPOLATIONS, type Interpolation } from './resample-kernels.ts';
@@ -18,6 +19,8 @@ export type InputType = (typeof DTYPES)[number];
  * is resolved, so that equal transforms are equal values.
  */
 export interface Transform {
+  /** For decodeImage: whether EXIF orientation was applied. */
+  readonly orientation: Orientation;
   readonly resizeRule: ResizeRule;
   /** The target of the resize rule, in pixels. */
   readonly resize: Size;
@@ -43,6 +46,7 @@ export interface TransformOptions {
   readonly resize?: number;
   /** Size over resize target: the target is floor(size / cropRatio), timm's crop_pct. */
   readonly cropRatio?: number;
+  readonly orientation?: Orientation;
   readonly resizeRule?: ResizeRule;
   readonly interpolation?: Interpolation;
   /** One value serves all channels. */
@@ -99,6 +103,7 @@ export function resolveTransform(options: TransformOptions = {}): Transform {
   const [mean, std] = [values('mean'), values('std')];
   if (std.some((value) => value <= 0)) throw usage(`std: found ${std.join(',')}, expected positive values`);
   return {
+    orientation: choice('orientation', options.orientation ?? 'ignore', ORIENTATIONS),
     resizeRule,
     resize: resizeTarget(options, preset, crop),
     crop,

@@ -112,6 +112,7 @@ test('defaults of the presets', () => {
   const side = (n: number) => ({ width: n, height: n });
   const torchvision = resolveTransform();
   assert.deepEqual(torchvision, {
+    orientation: 'ignore',
     resizeRule: 'short',
     resize: side(256),
     crop: side(224),
