@@ -34,7 +34,7 @@ export async function openIdxImages(path: string): Promise<SampleSource> {
       width,
       height,
       channels,
-      data: data.slice(row * bytes, (row + 1) * bytes),
+      data: new Uint8Array(data.subarray(row * bytes, (row + 1) * bytes)),
     }),
   };
 }

@@ -110,7 +110,7 @@ async function readColumns(path: string, format: ManifestFormat): Promise<Column
     for (const column of Object.keys(found) as Column[]) {
       const value = cell(found[column] as string);
       if (column === 'label') columns.label.push(value);
-      else columns[column].push(typeof value === 'string' ? value : JSON.stringify(value ?? undefined) ?? '');
+      else columns[column].push(typeof value === 'string' ? value : (JSON.stringify(value ?? undefined) ?? ''));
     }
   };
   if (format === 'jsonl') {

@@ -229,7 +229,7 @@ export async function openParquet(path: string, paths: readonly string[]): Promi
       const block = blockOf(blocks, row);
       const cell = (await read(block))[row - block.start] as Uint8Array | { bytes?: unknown } | null | undefined;
       const bytes: unknown = cell instanceof Uint8Array ? cell : cell?.bytes;
-      if (bytes instanceof Uint8Array) return { kind: 'encoded', bytes: bytes.slice(), path: place(row) };
+      if (bytes instanceof Uint8Array) return { kind: 'encoded', bytes: new Uint8Array(bytes), path: place(row) };
       throw new TemperError('FORMAT_TABLE', `${place(row)}: the image has no bytes`, {
         hint: 'Embed the images when the file is written: a path alone leads to another machine.',
         details: { path: block.file.path, row },
