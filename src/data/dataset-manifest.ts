@@ -1,5 +1,6 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { type CsvError, parse } from 'csv-parse';
 import { readError, TemperError } from '../core/index.ts';
 import type { SampleSource } from './dataset.ts';
@@ -21,23 +22,20 @@ function tableError(path: string, what: string, hint: string, cause?: unknown): 
   return new TemperError('FORMAT_TABLE', `${path}: ${what}`, { hint, details: { path }, cause });
 }
 
-/** Rows as arrays, the first one being the header. */
-async function* csvRows(path: string, delimiter: string): AsyncGenerator<string[]> {
-  const input = createReadStream(path);
-  const parser = parse({ bom: true, delimiter, skip_empty_lines: true, trim: true });
-  input.on('error', (error) => parser.destroy(error));
+/** Hands over the rows as arrays, the first one being the header. */
+async function readCsv(path: string, delimiter: string, onRow: (row: string[]) => void): Promise<void> {
+  const take = (row: string[]): null => {
+    onRow(row);
+    // Nothing goes on to the stream's own queue, which costs more than parsing.
+    return null;
+  };
+  const parser = parse({ bom: true, delimiter, skip_empty_lines: true, trim: true, on_record: take });
   try {
-    for await (const record of input.pipe(parser)) yield record as string[];
+    await pipeline(createReadStream(path), parser.resume());
   } catch (error) {
     if (!(error as CsvError).code?.startsWith('CSV_')) throw readError(path, error);
-    throw tableError(
-      path,
-      (error as CsvError).message,
-      'Quote fields that hold the delimiter, and count the columns.',
-      error,
-    );
-  } finally {
-    input.destroy();
+    const hint = 'Quote fields that hold the delimiter, and count the columns.';
+    throw tableError(path, (error as CsvError).message, hint, error);
   }
 }
 
@@ -123,15 +121,12 @@ async function readColumns(path: string, format: ManifestFormat): Promise<Column
     }
   } else {
     let at: Record<string, number> = {};
-    for await (const row of csvRows(path, format === 'tsv' ? '\t' : ',')) {
-      if (header === undefined) {
-        header = row;
-        found = requirePath(path, header);
-        at = Object.fromEntries(row.map((name, index) => [name, index]));
-      } else {
-        add((name) => row[at[name] as number]);
-      }
-    }
+    await readCsv(path, format === 'tsv' ? '\t' : ',', (row) => {
+      if (header !== undefined) return add((name) => row[at[name] as number]);
+      header = row;
+      found = requirePath(path, header);
+      at = Object.fromEntries(row.map((name, index) => [name, index]));
+    });
   }
   return { ...columns, header: header ?? [], found };
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { TemperError } from '../core/index.ts';
 import type { Dataset } from './dataset.ts';
 import { compareUtf8 } from './utf8-order.ts';
@@ -26,19 +26,30 @@ function parseRows(text: string, length: number): [start: number, end: number] {
 
 /** 48 bits that depend on seed and key alone: the same in every order and on every machine. */
 function priority(seed: number, key: string): number {
-  return createHash('sha256').update(`limit\n${seed}\n${key}`).digest().readUIntBE(0, 6);
+  return Number.parseInt(hash('sha256', `limit\n${seed}\n${key}`, 'hex').slice(0, 12), 16);
 }
 
-/** Where each row comes among those of its class (of all rows, where there are no labels). */
-function roundsOf(order: readonly number[], label: (row: number) => number): Map<number, number> {
-  const counts = new Map<number, number>();
-  const rounds = new Map<number, number>();
-  for (const row of order) {
-    const count = counts.get(label(row)) ?? 0;
-    rounds.set(row, count);
-    counts.set(label(row), count + 1);
-  }
-  return rounds;
+/**
+ * The first `limit` rows, by the place that each has in its class, then by priority.
+ * @param order rows by priority
+ * @param label the class of a row; one and the same where there are no labels
+ */
+function takeInTurns(order: Uint32Array, limit: number, label: (row: number) => number): Uint32Array {
+  const perClass = new Map<number, number>();
+  const perRound: number[] = [];
+  const rounds = order.map((row) => {
+    const round = perClass.get(label(row)) ?? 0;
+    perClass.set(label(row), round + 1);
+    perRound[round] = (perRound[round] ?? 0) + 1;
+    return round;
+  });
+  let last = 0;
+  let left = limit;
+  while (left > (perRound[last] as number)) left -= perRound[last++] as number;
+  return order.filter((_, i) => {
+    const round = rounds[i] as number;
+    return round < last || (round === last && left-- > 0);
+  });
 }
 
 /**
@@ -59,9 +70,5 @@ export function selectRows(table: Pick<Dataset, 'length' | 'labelled' | 'sample'
   const byPriority = (a: number, b: number): number =>
     (priorities[a - start] as number) - (priorities[b - start] as number) ||
     compareUtf8(table.sample(a).key, table.sample(b).key);
-  const order = [...all].sort(byPriority);
-  const rounds = roundsOf(order, (row) => table.sample(row).label ?? 0);
-  // A stable sort: within a round, the order of priorities stays.
-  order.sort((a, b) => (rounds.get(a) as number) - (rounds.get(b) as number));
-  return Uint32Array.from(order.slice(0, limit)).sort();
+  return takeInTurns(all.sort(byPriority), limit, (row) => table.sample(row).label ?? 0).sort();
 }
