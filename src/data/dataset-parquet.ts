@@ -16,6 +16,8 @@ import { LABEL_NAMES } from './labels.ts';
 const BLOCK_BYTES = 64 * 2 ** 20;
 /** A row group that cannot be divided is held whole; Hugging Face writes 100 to 1,000 images in one. */
 const MAX_GROUP_BYTES = 2 ** 30;
+/** Writers make groups of at most some 10^6 rows; a count is not believed before memory is taken for it. */
+const MAX_GROUP_ROWS = 2 ** 27;
 /** Blocks kept: one that is being read, and those that read-ahead and a shuffled order come back to. */
 const KEPT_BLOCKS = 4;
 /** Hugging Face names image columns so; otherwise the only struct with `bytes` is taken. */
@@ -107,6 +109,7 @@ function blocksOf(file: ParquetFile, start: number): Block[] {
     const rows = Number(group.num_rows);
     const chunks = group.columns.filter((chunk) => chunk.meta_data?.path_in_schema[0] === file.image.element.name);
     const bytes = chunks.reduce((sum, chunk) => sum + Number(chunk.meta_data?.total_uncompressed_size ?? 0), 0);
+    if (!(rows >= 0 && rows <= MAX_GROUP_ROWS)) throw wrapped(file.path, new Error(`a row group of ${rows} rows`));
     const divisible = chunks.every((chunk) => chunk.offset_index_offset !== undefined);
     if (!divisible && bytes > MAX_GROUP_BYTES) {
       throw new TemperError('FORMAT_LIMIT', `${file.path}: a row group of ${bytes} bytes, at most ${MAX_GROUP_BYTES}`, {

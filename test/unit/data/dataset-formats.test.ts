@@ -95,7 +95,7 @@ for (const [format, delimiter] of [
 ] as const) {
   test(`a ${format} manifest, with BOM, CRLF, ids and paths of its own folder`, async () => {
     const rows = NAMES.map((name, i) => [`images/${name}.png`, LABELS[i], `id-${i}`].join(delimiter));
-    write({ [`list.${format}`]: `\ufeff${['Path', 'LABEL', 'id'].join(delimiter)}\r\n${rows.join('\r\n')}\r\n` });
+    write({ [`list.${format}`]: `\ufeff${['"Path"', 'LABEL', 'id'].join(delimiter)}\r\n${rows.join('\r\n')}\r\n` });
     const table = await check(join(folder, `list.${format}`), format);
     assert.equal(table.sample(3).key, 'id-3');
   });
@@ -131,12 +131,12 @@ test('WebDataset shards named by braces, labels in .cls or .json, images read by
   assert.equal(whole.tableHash(), table.tableHash());
 });
 
-test('payloads larger than a read step are stepped over, and read whole later', async () => {
+test('images larger than a read step are stepped over and read whole later; labels of that size are read', async () => {
   const big = [70_000, 3_000_000, 1].map((size, i) => Buffer.alloc(size, i + 1));
   const long = 'n'.repeat(180);
   const data = big.flatMap((bytes, i) => [
     { name: `${long}/${i}.jpg`, data: bytes },
-    { name: `${long}/${i}.cls`, data: String(i) },
+    { name: `${long}/${i}.json`, data: JSON.stringify({ caption: 'c'.repeat(200_000), label: i }) },
   ]);
   write({ 'big.tar': await tarBytes(data) });
   const table = await openDataset(join(folder, 'big.tar'));
