@@ -1,19 +1,28 @@
+export { expandBraces } from './datasets/brace-range.ts';
+export { type ClassMap, readClassMap } from './datasets/class-map.ts';
+export {
+  DATASET_FORMATS,
+  type Dataset,
+  type DatasetFormat,
+  type EncodedImage,
+  type RawPixels,
+  type ReadyTensor,
+  type Sample,
+  type SampleData,
+} from './datasets/dataset.ts';
+export { type IdxArray, type IdxImages, readIdx, readIdxImages, readIdxLabels } from './datasets/idx.ts';
+export { type NpyFile, openNpy } from './datasets/npy.ts';
+export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from './datasets/open-dataset.ts';
+export { type Selection, selectRows } from './datasets/select-rows.ts';
+export { type Environment, type Part, parseShard, partsOf, type Shard } from './datasets/shard.ts';
+export { compareUtf8 } from './datasets/utf8-order.ts';
 export {
   allocateInput,
   applyTransform,
   type InputData,
   inputLength,
   type Transformed,
-} from './apply-transform.ts';
-export {
-  type AugmentOptions,
-  applyView,
-  type Draw,
-  drawView,
-  type ViewRecord,
-  viewPixels,
-} from './augment.ts';
-export { colorJitter, JITTER_OPS, type JitterOp, type JitterStep } from './color-jitter.ts';
+} from './images/apply-transform.ts';
 export {
   type DecodeOptions,
   decodeImage,
@@ -21,7 +30,7 @@ export {
   ORIENTATIONS,
   type Orientation,
   PIXEL_LIMIT,
-} from './decode-image.ts';
+} from './images/decode-image.ts';
 export {
   type Geometry,
   isEnlarged,
@@ -29,11 +38,10 @@ export {
   planGeometry,
   RESIZE_RULES,
   type ResizeRule,
-} from './geometry.ts';
-export { type IdxArray, type IdxImages, readIdx, readIdxImages, readIdxLabels } from './idx.ts';
-export { type Box, type Pixels, pixels, type Size, toGrey, toRgb } from './pixels.ts';
-export { type ResampleOptions, resample } from './resample.ts';
-export { INTERPOLATIONS, type Interpolation } from './resample-kernels.ts';
+} from './images/geometry.ts';
+export { type Box, type Pixels, pixels, type Size, toGrey, toRgb } from './images/pixels.ts';
+export { type ResampleOptions, resample } from './images/resample.ts';
+export { INTERPOLATIONS, type Interpolation } from './images/resample-kernels.ts';
 export {
   COLORS,
   type Color,
@@ -48,21 +56,13 @@ export {
   type Transform,
   type TransformOptions,
   transformHash,
-} from './transform.ts';
-export { expandBraces } from './brace-range.ts';
-export { type ClassMap, readClassMap } from './class-map.ts';
+} from './images/transform.ts';
 export {
-  DATASET_FORMATS,
-  type Dataset,
-  type DatasetFormat,
-  type EncodedImage,
-  type RawPixels,
-  type ReadyTensor,
-  type Sample,
-  type SampleData,
-} from './dataset.ts';
-export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from './dataset-open.ts';
-export { type NpyFile, openNpy } from './npy.ts';
-export { type Selection, selectRows } from './select-rows.ts';
-export { type Environment, type Part, parseShard, partsOf, type Shard } from './shard.ts';
-export { compareUtf8 } from './utf8-order.ts';
+  type AugmentOptions,
+  applyView,
+  type Draw,
+  drawView,
+  type ViewRecord,
+  viewPixels,
+} from './views/augment.ts';
+export { colorJitter, JITTER_OPS, type JitterOp, type JitterStep } from './views/color-jitter.ts';

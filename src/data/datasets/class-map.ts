@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { readError, TemperError } from '../../core/index.ts';
+
+/** Class names and the indices that a model gives them. */
+export interface ClassMap {
+  readonly path: string;
+  readonly indexOf: ReadonlyMap<string, number>;
+  /** The indices that have a name. */
+  readonly indices: ReadonlySet<number>;
+  /** Names by index; an index without a name stands as its number. */
+  readonly classes: readonly string[];
+}
+
+/** The largest published label sets have some 10^5 classes; `classes` is as long as the largest index. */
+const MAX_CLASSES = 1 << 22;
+const SYNSET = /^(n\d{8})(\s.*)?$/;
+const NAME_AND_INDEX = /^(.*\S)[ \t]+(\d+)$/;
+
+type Pair = readonly [name: string, index: number];
+
+function malformed(path: string, what: string): TemperError {
+  return new TemperError('FORMAT_TABLE', `${path}: class map: ${what}`, {
+    hint: 'Write one name a line, `name<TAB>index` lines, or JSON: ["name", …] or {"name": index, …}.',
+    details: { path },
+  });
+}
+
+function jsonPairs(path: string, text: string): Pair[] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw malformed(path, error instanceof Error ? error.message : String(error));
+  }
+  if (Array.isArray(parsed)) return parsed.map((name, index) => [String(name), index]);
+  if (typeof parsed !== 'object' || parsed === null) throw malformed(path, 'expected a JSON array or object');
+  return Object.entries(parsed).map(([key, value]): Pair => {
+    if (typeof value === 'number') return [key, value];
+    // id2label of Hugging Face, {"0": "tench"}, and Keras' imagenet_class_index, {"0": ["n01440764", "tench"]}.
+    const name: unknown = Array.isArray(value) ? value[0] : value;
+    if (/^\d+$/.test(key) && typeof name === 'string') return [name, Number(key)];
+    throw malformed(path, `"${key}" has ${JSON.stringify(value)}, expected an index`);
+  });
+}
+
+function textPairs(lines: readonly string[]): Pair[] {
+  const pairs = lines.flatMap((line): Pair[] => {
+    const match = NAME_AND_INDEX.exec(line);
+    return match ? [[match[1] as string, Number(match[2])]] : [];
+  });
+  // "class 1", "class 2" are names that end in a number; an index belongs to a name that occurs once.
+  const indexed = pairs.length === lines.length && new Set(pairs.map(([name]) => name)).size === pairs.length;
+  if (indexed) return pairs;
+  const synsets = lines.map((line) => SYNSET.exec(line)?.[1]);
+  return lines.map((line, index) => [synsets.includes(undefined) ? line : (synsets[index] as string), index]);
+}
+
+/**
+ * Reads a class map: text (a name a line, the line number being the index; `name<TAB or space>index`; ImageNet synset
+ * lines, `n01440764 tench`) or JSON (array; name to index; index to name). Two names may share an index.
+ * @throws TemperError FORMAT_TABLE, INPUT_NOT_FOUND, INPUT_UNREADABLE
+ */
+export function readClassMap(path: string): ClassMap {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8').replace(/^\ufeff/, '');
+  } catch (error) {
+    throw readError(path, error);
+  }
+  const lines = text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  const pairs = /^\s*[[{]/.test(text) ? jsonPairs(path, text) : textPairs(lines);
+  if (pairs.length === 0) throw malformed(path, 'no classes');
+  const indexOf = new Map<string, number>();
+  for (const [name, index] of pairs) {
+    if (!Number.isInteger(index) || index < 0 || index >= MAX_CLASSES) {
+      throw malformed(path, `"${name}" has index ${index}, expected an integer from 0 to ${MAX_CLASSES - 1}`);
+    }
+    if (indexOf.has(name)) throw malformed(path, `"${name}" occurs twice`);
+    indexOf.set(name, index);
+  }
+  const indices = new Set(indexOf.values());
+  const classes = Array.from({ length: [...indices].reduce((a, b) => Math.max(a, b)) + 1 }, (_, index) =>
+    String(index),
+  );
+  // The first name of an index is its name; later ones are synonyms.
+  for (const [name, index] of [...indexOf].reverse()) classes[index] = name;
+  return { path, indexOf, indices, classes };
+}

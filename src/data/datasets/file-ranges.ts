@@ -1,0 +1,108 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { readError, TemperError } from '../../core/index.ts';
+
+/** A file that is read by position without blocking the thread: reads may overlap. */
+export interface RangeFile {
+  readonly path: string;
+  readonly size: number;
+  /** Identifies the state of the file: size and modification time. */
+  readonly state: string;
+  /** @throws TemperError FORMAT_TRUNCATED, INPUT_UNREADABLE */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
+/** One read in memory: an image, or a Parquet column chunk. Node itself stops at 2 GiB. */
+export const MAX_READ_BYTES = 2 ** 30;
+
+async function fill(
+  handle: FileHandle,
+  path: string,
+  offset: number,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (length > MAX_READ_BYTES) {
+    throw new TemperError('FORMAT_LIMIT', `${path}: ${length} bytes at byte ${offset}, at most ${MAX_READ_BYTES}`, {
+      hint: 'Write the data set again in smaller pieces.',
+      details: { path, offset, length },
+    });
+  }
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
+    // A read may be short; only zero bytes mean the end.
+    if (bytesRead === 0) {
+      throw new TemperError('FORMAT_TRUNCATED', `${path}: wanted ${length} bytes at byte ${offset}, found ${done}`, {
+        hint: 'Copy the file again: it is incomplete.',
+        details: { path, offset, length },
+      });
+    }
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/** @throws TemperError INPUT_NOT_FOUND, INPUT_UNREADABLE */
+export async function openRanges(path: string): Promise<RangeFile> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, 'r');
+  } catch (error) {
+    throw readError(path, error);
+  }
+  const stats = await handle.stat({ bigint: true });
+  if (!stats.isFile()) {
+    await handle.close();
+    throw new TemperError('INPUT_UNREADABLE', `${path}: is not a regular file`, {
+      hint: 'Name a file.',
+      details: { path },
+    });
+  }
+  return {
+    path,
+    size: Number(stats.size),
+    state: `${stats.size}@${stats.mtimeNs}`,
+    async read(offset, length) {
+      try {
+        return await fill(handle, path, offset, length);
+      } catch (error) {
+        throw readError(path, error);
+      }
+    },
+    close: () => handle.close(),
+  };
+}
+
+/**
+ * Reads one range and closes the file again: a data set of a thousand shards holds no file open.
+ * @throws TemperError INPUT_CHANGED if the file is no longer in `state`; as openRanges
+ */
+export async function readRange(
+  path: string,
+  state: string,
+  offset: number,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const file = await openRanges(path);
+  try {
+    if (file.state !== state) {
+      throw new TemperError('INPUT_CHANGED', `${path}: the file was written to since it was indexed`, {
+        hint: 'Run again when nothing writes to the data set.',
+        details: { path },
+      });
+    }
+    return await file.read(offset, length);
+  } finally {
+    await file.close();
+  }
+}
+
+/** @throws TemperError as openRanges; FORMAT_LIMIT over MAX_READ_BYTES */
+export async function readWholeFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const file = await openRanges(path);
+  try {
+    return await file.read(0, file.size);
+  } finally {
+    await file.close();
+  }
+}

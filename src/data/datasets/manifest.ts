@@ -1,0 +1,204 @@
+import { createReadStream, existsSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { type CsvError, parse } from 'csv-parse';
+import { readError, TemperError } from '../../core/index.ts';
+import type { SampleSource } from './dataset.ts';
+import { readWholeFile } from './file-ranges.ts';
+import { LABEL_NAMES } from './labels.ts';
+
+/** Column names that are understood, in order of preference, compared without case. */
+const COLUMNS = {
+  path: ['path', 'file', 'filename', 'file_name', 'filepath', 'file_path', 'image', 'image_path', 'img'],
+  label: LABEL_NAMES,
+  id: ['id', 'key', 'image_id', 'uid'],
+  split: ['split', 'fold', 'subset'],
+} as const;
+type Column = keyof typeof COLUMNS;
+
+export type ManifestFormat = 'csv' | 'tsv' | 'jsonl';
+
+function tableError(path: string, what: string, hint: string, cause?: unknown): TemperError {
+  return new TemperError('FORMAT_TABLE', `${path}: ${what}`, { hint, details: { path }, cause });
+}
+
+/** Hands over the rows as arrays, the first one being the header. */
+async function readCsv(path: string, delimiter: string, onRow: (row: string[]) => void): Promise<void> {
+  const take = (row: string[]): null => {
+    onRow(row);
+    // Nothing goes on to the stream's own queue, which costs more than parsing.
+    return null;
+  };
+  const parser = parse({ bom: true, delimiter, skip_empty_lines: true, trim: true, on_record: take });
+  try {
+    await pipeline(createReadStream(path), parser.resume());
+  } catch (error) {
+    if (!(error as CsvError).code?.startsWith('CSV_')) throw readError(path, error);
+    const hint = 'Quote fields that hold the delimiter, and count the columns.';
+    throw tableError(path, (error as CsvError).message, hint, error);
+  }
+}
+
+async function* textLines(path: string): AsyncGenerator<string> {
+  let rest = '';
+  try {
+    for await (const chunk of createReadStream(path, 'utf8')) {
+      const lines = (rest + String(chunk)).split('\n');
+      rest = lines.pop() as string;
+      yield* lines;
+    }
+  } catch (error) {
+    throw readError(path, error);
+  }
+  yield rest;
+}
+
+async function* jsonRows(path: string): AsyncGenerator<Record<string, unknown>> {
+  let line = 0;
+  for await (const text of textLines(path)) {
+    line++;
+    const json = text.replace(/^\ufeff/, '').trim();
+    if (json === '') continue;
+    let row: unknown;
+    try {
+      row = JSON.parse(json);
+    } catch (error) {
+      throw tableError(path, `line ${line}: ${(error as Error).message}`, 'Write one JSON object a line.', error);
+    }
+    if (typeof row !== 'object' || row === null || Array.isArray(row)) {
+      throw tableError(path, `line ${line}: not an object`, 'Write one JSON object a line.');
+    }
+    yield row as Record<string, unknown>;
+  }
+}
+
+/** The four columns, as they stand in the file. */
+interface Columns {
+  readonly path: string[];
+  readonly label: unknown[];
+  readonly id: string[];
+  readonly split: string[];
+  /** Names in the header. */
+  readonly header: readonly string[];
+  readonly found: Readonly<Partial<Record<Column, string>>>;
+}
+
+function findColumns(header: readonly string[]): Partial<Record<Column, string>> {
+  const lower = header.map((name) => name.toLowerCase());
+  const find = (column: Column): string | undefined => {
+    const name = COLUMNS[column].find((candidate) => lower.includes(candidate));
+    return name === undefined ? undefined : header[lower.indexOf(name)];
+  };
+  const columns = (Object.keys(COLUMNS) as Column[]).map((column) => [column, find(column)] as const);
+  return Object.fromEntries(columns.filter(([, name]) => name !== undefined));
+}
+
+function requirePath(path: string, header: readonly string[]): Partial<Record<Column, string>> {
+  const found = findColumns(header);
+  if (found.path !== undefined) return found;
+  const what = `no path column; columns: ${header.join(', ') || 'none'}`;
+  throw tableError(path, what, `Name the columns in the first row, one of them ${COLUMNS.path.join(', ')}.`);
+}
+
+async function readColumns(path: string, format: ManifestFormat): Promise<Columns> {
+  const columns = { path: [] as string[], label: [] as unknown[], id: [] as string[], split: [] as string[] };
+  let header: readonly string[] | undefined;
+  let found: Partial<Record<Column, string>> = {};
+  const add = (cell: (name: string) => unknown): void => {
+    for (const column of Object.keys(found) as Column[]) {
+      const value = cell(found[column] as string);
+      if (column === 'label') columns.label.push(value);
+      else columns[column].push(typeof value === 'string' ? value : (JSON.stringify(value ?? undefined) ?? ''));
+    }
+  };
+  if (format === 'jsonl') {
+    for await (const row of jsonRows(path)) {
+      if (header === undefined) {
+        header = Object.keys(row);
+        found = requirePath(path, header);
+      }
+      add((name) => row[name]);
+    }
+  } else {
+    let at: Record<string, number> = {};
+    await readCsv(path, format === 'tsv' ? '\t' : ',', (row) => {
+      if (header !== undefined) return add((name) => row[at[name] as number]);
+      header = row;
+      found = requirePath(path, header);
+      at = Object.fromEntries(row.map((name, index) => [name, index]));
+    });
+  }
+  return { ...columns, header: header ?? [], found };
+}
+
+/** The rows of one split; all, where the manifest knows no splits. */
+function rowsOfSplit(path: string, columns: Columns, split: string | undefined): number[] {
+  const rows = [...columns.path.keys()];
+  const splits = [...new Set(columns.split)];
+  if (split === undefined && splits.length <= 1) return rows;
+  const names = splits.map((name) => `"${name}"`).join(', ') || 'none';
+  if (split === undefined) {
+    throw tableError(path, `holds several splits: ${names}`, 'Choose one with --split NAME.');
+  }
+  const chosen = rows.filter((row) => columns.split[row] === split);
+  if (chosen.length > 0) return chosen;
+  throw tableError(path, `no rows of split "${split}"; splits: ${names}`, 'Choose one of these with --split NAME.');
+}
+
+/**
+ * A table of paths (relative to the manifest's own folder) with optional label, id and split: CSV, TSV (with a header
+ * row) or JSON lines. Order is the file's; the key is the id, or the path as written. The first image is looked for at
+ * once, so that a wrong folder is seen at once; the others when they are read.
+ * @throws TemperError FORMAT_TABLE, INPUT_NOT_FOUND, INPUT_UNREADABLE
+ */
+export async function openManifest(path: string, format: ManifestFormat, split?: string): Promise<SampleSource> {
+  const columns = await readColumns(path, format);
+  const rows = rowsOfSplit(path, columns, split);
+  const { found, header } = columns;
+  const describeRow = (row: number): string => `row ${(rows[row] as number) + 1}`;
+  const paths = rows.map((row) => (columns.path[row] as string).replaceAll('\\', '/'));
+  const keys = found.id === undefined ? paths : rows.map((row) => columns.id[row] as string);
+  for (const [column, values] of Object.entries({ path: paths, id: keys })) {
+    const row = values.indexOf('');
+    if (row >= 0) throw tableError(path, `${describeRow(row)}: empty ${column}`, 'Fill it in, or remove the row.');
+  }
+  const fileOf = (row: number): string => {
+    const file = paths[row] as string;
+    return isAbsolute(file) ? file : join(dirname(path), file);
+  };
+  const missing = (row: number, cause?: unknown): TemperError =>
+    new TemperError('INPUT_NOT_FOUND', `${path}: ${describeRow(row)}: no such file: ${fileOf(row)}`, {
+      hint: 'Paths are relative to the folder of the manifest.',
+      details: { path, row: (rows[row] as number) + 1, file: fileOf(row) },
+      cause,
+    });
+  if (rows.length > 0 && !existsSync(fileOf(0))) throw missing(0);
+  return {
+    format,
+    path,
+    kind: 'encoded',
+    length: rows.length,
+    keys,
+    ...(found.label === undefined
+      ? { unlabelled: `no column named ${COLUMNS.label.join(', ')}; columns: ${header.join(', ')}` }
+      : labelColumn(
+          found.label,
+          rows.map((row) => columns.label[row]),
+        )),
+    describeRow,
+    async read(row) {
+      const file = fileOf(row);
+      try {
+        return { kind: 'encoded', bytes: await readWholeFile(file), path: file };
+      } catch (error) {
+        throw error instanceof TemperError && error.code === 'INPUT_NOT_FOUND' ? missing(row, error) : error;
+      }
+    },
+  };
+}
+
+/** A column without a single label is a test set's. */
+function labelColumn(name: string, values: unknown[]): Pick<SampleSource, 'labels' | 'unlabelled'> {
+  const filled = values.some((value) => value !== undefined && value !== null && value !== '');
+  return filled ? { labels: { from: `column "${name}"`, values } } : { unlabelled: `column "${name}" is empty` };
+}

@@ -1,0 +1,173 @@
+import { existsSync, type Stats, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { readError, TemperError } from '../../core/index.ts';
+import { expandBraces } from './brace-range.ts';
+import { type ClassMap, readClassMap } from './class-map.ts';
+import { DATASET_FORMATS, type Dataset, type DatasetFormat, dataset, type SampleSource } from './dataset.ts';
+import { openIdxImages } from './idx-images.ts';
+import { isImageName, type Listing, listFolder, walkImages } from './image-files.ts';
+import { openFlatFolder, openImageFolder } from './image-folder.ts';
+import { readLabelsFile } from './labels-file.ts';
+import { openManifest } from './manifest.ts';
+import { openNpyImages } from './npy-images.ts';
+import { openParquet } from './parquet.ts';
+import { openWebDataset } from './webdataset.ts';
+
+export interface DatasetOptions {
+  /** One of DATASET_FORMATS; by default what the path says. */
+  readonly format?: string | undefined;
+  /** A file of labels (IDX or .npy) in table order, instead of the source's own. */
+  readonly labels?: string | undefined;
+  /** A class map file. */
+  readonly classes?: string | undefined;
+  /** The split of a manifest that has several. */
+  readonly split?: string | undefined;
+  /** Refuse a data set without labels. */
+  readonly requireLabels?: boolean | undefined;
+}
+
+/** What a file's name says about its format. */
+const BY_NAME: readonly (readonly [RegExp, DatasetFormat])[] = [
+  [/\.csv$/i, 'csv'],
+  [/\.tsv$/i, 'tsv'],
+  [/\.(jsonl|ndjson)$/i, 'jsonl'],
+  [/\.(tar|tgz|tar\.\w+)$/i, 'webdataset'],
+  [/\.parquet$/i, 'parquet'],
+  [/\.npy$/i, 'npy'],
+  [/(idx\d-ubyte|\.idx\d?|ubyte)(\.gz)?$/i, 'idx'],
+];
+
+function formatOfName(name: string): DatasetFormat | undefined {
+  return BY_NAME.find(([pattern]) => pattern.test(name))?.[1];
+}
+
+function usage(path: string, what: string, hint: string): TemperError {
+  return new TemperError('USAGE', `${path}: ${what}`, { hint, details: { path } });
+}
+
+function formatOfFolder(path: string, { folders, files }: Listing): DatasetFormat {
+  const images = files.filter(isImageName).length;
+  const shards = new Set(files.map(formatOfName).filter((format) => format === 'webdataset' || format === 'parquet'));
+  const classFolders = images === 0 ? folders : folders.filter((folder) => walkImages(path, folder).images.length > 0);
+  const kinds: DatasetFormat[] = [
+    ...(images > 0 ? ['flat' as const] : []),
+    ...(classFolders.length > 0 ? ['folder' as const] : []),
+    ...shards,
+  ];
+  if (kinds.length === 1) return kinds[0] as DatasetFormat;
+  if (kinds.length === 0) {
+    throw new TemperError(
+      'INPUT_TOO_FEW',
+      `${path}: no images, no class folders, no shards; ${files.length} other files`,
+      {
+        hint: 'Name the folder that holds the images or the class folders.',
+        details: { path },
+      },
+    );
+  }
+  const found = `${images} images, ${classFolders.length} class folders and ${files.length - images} other files`;
+  throw new TemperError('FORMAT_TABLE', `${path}: mixed content: ${found}`, {
+    hint: `Say what to read with --format ${kinds.join(' or ')}, or sort the files into folders.`,
+    details: { path, kinds },
+  });
+}
+
+function statOf(path: string): Stats {
+  try {
+    return statSync(path);
+  } catch (error) {
+    throw readError(path, error);
+  }
+}
+
+/**
+ * What a path holds.
+ * @throws TemperError USAGE (cannot tell), INPUT_NOT_FOUND, INPUT_TOO_FEW (an empty folder), FORMAT_TABLE (mixed content)
+ */
+export function detectFormat(path: string): DatasetFormat {
+  const file = existsSync(path) ? path : (expandBraces(path)[0] as string);
+  if (statOf(file).isDirectory()) return formatOfFolder(file, listFolder(file));
+  const format = formatOfName(file);
+  if (format) return format;
+  throw usage(path, 'cannot tell the format from the name', `Pass --format ${DATASET_FORMATS.join('|')}.`);
+}
+
+/** The files of a sharded data set: braces, the shards of a folder, or one file. */
+function shardPaths(path: string, format: DatasetFormat): string[] {
+  if (!existsSync(path)) return expandBraces(path);
+  if (!statOf(path).isDirectory()) return [path];
+  const files = listFolder(path).files.filter((name) => formatOfName(name) === format);
+  if (files.length > 0) return files.map((name) => join(path, name));
+  throw new TemperError('INPUT_TOO_FEW', `${path}: no ${format} files`, { hint: 'Name the folder of the shards.' });
+}
+
+type Opener = (path: string, options: DatasetOptions, classMap: ClassMap | undefined) => Promise<SampleSource>;
+
+const OPENERS: Readonly<Record<DatasetFormat, Opener>> = {
+  folder: async (path, _options, classMap) => openImageFolder(path, classMap),
+  flat: async (path) => openFlatFolder(path),
+  csv: (path, { split }) => openManifest(path, 'csv', split),
+  tsv: (path, { split }) => openManifest(path, 'tsv', split),
+  jsonl: (path, { split }) => openManifest(path, 'jsonl', split),
+  webdataset: (path) => openWebDataset(path, shardPaths(path, 'webdataset')),
+  parquet: (path) => openParquet(path, shardPaths(path, 'parquet')),
+  idx: openIdxImages,
+  npy: openNpyImages,
+};
+
+function parseFormat(path: string, text: string): DatasetFormat {
+  const format = DATASET_FORMATS.find((known) => known === text);
+  if (format) return format;
+  throw usage(path, `--format ${text}`, `Formats are ${DATASET_FORMATS.join(', ')}.`);
+}
+
+/**
+ * Opens a data set: a folder, a manifest, shards (`shard-{0000..0099}.tar`, or a folder of them), an array.
+ * Reads the table (keys and labels), no images.
+ * @throws TemperError USAGE, INPUT_NOT_FOUND, INPUT_UNREADABLE, INPUT_TOO_FEW (empty), FORMAT_TABLE, FORMAT_LABEL, FORMAT_MALFORMED,
+ * FORMAT_TRUNCATED, FORMAT_LIMIT, UNSUPPORTED_DATA_TYPE, UNSUPPORTED_FORMAT, MISMATCH_VALUE (another number of labels)
+ */
+export async function openDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
+  const format = options.format === undefined ? detectFormat(path) : parseFormat(path, options.format);
+  const classMap = options.classes === undefined ? undefined : readClassMap(options.classes);
+  const source = await OPENERS[format](path, options, classMap);
+  try {
+    const labels = options.labels === undefined ? undefined : await readLabelsFile(options.labels, path, source.length);
+    const table = dataset(source, labels, classMap);
+    if (options.requireLabels && !table.labelled) {
+      throw new TemperError('FORMAT_LABEL', `${path}: no labels: ${source.unlabelled ?? 'none found'}`, {
+        hint: 'Name a labelled data set, or a file of labels with --labels FILE.',
+        details: { path },
+      });
+    }
+    return table;
+  } catch (error) {
+    await source.close?.();
+    throw error;
+  }
+}
+
+/**
+ * Checks the labels against a model's number of classes. Names that were numbered by sorting must be as many as the
+ * model's classes: with one folder missing, every label after it would be another class.
+ * @throws TemperError FORMAT_LABEL naming the row; MISMATCH_VALUE
+ */
+export function assertClassCount(table: Dataset, classCount: number): void {
+  const { source, classes, classesFrom } = table;
+  if (classes && classesFrom !== 'map' && classes.length !== classCount) {
+    const what = `${classes.length} class names (${classes.slice(0, 3).join(', ')}, …), but the model has ${classCount} classes`;
+    throw new TemperError('MISMATCH_VALUE', `${source}: ${what}`, {
+      hint: "Say with --classes FILE which index each name has in the model's output.",
+      details: { path: source, found: classes.length, expected: classCount },
+    });
+  }
+  for (let row = 0; table.labelled && row < table.length; row++) {
+    const label = table.sample(row).label as number;
+    if (label < classCount) continue;
+    const what = `${table.describeRow(row)}: label ${label}, but the model has classes 0 to ${classCount - 1}`;
+    throw new TemperError('FORMAT_LABEL', `${source}: ${what}`, {
+      hint: 'Use the labels that the model was trained with, or translate them with --classes FILE.',
+      details: { path: source, row, label },
+    });
+  }
+}

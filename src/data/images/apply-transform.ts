@@ -1,0 +1,122 @@
+import { encodeFloat16, TemperError } from '../../core/index.ts';
+import { type Geometry, planGeometry } from './geometry.ts';
+import { type Pixels, toGrey, toRgb } from './pixels.ts';
+import { resample } from './resample.ts';
+import type { Transform } from './transform.ts';
+
+/** A network's input: float16 as bit patterns, which is how onnxruntime-node takes it. */
+export type InputData = Float32Array | Uint16Array | Uint8Array;
+
+export interface Transformed {
+  /** [C, H, W] or [H, W, C], row-major, without the batch dimension. */
+  readonly data: InputData;
+  readonly geometry: Geometry;
+}
+
+/** How many values one image has. */
+export function inputLength({ crop, color }: Transform): number {
+  return crop.width * crop.height * (color === 'grey' ? 1 : 3);
+}
+
+const ARRAYS = { float32: Float32Array, float16: Uint16Array, uint8: Uint8Array } as const;
+
+/** An array for `images` inputs of a transform: [N, …]. */
+export function allocateInput(transform: Transform, images = 1): InputData {
+  return new ARRAYS[transform.dtype](images * inputLength(transform));
+}
+
+/**
+ * The evaluation transform: resize, pad, centre crop, normalise. Resampling and geometry equal torchvision's on PIL
+ * images bit for bit; normalisation equals torch's ToTensor and Normalize in float32 (see {@link toInput}).
+ * @param into written to instead of a new array; of the transform's type, and exactly inputLength() long
+ */
+export function applyTransform(image: Pixels, transform: Transform, into?: InputData): Transformed {
+  const { resizeRule, resize, crop } = transform;
+  const geometry = planGeometry(image, resizeRule, resize, crop);
+  return { data: toInput(cropPixels(image, transform, geometry), transform, into), geometry };
+}
+
+/** The 8-bit pixels of the network's field of view, padded; one channel if the transform is grey or the image is. */
+export function cropPixels(image: Pixels, transform: Transform, geometry: Geometry): Pixels {
+  const source = transform.color === 'grey' ? toGrey(image) : image.channels === 4 ? toRgb(image) : image;
+  const { resized, padding, crop } = geometry;
+  const window = {
+    left: Math.max(0, crop.left - padding.left),
+    top: Math.max(0, crop.top - padding.top),
+    width: Math.min(crop.width, resized.width),
+    height: Math.min(crop.height, resized.height),
+  };
+  const inner = resample(source, { interpolation: transform.interpolation, size: resized, window });
+  return window.width === crop.width && window.height === crop.height ? inner : pad(inner, transform, geometry);
+}
+
+function pad(inner: Pixels, transform: Transform, { padding, crop }: Geometry): Pixels {
+  const { fill } = transform;
+  const image = fill.every((value) => value === fill[0]) ? inner : toRgb(inner);
+  const { channels } = image;
+  const data = new Uint8Array(crop.width * crop.height * channels);
+  for (let i = 0; i < data.length; i++) data[i] = fill[i % channels] as number;
+  const rowLength = image.width * channels;
+  for (let y = 0; y < image.height; y++) {
+    const at = ((y + padding.top) * crop.width + padding.left) * channels;
+    data.set(image.data.subarray(y * rowLength, (y + 1) * rowLength), at);
+  }
+  return { data, width: crop.width, height: crop.height, channels };
+}
+
+/** By transform object: what each of the 256 pixel values becomes, per channel of the source order. */
+const tables = new WeakMap<Transform, InputData[]>();
+
+/**
+ * torch's arithmetic, each step rounded to float32: x / 255, minus mean, divided by std. float16 rounds the float32
+ * result, as `.half()`. uint8 passes pixels through.
+ */
+function tablesOf(transform: Transform): InputData[] {
+  const known = tables.get(transform);
+  if (known) return known;
+  const { mean, std, dtype, fill } = transform;
+  const made = fill.map((_, channel) => {
+    const table = new ARRAYS[dtype](256);
+    const m = Math.fround(mean[channel] ?? 0);
+    const s = Math.fround(std[channel] ?? 1);
+    for (let x = 0; x < 256; x++) {
+      const value = Math.fround(Math.fround(Math.fround(x / 255) - m) / s);
+      table[x] = dtype === 'uint8' ? x : dtype === 'float16' ? encodeFloat16(value) : value;
+    }
+    return table;
+  });
+  tables.set(transform, made);
+  return made;
+}
+
+/**
+ * Normalises cropped pixels and orders channels and axes. Grey pixels serve all channels of a colour input.
+ * @throws TemperError USAGE if the pixels or `into` have another size than the transform's input
+ */
+export function toInput(image: Pixels, transform: Transform, into = allocateInput(transform)): InputData {
+  const { crop, color, layout, dtype } = transform;
+  const colors = color === 'grey' ? 1 : 3;
+  const fits = image.width === crop.width && image.height === crop.height && image.channels <= colors;
+  if (!fits || into.length !== inputLength(transform) || !(into instanceof ARRAYS[dtype])) {
+    throw new TemperError(
+      'USAGE',
+      `transform: found ${image.width} x ${image.height} x ${image.channels} pixels and room for ${into.length} ` +
+        `values, expected ${crop.width} x ${crop.height} x ${colors} and ${dtype}`,
+      { hint: 'Apply the transform that the pixels and the array were made for.' },
+    );
+  }
+  const area = crop.width * crop.height;
+  const { data, channels } = image;
+  const perColor = tablesOf(transform);
+  for (let source = 0; source < colors; source++) {
+    const channel = color === 'bgr' ? 2 - source : source;
+    const first = layout === 'NCHW' ? channel * area : channel;
+    const step = layout === 'NCHW' ? 1 : colors;
+    const table = perColor[source] as InputData;
+    const offset = channels === 1 ? 0 : source;
+    for (let i = 0, p = offset, q = first; i < area; i++, p += channels, q += step) {
+      into[q] = table[data[p] as number] as number;
+    }
+  }
+  return into;
+}

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import { TemperError } from '../../core/index.ts';
+import { ORIENTATIONS, type Orientation } from './decode-image.ts';
+import { RESIZE_RULES, type ResizeRule, roundHalfEven } from './geometry.ts';
+import type { Size } from './pixels.ts';
+import { INTERPOLATIONS, type Interpolation } from './resample-kernels.ts';
+
+export const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const;
+export type Preset = (typeof PRESETS)[number];
+export const COLORS = ['rgb', 'bgr', 'grey'] as const;
+export type Color = (typeof COLORS)[number];
+export const LAYOUTS = ['NCHW', 'NHWC'] as const;
+export type Layout = (typeof LAYOUTS)[number];
+export const DTYPES = ['float32', 'float16', 'uint8'] as const;
+export type InputType = (typeof DTYPES)[number];
+
+/**
+ * From decoded pixels to a network's input, as a plain value: what is stored with results, and hashed. Every default
+ * is resolved, so that equal transforms are equal values.
+ */
+export interface Transform {
+  /** For decodeImage: whether EXIF orientation was applied. */
+  readonly orientation: Orientation;
+  readonly resizeRule: ResizeRule;
+  /** The target of the resize rule, in pixels. */
+  readonly resize: Size;
+  /** The network's input, in pixels. */
+  readonly crop: Size;
+  readonly interpolation: Interpolation;
+  readonly color: Color;
+  /** On the 0..1 scale; in the order red, green, blue whatever `color` is; one value for grey; none for uint8. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** Of the padding, 0..255, in the order of `mean`. */
+  readonly fill: readonly number[];
+  readonly layout: Layout;
+  readonly dtype: InputType;
+}
+
+/** As in CLI.md; what is absent comes from the preset. */
+export interface TransformOptions {
+  readonly preset?: Preset;
+  /** The network's input. Default: 224 x 224. */
+  readonly size?: number | Size;
+  /** The resize target; for a size that is not square, its short side. Excludes `cropRatio`. */
+  readonly resize?: number;
+  /** Size over resize target: the target is floor(size / cropRatio), timm's crop_pct. */
+  readonly cropRatio?: number;
+  readonly orientation?: Orientation;
+  readonly resizeRule?: ResizeRule;
+  readonly interpolation?: Interpolation;
+  /** One value serves all channels. */
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly color?: Color;
+  readonly layout?: Layout;
+  readonly dtype?: InputType;
+}
+
+/** ImageNet's, on the 0..1 scale: torchvision's presets and timm's IMAGENET_DEFAULT_MEAN, _STD. */
+const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+const DEFAULT_SIZE = 224;
+
+interface PresetValues {
+  /** The resize target of one side of the input, when neither `resize` nor `cropRatio` is given. */
+  readonly target: (size: number) => number;
+  readonly resizeRule: ResizeRule;
+  readonly interpolation: Interpolation;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+const PRESET_VALUES: Readonly<Record<Preset, PresetValues>> = {
+  // ImageClassification(crop_size=224, resize_size=256), kept in proportion at other sizes.
+  torchvision: { target: (s) => Math.floor(s / 0.875), resizeRule: 'short', interpolation: 'bilinear', ...IMAGENET },
+  // DEFAULT_CROP_PCT = 0.875; timm's default_cfg is bicubic.
+  timm: { target: (s) => Math.floor(s / 0.875), resizeRule: 'short', interpolation: 'bicubic', ...IMAGENET },
+  // FixRes, imnet_finetune/transforms.py: int((256 / 224) * size), the height.
+  fixres: { target: (s) => Math.trunc((256 / 224) * s), resizeRule: 'height', interpolation: 'bilinear', ...IMAGENET },
+  none: { target: (s) => s, resizeRule: 'squash', interpolation: 'bilinear', mean: [0], std: [1] },
+};
+
+/**
+ * Fills in defaults and checks.
+ * @throws TemperError USAGE
+ */
+export function resolveTransform(options: TransformOptions = {}): Transform {
+  const preset = PRESET_VALUES[choice('preset', options.preset ?? 'torchvision', PRESETS)];
+  const crop = inputSize(options.size ?? DEFAULT_SIZE);
+  const color = choice('color', options.color ?? 'rgb', COLORS);
+  const dtype = choice('dtype', options.dtype ?? 'float32', DTYPES);
+  // A resize target without a rule means a margin to crop, which the whole picture squashed does not have.
+  const margin = options.resize !== undefined || options.cropRatio !== undefined;
+  const rule = options.resizeRule ?? (options.preset === 'none' && margin ? 'short' : preset.resizeRule);
+  const resizeRule = choice('resize rule', rule, RESIZE_RULES);
+  const values = (name: 'mean' | 'std') => perChannel(name, options[name] ?? preset[name], color);
+  if (dtype === 'uint8' && (options.mean || options.std)) {
+    throw usage(
+      'mean and std apply to float inputs, found dtype uint8',
+      'Leave them out: uint8 inputs are raw pixels.',
+    );
+  }
+  const [mean, std] = [values('mean'), values('std')];
+  if (std.some((value) => value <= 0)) throw usage(`std: found ${std.join(',')}, expected positive values`);
+  return {
+    orientation: choice('orientation', options.orientation ?? 'ignore', ORIENTATIONS),
+    resizeRule,
+    resize: resizeTarget(options, preset, crop),
+    crop,
+    interpolation: choice('interpolation', options.interpolation ?? preset.interpolation, INTERPOLATIONS),
+    color,
+    mean: dtype === 'uint8' ? [] : mean,
+    std: dtype === 'uint8' ? [] : std,
+    // timm pads with round(255 · mean); torchvision's center_crop with 0.
+    fill: mean.map((value) => (resizeRule === 'border' ? roundHalfEven(255 * value) : 0)),
+    layout: choice('layout', options.layout ?? 'NCHW', LAYOUTS),
+    dtype,
+  };
+}
+
+function resizeTarget({ resize, cropRatio }: TransformOptions, preset: PresetValues, crop: Size): Size {
+  if (resize !== undefined && cropRatio !== undefined) {
+    throw usage('resize and crop ratio both say the resize target', 'Give one of them.');
+  }
+  if (resize !== undefined) {
+    if (!Number.isInteger(resize) || resize < 1) throw usage(`resize: found ${resize}, expected a whole number >= 1`);
+    const short = Math.min(crop.width, crop.height);
+    return {
+      width: Math.floor((resize * crop.width) / short),
+      height: Math.floor((resize * crop.height) / short),
+    };
+  }
+  if (cropRatio !== undefined && !(cropRatio > 0 && cropRatio <= 1)) {
+    throw usage(`crop ratio: found ${cropRatio}, expected 0 < ratio <= 1`);
+  }
+  const target = cropRatio === undefined ? preset.target : (side: number) => Math.floor(side / cropRatio);
+  return { width: target(crop.width), height: target(crop.height) };
+}
+
+function inputSize(size: number | Size): Size {
+  const { width, height } = typeof size === 'number' ? { width: size, height: size } : size;
+  for (const side of [width, height]) {
+    if (!Number.isInteger(side) || side < 1) throw usage(`size: found ${height}x${width}, expected whole numbers >= 1`);
+  }
+  return { width, height };
+}
+
+function perChannel(name: string, values: readonly number[], color: Color): readonly number[] {
+  const channels = color === 'grey' ? 1 : 3;
+  if (values.some((value) => !Number.isFinite(value)))
+    throw usage(`${name}: found ${values.join(',')}, expected numbers`);
+  if (values.length === channels) return [...values];
+  if (values.length === 1) return new Array<number>(channels).fill(values[0] as number);
+  throw usage(
+    `${name}: found ${values.length} values, expected ${channels} for ${color} inputs`,
+    channels === 1 ? 'Give --mean and --std with the one value that the grey model was trained with.' : undefined,
+  );
+}
+
+function choice<T extends string>(name: string, value: T, known: readonly T[]): T {
+  if (known.includes(value)) return value;
+  throw usage(`${name}: found ${value}, expected one of ${known.join(', ')}`);
+}
+
+function usage(message: string, hint = 'Correct the transform options.'): TemperError {
+  return new TemperError('USAGE', `transform: ${message}`, { hint });
+}
+
+/** JSON with sorted keys and no spaces: one text for equal values. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).filter(([, member]) => member !== undefined);
+  entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`).join(',')}}`;
+}
+
+/** SHA-256 (hex) of the canonical JSON: two results with equal hashes saw their images alike. */
+export function transformHash(transform: Transform): string {
+  return createHash('sha256').update(canonicalJson(transform)).digest('hex');
+}
