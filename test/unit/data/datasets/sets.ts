@@ -10,7 +10,7 @@ import sharp from 'sharp';
 import { pack } from 'tar-stream';
 
 /** Compiled tests lie in dist/test/unit/data. */
-const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../../../', import.meta.url));
 export const FIXTURES = join(ROOT, 'test/unit/data/datasets/fixtures');
 const FASHION = join(ROOT, 'fixtures/fashion');
 
