@@ -85,7 +85,7 @@ async function* batches(): AsyncGenerator<LabelledBatch> {
     const rows = Math.min(BATCH, count - start);
     const values = Float32Array.from(data.subarray(start * pixels, (start + rows) * pixels), (v) => table[v] as number);
     yield {
-      images: { type: 'float32', dims: [rows, 1, height, width], data: values },
+      images: [{ type: 'float32', dims: [rows, 1, height, width], data: values }],
       keys: Array.from({ length: rows }, (_, i) => String(start + i).padStart(5, '0')),
       labels: labels.subarray(start, start + rows),
     };

@@ -66,6 +66,22 @@ export class TemperError extends Error {
   }
 }
 
+/** A TemperError as data: structured cloning between threads would drop its code and hint. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export function toWire({ code, message, hint, details }: TemperError): WireError {
+  return { code, message, hint, details };
+}
+
+export function fromWire({ code, message, hint, details }: WireError): TemperError {
+  return new TemperError(code, message, hint === undefined ? { details } : { hint, details });
+}
+
 /** The `code` of a Node system error (`ENOENT`, `ENOSPC`, …), or undefined. */
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;

@@ -4,9 +4,12 @@ export {
   type ErrorCode,
   type ErrorContext,
   EXIT_CODES,
+  fromWire,
   readError,
   systemCode,
   TemperError,
+  toWire,
+  type WireError,
   writeError,
 } from './errors.ts';
 export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16, float16Table } from './float16.ts';

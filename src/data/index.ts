@@ -57,6 +57,14 @@ export {
   type TransformOptions,
   transformHash,
 } from './images/transform.ts';
+export type { ImageFacts, Views } from './loader/decode-job.ts';
+export {
+  type BadImage,
+  type BatchInput,
+  type LoadedBatch,
+  type LoaderOptions,
+  loadBatches,
+} from './loader/load-batches.ts';
 export {
   type AugmentOptions,
   applyView,

@@ -20,7 +20,8 @@ import {
 
 /** Images ready for the network, with their names and true classes. */
 export interface LabelledBatch {
-  readonly images: Tensor;
+  /** Once per transform. */
+  readonly images: readonly Tensor[];
   readonly keys: readonly string[];
   readonly labels: ArrayLike<number>;
 }
@@ -32,6 +33,8 @@ export interface EvaluateOptions {
   /** What the outputs are; `auto` decides for each model by its first batch. */
   readonly outputs?: 'auto' | 'logits' | 'probabilities';
   readonly valid?: ValidClasses;
+  /** Per session: which of a batch's images it takes. Default: the first, for all. */
+  readonly images?: readonly number[];
   /** Batches prepared while one runs. */
   readonly ahead?: number;
   /** Called after each batch with the number of images so far. */
@@ -56,9 +59,10 @@ export async function evaluateModels(
   options: EvaluateOptions = {},
 ): Promise<Evaluation[]> {
   const { outputs = 'auto', valid, ahead = 2, onProgress } = options;
-  const models = sessions.map((session) => {
+  const models = sessions.map((session, i) => {
     const output = classOutput(session, options.output);
-    const stage = { session, input: imageInput(session, options.input), fetches: [output.name] };
+    const input = imageInput(session, options.input);
+    const stage = { session, input, fetches: [output.name], images: options.images?.[i] ?? 0 };
     const kind = outputs === 'auto' ? undefined : (outputs as OutputKind);
     return { stage, output, kind, parts: [] as Predictions[], ms: [] as number[] };
   });

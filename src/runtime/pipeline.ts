@@ -30,7 +30,8 @@ export async function* readAhead<T>(source: AsyncIterable<T>, count: number): As
 
 /** A batch of images ready for the network, and whatever the caller wants back with the results. */
 export interface Batch<M> {
-  readonly images: Tensor;
+  /** The same images once per transform: models may want different sizes. */
+  readonly images: readonly Tensor[];
   readonly meta: M;
 }
 
@@ -49,17 +50,21 @@ export interface Stage {
   readonly session: Session;
   readonly input: ValueInfo;
   readonly fetches: readonly string[];
+  /** Which of a batch's images it takes. */
+  readonly images: number;
 }
 
 async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batch<M>>): AsyncGenerator<BatchResult<M>> {
   for await (const { images, meta } of batches) {
-    const [rows = 0] = images.dims;
+    const [rows = 0] = images[0]?.dims ?? [];
     const outputs: Tensors[] = [];
     const ms: number[] = [];
     // One model at a time: side by side they would share the cores, and their times would mean nothing.
-    for (const [i, { session, input, fetches }] of stages.entries()) {
-      const last = i === stages.length - 1;
-      const batch = last ? images : { ...images, data: images.data.slice() };
+    for (const [i, { session, input, fetches, images: index }] of stages.entries()) {
+      const tensor = images[index] as Tensor;
+      // The last model that takes a tensor takes it over.
+      const last = stages.findLastIndex((stage) => stage.images === index) === i;
+      const batch = last ? tensor : { ...tensor, data: tensor.data.slice() };
       const result = await session.run({ [input.name]: batch }, fetches);
       outputs.push(result.outputs);
       ms.push(result.ms);
@@ -71,7 +76,7 @@ async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batc
 /**
  * Runs every model on every batch, in order. Up to `ahead` batches are prepared while one runs, and one result waits
  * while the caller works on the last: decoding, inference and scoring overlap. The images of a batch are handed over to
- * the last model's thread. Memory: `ahead` + 2 batches.
+ * the thread of the last model that takes them. Memory: `ahead` + 2 batches.
  * @throws TemperError what the batches or `Session.run` throw
  */
 export function runBatches<M>(

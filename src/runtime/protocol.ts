@@ -1,4 +1,4 @@
-import { type ErrorCode, TemperError } from '../core/index.ts';
+import type { WireError } from '../core/index.ts';
 import type { Device, Provider } from './device.ts';
 import type { Tensors, ValueInfo } from './tensor.ts';
 
@@ -36,19 +36,3 @@ export type Reply =
   | { readonly kind: 'ran'; readonly id: number; readonly outputs: Tensors; readonly ms: number }
   /** id 0: opening failed. */
   | { readonly kind: 'failed'; readonly id: number; readonly error: WireError };
-
-/** A TemperError as data: structured cloning would drop its code and hint. */
-interface WireError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly hint: string | undefined;
-  readonly details: Readonly<Record<string, unknown>>;
-}
-
-export function toWire({ code, message, hint, details }: TemperError): WireError {
-  return { code, message, hint, details };
-}
-
-export function fromWire({ code, message, hint, details }: WireError): TemperError {
-  return new TemperError(code, message, hint === undefined ? { details } : { hint, details });
-}

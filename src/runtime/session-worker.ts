@@ -8,10 +8,10 @@ import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
-import { TemperError } from '../core/index.ts';
+import { TemperError, toWire } from '../core/index.ts';
 import { providersFor } from './device.ts';
 import { ortError } from './ort-errors.ts';
-import { type Reply, type Request, toWire, type WorkerOptions } from './protocol.ts';
+import type { Reply, Request, WorkerOptions } from './protocol.ts';
 import { TENSOR_ARRAYS, type Tensor, type TensorData, type TensorType, type ValueInfo } from './tensor.ts';
 
 const options = workerData as WorkerOptions;

@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import { openFile, TemperError } from '../core/index.ts';
+import { fromWire, openFile, TemperError } from '../core/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
-import { fromWire, type GraphOptimization, type Reply, type Request, type WorkerOptions } from './protocol.ts';
+import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
 import { checkFeeds, type Tensor, type Tensors, type ValueInfo } from './tensor.ts';
 
 export interface SessionOptions {

@@ -39,7 +39,7 @@ export async function* testBatches(size: number): AsyncGenerator<LabelledBatch> 
     const to = Math.min(from + size, images.count);
     const data = Float32Array.from(images.data.subarray(from * pixels, to * pixels), (x) => table[x] as number);
     yield {
-      images: { type: 'float32', dims: [to - from, 1, images.height, images.width], data },
+      images: [{ type: 'float32', dims: [to - from, 1, images.height, images.width], data }],
       keys: Array.from({ length: to - from }, (_, i) => String(from + i).padStart(8, '0')),
       labels: labels.subarray(from, to),
     };

@@ -25,11 +25,11 @@ after(() => Promise.all([identity, softmax, logSoftmax].map((session) => session
 async function* batches(...parts: [number, number, number, number][][]): AsyncGenerator<LabelledBatch> {
   for (const [b, part] of parts.entries()) {
     yield {
-      images: {
+      images: [{
         type: 'float32',
         dims: [part.length, 3],
         data: Float32Array.from(part.flatMap((row) => row.slice(0, 3))),
-      },
+      }],
       keys: part.map((_, i) => `${b}/${i}`),
       labels: part.map((row) => row[3]),
     };
@@ -90,7 +90,7 @@ test('no image, a label outside the classes, another channel count, NaN, and a f
   await fails('MISMATCH_VALUE', evaluateModels([identity], batches([[1, 2, 3, 3]])));
   await fails('NUMERIC_NONFINITE', evaluateModels([identity], batches([[1, Number.NaN, 3, 0]])));
   const wide: LabelledBatch = {
-    images: { type: 'float32', dims: [1, 4], data: new Float32Array(4) },
+    images: [{ type: 'float32', dims: [1, 4], data: new Float32Array(4) }],
     keys: ['a'],
     labels: [0],
   };

@@ -32,7 +32,7 @@ for (const [i, name] of NAMES.entries()) {
 
   test(`${name}: the logits of the first 100 images are within 1e-5 of torch's`, async () => {
     const first = (await testBatches(100).next()).value as LabelledBatch;
-    const { outputs } = await (sessions[i] as Session).run({ input: first.images });
+    const { outputs } = await (sessions[i] as Session).run({ input: first.images[0] as Tensor });
     const { data } = outputs.logits as Tensor;
     const expected = (logits[name] as number[][]).flat();
     assert.equal(data.length, expected.length);

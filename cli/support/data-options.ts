@@ -1,0 +1,60 @@
+import type { Options } from 'yargs';
+import { TemperError } from '../../src/core/index.ts';
+import { type BadImage, DATASET_FORMATS, type Dataset, openDataset, selectRows } from '../../src/data/index.ts';
+import { grouped, oneNumber } from './option-values.ts';
+
+/** Which images; `--val` and others take the same with their prefix. */
+export const DATA = grouped('Data:', {
+  data: {
+    type: 'string',
+    describe: 'Images: class folders, a folder, CSV/TSV/JSONL, shard-{0000..0099}.tar, .parquet, IDX, .npy',
+  },
+  labels: { type: 'string', describe: 'Labels of an array, as IDX or .npy' },
+  format: { choices: DATASET_FORMATS, describe: 'What --data is (default: by its name)' },
+  classes: { type: 'string', describe: "Class map: the index of each class name in the model's output" },
+  split: { type: 'string', describe: 'The split of a manifest that has several' },
+  rows: { type: 'string', describe: 'Rows a:b of the table, b excluded' },
+  limit: {
+    type: 'string',
+    describe: 'At most N images, chosen by the seed, class-balanced',
+    coerce: oneNumber('limit'),
+  },
+  seed: { type: 'string', default: 0, describe: 'Seed of every random choice', coerce: oneNumber('seed') },
+  'on-bad-image': {
+    choices: ['fail', 'skip'] as const,
+    default: 'fail' as const,
+    describe: 'Stop at an image that cannot be decoded, or leave it out and list it',
+  },
+} as const satisfies Record<string, Options>);
+
+export interface DataArguments {
+  readonly data?: string | undefined;
+  readonly labels?: string | undefined;
+  readonly format?: string | undefined;
+  readonly classes?: string | undefined;
+  readonly split?: string | undefined;
+  readonly rows?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly seed?: number | undefined;
+}
+
+export interface ChosenData {
+  readonly dataset: Dataset;
+  readonly rows: Uint32Array;
+}
+
+/** Opens the data set that the options name and chooses its rows. @throws TemperError USAGE, INPUT_*, FORMAT_* */
+export async function openData(args: DataArguments, { labelled }: { labelled: boolean }): Promise<ChosenData> {
+  if (args.data === undefined) {
+    throw new TemperError('USAGE', 'no data set is named', { hint: 'Give --data SRC (a folder of class folders, …).' });
+  }
+  const { labels, format, classes, split } = args;
+  const dataset = await openDataset(args.data, { labels, format, classes, split, requireLabels: labelled });
+  return { dataset, rows: selectRows(dataset, { rows: args.rows, limit: args.limit, seed: args.seed }) };
+}
+
+/** Images that were left out, said at the end. */
+export function quarantineList(): { add(bad: BadImage): void; list: BadImage[] } {
+  const list: BadImage[] = [];
+  return { list, add: (bad) => void list.push(bad) };
+}

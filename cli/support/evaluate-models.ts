@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type BadImage, loadBatches, type Transform, transformHash } from '../../src/data/index.ts';
+import { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
+import type { Session, Tensor } from '../../src/runtime/index.ts';
+import type { ChosenData } from './data-options.ts';
+import { quarantineList } from './data-options.ts';
+import { progress } from './progress.ts';
+import { batchOf, type RuntimeArguments, workersOf } from './runtime-options.ts';
+import { modelInput, type TransformArguments, transformFor } from './transform-options.ts';
+
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  return hash.digest('hex');
+}
+
+export interface EvaluateArguments extends RuntimeArguments, TransformArguments {
+  readonly 'on-bad-image': 'fail' | 'skip';
+  readonly quiet: boolean;
+}
+
+export interface ModelEvaluation extends Evaluation {
+  readonly session: Session;
+  readonly transform: Transform;
+  /** Images per second of the whole run: reading, decoding, every model. */
+  readonly endToEndImagesPerSecond: number;
+}
+
+/** Runs sessions over a data set in one pass: images are decoded once, and transformed once per distinct transform. */
+export async function evaluateSessions(
+  sessions: readonly Session[],
+  { dataset, rows }: ChosenData,
+  args: EvaluateArguments,
+  options: Pick<EvaluateOptions, 'outputs' | 'valid'>,
+): Promise<{ evaluations: ModelEvaluation[]; quarantine: readonly BadImage[] }> {
+  const transforms = sessions.map((session, i) => transformFor(args, session, args.input, i, sessions.length));
+  const hashes = transforms.map(transformHash);
+  const distinct = [...new Set(hashes)];
+  const quarantine = quarantineList();
+  const bar = progress(
+    `evaluating ${sessions.length === 1 ? sessions[0]?.label : `${sessions.length} models`}`,
+    rows.length,
+    args.quiet,
+  );
+  const start = performance.now();
+  async function* batches(): AsyncGenerator<LabelledBatch> {
+    const loaded = loadBatches(dataset, {
+      rows,
+      transforms: distinct.map((hash) => transforms[hashes.indexOf(hash)] as Transform),
+      batch: batchOf(
+        args,
+        sessions.map((session) => modelInput(session, args.input).batch),
+      ),
+      workers: workersOf(args),
+      onBadImage: args['on-bad-image'],
+      quarantine: quarantine.add,
+    });
+    for await (const { inputs, keys, labels } of loaded) {
+      yield { images: inputs as readonly Tensor[], keys, labels: labels ?? new Int32Array(keys.length) };
+    }
+  }
+  try {
+    const evaluations = await evaluateModels(sessions, batches(), {
+      ...options,
+      ...(args.input === undefined ? {} : { input: args.input }),
+      ...(args.output === undefined ? {} : { output: args.output }),
+      images: dataset.kind === 'tensor' ? sessions.map(() => 0) : hashes.map((hash) => distinct.indexOf(hash)),
+      onProgress: (images) => bar.update(images),
+    });
+    const seconds = (performance.now() - start) / 1000;
+    return {
+      evaluations: evaluations.map((evaluation, i) => ({
+        ...evaluation,
+        session: sessions[i] as Session,
+        transform: transforms[i] as Transform,
+        endToEndImagesPerSecond: evaluation.predictions.labels.length / seconds,
+      })),
+      quarantine: quarantine.list,
+    };
+  } finally {
+    bar.end();
+  }
+}

@@ -1,0 +1,72 @@
+import { availableParallelism } from 'node:os';
+import type { Options } from 'yargs';
+import { TemperError } from '../../src/core/index.ts';
+import { openSession, parseDevice, type Session } from '../../src/runtime/index.ts';
+import { grouped, oneNumber } from './option-values.ts';
+
+/** More decoding threads than this read no faster from one disk; each holds a decoder. */
+const MAX_DEFAULT_WORKERS = 8;
+const DEFAULT_BATCH = 64;
+
+/** How models are run. */
+export const RUNTIME = grouped('Runtime:', {
+  device: { type: 'string', default: 'auto', describe: 'auto, cpu, cuda[:n] or webgpu' },
+  threads: {
+    type: 'string',
+    describe: "The provider's threads (default: onnxruntime's)",
+    coerce: oneNumber('threads'),
+  },
+  workers: { type: 'string', describe: 'Decoding threads (default: the cores)', coerce: oneNumber('workers') },
+  batch: {
+    type: 'string',
+    alias: ['b', 'batch-size'],
+    describe: `Images of a batch (default: the model's, else ${DEFAULT_BATCH})`,
+    coerce: oneNumber('batch'),
+  },
+  input: { type: 'string', describe: 'The image input, where a model has several' },
+  output: { type: 'string', describe: 'The class output, where a model has several' },
+} as const satisfies Record<string, Options>);
+
+export interface RuntimeArguments {
+  readonly device: string;
+  readonly threads?: number | undefined;
+  readonly workers?: number | undefined;
+  readonly batch?: number | undefined;
+  readonly input?: string | undefined;
+  readonly output?: string | undefined;
+}
+
+function count(option: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new TemperError('USAGE', `--${option} ${value}: expected a whole number from 1`);
+}
+
+export function workersOf({ workers }: RuntimeArguments): number {
+  return count('workers', workers ?? Math.min(MAX_DEFAULT_WORKERS, availableParallelism()));
+}
+
+/** The batch size: as asked for, or what the models are fixed to. */
+export function batchOf({ batch }: RuntimeArguments, fixed: readonly (number | undefined)[]): number {
+  return count('batch', batch ?? fixed.find((size) => size !== undefined) ?? DEFAULT_BATCH);
+}
+
+/** Opens a session per model, and says what `auto` took. */
+export async function openSessions(
+  models: readonly string[],
+  args: RuntimeArguments,
+  say: (text: string) => void,
+): Promise<Session[]> {
+  const device = parseDevice(args.device);
+  const threads = args.threads === undefined ? {} : { threads: count('threads', args.threads) };
+  const opened = await Promise.allSettled(models.map((model) => openSession({ model, device, ...threads })));
+  const sessions = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const failed = opened.find((result) => result.status === 'rejected');
+  if (failed) {
+    await Promise.all(sessions.map((session) => session.close()));
+    throw failed.reason;
+  }
+  const [first] = sessions;
+  if (first && device === 'auto')
+    say(`running on ${first.provider}${first.refused.length > 0 ? ` (${first.refused[0]})` : ''}`);
+  return sessions;
+}

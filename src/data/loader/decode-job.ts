@@ -1,0 +1,91 @@
+import { random, TemperError, toWire, type WireError } from '../../core/index.ts';
+import type { SampleData } from '../datasets/dataset.ts';
+import { allocateInput, applyTransform, type InputData, inputLength } from '../images/apply-transform.ts';
+import { decodeImage, type Orientation } from '../images/decode-image.ts';
+import { isEnlarged, isPadded } from '../images/geometry.ts';
+import type { Pixels, Size } from '../images/pixels.ts';
+import type { Transform } from '../images/transform.ts';
+import { type AugmentOptions, applyView, drawView, type ViewRecord } from '../views/augment.ts';
+
+/** Training views of every image: V of them, drawn from (seed, key, view). Absent: the evaluation transform, once. */
+export interface Views {
+  readonly augment: AugmentOptions;
+  readonly count: number;
+  readonly seed: number;
+}
+
+/** What becomes of every image; the same for all jobs. */
+export interface DecodePlan {
+  /** One input per transform is made of each image; they share their decoding. */
+  readonly transforms: readonly Transform[];
+  readonly views?: Views | undefined;
+}
+
+export interface KeyedImage {
+  readonly key: string;
+  readonly image: Exclude<SampleData, { kind: 'tensor' }>;
+}
+
+/** What is known of an image after decoding. */
+export interface ImageFacts {
+  readonly source: Size;
+  /** Per view; empty without views. */
+  readonly views: readonly ViewRecord[];
+  /** Per transform: whether the evaluation geometry enlarges or pads the picture. */
+  readonly enlarged: readonly boolean[];
+  readonly padded: readonly boolean[];
+}
+
+export interface DecodedJob {
+  /** Per transform: the inputs of all images that could be decoded, views of an image side by side. */
+  readonly inputs: readonly InputData[];
+  /** Per image: its facts, or why it could not be decoded. */
+  readonly images: readonly (ImageFacts | { readonly error: WireError })[];
+}
+
+async function pixelsOf({ image }: KeyedImage, grey: boolean, orientation: Orientation): Promise<Pixels> {
+  if (image.kind === 'pixels') return image;
+  return decodeImage(image.bytes, image.path, { color: grey ? 'grey' : 'rgb', orientation });
+}
+
+/** Decodes images and applies every transform to each, in order. A bad image is reported at its place. */
+export async function decodeJob({ transforms, views }: DecodePlan, images: readonly KeyedImage[]): Promise<DecodedJob> {
+  const perImage = views?.count ?? 1;
+  const inputs = transforms.map((transform) => allocateInput(transform, images.length * perImage));
+  const lengths = transforms.map(inputLength);
+  const grey = transforms.every(({ color }) => color === 'grey');
+  const orientation = transforms[0]?.orientation ?? 'ignore';
+  const found: DecodedJob['images'][number][] = [];
+  let made = 0;
+  const place = (t: number): InputData => {
+    const length = lengths[t] as number;
+    return (inputs[t] as InputData).subarray(made * length, (made + 1) * length);
+  };
+  for (const keyed of images) {
+    try {
+      const pixels = await pixelsOf(keyed, grey, orientation);
+      const records = Array.from({ length: views?.count ?? 0 }, (_, view) =>
+        drawView((views as Views).augment, pixels, random((views as Views).seed, keyed.key, view).float),
+      );
+      const geometries = views
+        ? []
+        : transforms.map((transform, t) => applyTransform(pixels, transform, place(t)).geometry);
+      if (!views) made++;
+      for (const record of records) {
+        for (const [t, transform] of transforms.entries()) applyView(pixels, record, transform, place(t));
+        made++;
+      }
+      found.push({
+        source: { width: pixels.width, height: pixels.height },
+        views: records,
+        enlarged: geometries.map(isEnlarged),
+        padded: geometries.map(isPadded),
+      });
+    } catch (error) {
+      if (!(error instanceof TemperError)) throw error;
+      found.push({ error: toWire(error) });
+    }
+  }
+  // A subarray of the whole when an image was bad: the receiver copies it anyway.
+  return { inputs: inputs.map((data, t) => data.subarray(0, made * (lengths[t] as number))), images: found };
+}

@@ -1,0 +1,200 @@
+import { fromWire, TemperError } from '../../core/index.ts';
+import type { Dataset, ReadyTensor } from '../datasets/dataset.ts';
+import type { InputData } from '../images/apply-transform.ts';
+import type { Transform } from '../images/transform.ts';
+import type { DecodedJob, ImageFacts, KeyedImage, Views } from './decode-job.ts';
+import { type DecodePool, decodePool } from './decode-pool.ts';
+
+/** Batches that are read and decoded while the consumer works on one. */
+const AHEAD = 2;
+/** Images of a job: enough to outweigh the message, few enough to share a batch among the threads. */
+const MAX_JOB_IMAGES = 32;
+
+export interface LoaderOptions {
+  /** Rows of the data set, in the order wanted. */
+  readonly rows: Uint32Array;
+  /** One input is made for each; images are decoded once. Empty for data sets that are ready tensors. */
+  readonly transforms: readonly Transform[];
+  readonly views?: Views | undefined;
+  /** Images of a batch; the last may be short. */
+  readonly batch: number;
+  /** Decoding threads. */
+  readonly workers: number;
+  readonly onBadImage: 'fail' | 'skip';
+  /** Told of every image that was skipped. */
+  readonly quarantine?: ((bad: BadImage) => void) | undefined;
+}
+
+export interface BadImage {
+  readonly row: number;
+  readonly key: string;
+  readonly error: TemperError;
+}
+
+export interface BatchInput {
+  readonly type: 'float32' | 'float16' | 'uint8';
+  /** [N · views, C, H, W], or [N · views, H, W, C]. */
+  readonly dims: readonly number[];
+  readonly data: InputData;
+}
+
+export interface LoadedBatch {
+  /** Rows, keys and labels of the images that could be decoded; with V views each stands V times, side by side. */
+  readonly rows: Uint32Array;
+  readonly keys: readonly string[];
+  /** Absent for an unlabelled data set. */
+  readonly labels: Int32Array | undefined;
+  /** Per transform. */
+  readonly inputs: readonly BatchInput[];
+  /** Per image, once. */
+  readonly facts: readonly ImageFacts[];
+}
+
+function dimsOf({ crop: { width, height }, color, layout }: Transform, images: number): number[] {
+  const channels = color === 'grey' ? 1 : 3;
+  return layout === 'NCHW' ? [images, channels, height, width] : [images, height, width, channels];
+}
+
+/** Joins the inputs of a batch's jobs; a batch of one job is taken over as it is. */
+function join(parts: readonly InputData[]): InputData {
+  const [first] = parts;
+  if (!first) throw new RangeError('a batch of no jobs');
+  if (parts.length === 1 && first.byteLength === first.buffer.byteLength) return first;
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const joined = new (first.constructor as new (length: number) => InputData)(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part as Uint8Array, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+function badImage(dataset: Dataset, row: number, error: TemperError): TemperError {
+  return new TemperError(error.code, `${dataset.describeRow(row)}: ${error.message}`, {
+    hint: `${error.hint ?? 'Replace the image.'} --on-bad-image skip leaves such images out, and lists them.`,
+    details: { ...error.details, row, key: dataset.sample(row).key },
+    cause: error,
+  });
+}
+
+async function decodeBatch(
+  dataset: Dataset,
+  pool: DecodePool,
+  rows: Uint32Array,
+  options: LoaderOptions,
+): Promise<LoadedBatch> {
+  const jobImages = Math.min(MAX_JOB_IMAGES, Math.max(1, Math.ceil(options.batch / (2 * options.workers))));
+  const jobs: Promise<DecodedJob>[] = [];
+  for (let at = 0; at < rows.length; at += jobImages)
+    jobs.push(readAndDecode(dataset, pool, rows.subarray(at, at + jobImages)));
+  const decoded = await Promise.all(jobs);
+  const perImage = options.views?.count ?? 1;
+  const kept: number[] = [];
+  const facts: ImageFacts[] = [];
+  for (const [i, image] of decoded.flatMap(({ images }) => images).entries()) {
+    const row = rows[i] as number;
+    if (!('error' in image)) {
+      facts.push(image);
+      for (let view = 0; view < perImage; view++) kept.push(row);
+      continue;
+    }
+    const error = badImage(dataset, row, fromWire(image.error));
+    if (options.onBadImage === 'fail') throw error;
+    options.quarantine?.({ row, key: dataset.sample(row).key, error });
+  }
+  return {
+    ...columns(dataset, kept),
+    inputs: options.transforms.map((transform, t) => ({
+      type: transform.dtype,
+      dims: dimsOf(transform, kept.length),
+      data: join(decoded.map(({ inputs }) => inputs[t] as InputData)),
+    })),
+    facts,
+  };
+}
+
+/** A file that cannot be read is a bad image too. */
+async function readAndDecode(dataset: Dataset, pool: DecodePool, rows: Uint32Array): Promise<DecodedJob> {
+  const reads = await Promise.allSettled([...rows].map((row) => dataset.read(row)));
+  const readable: KeyedImage[] = [];
+  const failed = new Map<number, TemperError>();
+  for (const [i, read] of reads.entries()) {
+    const { key } = dataset.sample(rows[i] as number);
+    if (read.status === 'fulfilled') readable.push({ key, image: read.value as KeyedImage['image'] });
+    else if (read.reason instanceof TemperError) failed.set(i, read.reason);
+    else throw read.reason;
+  }
+  const decoded = await pool.run(readable);
+  if (failed.size === 0) return decoded;
+  const images = decoded.images.values();
+  return {
+    inputs: decoded.inputs,
+    images: [...rows.keys()].map((i) => {
+      const error = failed.get(i);
+      return error ? { error } : (images.next().value as ImageFacts);
+    }),
+  };
+}
+
+function columns(dataset: Dataset, rows: readonly number[]): Pick<LoadedBatch, 'rows' | 'keys' | 'labels'> {
+  const samples = rows.map((row) => dataset.sample(row));
+  return {
+    rows: Uint32Array.from(rows),
+    keys: samples.map(({ key }) => key),
+    labels: dataset.labelled ? Int32Array.from(samples, ({ label }) => label as number) : undefined,
+  };
+}
+
+async function readyBatch(dataset: Dataset, rows: Uint32Array): Promise<LoadedBatch> {
+  const tensors = (await Promise.all([...rows].map((row) => dataset.read(row)))) as ReadyTensor[];
+  const [first] = tensors;
+  return {
+    ...columns(dataset, [...rows]),
+    inputs: [
+      { type: 'float32', dims: [rows.length, ...(first?.dims ?? [])], data: join(tensors.map(({ data }) => data)) },
+    ],
+    facts: [],
+  };
+}
+
+/**
+ * Reads, decodes and transforms images in batches, in the order of the rows; two batches are prepared ahead.
+ *
+ * Memory: three batches of inputs, and the encoded images of as many.
+ * @throws TemperError USAGE for views of ready tensors; FORMAT_IMAGE, UNSUPPORTED_IMAGE, FORMAT_LIMIT (with `fail`); INPUT_*
+ */
+export async function* loadBatches(
+  dataset: Dataset,
+  options: LoaderOptions,
+): AsyncGenerator<LoadedBatch, void, undefined> {
+  const { rows, batch, workers, views } = options;
+  const ready = dataset.kind === 'tensor';
+  if (ready && views) {
+    throw new TemperError('USAGE', `${dataset.source}: numbers ready for the network have no training views`, {
+      hint: 'Give images, or leave --augment out.',
+    });
+  }
+  const pool = ready ? undefined : decodePool({ transforms: options.transforms, views }, workers);
+  const started: Promise<LoadedBatch>[] = [];
+  let next = 0;
+  const start = (): void => {
+    if (next >= rows.length) return;
+    const part = rows.subarray(next, next + batch);
+    next += batch;
+    const loading = pool ? decodeBatch(dataset, pool, part, options) : readyBatch(dataset, part);
+    // It is awaited below; until then a failure must not count as unhandled.
+    loading.catch(() => undefined);
+    started.push(loading);
+  };
+  try {
+    for (let i = 0; i <= AHEAD; i++) start();
+    for (let loading = started.shift(); loading; loading = started.shift()) {
+      const loaded = await loading;
+      start();
+      if (loaded.rows.length > 0) yield loaded;
+    }
+  } finally {
+    await pool?.close();
+  }
+}
