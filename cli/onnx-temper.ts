@@ -7,5 +7,9 @@ await main('onnx-temper', (parser) =>
       const { addAvgCkpt } = await import('./avg-ckpt.ts');
       return addAvgCkpt(y);
     })
+    .command('eval-ckpt', 'Measure models: accuracy, calibration, speed, with paired tests', async (y) => {
+      const { addEvalCkpt } = await import('./eval-ckpt.ts');
+      return addEvalCkpt(y);
+    })
     .demandCommand(1, 'Name a command.'),
 );

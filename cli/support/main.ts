@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import yargs, { type Argv } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
+import { PER_MODEL_OPTIONS } from './per-model-options.ts';
 import { version } from './version.ts';
 
 const BUG_EXIT_CODE = 70;
@@ -35,7 +36,7 @@ function report(error: unknown, json: boolean): number {
 }
 
 /** Options that take several values by being given several times. */
-const REPEATABLE: ReadonlySet<string> = new Set(['_', 'inputs']);
+const REPEATABLE: ReadonlySet<string> = new Set(['_', 'inputs', 'models', ...PER_MODEL_OPTIONS]);
 
 /** An option that yargs made a list because it was given twice: neither value is the obvious one. */
 function refuseRepeated(args: Record<string, unknown>): void {

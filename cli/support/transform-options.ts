@@ -32,9 +32,6 @@ export const TRANSFORM = grouped('Transform (once, or once per model):', {
   orientation: text('ignore (as PIL does), or exif'),
 } as const satisfies Record<string, Options>);
 
-/** Options that may be given once per model. */
-export const PER_MODEL: readonly string[] = Object.keys(TRANSFORM);
-
 export type TransformArguments = Partial<Record<keyof typeof TRANSFORM, unknown>>;
 
 function usage(option: string, value: unknown, expected: string): TemperError {

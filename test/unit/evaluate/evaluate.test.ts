@@ -25,11 +25,13 @@ after(() => Promise.all([identity, softmax, logSoftmax].map((session) => session
 async function* batches(...parts: [number, number, number, number][][]): AsyncGenerator<LabelledBatch> {
   for (const [b, part] of parts.entries()) {
     yield {
-      images: [{
-        type: 'float32',
-        dims: [part.length, 3],
-        data: Float32Array.from(part.flatMap((row) => row.slice(0, 3))),
-      }],
+      images: [
+        {
+          type: 'float32',
+          dims: [part.length, 3],
+          data: Float32Array.from(part.flatMap((row) => row.slice(0, 3))),
+        },
+      ],
       keys: part.map((_, i) => `${b}/${i}`),
       labels: part.map((row) => row[3]),
     };

@@ -57,7 +57,12 @@ test('an error comes out at its place, and leaving early ends the source', async
 
 test('every model sees every batch, in order, the last one short', async () => {
   const sessions = await Promise.all([1, 2].map(() => openSession({ model: IDENTITY, device: 'cpu', threads: 1 })));
-  const stages = sessions.map((session) => ({ session, input: session.inputs[0] as ValueInfo, fetches: ['y'], images: 0 }));
+  const stages = sessions.map((session) => ({
+    session,
+    input: session.inputs[0] as ValueInfo,
+    fetches: ['y'],
+    images: 0,
+  }));
   async function* batches() {
     for (const [meta, rows] of [4, 4, 1].entries()) {
       const data = Float32Array.from({ length: rows * 3 }, (_, i) => meta * 100 + i);

@@ -1,0 +1,67 @@
+import { TemperError } from '../../src/core/index.ts';
+import type { FieldRow } from '../../src/report/index.ts';
+
+/** What a gate can ask for, and which way is better. */
+const DIRECTIONS: Readonly<Record<string, '>=' | '<='>> = {
+  top1: '>=',
+  top5: '>=',
+  mean_per_class: '>=',
+  nll: '<=',
+  brier: '<=',
+  ece15: '<=',
+  img_s_model: '>=',
+  img_s_end2end: '>=',
+  ms_p50: '<=',
+  ms_p95: '<=',
+};
+
+export interface Gate {
+  readonly text: string;
+  readonly field: string;
+  readonly operator: '>=' | '<=' | '>' | '<';
+  readonly limit: number;
+}
+
+/**
+ * Parses `top1>=0.89`, `nll<0.4`, or `top1:0.89` (at least, or at most, whichever is better for the field).
+ * @throws TemperError USAGE; a bare field is explained: the shell took the rest for a redirection
+ */
+export function parseGate(text: string): Gate {
+  const [, field = '', operator, number] = /^([a-z0-9_]+)(?:(>=|<=|>|<|:)(.*))?$/.exec(text.trim()) ?? [];
+  const limit = number === undefined || number.trim() === '' ? Number.NaN : Number(number);
+  const better = DIRECTIONS[field];
+  const details = { gate: text };
+  if (!better) {
+    throw new TemperError(
+      'USAGE',
+      `--gate ${text}: no such field, expected one of ${Object.keys(DIRECTIONS).join(', ')}`,
+      { details },
+    );
+  }
+  if (operator === undefined) {
+    throw new TemperError('USAGE', `--gate ${text}: no limit; a shell reads > and < as redirection`, {
+      hint: `Quote it, --gate '${field}${better}0.9', or write --gate ${field}:0.9 (and look for a file named "=0.9" that the shell made).`,
+      details,
+    });
+  }
+  if (!Number.isFinite(limit)) throw new TemperError('USAGE', `--gate ${text}: ${number} is no number`, { details });
+  return { text, field, operator: operator === ':' ? better : (operator as Gate['operator']), limit };
+}
+
+const COMPARE: Readonly<Record<Gate['operator'], (a: number, b: number) => boolean>> = {
+  '>=': (a, b) => a >= b,
+  '<=': (a, b) => a <= b,
+  '>': (a, b) => a > b,
+  '<': (a, b) => a < b,
+};
+
+/** Why a row misses gates; empty if it meets all. A value that was not measured misses. */
+export function missedGates(gates: readonly Gate[], row: FieldRow): string[] {
+  return gates.flatMap(({ text, field, operator, limit }) => {
+    const value = row[field];
+    if (typeof value === 'number' && COMPARE[operator](value, limit)) return [];
+    return [
+      `${String(row.model)}: missed ${text}: ${field} is ${value === undefined ? 'not measured' : String(value)}`,
+    ];
+  });
+}

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'csv-parse/sync';
+import { parquetMetadata, parquetReadObjects } from 'hyparquet';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { readError, TemperError, writeFileAtomic } from '../../src/core/index.ts';
+import type { Predictions } from '../../src/evaluate/index.ts';
+import { csvText, type FieldRow } from '../../src/report/index.ts';
+
+/** Columns of a per-image file, one row an image and model; everything else can be computed from them. */
+const COLUMNS = [
+  'model',
+  'key',
+  'label',
+  'class1',
+  'class2',
+  'class3',
+  'class4',
+  'class5',
+  'nll',
+  'confidence',
+  'sum_p2',
+] as const;
+const TOP = 5;
+
+const isParquet = (path: string): boolean => /\.parquet$/i.test(path);
+
+function* rowsOf(model: string, p: Predictions): Generator<FieldRow> {
+  for (const [i, key] of p.keys.entries()) {
+    const classes = Object.fromEntries(Array.from({ length: TOP }, (_, k) => [`class${k + 1}`, p.top5[TOP * i + k]]));
+    yield {
+      model,
+      key,
+      label: p.labels[i],
+      ...classes,
+      nll: p.nll[i],
+      confidence: p.confidence[i],
+      sum_p2: p.sumP2[i],
+    };
+  }
+}
+
+/** Writes predictions as CSV, or as Parquet by the extension; float64 survives both. @throws TemperError OUTPUT_* */
+export function writePerImage(
+  path: string,
+  models: readonly { model: string; predictions: Predictions }[],
+  force: boolean,
+): void {
+  const rows = models.flatMap(({ model, predictions }) => [...rowsOf(model, predictions)]);
+  if (!isParquet(path)) {
+    writeFileAtomic(path, csvText(COLUMNS, rows), { force });
+    return;
+  }
+  const type = (name: string): 'STRING' | 'INT32' | 'DOUBLE' =>
+    name === 'model' || name === 'key' ? 'STRING' : /^(label|class\d)$/.test(name) ? 'INT32' : 'DOUBLE';
+  const columnData = COLUMNS.map((name) => ({ name, type: type(name), data: rows.map((row) => row[name]) }));
+  writeFileAtomic(path, new Uint8Array(parquetWriteBuffer({ columnData })), { force });
+}
+
+function malformed(path: string, row: number, what: string): TemperError {
+  return new TemperError('FORMAT_TABLE', `${path}: row ${row + 1}: ${what}`, {
+    hint: 'Name a file that --per-image wrote.',
+    details: { path, row },
+  });
+}
+
+async function readRows(path: string): Promise<Record<string, unknown>[]> {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw readError(path, error);
+  }
+  try {
+    if (!isParquet(path)) return parse(bytes, { columns: true, skip_empty_lines: true }) as Record<string, unknown>[];
+    const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
+    return await parquetReadObjects({ file, metadata: parquetMetadata(file) });
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error);
+    throw new TemperError('FORMAT_TABLE', `${path}: cannot be read: ${what}`, {
+      hint: 'Name a .csv or .parquet file that --per-image wrote.',
+      details: { path },
+      cause: error,
+    });
+  }
+}
+
+/** Reads what writePerImage wrote, by model in order of appearance. @throws TemperError INPUT_*, FORMAT_TABLE */
+export async function readPerImage(path: string): Promise<{ model: string; predictions: Predictions }[]> {
+  const rows = await readRows(path);
+  const byModel = new Map<string, number[]>();
+  const text = (row: number, column: string): string => {
+    const value = rows[row]?.[column];
+    if (value === undefined || value === null) throw malformed(path, row, `no column ${column}`);
+    return String(value);
+  };
+  const number = (row: number, column: string): number => {
+    const value = Number(text(row, column));
+    if (!Number.isFinite(value)) throw malformed(path, row, `${column} is ${text(row, column)}, expected a number`);
+    return value;
+  };
+  for (const row of rows.keys()) {
+    const model = text(row, 'model');
+    const list = byModel.get(model);
+    if (list) list.push(row);
+    else byModel.set(model, [row]);
+  }
+  if (byModel.size === 0) throw malformed(path, 0, 'no predictions');
+  return [...byModel].map(([model, at]) => ({
+    model,
+    predictions: {
+      keys: at.map((row) => text(row, 'key')),
+      labels: Int32Array.from(at, (row) => number(row, 'label')),
+      top5: Int32Array.from({ length: TOP * at.length }, (_, k) =>
+        number(at[Math.floor(k / TOP)] as number, `class${(k % TOP) + 1}`),
+      ),
+      nll: Float64Array.from(at, (row) => number(row, 'nll')),
+      confidence: Float64Array.from(at, (row) => number(row, 'confidence')),
+      sumP2: Float64Array.from(at, (row) => number(row, 'sum_p2')),
+    },
+  }));
+}
