@@ -364,7 +364,7 @@ test('fields from the future survive every edit, in every kind of message, in th
     () => [],
     (m) => replaceInline(initializer(m, 0), NEW),
     (m) => replaceInline(initializer(m, 1), float32(7, 8, 9)),
-    (m) => setDataType(initializer(m, 0), 10),
+    (m) => setDataType(initializer(m, 0), 6),
     (m) => setTensorName(initializer(m, 0), 'other'),
     (m) => setExternalData(initializer(m, 0), 'd', 0),
     (m) => [rewireInput(node(m, 0), 1, 'other')],
