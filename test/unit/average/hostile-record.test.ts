@@ -180,3 +180,36 @@ test('an external tensor of an unknown type is carried over with its bytes', asy
     model.close();
   }
 });
+
+test('the order in which the rules are named does not change the bytes, which verify compares', async () => {
+  const model = openModel(join(folder, 'a.onnx'));
+  try {
+    const orders = [
+      { bn: 'average', onIntMismatch: 'error', match: 'auto' },
+      { match: 'auto', bn: 'average', onIntMismatch: 'error' },
+    ] as const;
+    const [first, second] = await Promise.all(orders.map((rules) => averageInMemory([model], { rules })));
+    assert.ok(first?.model.equals(second?.model as Buffer));
+  } finally {
+    model.close();
+  }
+});
+
+test('integers in the attribute of a Constant that differ are refused, also where counters may', async () => {
+  const paths = [1, 2].map((value) => {
+    const path = join(folder, `counter_${value}.onnx`);
+    const constant = { op: 'Constant', outputs: ['n'], attributes: [attributes.i('value_int', value)] };
+    writeFileSync(
+      path,
+      modelProto({ graph: { nodes: [constant, { op: 'Odd', domain: 'my', inputs: ['n'], outputs: ['y'] }] } }),
+    );
+    return path;
+  });
+  const models = paths.map(openModel);
+  try {
+    const averaging = averageInMemory(models, { rules: { bn: 'average', onIntMismatch: 'last', match: 'auto' } });
+    await assert.rejects(averaging, { code: 'MISMATCH_VALUE' });
+  } finally {
+    for (const model of models) model.close();
+  }
+});

@@ -73,7 +73,7 @@ test('a payload of equal length is replaced in place: every other byte stays', (
     SPEC,
     (m) => replaceInline(initializer(m, 0), NEW),
     ({ graph }) => {
-      (graph?.initializer?.[0] as onnxProto.onnx.ITensorProto).rawData = Buffer.from(NEW);
+      Object.assign(graph?.initializer?.[0] ?? {}, { rawData: Buffer.from(NEW) });
     },
   );
   const before = Buffer.from(modelProto(SPEC));
