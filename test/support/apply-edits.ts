@@ -2,7 +2,7 @@ import { readBytes } from '../../src/core/index.ts';
 import { type Edit, type Model, planRewrite, type Segment } from '../../src/onnx/index.ts';
 
 /** The bytes that segments stand for. */
-export function segmentBytes(
+function segmentBytes(
   model: Model,
   segments: readonly Segment[],
   fill: (slot: number, length: number) => Uint8Array = (_, length) => new Uint8Array(length),

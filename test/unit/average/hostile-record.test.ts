@@ -7,7 +7,7 @@ import { verifyAverage } from '../../../src/average/index.ts';
 import { type ErrorCode, TemperError } from '../../../src/core/index.ts';
 import { openModel } from '../../../src/onnx/index.ts';
 import { averageInMemory } from '../../support/average-in-memory.ts';
-import { type ModelSpec, modelProto } from '../../support/onnx-messages.ts';
+import { attributes, type ModelSpec, modelProto } from '../../support/onnx-messages.ts';
 import { richExternalModel, richModel } from '../../support/rich-models.ts';
 import { scratchFolder } from '../../support/scratch-folder.ts';
 
