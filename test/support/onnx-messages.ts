@@ -177,7 +177,6 @@ function writers(seal: (fields: readonly Bytes[]) => readonly Bytes[]) {
 
 const plain = writers((fields) => fields);
 export const tensorProto = plain.tensor;
-export const nodeProto = plain.node;
 export const graphProto = plain.graph;
 export const modelProto = plain.model;
 
