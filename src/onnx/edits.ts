@@ -2,7 +2,15 @@ import { TemperError } from '../core/index.ts';
 import { TYPED_FIELDS } from './data-type.ts';
 import { type Edit, encodeVarint, type Slot } from './edit.ts';
 import { encodeNode, encodeTensor, encodeValueInfo, type NewNode, type NewTensor } from './encode.ts';
-import type { GraphRecord, MetadataEntry, Model, NodeRecord, NodeScope, TensorRecord } from './model.ts';
+import type {
+  GraphRecord,
+  MetadataEntry,
+  Model,
+  NodeRecord,
+  NodeScope,
+  TensorRecord,
+  ValueInfoRecord,
+} from './model.ts';
 import { rawByteLength } from './walk-tensor.ts';
 import { type Message, WIRE } from './wire.ts';
 
@@ -164,27 +172,46 @@ export function appendInitializer(model: Model, graph: GraphRecord, tensor: NewT
   return edits;
 }
 
+const inputsByName = new WeakMap<GraphRecord, ReadonlyMap<string, ValueInfoRecord[]>>();
+
+/** A graph's inputs of one name; indexed once, as up to IR 3 there are as many as initializers. */
+function inputsNamed(graph: GraphRecord, name: string): readonly ValueInfoRecord[] {
+  let index = inputsByName.get(graph);
+  if (!index) {
+    const lists = new Map<string, ValueInfoRecord[]>();
+    for (const input of graph.inputs) {
+      const list = lists.get(input.name);
+      if (list) list.push(input);
+      else lists.set(input.name, [input]);
+    }
+    index = lists;
+    inputsByName.set(graph, index);
+  }
+  return index.get(name) ?? [];
+}
+
 /** Gives the graph input of a name (which up to IR 3 every initializer has) another name and type; nothing where there is none. */
 export function replaceGraphInput(
   graph: GraphRecord,
   name: string,
   by: Pick<NewTensor, 'name' | 'dataType' | 'dims'>,
 ): Edit[] {
-  return graph.inputs
-    .filter((input) => input.name === name)
-    .map(({ message }) => ({
-      within: graph.message,
-      start: message.tagStart,
-      end: message.end,
-      pieces: [delimited(FIELD.graph.input, encodeValueInfo(by.name, by.dataType, by.dims))],
-    }));
+  return inputsNamed(graph, name).map(({ message }) => ({
+    within: graph.message,
+    start: message.tagStart,
+    end: message.end,
+    pieces: [delimited(FIELD.graph.input, encodeValueInfo(by.name, by.dataType, by.dims))],
+  }));
 }
 
 /** Removes an initializer, and the graph input of the same name that an old exporter listed. */
 export function removeInitializer(graph: GraphRecord, tensor: TensorRecord): Edit[] {
-  return [tensor.message, ...graph.inputs.filter(({ name }) => name === tensor.name).map(({ message }) => message)].map(
-    (message) => ({ within: graph.message, start: message.tagStart, end: message.end, pieces: [] }),
-  );
+  return [tensor.message, ...inputsNamed(graph, tensor.name).map(({ message }) => message)].map((message) => ({
+    within: graph.message,
+    start: message.tagStart,
+    end: message.end,
+    pieces: [],
+  }));
 }
 
 /** Makes the graph return exactly these values (types may be left out: 0 is untyped). */

@@ -37,7 +37,7 @@ export interface NodeSpec {
   readonly fields?: readonly Bytes[];
 }
 
-export interface ValueSpec {
+interface ValueSpec {
   readonly name: string;
   /** Absent: untyped. */
   readonly type?: number;
@@ -57,7 +57,7 @@ export interface GraphSpec {
   readonly fields?: readonly Bytes[];
 }
 
-export interface FunctionSpec {
+interface FunctionSpec {
   readonly name: string;
   readonly domain: string;
   readonly inputs: readonly string[];
@@ -177,7 +177,6 @@ function writers(seal: (fields: readonly Bytes[]) => readonly Bytes[]) {
 
 const plain = writers((fields) => fields);
 export const tensorProto = plain.tensor;
-export const nodeProto = plain.node;
 export const graphProto = plain.graph;
 export const modelProto = plain.model;
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { classifyTensors, modelFromBytes, type TensorRole } from '../../../src/onnx/index.ts';
+import { cpuMs } from '../../support/cpu-time.ts';
 import { attributes, type ModelSpec, modelProto, type NodeSpec, type TensorSpec } from '../../support/onnx-messages.ts';
 
 const FLOAT: TensorSpec = { dims: [2], values: [1, 2] };
@@ -163,10 +164,10 @@ test('30,000 chained Identity nodes behind 1,000 tensors are classified in one g
     op('Clip', ['x', `v${length}`]),
   ];
   const { record } = modelFromBytes(modelProto({ graph: { nodes, initializers: tensors } }));
-  const start = performance.now();
-  const found = [...classifyTensors(record).values()];
-  const elapsed = performance.now() - start;
-  assert.ok(found.every(({ roles: set }) => set.size === 1 && set.has('constant')));
+  const elapsed = cpuMs(() => {
+    const found = [...classifyTensors(record).values()];
+    assert.ok(found.every(({ roles: set }) => set.size === 1 && set.has('constant')));
+  });
   assert.ok(elapsed < 5000, `${elapsed} ms; one walk per tensor takes minutes`);
 });
 
@@ -174,7 +175,5 @@ test('one node with 50,000 inputs and 50,000 outputs is no 2.5 billion edges', (
   const inputs = Array.from({ length: 50_000 }, (_, i) => `i${i}`);
   const outputs = inputs.map((_, i) => `o${i}`);
   const nodes = [op('Concat', ['t', ...inputs], outputs), op('Conv', ['x', 'o49999'])];
-  const start = performance.now();
-  assert.deepEqual(roleOf(nodes), ['weight']);
-  assert.ok(performance.now() - start < 5000);
+  assert.ok(cpuMs(() => assert.deepEqual(roleOf(nodes), ['weight'])) < 5000);
 });
