@@ -105,7 +105,10 @@ function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): Av
     average: row.name,
     divisor: row.divisor,
     template: used.findIndex(({ i }) => i === job.templateIndex),
-    ...job.rules,
+    // Spelled out: verify compares bytes, so that the order of the keys counts.
+    bn: job.rules.bn,
+    match: job.rules.match,
+    onIntMismatch: job.rules.onIntMismatch,
     dtype: job.dtype ?? null,
     allowNonfinite: job.allowNonfinite,
     inputs: used.map(({ input }) => input),
