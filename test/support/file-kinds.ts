@@ -16,7 +16,7 @@ import type { Feeds } from './run-model.ts';
 export type Weights = Readonly<Record<string, readonly number[]>>;
 
 /** The weights of the classifier: 1x1 and 3x3 filters, BatchNormalization, a dense layer. */
-export const DIMS: Readonly<Record<string, readonly number[]>> = {
+const DIMS: Readonly<Record<string, readonly number[]>> = {
   'conv.weight': [4, 3, 3, 3],
   'conv.bias': [4],
   'bn.weight': [4],
