@@ -1,6 +1,7 @@
 #!/usr/bin/env node
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Argv } from 'yargs';
+import type { Argv, Options } from 'yargs';
 import {
   averageFiles,
   chooseTemplate,
@@ -12,29 +13,52 @@ import {
   type TensorPlan,
   verifyAverage,
 } from '../src/average/index.ts';
-import { TemperError } from '../src/core/index.ts';
+import { TemperError, writeError } from '../src/core/index.ts';
 import { METHOD, planOptions, SELECTION, STORAGE, TENSORS, tensorRules } from './support/average-options.ts';
 import { diagnosisDocument, diagnosisText } from './support/diagnosis-output.ts';
-import { planFiles, withModels } from './support/load-snapshots.ts';
+import { isAverage, leaveOutAverages, planFiles, withModels } from './support/load-snapshots.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
+import { grouped } from './support/option-values.ts';
 import { note, print, TALK, WRITE } from './support/output-options.ts';
 import { progress } from './support/progress.ts';
 import { expandInputs } from './support/snapshot-inputs.ts';
 import { textTable } from './support/text-table.ts';
 import { version } from './support/version.ts';
 
+const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}
+
 function outputPaths(plan: Plan, out: string | undefined, outDir: string | undefined): string[] {
   if (out !== undefined && outDir !== undefined) {
     throw new TemperError('USAGE', '--out and --out-dir exclude each other', { hint: 'Give one of them.' });
   }
-  if (outDir !== undefined) return plan.rows.map(({ name }) => join(outDir, `${name}.onnx`));
-  if (out === undefined) {
+  if (outDir) {
+    if (existsSync(outDir) && !isFolder(outDir)) {
+      throw new TemperError('USAGE', `--out-dir ${outDir}: is a file, expected a folder`, {
+        hint: 'Name a folder, or give --out FILE for one average.',
+      });
+    }
+    return plan.rows.map(({ name }) => join(outDir, `${name}.onnx`));
+  }
+  if (!out) {
     throw new TemperError('USAGE', 'no output is named', { hint: 'Give --out FILE, or --out-dir DIR, or --dry-run.' });
   }
   if (plan.rows.length > 1) {
     throw new TemperError('USAGE', `these options make ${plan.rows.length} averages, --out names one file`, {
       hint: 'Give --out-dir DIR.',
       details: { averages: plan.rows.map(({ name }) => name) },
+    });
+  }
+  if (isFolder(out)) {
+    throw new TemperError('USAGE', `--out ${out}: is a folder, expected a file`, {
+      hint: `Name a file in it (--out ${join(out, 'average.onnx')}), or give --out-dir ${out}.`,
     });
   }
   return [out];
@@ -85,6 +109,12 @@ function outputDocument({ path, bytes, sha256, data, row, record }: PublishedOut
   return { path, bytes, sha256, data: data ?? null, effective_models: effectiveModels(row), ...record };
 }
 
+const TARGETS = grouped('Output:', {
+  out: { type: 'string', describe: 'The averaged model' },
+  'out-dir': { type: 'string', describe: 'A folder for several averages, named by method; made if it is missing' },
+  'dry-run': { type: 'boolean', default: false, describe: 'Print the plan and check the graphs only' },
+} as const satisfies Record<string, Options>);
+
 function addAverage(parser: Argv): Argv {
   return parser.command(
     '$0 [inputs..]',
@@ -97,17 +127,7 @@ function addAverage(parser: Argv): Argv {
           default: [] as string[],
           describe: 'A folder, files, or a glob',
         })
-        .options({
-          out: { type: 'string', describe: 'The averaged model', group: 'Output:' },
-          'out-dir': { type: 'string', describe: 'A folder for several averages, named by method', group: 'Output:' },
-          'dry-run': {
-            type: 'boolean',
-            default: false,
-            describe: 'Print the plan and check the graphs only',
-            group: 'Output:',
-          },
-        })
-        .options({ ...STORAGE, ...WRITE, ...TALK, ...SELECTION, ...METHOD, ...TENSORS })
+        .options({ ...TARGETS, ...STORAGE, ...WRITE, ...TALK, ...SELECTION, ...METHOD, ...TENSORS })
         .example('$0 run/ --out swa.onnx', 'the mean of all snapshots (SWA)')
         .example('$0 run/ --decay 0.8,0.9 --last 10 --out-dir averages', 'two EMAs of the last ten, in one pass')
         .epilogue(
@@ -122,8 +142,7 @@ function addAverage(parser: Argv): Argv {
           hint: 'Name a folder of .onnx files, or the files.',
         });
       }
-      const own = args.out === undefined ? [] : [args.out];
-      const paths = expandInputs(args.inputs, args.pattern, own);
+      const paths = expandInputs(args.inputs, args.pattern, leaveOutAverages(args.out, say));
       const plan = planFiles(paths, planOptions(args), args['allow-duplicates'], say);
       const targets = args['dry-run'] ? [] : outputPaths(plan, args.out, args['out-dir']);
       await withModels(
@@ -133,10 +152,12 @@ function addAverage(parser: Argv): Argv {
           const rules = tensorRules(args);
           const tensors = planTensors(models, templateIndex, rules);
           for (const text of tensors.notes) say(text);
+          for (const model of models.filter(isAverage)) say(`${model.path}: is itself an average that avg-ckpt wrote`);
           if (args['dry-run']) {
             print(args, { averages: planDocument(plan) }, `${planText(plan)}${tensorsText(tensors)}\n`);
             return;
           }
+          if (args['out-dir']) makeFolder(args['out-dir']);
           const total = models.reduce(
             (sum, m) => sum + m.source.size + m.externalLocations.reduce((s, l) => s + m.external(l).size, 0),
             0,
@@ -185,8 +206,9 @@ function addVerify(parser: Argv): Argv {
         .option('inputs', {
           type: 'string',
           array: true,
+          nargs: 1,
           default: [] as string[],
-          describe: 'Folders to look for the snapshots in',
+          describe: 'A folder to look for the snapshots in, besides that of FILE; may be given several times',
         })
         .options(TALK)
         .example('$0 verify swa.onnx --inputs run/', ''),
@@ -215,7 +237,7 @@ function addDiagnose(parser: Argv): Argv {
         .example('$0 diagnose run/', ''),
     async (args) => {
       const say = (text: string): void => note(args, text);
-      const paths = expandInputs(args.inputs, args.pattern, []);
+      const paths = expandInputs(args.inputs, args.pattern, leaveOutAverages(undefined, say));
       const plan = planFiles(paths, planOptions(args), args['allow-duplicates'], say);
       const unique = plan.snapshots.map(({ file }) => file);
       await withModels(unique, async (models) => {

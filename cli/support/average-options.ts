@@ -43,6 +43,7 @@ export const METHOD = grouped('Method:', {
   decay: numbers('decay', 'ema: decay per snapshot; several: one output each'),
   'decay-per-step': {
     type: 'string',
+    requiresArg: false,
     describe: 'ema: decay per training step, with steps from the names; or a flag beside --decay',
   },
   'steps-per-epoch': number('steps-per-epoch', 'ema: training steps of an epoch, where names count epochs'),

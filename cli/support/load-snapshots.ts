@@ -8,7 +8,8 @@ import {
   planRows,
 } from '../../src/average/index.ts';
 import { readError } from '../../src/core/index.ts';
-import { type Model, openModel } from '../../src/onnx/index.ts';
+import { type Model, openModel, provenanceSteps } from '../../src/onnx/index.ts';
+import { samePath } from './snapshot-inputs.ts';
 
 function candidate(path: string): Candidate {
   try {
@@ -16,6 +17,33 @@ function candidate(path: string): Candidate {
   } catch (error) {
     throw readError(path, error);
   }
+}
+
+export function isAverage({ record }: Pick<Model, 'record'>): boolean {
+  return provenanceSteps(record).some(({ value }) => /"command":\s*"avg-ckpt"/.test(value));
+}
+
+/**
+ * Leaves out of a run's folder what avg-ckpt wrote into it: its name mostly sorts behind the snapshots, so that an EMA would
+ * give it the largest weight. Files that cannot be read stay, for the error that says why.
+ */
+export function leaveOutAverages(out: string | undefined, note: (text: string) => void): (path: string) => boolean {
+  return (path) => {
+    if (out !== undefined && samePath(out, path)) return true;
+    let model: Model;
+    try {
+      model = openModel(path);
+    } catch {
+      return false;
+    }
+    try {
+      if (!isAverage(model)) return false;
+    } finally {
+      model.close();
+    }
+    note(`${path}: is an average that avg-ckpt wrote; left out (to use it, name the file)`);
+    return true;
+  };
 }
 
 /** Plans over files: duplicates are dropped first, unless allowed. */

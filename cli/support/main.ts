@@ -67,7 +67,8 @@ export async function main(name: string, addCommands: (parser: Argv) => Argv): P
       .alias('h', 'help')
       .completion('completion', 'Print a shell completion script')
       .wrap(Math.min(120, process.stdout.columns ?? 100))
-      .exitProcess(false)
+      // Without an exit, yargs goes on to the default command and takes `completion` for a snapshot.
+      .exitProcess(args[0] === 'completion')
       .fail((message, error) => {
         if (error instanceof TemperError) throw error;
         throw new TemperError('USAGE', message ?? error?.message ?? 'bad usage', {

@@ -33,7 +33,8 @@ export function oneNumber(option: string): (value: unknown) => number | undefine
   };
 }
 
-/** Gives options their heading in --help. */
+/** Gives options their heading in --help; all but flags need a value. */
 export function grouped<T extends Record<string, Options>>(group: string, options: T): T {
-  return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, { ...option, group }])) as T;
+  const complete = (option: Options): Options => ({ requiresArg: option.type !== 'boolean', ...option, group });
+  return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, complete(option)])) as T;
 }

@@ -16,22 +16,24 @@ function fits(pattern: string, name: string): boolean {
   return new RegExp(`^${source}$`, 's').test(name);
 }
 
-function samePath(a: string, b: string): boolean {
+export function samePath(a: string, b: string): boolean {
   return resolve(a) === resolve(b) || (existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b));
 }
 
 /**
  * The snapshots that a user means: files as they are, folders as the files in them that fit `pattern`, and globs (for
  * shells that do not expand them).
- * @param outputs left out where a folder or glob would find them: an average is no snapshot of its own run
+ * @param leaveOut what a folder or glob finds and is no snapshot: an average of the same run; named files stay
  * @throws TemperError INPUT_NOT_FOUND
  */
-export function expandInputs(inputs: readonly string[], pattern: string, outputs: readonly string[]): string[] {
+export function expandInputs(
+  inputs: readonly string[],
+  pattern: string,
+  leaveOut: (path: string) => boolean,
+): string[] {
   const found = inputs.flatMap((input) => {
     if (!existsSync(input) && isDynamicPattern(input)) {
-      return globSync(input, { onlyFiles: true, expandDirectories: false }).filter(
-        (path) => !outputs.some((out) => samePath(out, path)),
-      );
+      return globSync(input, { onlyFiles: true, expandDirectories: false }).filter((path) => !leaveOut(path));
     }
     let folder: boolean;
     try {
@@ -43,7 +45,7 @@ export function expandInputs(inputs: readonly string[], pattern: string, outputs
     return readdirSync(input, { withFileTypes: true })
       .filter((entry) => !entry.isDirectory() && fits(pattern, entry.name))
       .map((entry) => join(input, entry.name))
-      .filter((path) => !outputs.some((out) => samePath(out, path)));
+      .filter((path) => !leaveOut(path));
   });
   if (found.length === 0) {
     throw new TemperError('INPUT_NOT_FOUND', `${inputs.join(', ')}: no snapshots that fit ${JSON.stringify(pattern)}`, {

@@ -107,10 +107,10 @@ function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): Av
     template: used.findIndex(({ i }) => i === job.templateIndex),
     // Spelled out: the order of keys is part of the bytes that verify compares.
     bn: job.rules.bn,
-    onIntMismatch: job.rules.onIntMismatch,
+    on_int_mismatch: job.rules.onIntMismatch,
     match: job.rules.match,
     dtype: job.dtype ?? null,
-    allowNonfinite: job.allowNonfinite,
+    allow_nonfinite: job.allowNonfinite,
     inputs: used.map(({ input }) => input),
   };
 }

@@ -14,8 +14,8 @@ export interface RecordedInput {
   readonly data?: readonly { readonly location: string; readonly sha256: string }[];
 }
 
-/** What an average says of itself in metadata_props: enough to make it again. */
-export interface AverageRecord extends TensorRules {
+/** What an average says of itself in metadata_props (lower_snake_case, as all documents): enough to make it again. */
+export interface AverageRecord {
   readonly tool: 'onnx-temper';
   readonly version: string;
   readonly command: 'avg-ckpt';
@@ -25,8 +25,11 @@ export interface AverageRecord extends TensorRules {
   readonly divisor: number;
   /** Index of the input whose other bytes the output keeps. */
   readonly template: number;
+  readonly bn: TensorRules['bn'];
+  readonly on_int_mismatch: TensorRules['onIntMismatch'];
+  readonly match: TensorRules['match'];
   readonly dtype: FloatType | null;
-  readonly allowNonfinite: boolean;
+  readonly allow_nonfinite: boolean;
   readonly inputs: readonly RecordedInput[];
 }
 
@@ -76,9 +79,9 @@ function isRecord(value: unknown): value is AverageRecord {
     inputs[record.template as number] !== undefined &&
     (record.dtype === null || FLOAT_TYPES.some((type) => type === record.dtype)) &&
     ['average', 'last'].includes(record.bn as string) &&
-    ['error', 'last'].includes(record.onIntMismatch as string) &&
+    ['error', 'last'].includes(record.on_int_mismatch as string) &&
     ['auto', 'name', 'graph'].includes(record.match as string) &&
-    typeof record.allowNonfinite === 'boolean'
+    typeof record.allow_nonfinite === 'boolean'
   );
 }
 

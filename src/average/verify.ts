@@ -137,7 +137,7 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
     if (findings.length > 0) return { ok: false, findings };
     for (const { path: file } of found) models.push(openModel(file));
 
-    const rules = { bn: record.bn, onIntMismatch: record.onIntMismatch, match: record.match };
+    const rules = { bn: record.bn, onIntMismatch: record.on_int_mismatch, match: record.match };
     const row = {
       name: record.average,
       coefficients: record.inputs.map((i) => i.coefficient),
@@ -177,7 +177,7 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
         rows: [row],
         dtype: record.dtype ?? undefined,
         version: record.version,
-        allowNonfinite: record.allowNonfinite,
+        allowNonfinite: record.allow_nonfinite,
         signal,
       },
       [target],

@@ -190,7 +190,7 @@ export interface TestModel {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-export function modelBytes(model: TestModel): Uint8Array {
+function modelBytes(model: TestModel): Uint8Array {
   const { ir = 8, opset = 17, nodes, initializers = [], inputs, outputs, functions = [] } = model;
   const initializerInputs = initializers.map(({ name, dims, dataType }) => ({
     name: name ?? '',

@@ -28,18 +28,18 @@ function dropped(folder: string, ...files: string[]): { kept: string[]; dropped:
 }
 
 for (const [kind, make] of Object.entries({ copies: copyFileSync, 'hard links': linkSync, symlinks: symlinkSync })) {
-  test(`${kind} named last and model_best are dropped for the snapshot that has a step, whatever comes first`, () => {
+  test(`${kind} named last and best are dropped for the snapshot that has a step, whatever comes first`, () => {
     const folder = fresh();
     copyFileSync(SNAPSHOTS[0]!, join(folder, 'epoch_14.onnx'));
     copyFileSync(SNAPSHOTS[1]!, join(folder, 'epoch_15.onnx'));
     make(join(folder, 'epoch_15.onnx'), join(folder, 'last.onnx'));
-    make(join(folder, 'epoch_14.onnx'), join(folder, 'model_best.onnx'));
-    const expected = ['last.onnx is epoch_15.onnx', 'model_best.onnx is epoch_14.onnx'];
-    assert.deepEqual(dropped(folder, 'epoch_14.onnx', 'epoch_15.onnx', 'last.onnx', 'model_best.onnx'), {
+    make(join(folder, 'epoch_14.onnx'), join(folder, 'best.onnx'));
+    const expected = ['last.onnx is epoch_15.onnx', 'best.onnx is epoch_14.onnx'];
+    assert.deepEqual(dropped(folder, 'epoch_14.onnx', 'epoch_15.onnx', 'last.onnx', 'best.onnx'), {
       kept: ['epoch_14.onnx', 'epoch_15.onnx'],
       dropped: expected,
     });
-    assert.deepEqual(dropped(folder, 'last.onnx', 'epoch_15.onnx', 'model_best.onnx', 'epoch_14.onnx'), {
+    assert.deepEqual(dropped(folder, 'last.onnx', 'epoch_15.onnx', 'best.onnx', 'epoch_14.onnx'), {
       kept: ['epoch_15.onnx', 'epoch_14.onnx'],
       dropped: expected,
     });

@@ -26,10 +26,10 @@ const RECORD = {
   divisor: 1,
   template: 0,
   bn: 'average',
-  onIntMismatch: 'error',
+  on_int_mismatch: 'error',
   match: 'auto',
   dtype: null,
-  allowNonfinite: false,
+  allow_nonfinite: false,
   inputs: [INPUT],
 };
 

@@ -26,10 +26,10 @@ test('the record names version, method, divisor, and every input by base name, h
     divisor: record.divisor,
     template: 2,
     bn: 'average',
-    onIntMismatch: 'error',
+    on_int_mismatch: 'error',
     match: 'auto',
     dtype: null,
-    allowNonfinite: false,
+    allow_nonfinite: false,
     inputs: [14, 15, 16].map((step, i) => ({
       file: `epoch_${step}.onnx`,
       sha256: sha256(SNAPSHOTS[i]!),

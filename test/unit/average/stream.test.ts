@@ -78,12 +78,18 @@ test('one snapshot averages to itself bit for bit: -0, denormals, infinities and
 });
 
 test('equal snapshots average to themselves bit for bit, however many and however weighted', async () => {
-  const raw = bytesOf('u32', 0x80000000, 0x7fc12345, 0x00000001, 0x3eaaaaab);
-  const path = snapshot({ name: 'w', dims: [4], values: [], raw });
+  // Signalling NaN among them: arithmetic would quieten it, and drop a float16's payload.
+  const raw = bytesOf('u32', 0x80000000, 0x7f812345, 0x00000001, 0x3eaaaaab);
+  const half = bytesOf('u16', 0x8000, 0x7d23, 0x0001, 0x3555);
+  const path = snapshot(
+    { name: 'w', dims: [4], values: [], raw },
+    { name: 'h', dims: [4], values: [], raw: half, type: 'float16' },
+  );
   for (const plan of [{}, { weights: [0.1, 0.2, 0.7] }, { decay: [0.9] }]) {
     const out = fresh();
     await average([path, path, path], out, { allowNonfinite: true, plan });
     assert.deepEqual(rawOf(out, 'w'), Buffer.from(raw));
+    assert.deepEqual(rawOf(out, 'h'), Buffer.from(half));
   }
 });
 
