@@ -1,6 +1,6 @@
 import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
-import { type BadImage, DATASET_FORMATS, type Dataset, openDataset, selectRows } from '../../src/data/index.ts';
+import { DATASET_FORMATS, type Dataset, openDataset, selectRows } from '../../src/data/index.ts';
 import { grouped, oneNumber } from './option-values.ts';
 
 /** Which images; `--val` and others take the same with their prefix. */
@@ -51,10 +51,4 @@ export async function openData(args: DataArguments, { labelled }: { labelled: bo
   const { labels, format, classes, split } = args;
   const dataset = await openDataset(args.data, { labels, format, classes, split, requireLabels: labelled });
   return { dataset, rows: selectRows(dataset, { rows: args.rows, limit: args.limit, seed: args.seed }) };
-}
-
-/** Images that were left out, said at the end. */
-export function quarantineList(): { add(bad: BadImage): void; list: BadImage[] } {
-  const list: BadImage[] = [];
-  return { list, add: (bad) => void list.push(bad) };
 }

@@ -4,7 +4,6 @@ import { type BadImage, loadBatches, type Transform, transformHash } from '../..
 import { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
 import type { Session, Tensor } from '../../src/runtime/index.ts';
 import type { ChosenData } from './data-options.ts';
-import { quarantineList } from './data-options.ts';
 import { progress } from './progress.ts';
 import { batchOf, type RuntimeArguments, workersOf } from './runtime-options.ts';
 import { modelInput, type TransformArguments, transformFor } from './transform-options.ts';
@@ -37,7 +36,7 @@ export async function evaluateSessions(
   const transforms = sessions.map((session, i) => transformFor(args, session, args.input, i, sessions.length));
   const hashes = transforms.map(transformHash);
   const distinct = [...new Set(hashes)];
-  const quarantine = quarantineList();
+  const quarantine: BadImage[] = [];
   const bar = progress(
     `evaluating ${sessions.length === 1 ? sessions[0]?.label : `${sessions.length} models`}`,
     rows.length,
@@ -54,7 +53,7 @@ export async function evaluateSessions(
       ),
       workers: workersOf(args),
       onBadImage: args['on-bad-image'],
-      quarantine: quarantine.add,
+      quarantine: (bad) => quarantine.push(bad),
     });
     for await (const { inputs, keys, labels } of loaded) {
       yield { images: inputs as readonly Tensor[], keys, labels: labels ?? new Int32Array(keys.length) };
@@ -76,7 +75,7 @@ export async function evaluateSessions(
         transform: transforms[i] as Transform,
         endToEndImagesPerSecond: evaluation.predictions.labels.length / seconds,
       })),
-      quarantine: quarantine.list,
+      quarantine,
     };
   } finally {
     bar.end();

@@ -11,7 +11,7 @@ import {
 import type { FieldRow } from '../../src/report/index.ts';
 
 /** Settings of a measurement, by field name: what a row carries beside its numbers. */
-export type Provenance = FieldRow;
+type Provenance = FieldRow;
 
 export interface ModelScores {
   readonly model: string;

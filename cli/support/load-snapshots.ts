@@ -64,7 +64,7 @@ export function planFiles(
 export async function withModels<T>(paths: readonly string[], use: (models: Model[]) => Promise<T>): Promise<T> {
   const models: Model[] = [];
   try {
-    for (const path of paths) models.push(openModel(path));
+    for (const path of paths) models.push(openModel(path, models[0]));
     return await use(models);
   } finally {
     for (const model of models) model.close();

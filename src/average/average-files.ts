@@ -44,7 +44,7 @@ export interface AverageJob extends Pick<StreamOptions, 'allowNonfinite' | 'sign
   readonly version: string;
 }
 
-export interface InputHashes {
+interface InputHashes {
   readonly model: string;
   readonly data: readonly { readonly location: string; readonly sha256: string }[];
 }
@@ -58,7 +58,7 @@ export interface WrittenOutput {
 }
 
 /** `<name>.<16 hex of its SHA-256>.data`: no kill between two renames can marry an old model to new weights. */
-export function dataFileName(modelPath: string, sha256: string): string {
+function dataFileName(modelPath: string, sha256: string): string {
   return `${basename(modelPath)}.${sha256.slice(0, 16)}.data`;
 }
 

@@ -3,13 +3,13 @@ import { elementCount, type FloatType, type Model, openPayload } from '../onnx/i
 import { FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { AveragedTensor } from './tensor-plan.ts';
 
-export interface NonFiniteTensor {
+interface NonFiniteTensor {
   readonly tensor: string;
   readonly count: number;
   readonly firstElement: number;
 }
 
-export interface SnapshotDiagnosis {
+interface SnapshotDiagnosis {
   readonly path: string;
   /** ‖x − mean‖ / ‖mean‖ over all averaged weights. */
   readonly distance: number;
@@ -20,7 +20,7 @@ export interface SnapshotDiagnosis {
   readonly warnings: readonly string[];
 }
 
-export interface TensorSpread {
+interface TensorSpread {
   readonly tensor: string;
   /** √(Σᵢ‖xᵢ − mean‖² / N) / ‖mean‖. */
   readonly spread: number;

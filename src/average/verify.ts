@@ -135,7 +135,7 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
     const found = record.inputs.map((input) => findInput(input, [dirname(path), ...inputs], path, hashOf));
     const findings = found.flatMap(({ finding }) => finding ?? []);
     if (findings.length > 0) return { ok: false, findings };
-    for (const { path: file } of found) models.push(openModel(file));
+    for (const { path: file } of found) models.push(openModel(file, models[0]));
 
     const rules = { bn: record.bn, onIntMismatch: record.on_int_mismatch, match: record.match };
     const row = {

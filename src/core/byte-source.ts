@@ -40,7 +40,7 @@ export function memorySource(bytes: Uint8Array, path = '<memory>'): ByteSource {
 }
 
 /** What identifies one state of a file on disk. */
-export interface FileState {
+interface FileState {
   readonly dev: bigint;
   readonly ino: bigint;
   readonly size: bigint;

@@ -28,7 +28,7 @@ const tag = (number: number, wire: number): Uint8Array => encodeVarint(number * 
 const concat = (...parts: Uint8Array[]): Uint8Array => Buffer.concat(parts);
 
 /** A length-delimited field, whole. */
-export function delimited(number: number, content: Uint8Array | string): Uint8Array {
+function delimited(number: number, content: Uint8Array | string): Uint8Array {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   return concat(tag(number, WIRE.bytes), encodeVarint(bytes.length), bytes);
 }

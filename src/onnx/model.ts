@@ -1,5 +1,4 @@
 import type { ByteSource } from '../core/index.ts';
-import type { TypedField } from './data-type.ts';
 import type { Field, Message, Span } from './wire.ts';
 
 /** What one walk over a file records: where every tensor's payload lies, and the graph that uses it. */
@@ -62,6 +61,8 @@ export interface NodeRecord {
 
 export interface AttributeRecord {
   readonly message: Message;
+  /** The message's bytes as latin1, of a short one that holds no tensor and no graph: what is equal in them is equal. */
+  readonly content: string | undefined;
   readonly name: string;
   /** AttributeProto.AttributeType; 0 where an old file (IR 1) leaves it out. */
   readonly type: number;
@@ -161,5 +162,3 @@ export interface Model {
   assertUnchanged(): void;
   close(): void;
 }
-
-export type { TypedField };

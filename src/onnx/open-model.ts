@@ -2,6 +2,7 @@ import { type ByteSource, type FileSource, memorySource, openFile, TemperError }
 import { resolveExternal } from './external-data.ts';
 import type { Model, ModelRecord, TensorRecord } from './model.ts';
 import { tensorsOfModel } from './scopes.ts';
+import { sameSkeleton } from './skeleton.ts';
 import { walkModel } from './walk.ts';
 
 function externalLocations(record: ModelRecord): string[] {
@@ -12,9 +13,10 @@ function externalLocations(record: ModelRecord): string[] {
 
 /**
  * Opens an ONNX file and walks it; external data files are opened when they are first read.
+ * @param like a model that the file may equal in all but payloads: its record is then shared, and nothing is walked
  * @throws TemperError INPUT_*, FORMAT_*
  */
-export function openModel(path: string): Model {
+export function openModel(path: string, like?: Model): Model {
   const source = openFile(path);
   const externals = new Map<string, FileSource>();
   const closeAll = (): void => {
@@ -22,12 +24,13 @@ export function openModel(path: string): Model {
     for (const file of externals.values()) file.close();
   };
   try {
-    const record = walkModel(source);
+    const shared = like && sameSkeleton(like, source) ? like : undefined;
+    const record = shared?.record ?? walkModel(source);
     return {
       path,
       source,
       record,
-      externalLocations: externalLocations(record),
+      externalLocations: shared?.externalLocations ?? externalLocations(record),
       external(location) {
         const known = externals.get(location);
         if (known) return known;

@@ -146,7 +146,7 @@ class Names {
   }
 }
 
-export interface TensorUse {
+interface TensorUse {
   /** The initializer's name, or the name of the Constant's output. */
   readonly name: string;
   /** At least one. */

@@ -1,6 +1,6 @@
 import { findDataType, TYPED_FIELDS, type TypedField } from './data-type.ts';
 import type { AttributeRecord, ExternalPayload, FieldSpan, Payload, Run, TensorRecord } from './model.ts';
-import type { Walk } from './walk.ts';
+import type { Walk } from './walk-state.ts';
 import { type Field, type Message, malformed, overLimit, WIRE } from './wire.ts';
 
 /** ONNX names no limit for the rank; runtimes stop at 8 or 64. */
@@ -77,21 +77,19 @@ function externalPayload(walk: Walk, message: Message, entries: ReadonlyMap<stri
   };
 }
 
-function checkedDims(walk: Walk, message: Message, dims: readonly bigint[]): number[] {
-  const checked = dims.map(Number);
-  if (dims.some((dim) => dim < 0n)) throw malformed(walk.path, message.tagStart, `dims [${dims}] with a negative one`);
+function checkDims(walk: Walk, message: Message, dims: readonly number[]): void {
+  if (dims.some((dim) => dim < 0)) throw malformed(walk.path, message.tagStart, `dims [${dims}] with a negative one`);
   // The product is checked step by step: [2^40, 2^40, 0] has zero elements, but no reader agrees on it.
   let product = 1;
-  for (const dim of checked) {
+  for (const dim of dims) {
     product *= Math.max(dim, 1);
     if (product > MAX_ELEMENTS)
       throw overLimit(walk.path, message.tagStart, `dims [${dims}]: over ${MAX_ELEMENTS} elements`);
   }
-  return checked;
 }
 
 export function readTensor(walk: Walk, message: Message): TensorRecord {
-  const dims: bigint[] = [];
+  const dims: number[] = [];
   const fields: FieldSpan[] = [];
   const runs = new Map<TypedField, Run[]>();
   const external = new Map<string, string>();
@@ -142,9 +140,10 @@ export function readTensor(walk: Walk, message: Message): TensorRecord {
         break;
     }
   });
+  checkDims(walk, message, dims);
   const tensor = {
     name,
-    dims: checkedDims(walk, message, dims),
+    dims,
     dataType,
     carrier: 'tensor' as const,
     message,

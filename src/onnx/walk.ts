@@ -13,116 +13,12 @@ import type {
   TensorTypeRecord,
   ValueInfoRecord,
 } from './model.ts';
+import { MAX_METADATA_BYTES, Walk } from './walk-state.ts';
 import { addRun, readTensor, valuesOfAttribute } from './walk-tensor.ts';
-import { type Field, type Message, malformed, overLimit, type Span, WIRE, WireReader } from './wire.ts';
+import { type Field, type Message, malformed, type Span, WIRE } from './wire.ts';
 
-/** Graphs within graphs: exporters write a handful; 3,000 in 30 KB overflow a recursive parser's stack. */
-export const MAX_DEPTH = 64;
-/**
- * Nodes with their inputs, outputs and attributes, tensors with their fields, and value infos together: the largest real
- * graphs have some 100,000. Each may take 2 bytes of a hostile file and 450 of memory.
- */
-export const MAX_RECORDS = 1_000_000;
-/** A name, a domain, an operator type. */
-export const MAX_NAME_BYTES = 64 * 1024;
-/** A metadata value: class lists and quantization tables of some MB occur. */
-export const MAX_METADATA_BYTES = 64 * 1024 * 1024;
-/** All names together: what a hostile file can make the walk hold. */
-export const MAX_TEXT_BYTES = 256 * 1024 * 1024;
-
-/** A walk in progress: the reader, how deep it is, and how much it has recorded. */
-export class Walk {
-  readonly reader: WireReader;
-  private depth = 0;
-  private records = 0;
-  private textBytes = 0;
-  private readonly decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-  constructor(source: ByteSource) {
-    this.reader = new WireReader(source);
-  }
-
-  get path(): string {
-    return this.reader.path;
-  }
-
-  /** Opens a nested message and visits its fields; the handler must not move the position beyond the field. */
-  visit(message: Message, handle: (field: Field) => void): void {
-    if (++this.depth > MAX_DEPTH)
-      throw overLimit(this.path, message.tagStart, `messages nested over ${MAX_DEPTH} deep`);
-    this.count(message.tagStart);
-    this.reader.position = message.start;
-    while (this.reader.position < message.end) {
-      const field = this.reader.field(message.end);
-      handle(field);
-      this.reader.position = field.end;
-    }
-    this.depth--;
-  }
-
-  count(offset: number): void {
-    if (++this.records > MAX_RECORDS) throw overLimit(this.path, offset, `more than ${MAX_RECORDS} records`);
-  }
-
-  /** A child that is recorded without a visit. */
-  counted(field: Field, parent: Message): Message {
-    this.count(field.tagStart);
-    return this.child(field, parent);
-  }
-
-  child(field: Field, parent: Message): Message {
-    this.expect(field, WIRE.bytes);
-    return { start: field.start, end: field.end, tagStart: field.tagStart, lengthStart: field.lengthStart, parent };
-  }
-
-  expect(field: Field, wire: number): void {
-    if (field.wire !== wire) {
-      throw malformed(this.path, field.tagStart, `field ${field.number} has wire type ${field.wire}, expected ${wire}`);
-    }
-  }
-
-  text(field: Field, maxBytes = MAX_NAME_BYTES): string {
-    this.expect(field, WIRE.bytes);
-    const length = field.end - field.start;
-    this.textBytes += length;
-    if (length > maxBytes || this.textBytes > MAX_TEXT_BYTES) {
-      throw overLimit(
-        this.path,
-        field.tagStart,
-        `a string of ${length} bytes (limits: ${maxBytes}, all ${MAX_TEXT_BYTES})`,
-      );
-    }
-    const bytes = this.reader.bytes(field);
-    try {
-      return this.decoder.decode(bytes);
-    } catch {
-      throw malformed(this.path, field.start, 'a name that is not UTF-8');
-    }
-  }
-
-  int64(field: Field): bigint {
-    this.expect(field, WIRE.varint);
-    this.reader.position = field.start;
-    return this.reader.int64(field.end);
-  }
-
-  /** An int32 or enum: 64 bits on the wire, truncated by parsers. */
-  int32(field: Field): number {
-    return Number(BigInt.asIntN(32, this.int64(field)));
-  }
-
-  /** Appends the int64 values of a field that may be packed or not. */
-  int64s(field: Field, into: bigint[], max: number): void {
-    if (field.wire === WIRE.varint) into.push(this.int64(field));
-    else {
-      this.expect(field, WIRE.bytes);
-      this.reader.position = field.start;
-      while (this.reader.position < field.end && into.length <= max) into.push(this.reader.int64(field.end));
-    }
-    if (into.length > max)
-      throw overLimit(this.path, field.tagStart, `more than ${max} values in field ${field.number}`);
-  }
-}
+/** Attributes up to this are kept as they are: strides and epsilons, which are then compared without reading again. */
+const MAX_CONTENT_BYTES = 128;
 
 /** A message that may occur once: parsers disagree whether a second one is merged or wins. */
 function once<T>(walk: Walk, field: Field, previous: T | undefined, read: () => T): T {
@@ -137,7 +33,7 @@ const canonicalDomain = (domain: string): string => (domain === 'ai.onnx' ? '' :
 function readDimension(walk: Walk, message: Message): Dimension {
   let dimension: Dimension = '';
   walk.visit(message, (field) => {
-    if (field.number === 1) dimension = Number(walk.int64(field));
+    if (field.number === 1) dimension = walk.integer(field);
     if (field.number === 2) dimension = walk.text(field) || '?';
   });
   return dimension;
@@ -183,14 +79,14 @@ function readValueInfo(walk: Walk, message: Message): ValueInfoRecord {
 function readSparse(walk: Walk, message: Message): SparseRecord {
   let values: TensorRecord | undefined;
   let indices: TensorRecord | undefined;
-  const dims: bigint[] = [];
+  const dims: number[] = [];
   walk.visit(message, (field) => {
     if (field.number === 1) values = once(walk, field, values, () => readTensor(walk, walk.child(field, message)));
     if (field.number === 2) indices = once(walk, field, indices, () => readTensor(walk, walk.child(field, message)));
     if (field.number === 3) walk.int64s(field, dims, 64);
   });
   if (!values || !indices) throw malformed(walk.path, message.tagStart, 'a sparse tensor without values or indices');
-  return { message, values, indices, dims: dims.map(Number) };
+  return { message, values, indices, dims };
 }
 
 function readAttribute(walk: Walk, message: Message): AttributeRecord {
@@ -256,8 +152,11 @@ function readAttribute(walk: Walk, message: Message): AttributeRecord {
     23: (field) => void sparseTensors.push(readSparse(walk, walk.child(field, message))),
   };
   walk.visit(message, (field) => handlers[field.number]?.(field));
+  const nested = tensor || graph || sparse || tensors.length + graphs.length + sparseTensors.length > 0;
+  const short = !nested && message.end - message.start <= MAX_CONTENT_BYTES;
   return {
     message,
+    content: short ? walk.reader.bytes(message).toString('latin1') : undefined,
     name,
     type,
     f,
@@ -315,7 +214,7 @@ function readNode(walk: Walk, message: Message): NodeRecord {
   return { message, name, opType, domain, overload, inputs, inputFields, outputs, outputFields, attributes };
 }
 
-export function readGraph(walk: Walk, message: Message): GraphRecord {
+function readGraph(walk: Walk, message: Message): GraphRecord {
   let name = '';
   const nodes: NodeRecord[] = [];
   const initializers: TensorRecord[] = [];
@@ -424,7 +323,7 @@ export function walkModel(source: ByteSource): ModelRecord {
   walk.visit(message, (field) => {
     switch (field.number) {
       case 1:
-        irVersion = Number(walk.int64(field));
+        irVersion = walk.integer(field);
         break;
       case 2:
         producer = walk.text(field);
@@ -438,7 +337,7 @@ export function walkModel(source: ByteSource): ModelRecord {
         let version = 0;
         walk.visit(opset, (inner) => {
           if (inner.number === 1) domain = canonicalDomain(walk.text(inner));
-          if (inner.number === 2) version = Number(walk.int64(inner));
+          if (inner.number === 2) version = walk.integer(inner);
         });
         opsets.set(domain, version);
         break;

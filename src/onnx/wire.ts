@@ -104,6 +104,36 @@ export class WireReader {
     throw malformed(this.path, start, 'a varint of more than 10 bytes');
   }
 
+  /** Moves behind a varint of at most 64 bits. */
+  private skipVarint(end: number): void {
+    const start = this.position;
+    for (let i = 0; i < MAX_VARINT_BYTES; i++) {
+      const byte = this.byte(end);
+      if (byte >= 128) continue;
+      if (i === MAX_VARINT_BYTES - 1 && byte > 1) throw malformed(this.path, start, 'a varint of more than 64 bits');
+      return;
+    }
+    throw malformed(this.path, start, 'a varint of more than 10 bytes');
+  }
+
+  /** An int64 (two's complement) as a number that holds it exactly. */
+  integer(end: number): number {
+    const start = this.position;
+    let value = 0;
+    let scale = 1;
+    // Seven bytes hold 49 bits: only more of them need 64-bit arithmetic.
+    for (let i = 0; i < 7; i++) {
+      const byte = this.byte(end);
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
+      scale *= 128;
+    }
+    this.position = start;
+    const exact = Number(this.int64(end));
+    if (!Number.isSafeInteger(exact)) throw overLimit(this.path, start, 'an integer beyond 2^53');
+    return exact;
+  }
+
   /** A varint as 64 bits, two's complement. */
   int64(end: number): bigint {
     const start = this.position;
@@ -145,7 +175,7 @@ export class WireReader {
     if (wire === WIRE.bytes) {
       length = this.varint(end);
     } else if (wire === WIRE.varint) {
-      this.int64(end);
+      this.skipVarint(end);
       return { number, wire, tagStart, lengthStart, start: lengthStart, end: this.position };
     } else if (wire === WIRE.fixed32 || wire === WIRE.fixed64) {
       length = wire === WIRE.fixed32 ? 4 : 8;

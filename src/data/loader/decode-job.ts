@@ -48,6 +48,14 @@ async function pixelsOf({ image }: KeyedImage, grey: boolean, orientation: Orien
   return decodeImage(image.bytes, image.path, { color: grey ? 'grey' : 'rgb', orientation });
 }
 
+/** Views of an image depend on (seed, key, view) and its size alone: the same for every model, worker and run. */
+function drawViews({ augment, count, seed }: Views, key: string, source: Size): ViewRecord[] {
+  return Array.from({ length: count }, (_, view) => {
+    const stream = random(seed, key, view);
+    return drawView(augment, source, () => stream.float());
+  });
+}
+
 /** Decodes images and applies every transform to each, in order. A bad image is reported at its place. */
 export async function decodeJob({ transforms, views }: DecodePlan, images: readonly KeyedImage[]): Promise<DecodedJob> {
   const perImage = views?.count ?? 1;
@@ -64,9 +72,7 @@ export async function decodeJob({ transforms, views }: DecodePlan, images: reado
   for (const keyed of images) {
     try {
       const pixels = await pixelsOf(keyed, grey, orientation);
-      const records = Array.from({ length: views?.count ?? 0 }, (_, view) =>
-        drawView((views as Views).augment, pixels, random((views as Views).seed, keyed.key, view).float),
-      );
+      const records = views ? drawViews(views, keyed.key, pixels) : [];
       const geometries = views
         ? []
         : transforms.map((transform, t) => applyTransform(pixels, transform, place(t)).geometry);

@@ -205,7 +205,7 @@ test('integers in the attribute of a Constant that differ are refused, also wher
     );
     return path;
   });
-  const models = paths.map(openModel);
+  const models = paths.map((path) => openModel(path));
   try {
     const averaging = averageInMemory(models, { rules: { bn: 'average', onIntMismatch: 'last', match: 'auto' } });
     await assert.rejects(averaging, { code: 'MISMATCH_VALUE' });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { modelFromBytes } from '../../../src/onnx/index.ts';
-import { MAX_DEPTH, MAX_NAME_BYTES, MAX_RECORDS } from '../../../src/onnx/walk.ts';
+import { MAX_DEPTH, MAX_NAME_BYTES, MAX_RECORDS } from '../../../src/onnx/walk-state.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 import { attributes, type GraphSpec, graphProto, modelProto, tensorProto } from '../../support/onnx-messages.ts';
 import { double, float, int, lengthPrefix, message } from '../../support/wire-fields.ts';
