@@ -4,7 +4,7 @@ import { textTable } from './text-table.ts';
 /** Tensors listed: those that differ most. */
 const WIDEST = 10;
 
-export function diagnosisDocument({ snapshots, cosine, tensors, warnings }: Diagnosis) {
+export function diagnosisDocument({ snapshots, cosine, tensors, warnings }: Diagnosis): object {
   return {
     snapshots: snapshots.map(({ path, distance, medianCosine, nonFinite, warnings: own }) => ({
       path,
