@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import fc from 'fast-check';
+import '../support/seeded.ts';
 import { TemperError } from '../../src/core/index.ts';
 import { openDataset } from '../../src/data/index.ts';
 import { FIXTURES } from '../unit/data/datasets/sets.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import '../support/seeded.ts';
 import { type Box, INTERPOLATIONS, type Pixels, resample } from '../../src/data/index.ts';
 import { noise } from '../support/noise.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import '../support/seeded.ts';
 import { compareUtf8, partsOf, type Sample, selectRows } from '../../src/data/index.ts';
 
 const tableOf = (samples: readonly Sample[]) => ({
