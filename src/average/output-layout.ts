@@ -43,6 +43,11 @@ export interface DataPart {
 /** Tensors of a page or more start at one, so that runtimes can map them (onnx: "offset SHOULD be a multiple of 4096"). */
 const PAGE_BYTES = 4096;
 const SMALL_ALIGNMENT_BYTES = 16;
+/**
+ * Tied weights may lie in one region, and each gets its own; a hostile file could fill the disk with one region for all.
+ * (A wider --dtype doubles or quadruples the bytes.)
+ */
+const MAX_DATA_GROWTH = 8;
 
 /**
  * Chooses the stored type of every averaged tensor.
@@ -79,6 +84,8 @@ export function layOutData(template: Model, stored: readonly StoredTensor[]): Da
       a.payload.offset - b.payload.offset ||
       a.record.message.start - b.record.message.start,
   );
+  const held = template.externalLocations.reduce((sum, location) => sum + template.external(location).size, 0);
+  const limit = MAX_DATA_GROWTH * held + PAGE_BYTES * external.length;
   let end = 0;
   return external.map(({ record }) => {
     const slot = slots.get(record);
@@ -86,6 +93,13 @@ export function layOutData(template: Model, stored: readonly StoredTensor[]): Da
     const alignment = byteLength >= PAGE_BYTES ? PAGE_BYTES : SMALL_ALIGNMENT_BYTES;
     const offset = Math.ceil(end / alignment) * alignment;
     end = offset + byteLength;
+    if (end > limit) {
+      throw new TemperError(
+        'FORMAT_LIMIT',
+        `${template.path}: its tensors share so much external data that the output would be over ${MAX_DATA_GROWTH} times as large`,
+        { hint: 'Export the model with one region for each tensor.', details: { path: template.path, limit } },
+      );
+    }
     return { record, offset, byteLength, slot };
   });
 }

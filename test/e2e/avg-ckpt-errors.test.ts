@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CHECKPOINTS, SNAPSHOTS } from '../support/fixtures.ts';
+import { CHECKPOINTS, SNAPSHOTS } from '../support/fashion.ts';
 import { rewriteWeights, type TestTensor, weightsModel, writeModel } from '../support/model-builder.ts';
 import { avgCkptIn } from '../support/run-cli.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { CHECKPOINTS, SNAPSHOTS } from '../support/fixtures.ts';
+import { CHECKPOINTS, SNAPSHOTS } from '../support/fashion.ts';
 import { floatsOf, weightsModel, writeModel } from '../support/model-builder.ts';
 import { AVG_CKPT, avgCkpt, avgCkptIn } from '../support/run-cli.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -17,13 +17,13 @@ import { averageInMemory, type InMemory, RULES } from '../support/average-in-mem
 import { mutateBytes, seededInts } from '../support/mutate-bytes.ts';
 import { mutateFields } from '../support/mutate-fields.ts';
 import { type ModelFiles, richExternalModel, richFutureModel, richModel } from '../support/rich-models.ts';
-import { scratchFolder } from '../support/scratch-folder.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 /** What one case may take: hostile files of this size are refused or averaged in milliseconds. */
 const CASE_CPU_MS = 2000;
 const CASE_MEMORY_BYTES = 256 * 2 ** 20;
 
-const root = scratchFolder();
+const root = tempFolder();
 
 function place(name: string, { model, data }: ModelFiles): string {
   const folder = join(root, name);

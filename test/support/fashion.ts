@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { readIdxImages, readIdxLabels } from '../../src/data/index.ts';
 import type { LabelledBatch } from '../../src/evaluate/index.ts';
 
 /** The real snapshots and images of fixtures/fashion. */
-export const FASHION = 'fixtures/fashion';
+export const FASHION = fileURLToPath(new URL('../../../fixtures/fashion', import.meta.url));
 
 export interface GoldenScore {
   readonly top1: number;
@@ -19,9 +20,10 @@ export const GOLDEN = JSON.parse(readFileSync(`${FASHION}/golden.json`, 'utf8'))
 };
 
 /** The 12 snapshots in training order. */
-export const SNAPSHOTS: readonly string[] = readdirSync(`${FASHION}/checkpoints`)
+export const CHECKPOINTS = join(FASHION, 'checkpoints');
+export const SNAPSHOTS: readonly string[] = readdirSync(CHECKPOINTS)
   .sort()
-  .map((name) => join(FASHION, 'checkpoints', name));
+  .map((name) => join(CHECKPOINTS, name));
 
 /** (x / 255 - mean) / std, each step rounded to float32 as torch does. */
 function normalised(): Float32Array {

@@ -16,7 +16,7 @@ import { test } from 'node:test';
 import { TemperError } from '../../../src/core/index.ts';
 import { average } from '../../support/average.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
-import { SNAPSHOTS } from '../../support/fixtures.ts';
+import { SNAPSHOTS } from '../../support/fashion.ts';
 import {
   decodeModel,
   externalTensors,

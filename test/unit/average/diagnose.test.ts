@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { median } from '../../../src/average/diagnose.ts';
 import { chooseTemplate, type Diagnosis, diagnose, planTensors } from '../../../src/average/index.ts';
 import { RULES, withSnapshots } from '../../support/average.ts';
-import { SNAPSHOTS } from '../../support/fixtures.ts';
+import { SNAPSHOTS } from '../../support/fashion.ts';
 import {
   decodeModel,
   floatsOf,

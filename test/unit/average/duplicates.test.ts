@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { dropDuplicates } from '../../../src/average/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
-import { SNAPSHOTS } from '../../support/fixtures.ts';
+import { SNAPSHOTS } from '../../support/fashion.ts';
 import { externalTensors, type TestTensor, weightsModel, writeModel } from '../../support/model-builder.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 

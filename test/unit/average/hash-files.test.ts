@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type HashJob, hashFile, hashFiles } from '../../../src/average/hash-files.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
-import { SNAPSHOTS } from '../../support/fixtures.ts';
+import { SNAPSHOTS } from '../../support/fashion.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 const folder = tempFolder();

@@ -9,9 +9,9 @@ import { openModel } from '../../../src/onnx/index.ts';
 import { averageInMemory } from '../../support/average-in-memory.ts';
 import { attributes, type ModelSpec, modelProto } from '../../support/onnx-messages.ts';
 import { richExternalModel, richModel } from '../../support/rich-models.ts';
-import { scratchFolder } from '../../support/scratch-folder.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
-const folder = scratchFolder();
+const folder = tempFolder();
 const GRAPH: ModelSpec['graph'] = { initializers: [{ name: 'w', dims: [1], values: [1] }] };
 const snapshot = modelProto({ graph: GRAPH });
 writeFileSync(join(folder, 'a.onnx'), snapshot);

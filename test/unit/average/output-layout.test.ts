@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { modelFromBytes } from '../../../src/onnx/index.ts';
 import { average } from '../../support/average.ts';
+import { averageInMemory } from '../../support/average-in-memory.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
-import { SNAPSHOTS } from '../../support/fixtures.ts';
+import { SNAPSHOTS } from '../../support/fashion.ts';
 import {
   decodeModel,
   node,
@@ -15,6 +17,7 @@ import {
   valueInfo,
   writeModel,
 } from '../../support/model-builder.ts';
+import { modelProto } from '../../support/onnx-messages.ts';
 import { runModel } from '../../support/run-model.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
@@ -126,4 +129,22 @@ test('an opset whose Cast lacks the type is refused before anything is written',
     average(model(12), fresh(), { dtype: 'bfloat16' }),
   );
   await average(model(12), fresh(), { dtype: 'float16' });
+});
+
+test('tensors that all lie in one external region cannot make the output fill the disk', async () => {
+  const model = (): ReturnType<typeof modelFromBytes> => {
+    const names = Array.from({ length: 300 }, (_, i) => `w${i}`);
+    const external = { location: 'w.bin', offset: 0, length: 65536 };
+    const bytes = modelProto({
+      ir: 8,
+      opset: 17,
+      graph: {
+        initializers: names.map((name) => ({ name, dims: [16384], external })),
+        nodes: names.map((name) => ({ op: 'Add', inputs: ['x', name], outputs: [`y${name}`] })),
+        inputs: [{ name: 'x', type: 1, dims: [16384] }],
+      },
+    });
+    return modelFromBytes(bytes, new Map([['w.bin', new Uint8Array(65536)]]));
+  };
+  await expectFailure('FORMAT_LIMIT', [/share so much external data/], () => averageInMemory([model(), model()]));
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readRecord } from '../../../src/average/record.ts';
 import { average, withSnapshots } from '../../support/average.ts';
-import { SNAPSHOTS } from '../../support/fixtures.ts';
+import { SNAPSHOTS } from '../../support/fashion.ts';
 import { decodeModel, floatsOf, type TestTensor, weightsModel, writeModel } from '../../support/model-builder.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 

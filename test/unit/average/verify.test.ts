@@ -6,7 +6,7 @@ import { verifyAverage } from '../../../src/average/index.ts';
 import { TemperError } from '../../../src/core/index.ts';
 import { type AverageOptions, average } from '../../support/average.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
-import { SNAPSHOTS } from '../../support/fixtures.ts';
+import { SNAPSHOTS } from '../../support/fashion.ts';
 import { externalTensors, type TestTensor, weightsModel, writeModel } from '../../support/model-builder.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 

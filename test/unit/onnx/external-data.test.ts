@@ -7,9 +7,9 @@ import { type ErrorCode, TemperError } from '../../../src/core/index.ts';
 import { openModel, readPayload, type TensorRecord } from '../../../src/onnx/index.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 import { float32, modelProto } from '../../support/onnx-messages.ts';
-import { scratchFolder } from '../../support/scratch-folder.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
-const root = scratchFolder();
+const root = tempFolder();
 const folder = join(root, 'model');
 mkdirSync(join(folder, 'weights'), { recursive: true });
 writeFileSync(join(root, 'secret.bin'), float32(6, 6));
