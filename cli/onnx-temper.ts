@@ -11,5 +11,9 @@ await main('onnx-temper', (parser) =>
       const { addEvalCkpt } = await import('./eval-ckpt.ts');
       return addEvalCkpt(y);
     })
+    .command('bn-recal', 'Recalibrate BatchNormalization statistics over a data set', async (y) => {
+      const { addBnRecal } = await import('./bn-recal.ts');
+      return addBnRecal(y);
+    })
     .demandCommand(1, 'Name a command.'),
 );

@@ -52,3 +52,32 @@ export async function openData(args: DataArguments, { labelled }: { labelled: bo
   const dataset = await openDataset(args.data, { labels, format, classes, split, requireLabels: labelled });
   return { dataset, rows: selectRows(dataset, { rows: args.rows, limit: args.limit, seed: args.seed }) };
 }
+
+/** The options of a second data set: `--guard-data`, `--guard-labels`, `--guard-rows`, `--guard-limit`. */
+export function prefixedData<P extends string>(prefix: P, purpose: string) {
+  const option = (name: string, describe: string): Record<string, Options> => ({
+    [`${prefix}-${name}`]: { type: 'string', describe, group: 'Data:' },
+  });
+  return {
+    ...option('data', `Images ${purpose}`),
+    ...option('labels', `Labels of --${prefix}-data, as IDX or .npy`),
+    ...option('rows', `Rows a:b of --${prefix}-data`),
+    ...option('limit', `At most N images of --${prefix}-data`),
+  };
+}
+
+/** The arguments of a second data set, under the names of the first; the class map and the seed are shared. */
+export function argumentsOf(prefix: string, args: Readonly<Record<string, unknown>>): DataArguments {
+  const text = (name: string): string | undefined => {
+    const value = args[`${prefix}-${name}`];
+    return value === undefined ? undefined : String(value);
+  };
+  return {
+    data: text('data'),
+    labels: text('labels'),
+    rows: text('rows'),
+    limit: oneNumber(`${prefix}-limit`)(text('limit')),
+    classes: args.classes as string | undefined,
+    seed: args.seed as number | undefined,
+  };
+}

@@ -70,8 +70,11 @@ function size(value: string | undefined): TransformOptions['size'] {
   return { height: height as number, width: width as number };
 }
 
+/** A model's name and inputs: of a session, or of a file (declaredInputs). */
+export type DeclaredInputs = Pick<Session, 'label' | 'inputs'>;
+
 /** What the model says about its input: layout, colour, size, type. */
-export function modelInput(session: Session, name: string | undefined) {
+export function modelInput(session: DeclaredInputs, name: string | undefined) {
   const input = imageInput(session, name);
   const { dims, type } = input;
   const channelsAt = (at: number): boolean => dims[at] === 1 || dims[at] === 3;
@@ -95,7 +98,7 @@ export function modelInput(session: Session, name: string | undefined) {
 /** The transform of model i of n: the options, completed by what the model says. @throws TemperError USAGE, UNSUPPORTED_GRAPH */
 export function transformFor(
   args: TransformArguments,
-  session: Session,
+  session: DeclaredInputs,
   inputName: string | undefined,
   i: number,
   n: number,

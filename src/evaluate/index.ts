@@ -1,4 +1,5 @@
 export { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate.ts';
+export { type GuardVerdict, guardVerdict } from './guard.ts';
 export { type Interval, type MetricIntervals, metricIntervals, wilson } from './intervals.ts';
 export { computeMetrics, type ImageScores, imageScores, type Metrics } from './metrics.ts';
 export {

@@ -15,8 +15,10 @@ export interface ClassOutput {
 /** Smallest subnormals of the floating types. */
 const SMALLEST: Readonly<Record<string, number>> = { float16: 2 ** -24, float32: 2 ** -149, float64: 2 ** -1074 };
 
+type Labelled = Pick<Session, 'label'>;
+
 /** The named one, or the only one. */
-function pick(session: Session, kind: 'input' | 'output', values: readonly ValueInfo[], name?: string): ValueInfo {
+function pick(session: Labelled, kind: 'input' | 'output', values: readonly ValueInfo[], name?: string): ValueInfo {
   const names = values.map((value) => value.name).join(', ');
   const found =
     name === undefined ? (values.length === 1 ? values[0] : undefined) : values.find((v) => v.name === name);
@@ -33,7 +35,7 @@ function pick(session: Session, kind: 'input' | 'output', values: readonly Value
  * The input that takes the images.
  * @throws TemperError USAGE if it is not named and not the only one
  */
-export function imageInput(session: Session, name?: string): ValueInfo {
+export function imageInput(session: Labelled & Pick<Session, 'inputs'>, name?: string): ValueInfo {
   const input = pick(session, 'input', session.inputs, name);
   if (session.inputs.length === 1) return input;
   const others = session.inputs.filter((other) => other !== input).map((other) => other.name);

@@ -12,6 +12,8 @@ export interface Views {
   readonly augment: AugmentOptions;
   readonly count: number;
   readonly seed: number;
+  /** The number of the first view; 0 by default. */
+  readonly first?: number | undefined;
 }
 
 /** What becomes of every image; the same for all jobs. */
@@ -49,9 +51,9 @@ async function pixelsOf({ image }: KeyedImage, grey: boolean, orientation: Orien
 }
 
 /** Views of an image depend on (seed, key, view) and its size alone: the same for every model, worker and run. */
-function drawViews({ augment, count, seed }: Views, key: string, source: Size): ViewRecord[] {
+function drawViews({ augment, count, seed, first = 0 }: Views, key: string, source: Size): ViewRecord[] {
   return Array.from({ length: count }, (_, view) => {
-    const stream = random(seed, key, view);
+    const stream = random(seed, key, first + view);
     return drawView(augment, source, () => stream.float());
   });
 }

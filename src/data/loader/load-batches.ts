@@ -21,6 +21,8 @@ export interface LoaderOptions {
   /** Decoding threads. */
   readonly workers: number;
   readonly onBadImage: 'fail' | 'skip';
+  /** Give a batch of which no image could be decoded too: for callers that number batches. */
+  readonly keepEmpty?: boolean | undefined;
   /** Told of every image that was skipped. */
   readonly quarantine?: ((bad: BadImage) => void) | undefined;
 }
@@ -192,7 +194,7 @@ export async function* loadBatches(
     for (let loading = started.shift(); loading; loading = started.shift()) {
       const loaded = await loading;
       start();
-      if (loaded.rows.length > 0) yield loaded;
+      if (loaded.rows.length > 0 || options.keepEmpty) yield loaded;
     }
   } finally {
     await pool?.close();
