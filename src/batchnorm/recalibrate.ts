@@ -92,7 +92,7 @@ export async function recalibrateByBatch(
     name,
     layers.map(({ channels }) => channels),
   );
-  const ran = await collectMoments(model, layers, { ...options, batchNormalised: true }, fold.add);
+  const ran = await collectMoments(model, layers, { ...options, batchNormalised: true }, (batch) => fold.add(batch));
   return { measured: fold.result().map((found, i) => ({ layer: layers[i] as BatchNormLayer, ...found })), ran };
 }
 
@@ -130,7 +130,9 @@ export async function recalibrateSequentially(
       'population',
       here.map(({ channels }) => channels),
     );
-    ran = await collectMoments(model, here, { ...options, batchNormalised: false, frozen: done }, fold.add);
+    ran = await collectMoments(model, here, { ...options, batchNormalised: false, frozen: done }, (batch) =>
+      fold.add(batch),
+    );
     const measured = fold.result().map((found, i) => ({ layer: here[i] as BatchNormLayer, ...found }));
     onLevel({ level, measured });
     done.push(...measured);
