@@ -36,7 +36,7 @@ export interface BatchNormLayer {
   readonly inputType: number;
 }
 
-export interface SkippedLayer {
+interface SkippedLayer {
   readonly name: string;
   readonly reason: string;
 }

@@ -40,7 +40,7 @@ export interface MomentsGraphOptions {
 }
 
 /** Names of a layer's outputs in a moments graph: [C] means, [C] biased variances, and the [N, C, L] shape measured. */
-export interface MomentOutputs {
+interface MomentOutputs {
   readonly mean: string;
   readonly variance: string;
   readonly shape: string;
@@ -66,26 +66,37 @@ function measuringNodes(
   const [input = ''] = layer.node.inputs;
   const type = layer.inputType === DOUBLE ? DOUBLE : FLOAT;
   const cast = layer.inputType !== type;
-  const reduce = (from: string, to: string, axis: number): NewNode => ({
-    opType: 'ReduceMean',
+  const reduce = (opType: string, from: string, to: string, axis: number): NewNode => ({
+    opType,
     inputs: [from, ...axesInput(axis)],
     outputs: [to],
     ...axes(axis),
   });
+  const node = (opType: string, inputs: readonly string[], to: string): NewNode => ({
+    opType,
+    inputs,
+    outputs: [name(to)],
+  });
   const nodes: NewNode[] = [
     ...(cast ? [{ opType: 'Cast', inputs: [input], outputs: [name('cast')], attributes: { to: type } }] : []),
     // [N, C, L], whatever the rank: moments are per channel.
-    { opType: 'Reshape', inputs: [cast ? name('cast') : input, `${PREFIX}.flat`], outputs: [name('x')] },
-    { opType: 'Shape', inputs: [name('x')], outputs: [name('shape')] },
-    // First over the positions of each image, then over the images: sums of few terms keep float32's accuracy.
-    reduce(name('x'), name('mean_nc'), 2),
-    reduce(name('mean_nc'), name('mean_c'), 0),
-    { opType: 'Sub', inputs: [name('x'), name('mean_c')], outputs: [name('centred')] },
-    { opType: 'Mul', inputs: [name('centred'), name('centred')], outputs: [name('squares')] },
-    reduce(name('squares'), name('var_nc'), 2),
-    reduce(name('var_nc'), name('var_c'), 0),
-    { opType: 'Reshape', inputs: [name('mean_c'), `${PREFIX}.all`], outputs: [name('mean')] },
-    { opType: 'Reshape', inputs: [name('var_c'), `${PREFIX}.all`], outputs: [name('variance')] },
+    node('Reshape', [cast ? name('cast') : input, `${PREFIX}.flat`], 'x'),
+    node('Shape', [name('x')], 'shape'),
+    // Mean and squared deviations of each image and channel first: sums of few terms, which keep float32's accuracy.
+    reduce('ReduceMean', name('x'), name('mean_nc'), 2),
+    node('Sub', [name('x'), name('mean_nc')], 'centred'),
+    reduce('ReduceSumSquare', name('centred'), name('squares_nc'), 2),
+    node('Gather', [name('shape'), `${PREFIX}.positions`], 'positions'),
+    { ...node('Cast', [name('positions')], 'length'), attributes: { to: type } },
+    node('Div', [name('squares_nc'), name('length')], 'var_nc'),
+    // Then over the images: var = E[var_n] + E[(mean_n - mean)²], the law of total variance.
+    reduce('ReduceMean', name('mean_nc'), name('mean_c'), 0),
+    node('Sub', [name('mean_nc'), name('mean_c')], 'between'),
+    node('Mul', [name('between'), name('between')], 'between_squares'),
+    node('Add', [name('var_nc'), name('between_squares')], 'total_nc'),
+    reduce('ReduceMean', name('total_nc'), name('var_c'), 0),
+    node('Reshape', [name('mean_c'), `${PREFIX}.all`], 'mean'),
+    node('Reshape', [name('var_c'), `${PREFIX}.all`], 'variance'),
   ];
   return { nodes, type, outputs: { mean: name('mean'), variance: name('variance'), shape: name('shape') } };
 }
@@ -109,9 +120,9 @@ function reachable(
  * A throw-away copy of a model that returns batch moments of its BatchNormalization inputs, and nothing else: nodes that
  * lead to no measured layer are removed, and so are their weights.
  *
- * Only Reshape, Shape, ReduceMean, Sub, Mul and Cast are added, which all providers have. The variance is the mean of
- * squared deviations from the batch's own mean (never E[x²] − E[x]², which cancels in float32): 1e-4 relative with a mean
- * 1000 times the standard deviation. float16 and bfloat16 inputs are measured in float32, float64 in float64.
+ * Only reductions, arithmetic, Reshape, Shape, Gather and Cast are added, which all providers have. Deviations are squared
+ * around the mean of their own image and channel (never E[x²] − E[x]², which cancels in float32): 1e-4 relative in the
+ * variance with a mean 1000 times the standard deviation. float16 and bfloat16 inputs are measured in float32, float64 in float64.
  * (The operator's own training mode throws on CUDA from opset 14 on, and is wrong in some graphs on CPU.)
  */
 export function momentsGraph(
@@ -128,6 +139,7 @@ export function momentsGraph(
   };
   append(`${PREFIX}.flat`, INT64, [3], int64(0, 0, -1));
   append(`${PREFIX}.all`, INT64, [1], int64(-1));
+  append(`${PREFIX}.positions`, INT64, [], int64(2));
   if (axesAsInput) for (const axis of [0, 2]) append(`${PREFIX}.axis${axis}`, INT64, [1], int64(axis));
   const axes = (axis: number): Partial<NewNode> => ({
     attributes: { ...(axesAsInput ? {} : { axes: [axis] }), keepdims: 1 },
