@@ -9,6 +9,7 @@ import {
   TemperError,
 } from '../core/index.ts';
 import {
+  dataFileName,
   delimitedMetadata,
   type FloatType,
   type Model,
@@ -55,16 +56,6 @@ export interface WrittenOutput {
   readonly record: AverageRecord;
   readonly model: ReturnType<OutputFiles['openModel']>;
   readonly data: { readonly file: ReturnType<OutputFiles['openData']>; readonly location: string } | undefined;
-}
-
-/** `<name>.<16 hex of its SHA-256>.data`: no kill between two renames can marry an old model to new weights. */
-function dataFileName(modelPath: string, sha256: string): string {
-  return `${basename(modelPath)}.${sha256.slice(0, 16)}.data`;
-}
-
-/** The name of the model that a data file was written for: the model may have been renamed since. */
-export function modelNameOf(dataFile: string): string | undefined {
-  return /^(.+)\.[0-9a-f]{16}\.data$/s.exec(dataFile)?.[1];
 }
 
 /** The files of a model, opened: the model itself first. */

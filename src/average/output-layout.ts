@@ -1,9 +1,11 @@
 import { TemperError } from '../core/index.ts';
 import {
+  type DataPart,
   type Edit,
   type FloatType,
   floatTypeCode,
   insertNode,
+  layOutExternal,
   type Model,
   planRewrite,
   rawByteLength,
@@ -18,7 +20,6 @@ import {
   type TensorHolder,
   type TensorRecord,
   tensorHolders,
-  tensorsOfModel,
   valueNames,
 } from '../onnx/index.ts';
 import type { AveragedTensor } from './tensor-plan.ts';
@@ -31,23 +32,10 @@ export interface StoredTensor {
   readonly byteLength: number;
 }
 
-/** A stretch of the output's data file. */
-export interface DataPart {
-  readonly record: TensorRecord;
-  readonly offset: number;
-  readonly byteLength: number;
-  /** Absent: carried over from the template. */
+/** A stretch of the output's data file; without a slot it is carried over from the template. */
+export interface SlottedPart extends DataPart {
   readonly slot: number | undefined;
 }
-
-/** Tensors of a page or more start at one, so that runtimes can map them (onnx: "offset SHOULD be a multiple of 4096"). */
-const PAGE_BYTES = 4096;
-const SMALL_ALIGNMENT_BYTES = 16;
-/**
- * Tied weights may lie in one region, and each gets its own; a hostile file could fill the disk with one region for all.
- * (A wider --dtype doubles or quadruples the bytes.)
- */
-const MAX_DATA_GROWTH = 8;
 
 /**
  * Chooses the stored type of every averaged tensor.
@@ -71,37 +59,14 @@ export function storedTensors(
   });
 }
 
-/** Lays out the output's data file: every external tensor of the template, in the order of its own data files. */
-export function layOutData(template: Model, stored: readonly StoredTensor[]): DataPart[] {
+/** Lays out the output's data file: every external tensor of the template. @throws as layOutExternal */
+export function layOutData(template: Model, stored: readonly StoredTensor[]): SlottedPart[] {
   const slots = new Map(stored.map(({ tensor }, slot) => [tensor.template, slot]));
-  const order = new Map(template.externalLocations.map((location, i) => [location, i]));
-  const external = [...tensorsOfModel(template.record)].flatMap((record) =>
-    record.payload.kind === 'external' ? [{ record, payload: record.payload }] : [],
-  );
-  external.sort(
-    (a, b) =>
-      (order.get(a.payload.location) as number) - (order.get(b.payload.location) as number) ||
-      a.payload.offset - b.payload.offset ||
-      a.record.message.start - b.record.message.start,
-  );
-  const held = template.externalLocations.reduce((sum, location) => sum + template.external(location).size, 0);
-  const limit = MAX_DATA_GROWTH * held + PAGE_BYTES * external.length;
-  let end = 0;
-  return external.map(({ record }) => {
+  const byteLengthOf = (record: TensorRecord): number => {
     const slot = slots.get(record);
-    const byteLength = slot === undefined ? storedByteLength(record) : (stored[slot] as StoredTensor).byteLength;
-    const alignment = byteLength >= PAGE_BYTES ? PAGE_BYTES : SMALL_ALIGNMENT_BYTES;
-    const offset = Math.ceil(end / alignment) * alignment;
-    end = offset + byteLength;
-    if (end > limit) {
-      throw new TemperError(
-        'FORMAT_LIMIT',
-        `${template.path}: its tensors share so much external data that the output would be over ${MAX_DATA_GROWTH} times as large`,
-        { hint: 'Export the model with one region for each tensor.', details: { path: template.path, limit } },
-      );
-    }
-    return { record, offset, byteLength, slot };
-  });
+    return slot === undefined ? storedByteLength(record) : (stored[slot] as StoredTensor).byteLength;
+  };
+  return layOutExternal(template, byteLengthOf).map((part) => ({ ...part, slot: slots.get(part.record) }));
 }
 
 /** The opset that Cast needs to give a type (ONNX operator changelog: Cast-9 takes an integer `to`, Cast-13 bfloat16). */

@@ -1,8 +1,8 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type ByteSource, openFile, readError, TemperError } from '../core/index.ts';
-import { type Model, openModel } from '../onnx/index.ts';
-import { averageInto, modelNameOf, type OutputFiles } from './average-files.ts';
+import { type Model, modelNameOf, openModel } from '../onnx/index.ts';
+import { averageInto, type OutputFiles } from './average-files.ts';
 import { hashFile } from './hash-files.ts';
 import { type RecordedInput, readRecord } from './record.ts';
 import { planTensors } from './tensor-plan.ts';

@@ -138,6 +138,11 @@ export function insertNode(scope: NodeScope, node: NewNode, before?: NodeRecord)
   return insertAt(scope.message, nodePlace(scope, before), delimited(number, encodeNode(node)));
 }
 
+/** Removes a node; what reads its outputs must be rewired or removed with it. */
+export function removeNode(scope: NodeScope, { message }: NodeRecord): Edit {
+  return { within: scope.message, start: message.tagStart, end: message.end, pieces: [] };
+}
+
 /** Makes input `index` of a node read another value; an index behind the last one appends (with '' between). */
 export function rewireInput(node: NodeRecord, index: number, name: string): Edit {
   const field = node.inputFields[index];

@@ -1,3 +1,5 @@
+export { applyEdits, externalDataOf } from './apply-edits.ts';
+export { type DataPart, dataFileName, layOutExternal, modelNameOf } from './data-layout.ts';
 export { asFloatType, dataTypeName, FLOAT_TYPES, type FloatType, findDataType, floatTypeCode } from './data-type.ts';
 export { type Edit, plannedBytes, planRewrite, type Segment, type Slot } from './edit.ts';
 export {
@@ -6,6 +8,7 @@ export {
   delimitedMetadata,
   insertNode,
   removeInitializer,
+  removeNode,
   renameOutput,
   replaceGraphInput,
   replaceInline,
@@ -25,3 +28,4 @@ export { attributeOf, constantTensor, nodesOf, scopesOf, tensorsOfModel, valueNa
 export { type TensorHolder, tensorHolders } from './tensor-holder.ts';
 export { classifyTensors, type TensorRole, type TensorRoles } from './tensor-role.ts';
 export { elementCount, rawByteLength, storedByteLength } from './walk-tensor.ts';
+export { assertOutput, type WrittenModel, writeEdited } from './write-edited.ts';

@@ -1,0 +1,16 @@
+export type { BatchMoments, LayerMoments, NumberedBatch } from './collect-moments.ts';
+export { blend, ESTIMATORS, type EstimatorName } from './estimators.ts';
+export { type BatchNormLayer, chooseLayers, type FoundLayers, findLayers } from './find-layers.ts';
+export {
+  type CollectOptions,
+  collectMoments,
+  type LevelDone,
+  type MeasuredLayer,
+  measure,
+  type Ran,
+  recalibrateByBatch,
+  recalibrateSequentially,
+} from './recalibrate.ts';
+export { type LayerReport, layerReport, shiftWarnings } from './report.ts';
+export { type Statistics, storedStatistics } from './statistics.ts';
+export { statisticsEdits } from './write-back.ts';
