@@ -2,6 +2,14 @@ export type { BatchMoments, LayerMoments, NumberedBatch } from './collect-moment
 export { blend, ESTIMATORS, type EstimatorName } from './estimators.ts';
 export { type BatchNormLayer, chooseLayers, type FoundLayers, findLayers } from './find-layers.ts';
 export {
+  type MergedMoments,
+  type MomentsFile,
+  type MomentsRun,
+  mergeMomentsFiles,
+  readMomentsFile,
+  writeMomentsFile,
+} from './moments-file.ts';
+export {
   type CollectOptions,
   collectMoments,
   type LevelDone,

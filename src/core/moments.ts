@@ -38,9 +38,9 @@ export function momentsOfBatch(
 
 /**
  * The moments of two disjoint sets of values together: Chan, Golub and LeVeque, "Updating Formulae and a Pairwise
- * Algorithm for Computing Sample Variances" (1979), eq. 1.5; error analysis in their 1983 paper in The American
- * Statistician 37(3). Each operation is one float64 rounding, so that the same parts in the same order give the same
- * bits everywhere; another order differs by roundings.
+ * Algorithm for Computing Sample Variances" (1979); its errors are analysed in their "Algorithms for Computing the Sample
+ * Variance" (The American Statistician 37(3), 1983). Each operation is one float64 rounding: the same parts in the same
+ * order give the same bits everywhere; in another order they differ by roundings.
  */
 export function mergeMoments(a: Moments, b: Moments): Moments {
   sameChannels('moments', a.mean, b.mean);
