@@ -35,14 +35,15 @@ export interface MomentsRun {
 
 /** The version of the file's layout. */
 const FORMAT = 'onnx-temper moments 1';
-const HINT = 'Give files that bn-recal --moments-out wrote; a damaged one is made again by its worker.';
+export const MOMENTS_HINT = 'Give files that bn-recal --moments-out wrote; a damaged one is made again by its worker.';
 
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isHash = (value: unknown): boolean => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
-const FIELDS: Readonly<Record<keyof MomentsRun, (value: unknown) => boolean>> = {
+/** The fields of a run, and what they may be. */
+export const FIELDS: Readonly<Record<keyof MomentsRun, (value: unknown) => boolean>> = {
   version: isText,
   model_sha256: isHash,
   data_table_sha256: isHash,
@@ -59,18 +60,6 @@ const FIELDS: Readonly<Record<keyof MomentsRun, (value: unknown) => boolean>> = 
   onnxruntime: isText,
   processor: isText,
 };
-/** Where workers differ, merged moments are not those of one worker. */
-const SETTINGS = (Object.keys(FIELDS) as (keyof MomentsRun)[]).filter((field) => field !== 'processor');
-
-/** What to do where workers differ. */
-const REMEDIES: Partial<Record<keyof MomentsRun, string>> = {
-  version: 'Run all workers and the merge with one version of onnx-temper.',
-  model_sha256: 'Give all workers the same model file.',
-  data_table_sha256: 'Give all workers the same data: same files, same labels.',
-  provider: 'Run all workers on one kind of device (--device), so that the result does not depend on who did what.',
-  onnxruntime: 'Run all workers with one version of onnxruntime-node.',
-};
-
 /**
  * Writes the moments of a worker's batches as safetensors, in batch order: `batch` and `images` [K], `count` [K, L], and
  * for layer l `mean.l` and `variance.l` [K, C] as the runtime gave them (F32 or F64); the run as canonical JSON in the
@@ -170,7 +159,7 @@ export function readMomentsFile(source: ByteSource): MomentsFile {
   const file = openSafetensors(source);
   const { path } = source;
   const malformed = (what: string): TemperError =>
-    new TemperError('FORMAT_MALFORMED', `${path}: ${what}`, { hint: HINT, details: { path } });
+    new TemperError('FORMAT_MALFORMED', `${path}: ${what}`, { hint: MOMENTS_HINT, details: { path } });
   const run = runOf(file, malformed);
   const rows = file.tensors.get('batch')?.shape[0] ?? 0;
   const shapes = expectedShapes(run, rows);
@@ -210,95 +199,6 @@ export function readMomentsFile(source: ByteSource): MomentsFile {
           variance: moments(`variance.${l}`, index),
         })),
       };
-    },
-  };
-}
-
-export interface MergedMoments {
-  readonly run: Omit<MomentsRun, 'processor'>;
-  /** The processor types of the workers. With several, the bytes may differ from one worker's by roundings. */
-  readonly processors: readonly string[];
-  /**
-   * All batches in batch order, read one at a time: folding them does what one worker does, operation by operation.
-   * Batches without an image (none could be decoded) are left out, as a worker leaves them out.
-   */
-  batches(): Generator<BatchMoments>;
-}
-
-function assertSameRun(first: MomentsFile, file: MomentsFile): void {
-  for (const field of SETTINGS) {
-    const [expected, found] = [canonicalJson(first.run[field]), canonicalJson(file.run[field])];
-    if (expected === found) continue;
-    throw new TemperError(
-      'MISMATCH_VALUE',
-      `${file.path}: ${field} is ${found}, but ${first.path} has ${expected}: they are of different jobs`,
-      {
-        hint: REMEDIES[field] ?? 'Give all workers the same options.',
-        details: { path: file.path, reference: first.path, field, found, expected },
-      },
-    );
-  }
-}
-
-/** Places named in a message; a job may have a hundred thousand. */
-const MAX_NAMED = 10;
-
-/** What of 0 to total - 1 is not in `present`, as "0-3, 7". */
-function gaps(present: readonly number[], total: number): string {
-  const found: string[] = [];
-  let next = 0;
-  for (const number of [...present, total]) {
-    if (number > next) found.push(number === next + 1 ? `${next}` : `${next}-${number - 1}`);
-    next = number + 1;
-  }
-  return [...found.slice(0, MAX_NAMED), ...(found.length > MAX_NAMED ? ['…'] : [])].join(', ');
-}
-
-/**
- * Puts the workers' batches together: every batch of the job exactly once, all made from the same model, rows, transform and
- * settings by the same provider and versions. Memory: a number or two a batch.
- * @throws TemperError MISMATCH_VALUE (which file, which field; or a batch that two files have), INPUT_TOO_FEW (batches
- *   that none has)
- */
-export function mergeMomentsFiles(files: readonly MomentsFile[]): MergedMoments {
-  const [first] = files;
-  if (!first) throw new TemperError('INPUT_TOO_FEW', 'no moments file is given', { hint: HINT });
-  for (const file of files.slice(1)) assertSameRun(first, file);
-  const { processor: _, ...run } = first.run;
-
-  const places = new Map<number, { readonly file: MomentsFile; readonly index: number }>();
-  for (const file of files) {
-    file.batches.forEach((batch, index) => {
-      const other = places.get(batch);
-      if (other) {
-        throw new TemperError('MISMATCH_VALUE', `batch ${batch} is in ${other.file.path} and in ${file.path}`, {
-          hint: 'Give one file of each worker, all of one run.',
-          details: { batch, paths: [other.file.path, file.path] },
-        });
-      }
-      places.set(batch, { file, index });
-    });
-  }
-  if (places.size < run.batches) {
-    const missing = gaps(
-      [...places.keys()].sort((a, b) => a - b),
-      run.batches,
-    );
-    const count = run.batches - places.size;
-    throw new TemperError('INPUT_TOO_FEW', `${count} of ${run.batches} batches are in no file: ${missing}`, {
-      hint: 'Run the workers that are missing, or name their files too.',
-      details: { missing, count, batches: run.batches },
-    });
-  }
-  return {
-    run,
-    processors: [...new Set(files.map(({ run: { processor } }) => processor))].sort(),
-    *batches() {
-      for (let batch = 0; batch < run.batches; batch++) {
-        const { file, index } = places.get(batch) as { file: MomentsFile; index: number };
-        const moments = file.read(index);
-        if (moments.images > 0) yield moments;
-      }
     },
   };
 }
