@@ -13,5 +13,15 @@ export {
   writeError,
 } from './errors.ts';
 export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16, float16Table } from './float16.ts';
+export { emptyMoments, type Moments, mergeMoments, momentsOfBatch, populationVariance } from './moments.ts';
 export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random } from './random.ts';
+export {
+  openSafetensors,
+  type SafetensorsArray,
+  type SafetensorsEntry,
+  type SafetensorsFile,
+  type SafetensorsTensor,
+  type SafetensorsType,
+  writeSafetensors,
+} from './safetensors.ts';

@@ -1,0 +1,105 @@
+import { TemperError } from '../core/index.ts';
+import { canonicalJson } from '../data/index.ts';
+import type { BatchMoments } from './collect-moments.ts';
+import { FIELDS, MOMENTS_HINT, type MomentsFile, type MomentsRun } from './moments-file.ts';
+
+/** Where workers differ, merged moments are not those of one worker. */
+const SETTINGS = (Object.keys(FIELDS) as (keyof MomentsRun)[]).filter((field) => field !== 'processor');
+
+/** What to do where workers differ. */
+const REMEDIES: Partial<Record<keyof MomentsRun, string>> = {
+  version: 'Run all workers and the merge with one version of onnx-temper.',
+  model_sha256: 'Give all workers the same model file.',
+  data_table_sha256: 'Give all workers the same data: same files, same labels.',
+  provider: 'Run all workers on one kind of device (--device), so that the result does not depend on who did what.',
+  onnxruntime: 'Run all workers with one version of onnxruntime-node.',
+};
+
+export interface MergedMoments {
+  readonly run: Omit<MomentsRun, 'processor'>;
+  /** The processor types of the workers. With several, the bytes may differ from one worker's by roundings. */
+  readonly processors: readonly string[];
+  /**
+   * All batches in batch order, read one at a time: folding them does what one worker does, operation by operation.
+   * Batches without an image (none could be decoded) are left out, as a worker leaves them out.
+   */
+  batches(): Generator<BatchMoments>;
+}
+
+function assertSameRun(first: MomentsFile, file: MomentsFile): void {
+  for (const field of SETTINGS) {
+    const [expected, found] = [canonicalJson(first.run[field]), canonicalJson(file.run[field])];
+    if (expected === found) continue;
+    throw new TemperError(
+      'MISMATCH_VALUE',
+      `${file.path}: ${field} is ${found}, but ${first.path} has ${expected}: they are of different jobs`,
+      {
+        hint: REMEDIES[field] ?? 'Give all workers the same options.',
+        details: { path: file.path, reference: first.path, field, found, expected },
+      },
+    );
+  }
+}
+
+/** Places named in a message; a job may have a hundred thousand. */
+const MAX_NAMED = 10;
+
+/** What of 0 to total - 1 is not in `present`, as "0-3, 7". */
+function gaps(present: readonly number[], total: number): string {
+  const found: string[] = [];
+  let next = 0;
+  for (const number of [...present, total]) {
+    if (number > next) found.push(number === next + 1 ? `${next}` : `${next}-${number - 1}`);
+    next = number + 1;
+  }
+  return [...found.slice(0, MAX_NAMED), ...(found.length > MAX_NAMED ? ['…'] : [])].join(', ');
+}
+
+/**
+ * Puts the workers' batches together: every batch of the job exactly once, all made from the same model, rows, transform and
+ * settings by the same provider and versions. Memory: a number or two a batch.
+ * @throws TemperError MISMATCH_VALUE (which file, which field; or a batch that two files have), INPUT_TOO_FEW (batches
+ *   that none has)
+ */
+export function mergeMomentsFiles(files: readonly MomentsFile[]): MergedMoments {
+  const [first] = files;
+  if (!first) throw new TemperError('INPUT_TOO_FEW', 'no moments file is given', { hint: MOMENTS_HINT });
+  for (const file of files.slice(1)) assertSameRun(first, file);
+  const { processor: _, ...run } = first.run;
+
+  const places = new Map<number, { readonly file: MomentsFile; readonly index: number }>();
+  for (const file of files) {
+    file.batches.forEach((batch, index) => {
+      const other = places.get(batch);
+      if (other) {
+        throw new TemperError('MISMATCH_VALUE', `batch ${batch} is in ${other.file.path} and in ${file.path}`, {
+          hint: 'Give one file of each worker, all of one run.',
+          details: { batch, paths: [other.file.path, file.path] },
+        });
+      }
+      places.set(batch, { file, index });
+    });
+  }
+  if (places.size < run.batches) {
+    const missing = gaps(
+      [...places.keys()].sort((a, b) => a - b),
+      run.batches,
+    );
+    const count = run.batches - places.size;
+    throw new TemperError('INPUT_TOO_FEW', `${count} of ${run.batches} batches are in no file: ${missing}`, {
+      hint: 'Run the workers that are missing, or name their files too.',
+      details: { missing, count, batches: run.batches },
+    });
+  }
+  return {
+    run,
+    processors: [...new Set(files.map(({ run: { processor } }) => processor))].sort(),
+    *batches() {
+      for (let batch = 0; batch < run.batches; batch++) {
+        const { file, index } = places.get(batch) as { file: MomentsFile; index: number };
+        const moments = file.read(index);
+        if (moments.images > 0) yield moments;
+      }
+    },
+  };
+}
