@@ -1,37 +1,39 @@
 #!/usr/bin/env node
-import { basename } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
 import {
+  type BatchMoments,
   type BatchNormLayer,
   chooseLayers,
+  collectMoments,
   ESTIMATORS,
+  type EstimatorName,
   findLayers,
   type LayerReport,
   type MeasuredLayer,
-  recalibrateByBatch,
+  type MomentsRun,
+  measure,
+  mergeMomentsFiles,
+  type Ran,
+  readMomentsFile,
   recalibrateSequentially,
   shiftWarnings,
+  writeMomentsFile,
 } from '../src/batchnorm/index.ts';
-import { TemperError, writeFileAtomic } from '../src/core/index.ts';
-import { selectRows, transformHash } from '../src/data/index.ts';
+import { openFile, TemperError, writeFileAtomic } from '../src/core/index.ts';
+import { canonicalJson, parseShard, selectRows } from '../src/data/index.ts';
+import type { GuardVerdict } from '../src/evaluate/index.ts';
 import { assertOutput, type Model, nextStepKey, openModel, writeEdited } from '../src/onnx/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
 import { parseDevice } from '../src/runtime/index.ts';
 import { argumentsOf, DATA, openData, prefixedData } from './support/data-options.ts';
-import { sha256OfFile } from './support/evaluate-models.ts';
+import { type EvaluateArguments, sha256OfFile } from './support/evaluate-models.ts';
 import { mainIfProgram } from './support/main.ts';
 import { declaredInputs } from './support/model-inputs.ts';
+import { modelHashes, momentsRun, withEmptyBatches } from './support/moments-job.ts';
 import { grouped, oneNumber, stringList } from './support/option-values.ts';
-import { note, print, TALK, WRITE } from './support/output-options.ts';
+import { note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
 import { progress } from './support/progress.ts';
-import {
-  batchCount,
-  guardEdits,
-  type JobImages,
-  numberedBatches,
-  recalibrated,
-  rowsHash,
-} from './support/recalibration.ts';
+import { batchesOf, guardEdits, type JobImages, numberedBatches, recalibrated } from './support/recalibration.ts';
 import { batchOf, RUNTIME, workersOf } from './support/runtime-options.ts';
 import { textTable } from './support/text-table.ts';
 import { modelInput, TRANSFORM, transformFor } from './support/transform-options.ts';
@@ -67,6 +69,11 @@ const RECALIBRATION = grouped('Recalibration:', {
     describe: 'Weight of the old statistics, in images (AdaBN: 0)',
     coerce: oneNumber('prior'),
   },
+  shard: {
+    type: 'string',
+    describe: 'Worker i/n, env or env/n (Slurm array, Kubernetes indexed job); with --moments-out',
+  },
+  'moments-out': { type: 'string', describe: 'Moments of the batches, for bn-recal merge' },
   layers: { type: 'string', describe: 'Only these layers, with * for any characters; several with commas' },
   'allow-worse': { type: 'boolean', default: false, describe: 'Write although the guard says that it is no better' },
 } as const satisfies Record<string, Options>);
@@ -78,6 +85,24 @@ const OUT = grouped('Output:', {
 
 const GUARD = prefixedData('guard', 'on which the result must be better, or nothing is written');
 const ALL = { ...OUT, ...RECALIBRATION, ...DATA, ...GUARD, ...VIEWS, ...TRANSFORM, ...RUNTIME, ...WRITE, ...TALK };
+const { estimator, prior, 'allow-worse': allowWorse } = RECALIBRATION;
+const { seed, classes, 'on-bad-image': onBadImage } = DATA;
+/** What is still to be chosen when moments are put together: the estimator, the guard and its images. */
+const MERGE = {
+  ...OUT,
+  ...{ estimator, prior, 'allow-worse': allowWorse, seed, classes, 'on-bad-image': onBadImage },
+  model: { type: 'string', demandOption: true, describe: 'The model that the workers were given' },
+  ...GUARD,
+  ...TRANSFORM,
+  ...RUNTIME,
+  ...WRITE,
+  ...TALK,
+} as const satisfies Record<string, Options>;
+type MergeArguments = InferredOptionTypes<typeof MERGE> & {
+  readonly model: string;
+  readonly out: string;
+  readonly moments: readonly string[];
+} & Record<string, unknown>;
 type Arguments = InferredOptionTypes<typeof ALL> & { readonly model: string } & Record<string, unknown>;
 
 function layersText(reports: readonly LayerReport[]): string {
@@ -130,90 +155,140 @@ async function prepare(model: Model, args: Arguments): Promise<JobImages> {
   };
 }
 
-async function run(model: Model, layers: readonly BatchNormLayer[], job: JobImages, args: Arguments) {
-  const passes = args.method === 'sequential' ? new Set(layers.map(({ level }) => level)).size : 1;
-  const total = job.rows.length * (job.views?.count ?? 1) * passes;
-  const bar = progress(`recalibrating ${layers.length} layers`, total, args.quiet);
-  let before = 0;
-  let last = 0;
-  const options = {
-    device: parseDevice(args.device),
-    threads: args.threads,
-    batches: () => numberedBatches(job, { index: 0, count: 1 }),
-    onProgress: (images: number) => {
-      // A new pass starts from 0.
+interface Collected {
+  readonly measured: readonly MeasuredLayer[];
+  readonly run: Omit<MomentsRun, 'processor'>;
+  /** Images that were measured; with views each counts once a view. */
+  readonly images: number;
+}
+
+/** The progress of one or several passes, each of which counts from 0. */
+function passProgress(layers: number, total: number, quiet: boolean): { update(images: number): void; end(): void } {
+  const bar = progress(`recalibrating ${layers} layers`, total, quiet);
+  let [before, last] = [0, 0];
+  return {
+    update(images) {
       if (images < last) before += last;
       last = images;
       bar.update(before + images);
     },
+    end: () => bar.end(),
   };
+}
+
+async function sequential(
+  model: Model,
+  layers: readonly BatchNormLayer[],
+  job: JobImages,
+  args: Arguments,
+): Promise<Collected> {
+  if (args.estimator !== 'population') {
+    throw new TemperError(
+      'USAGE',
+      `--method sequential with --estimator ${args.estimator}: it gives exact population statistics`,
+      {
+        hint: 'Leave one of them out.',
+      },
+    );
+  }
+  const images = job.rows.length * (job.views?.count ?? 1);
+  const bar = passProgress(layers.length, images * new Set(layers.map(({ level }) => level)).size, args.quiet);
   try {
-    if (args.method === 'batch') return await recalibrateByBatch(model, layers, args.estimator, options);
-    if (args.estimator !== 'population') {
-      throw new TemperError(
-        'USAGE',
-        `--method sequential with --estimator ${args.estimator}: it gives exact population statistics`,
-        {
-          hint: 'Leave one of them out.',
-        },
-      );
-    }
-    return await recalibrateSequentially(model, layers, options);
+    const { measured, ran } = await recalibrateSequentially(model, layers, {
+      device: parseDevice(args.device),
+      threads: args.threads,
+      batches: () => numberedBatches(job, ONE_WORKER),
+      onProgress: bar.update,
+    });
+    if (!ran) throw new Error('a run without a level');
+    return { measured, run: await momentsRun(model, layers, job, ran), images };
   } finally {
     bar.end();
   }
 }
 
-async function recordOf(
+/** One pass of one worker; with --moments-out its batches are kept in a file. */
+async function onePass(
   model: Model,
+  layers: readonly BatchNormLayer[],
   job: JobImages,
   args: Arguments,
-  provider: string,
-  onnxruntime: string,
-  layers: number,
-): Promise<object> {
-  const data = await Promise.all(
-    model.externalLocations.map(async (location) => ({
-      location,
-      sha256: await sha256OfFile(model.external(location).path),
-    })),
+): Promise<Collected | undefined> {
+  const worker = args.shard === undefined ? ONE_WORKER : parseShard(args.shard, process.env);
+  const out = args['moments-out'];
+  const mine = [...batchesOf(job, worker)];
+  const bar = passProgress(
+    layers.length,
+    Math.min(job.rows.length * (job.views?.count ?? 1), mine.length * job.batch),
+    args.quiet,
   );
-  return {
-    tool: 'onnx-temper',
-    version,
-    command: 'bn-recal',
-    input: { file: basename(model.path), sha256: await sha256OfFile(model.path), ...(data.length > 0 ? { data } : {}) },
-    data: basename(job.dataset.source),
-    data_table_sha256: job.dataset.tableHash(),
-    rows_sha256: rowsHash(job.rows),
-    n_images: job.rows.length,
-    views: job.views ?? null,
-    transform: job.transform,
-    transform_sha256: transformHash(job.transform),
-    batch: job.batch,
-    estimator: args.estimator,
-    method: args.method,
-    prior: args.prior ?? 0,
-    layers,
-    provider,
-    onnxruntime,
-  };
+  const found: BatchMoments[] = [];
+  let ran: Ran;
+  try {
+    const options = {
+      device: parseDevice(args.device),
+      threads: args.threads,
+      batches: () => numberedBatches(job, worker),
+      onProgress: bar.update,
+      batchNormalised: true,
+    };
+    ran = await collectMoments(model, layers, options, (batch) => found.push(batch));
+  } finally {
+    bar.end();
+  }
+  const run = await momentsRun(model, layers, job, ran);
+  if (out !== undefined) {
+    const sha256 = writeMomentsFile(out, run, withEmptyBatches(found, mine, layers), { force: args.force });
+    if (args.out === undefined) {
+      const document = { moments: { path: out, sha256, batches: mine.length, batches_in_all: run.batches } };
+      print(args, document, `${out}  ${mine.length} of ${run.batches} batches  sha256 ${sha256}\n`);
+      return undefined;
+    }
+  }
+  const { processor: _, ...shared } = run;
+  return { measured: measure(layers, args.estimator, found), run: shared, images: imagesOf(found) };
+}
+
+const ONE_WORKER = { index: 0, count: 1 };
+const imagesOf = (batches: Iterable<BatchMoments>): number => {
+  let images = 0;
+  for (const batch of batches) images += batch.images;
+  return images;
+};
+
+function checkOutputs(model: Model, args: Arguments): void {
+  const { out, shard, method } = args;
+  const moments = args['moments-out'];
+  if (out === undefined && moments === undefined) {
+    throw new TemperError('USAGE', 'no output is named', {
+      hint: 'Give --out FILE (or --moments-out FILE, for a worker).',
+    });
+  }
+  if (shard !== undefined && (out !== undefined || moments === undefined)) {
+    throw new TemperError('USAGE', '--shard makes a part of the statistics', {
+      hint: 'Give --moments-out FILE for each worker, and put the files together with bn-recal merge.',
+    });
+  }
+  if (method === 'sequential' && moments !== undefined) {
+    throw new TemperError('USAGE', '--method sequential makes no moments of batches', {
+      hint: 'Leave --moments-out out.',
+    });
+  }
+  for (const path of [out, moments, args.csv]) if (path !== undefined) assertOutput(model, path, args.force);
 }
 
 async function recalibrate(args: Arguments): Promise<void> {
   const say = (text: string): void => note(args, text);
-  const { out } = args;
-  if (out === undefined) throw new TemperError('USAGE', 'no output is named', { hint: 'Give --out FILE.' });
   const model = openModel(args.model);
   try {
-    assertOutput(model, out, args.force);
+    checkOutputs(model, args);
     const found = findLayers(model);
     const layers = chooseLayers(found.layers, args.layers === undefined ? [] : stringList(args.layers));
     for (const { name, reason } of found.skipped) say(`${name} is left as it is: ${reason}`);
     const job = await prepare(model, args);
     try {
-      const { measured, ran } = await run(model, layers, job, args);
-      await finish(model, job, measured, args, out, ran?.provider ?? '', ran?.onnxruntime ?? '');
+      const collected = await (args.method === 'sequential' ? sequential : onePass)(model, layers, job, args);
+      if (collected) await finish(model, collected, args);
     } finally {
       await job.dataset.close();
     }
@@ -222,23 +297,66 @@ async function recalibrate(args: Arguments): Promise<void> {
   }
 }
 
-async function finish(
-  model: Model,
-  job: JobImages,
-  measured: readonly MeasuredLayer[],
-  args: Arguments,
-  out: string,
-  provider: string,
-  onnxruntime: string,
-): Promise<void> {
-  const images = job.rows.length * (job.views?.count ?? 1);
-  const { reports, edits, inline } = recalibrated(model, measured, args.prior ?? 0, images);
+async function merge(args: MergeArguments): Promise<void> {
+  const model = openModel(args.model);
+  const sources = args.moments.map(openFile);
+  try {
+    assertOutput(model, args.out, args.force);
+    const merged = mergeMomentsFiles(sources.map(readMomentsFile));
+    const sha256 = await sha256OfFile(args.model);
+    if (sha256 !== merged.run.model_sha256) {
+      throw new TemperError(
+        'MISMATCH_VALUE',
+        `${args.model}: is not the model that the moments are of (SHA-256 ${sha256}, expected ${merged.run.model_sha256})`,
+        {
+          hint: 'Name the model that the workers were given.',
+          details: { path: args.model, found: sha256, expected: merged.run.model_sha256 },
+        },
+      );
+    }
+    if (merged.processors.length > 1) {
+      note(
+        args,
+        `the workers ran on ${merged.processors.join(' and ')}: bytes may differ from those of one worker by roundings`,
+      );
+    }
+    const wanted = new Set(merged.run.layers.map(({ name }) => name));
+    const layers = findLayers(model).layers.filter(({ name }) => wanted.has(name));
+    const measured = measure(layers, args.estimator, merged.batches());
+    await finish(
+      model,
+      { measured, run: merged.run, images: imagesOf(merged.batches()) },
+      { ...args, method: 'batch' },
+    );
+  } finally {
+    for (const source of sources) source.close();
+    model.close();
+  }
+}
+
+interface FinishArguments extends EvaluateArguments, Talk {
+  readonly out?: string | undefined;
+  readonly csv?: string | undefined;
+  readonly prior?: number | undefined;
+  readonly estimator: EstimatorName;
+  readonly method: 'batch' | 'sequential';
+  readonly force: boolean;
+  readonly 'allow-worse': boolean;
+  readonly [guard: `guard-${string}`]: unknown;
+}
+
+/** Blends, reports, asks the guard, and writes. */
+async function finish(model: Model, { measured, run, images }: Collected, args: FinishArguments): Promise<void> {
+  const { out } = args;
+  if (out === undefined) throw new Error('the output was checked before');
+  const prior = args.prior ?? 0;
+  const { reports, edits, inline } = recalibrated(model, measured, prior, images);
   for (const text of shiftWarnings(reports)) note(args, text);
-  const fields = Object.keys(reports[0] ?? {});
+  const rows = reports as unknown as FieldRow[];
   if (args.csv !== undefined)
-    writeFileAtomic(args.csv, csvText(fields, reports as unknown as FieldRow[]), { force: args.force });
-  const guardData = argumentsOf('guard', args);
-  let guard: Awaited<ReturnType<typeof guardEdits>> | undefined;
+    writeFileAtomic(args.csv, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
+  const guardData = argumentsOf('guard', { ...args });
+  let guard: GuardVerdict | undefined;
   if (guardData.data !== undefined) {
     const chosen = await openData(guardData, { labelled: true });
     try {
@@ -248,39 +366,46 @@ async function finish(
     }
   }
   const refused = guard !== undefined && !guard.better && !args['allow-worse'];
-  const written = refused
-    ? undefined
-    : writeEdited(model, edits, {
-        path: out,
-        force: args.force,
-        inline,
-        metadata: {
-          key: nextStepKey(model.record),
-          value: JSON.stringify(await recordOf(model, job, args, provider, onnxruntime, measured.length)),
-        },
-      });
-  const summary = `${measured.length} layers from ${job.rows.length} images${job.views ? ` x ${job.views.count} views` : ''} (${batchCount(job)} batches of ${job.batch})`;
-  const guardText = guard ? `guard: ${guard.text}\n` : '';
+  const { version: _, model_sha256: __, layers, views, transform, ...settings } = run;
+  const record = {
+    tool: 'onnx-temper',
+    version,
+    command: 'bn-recal',
+    input: await modelHashes(model),
+    ...settings,
+    transform: JSON.parse(transform) as unknown,
+    views: JSON.parse(views) as unknown,
+    layers: layers.length,
+    n_images: images,
+    estimator: args.estimator,
+    method: args.method,
+    prior,
+  };
+  const metadata = { key: nextStepKey(model.record), value: canonicalJson(record) };
+  const written = refused ? undefined : writeEdited(model, edits, { path: out, force: args.force, inline, metadata });
   const outText = written
     ? `${written.path}  ${written.bytes} bytes  sha256 ${written.sha256}\n`
-    : `nothing was written: the guard found no improvement (--allow-worse writes all the same)\n`;
-  const guardDocument = guard && {
-    better: guard.better,
-    top1_before: guard.before,
-    top1_after: guard.after,
-    mcnemar_p: guard.paired.p,
-    n_images: guard.paired.n,
+    : 'nothing was written: the guard found no improvement (--allow-worse writes all the same)\n';
+  const document = {
+    output: written ?? null,
+    n_images: images,
+    guard: guard
+      ? {
+          better: guard.better,
+          top1_before: guard.before,
+          top1_after: guard.after,
+          mcnemar_p: guard.paired.p,
+          n_images: guard.paired.n,
+        }
+      : null,
+    layers: reports,
   };
-  print(
-    args,
-    { output: written ?? null, n_images: job.rows.length, guard: guardDocument ?? null, layers: reports },
-    `${layersText(reports)}\n${summary}\n${guardText}${outText}`,
-  );
+  const summary = `${measured.length} layers from ${images} images (${run.batches} batches of ${run.batch_size})\n`;
+  print(args, document, `${layersText(reports)}\n${summary}${guard ? `guard: ${guard.text}\n` : ''}${outText}`);
   if (refused) process.exitCode = 1;
 }
 
-/** bn-recal: BatchNormalization statistics that fit the weights. */
-export function addBnRecal(parser: Argv): Argv {
+function addBnRecal(parser: Argv): Argv {
   return parser.command(
     '$0 <model>',
     'Recompute BatchNormalization statistics over a data set, after averaging or for another size or domain',
@@ -304,4 +429,22 @@ export function addBnRecal(parser: Argv): Argv {
   );
 }
 
-await mainIfProgram(import.meta.url, 'bn-recal', addBnRecal);
+function addMerge(parser: Argv): Argv {
+  return parser.command(
+    'merge <moments..>',
+    'Put the moments of all workers together: the bytes that one worker would have written',
+    (y) =>
+      y
+        .positional('moments', { type: 'string', array: true, demandOption: true, describe: 'Files of --moments-out' })
+        .options(MERGE)
+        .example('$0 merge parts/*.safetensors --model swa.onnx --out swa-bn.onnx', ''),
+    async (args) => merge(args as unknown as MergeArguments),
+  );
+}
+
+/** bn-recal with its subcommand. */
+export function addBnRecalCommands(parser: Argv): Argv {
+  return addMerge(addBnRecal(parser));
+}
+
+await mainIfProgram(import.meta.url, 'bn-recal', addBnRecalCommands);

@@ -12,8 +12,8 @@ await main('onnx-temper', (parser) =>
       return addEvalCkpt(y);
     })
     .command('bn-recal', 'Recalibrate BatchNormalization statistics over a data set', async (y) => {
-      const { addBnRecal } = await import('./bn-recal.ts');
-      return addBnRecal(y);
+      const { addBnRecalCommands } = await import('./bn-recal.ts');
+      return addBnRecalCommands(y);
     })
     .demandCommand(1, 'Name a command.'),
 );

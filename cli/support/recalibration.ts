@@ -66,6 +66,11 @@ export async function* numberedBatches(job: JobImages, worker: Shard): AsyncGene
   }
 }
 
+/** The numbers of a worker's batches. */
+export function* batchesOf(job: JobImages, { index, count }: Shard): Generator<number> {
+  for (let batch = index; batch < batchCount(job); batch += count) yield batch;
+}
+
 export const rowsHash = (rows: Uint32Array): string =>
   createHash('sha256')
     .update(canonicalJson([...rows]))

@@ -1,5 +1,5 @@
-import { TemperError } from '../core/index.ts';
-import type { BatchMoments } from './collect-moments.ts';
+import { emptyMoments, mergeMoments, momentsOfBatch, populationVariance, TemperError } from '../core/index.ts';
+import type { BatchMoments, LayerMoments } from './collect-moments.ts';
 import type { Statistics } from './statistics.ts';
 
 export const ESTIMATORS = ['population', 'torch'] as const;
@@ -12,79 +12,81 @@ export interface Estimator {
   result(): { readonly statistics: Statistics; readonly count: number }[];
 }
 
+/** Folds the moments of one layer. */
 interface LayerFold {
-  count: number;
-  batches: number;
-  readonly mean: Float64Array;
-  /** population: Σ (x − mean)²; torch: the mean of unbiased batch variances. */
-  readonly spread: Float64Array;
+  readonly count: number;
+  add(moments: LayerMoments): void;
+  statistics(): Statistics;
 }
 
-type Fold = (layer: LayerFold, count: number, mean: ArrayLike<number>, variance: ArrayLike<number>) => void;
-
 /**
- * Population statistics by merging moments (Chan, Golub, LeVeque 1979, eq. 2.1): every value counts once, whatever the
- * batches. The variance is biased, as ONNX defines it (BatchNormalization-14: "population variance"); this is fvcore's
- * `_PopulationVarianceEstimator` (Wu and Johnson 2021, arXiv 2105.07576).
+ * Population statistics by merging moments: every value counts once, whatever the batches. The variance is biased, as ONNX
+ * defines it (BatchNormalization-14: "population variance"); this is fvcore's `_PopulationVarianceEstimator` (Wu and
+ * Johnson 2021, arXiv 2105.07576).
  */
-const population: Fold = (layer, count, mean, variance) => {
-  const total = layer.count + count;
-  for (let c = 0; c < layer.mean.length; c++) {
-    const delta = (mean[c] as number) - (layer.mean[c] as number);
-    layer.mean[c] = (layer.mean[c] as number) + (delta * count) / total;
-    layer.spread[c] =
-      (layer.spread[c] as number) + count * (variance[c] as number) + (delta * delta * layer.count * count) / total;
-  }
-};
+function population(channels: number): LayerFold {
+  let total = emptyMoments(channels);
+  return {
+    get count() {
+      return total.count;
+    },
+    add({ count, mean, variance }) {
+      total = mergeMoments(total, momentsOfBatch(count, mean, variance));
+    },
+    statistics: () => ({ mean: total.mean, variance: populationVariance(total) }),
+  };
+}
 
 /**
  * What torch.optim.swa_utils.update_bn leaves: the cumulative average, every batch weighted alike, of batch means and of
  * unbiased batch variances.
  */
-const torch: Fold = (layer, count, mean, variance) => {
-  if (count < 2) {
-    throw new TemperError('INPUT_TOO_FEW', `a batch has ${count} value per channel, the unbiased variance needs 2`, {
-      hint: 'Use a larger --batch, or --estimator population.',
-    });
-  }
-  const k = layer.batches + 1;
-  const bessel = count / (count - 1);
-  for (let c = 0; c < layer.mean.length; c++) {
-    layer.mean[c] = (layer.mean[c] as number) + ((mean[c] as number) - (layer.mean[c] as number)) / k;
-    layer.spread[c] =
-      (layer.spread[c] as number) + (bessel * (variance[c] as number) - (layer.spread[c] as number)) / k;
-  }
-};
+function torch(channels: number): LayerFold {
+  const [mean, variance] = [new Float64Array(channels), new Float64Array(channels)];
+  let [batches, values] = [0, 0];
+  return {
+    get count() {
+      return values;
+    },
+    add(batch) {
+      if (batch.count < 2) {
+        throw new TemperError(
+          'INPUT_TOO_FEW',
+          `a batch has ${batch.count} value per channel, the unbiased variance needs 2`,
+          {
+            hint: 'Use a larger --batch, or --estimator population.',
+          },
+        );
+      }
+      const bessel = batch.count / (batch.count - 1);
+      batches++;
+      values += batch.count;
+      for (let c = 0; c < channels; c++) {
+        mean[c] = (mean[c] as number) + ((batch.mean[c] as number) - (mean[c] as number)) / batches;
+        variance[c] =
+          (variance[c] as number) + (bessel * (batch.variance[c] as number) - (variance[c] as number)) / batches;
+      }
+    },
+    statistics: () => ({ mean, variance }),
+  };
+}
 
-const FOLDS: Readonly<Record<EstimatorName, Fold>> = { population, torch };
+const FOLDS: Readonly<Record<EstimatorName, (channels: number) => LayerFold>> = { population, torch };
 
 /** Memory: two float64 per channel, however many batches. */
 export function estimator(name: EstimatorName, channels: readonly number[]): Estimator {
-  const layers = channels.map(
-    (n): LayerFold => ({ count: 0, batches: 0, mean: new Float64Array(n), spread: new Float64Array(n) }),
-  );
+  const layers = channels.map(FOLDS[name]);
   return {
     add(batch) {
-      for (const [i, { count, mean, variance }] of batch.layers.entries()) {
-        const layer = layers[i] as LayerFold;
-        FOLDS[name](layer, count, mean, variance);
-        layer.count += count;
-        layer.batches++;
-      }
+      for (const [i, moments] of batch.layers.entries()) layers[i]?.add(moments);
     },
-    result() {
-      return layers.map(({ count, mean, spread }) => {
-        if (count === 0) {
-          throw new TemperError('INPUT_TOO_FEW', 'no image was seen', {
-            hint: 'Check --data, --rows, --samples and --shard.',
-          });
-        }
-        return {
-          statistics: { mean, variance: name === 'population' ? spread.map((m2) => m2 / count) : spread },
-          count,
-        };
-      });
-    },
+    result: () =>
+      layers.map((layer) => {
+        if (layer.count > 0) return { statistics: layer.statistics(), count: layer.count };
+        throw new TemperError('INPUT_TOO_FEW', 'no image was seen', {
+          hint: 'Check --data, --rows, --samples and --shard.',
+        });
+      }),
   };
 }
 

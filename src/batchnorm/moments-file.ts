@@ -15,9 +15,13 @@ export interface MomentsRun {
   /** Of onnx-temper. */
   readonly version: string;
   readonly model_sha256: string;
+  /** Base name of the data set. */
+  readonly data: string;
   readonly data_table_sha256: string;
   /** Of the rows selected, in their order. */
   readonly rows_sha256: string;
+  /** Canonical JSON, and its hash. */
+  readonly transform: string;
   readonly transform_sha256: string;
   /** Views, augmentation and seed, as canonical JSON; "null" for the evaluation transform. */
   readonly views: string;
@@ -46,8 +50,10 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 export const FIELDS: Readonly<Record<keyof MomentsRun, (value: unknown) => boolean>> = {
   version: isText,
   model_sha256: isHash,
+  data: isText,
   data_table_sha256: isHash,
   rows_sha256: isHash,
+  transform: isText,
   transform_sha256: isHash,
   views: isText,
   batch_size: isCount,

@@ -7,6 +7,8 @@ const hash = (digit: string): string => digit.repeat(64);
 export const RUN: MomentsRun = {
   version: '1.2.3',
   model_sha256: hash('a'),
+  data: 'images',
+  transform: '{}',
   data_table_sha256: hash('b'),
   rows_sha256: hash('c'),
   transform_sha256: hash('d'),
