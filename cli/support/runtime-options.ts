@@ -45,9 +45,9 @@ export function workersOf({ workers }: RuntimeArguments): number {
   return count('workers', workers ?? Math.min(MAX_DEFAULT_WORKERS, availableParallelism()));
 }
 
-/** The batch size: as asked for, or what the models are fixed to. */
+/** The batch size: as asked for, or the largest that a model is fixed to; models fixed to less get it in pieces. */
 export function batchOf({ batch }: RuntimeArguments, fixed: readonly (number | undefined)[]): number {
-  return count('batch', batch ?? fixed.find((size) => size !== undefined) ?? DEFAULT_BATCH);
+  return count('batch', batch ?? Math.max(...fixed.map((size) => size ?? DEFAULT_BATCH)));
 }
 
 /** Opens a session per model, and says what `auto` took. */
