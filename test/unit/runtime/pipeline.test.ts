@@ -7,6 +7,7 @@ import {
   runBatches,
   summarizeTiming,
   type Tensor,
+  type Tensors,
   type ValueInfo,
 } from '../../../src/runtime/index.ts';
 import { IDENTITY, ints, makeModel } from '../../support/small-models.ts';
@@ -98,7 +99,7 @@ test('a graph fixed to a batch takes batches of any size: in pieces, the last fi
   const stage = { session, input: session.inputs[0] as ValueInfo, fetches: ['y'], images: 0 };
   for await (const { meta, rows, outputs } of runBatches([stage], batches())) {
     assert.equal(rows, sizes[meta]);
-    const { dims, data } = outputs[0]?.y as Tensor;
+    const { dims, data } = (outputs[0] as Tensors).y as Tensor;
     assert.deepEqual([dims, data], [[rows, 3], Float32Array.from({ length: rows * 3 }, (_, i) => i)]);
   }
   await session.close();
