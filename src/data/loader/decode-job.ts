@@ -48,15 +48,6 @@ async function pixelsOf({ image }: KeyedImage, grey: boolean, orientation: Orien
   return decodeImage(image.bytes, image.path, { color: grey ? 'grey' : 'rgb', orientation });
 }
 
-/** The pixels for each transform; those that read the orientation alike share them. */
-async function decodeOnce(keyed: KeyedImage, transforms: readonly Transform[], grey: boolean): Promise<Pixels[]> {
-  const byOrientation = new Map<Orientation, Pixels>();
-  for (const { orientation } of transforms) {
-    if (!byOrientation.has(orientation)) byOrientation.set(orientation, await pixelsOf(keyed, grey, orientation));
-  }
-  return transforms.map(({ orientation }) => byOrientation.get(orientation) as Pixels);
-}
-
 /** Views of an image depend on (seed, key, view) and its size alone: the same for every model, worker and run. */
 function drawViews({ augment, count, seed }: Views, key: string, source: Size): ViewRecord[] {
   return Array.from({ length: count }, (_, view) => {
@@ -71,6 +62,7 @@ export async function decodeJob({ transforms, views }: DecodePlan, images: reado
   const inputs = transforms.map((transform) => allocateInput(transform, images.length * perImage));
   const lengths = transforms.map(inputLength);
   const grey = transforms.every(({ color }) => color === 'grey');
+  const orientation = transforms[0]?.orientation ?? 'ignore';
   const found: DecodedJob['images'][number][] = [];
   let made = 0;
   const place = (t: number): InputData => {
@@ -79,15 +71,14 @@ export async function decodeJob({ transforms, views }: DecodePlan, images: reado
   };
   for (const keyed of images) {
     try {
-      const decoded = await decodeOnce(keyed, transforms, grey);
-      const pixels = decoded[0] as Pixels;
+      const pixels = await pixelsOf(keyed, grey, orientation);
       const records = views ? drawViews(views, keyed.key, pixels) : [];
       const geometries = views
         ? []
-        : transforms.map((transform, t) => applyTransform(decoded[t] as Pixels, transform, place(t)).geometry);
+        : transforms.map((transform, t) => applyTransform(pixels, transform, place(t)).geometry);
       if (!views) made++;
       for (const record of records) {
-        for (const [t, transform] of transforms.entries()) applyView(decoded[t] as Pixels, record, transform, place(t));
+        for (const [t, transform] of transforms.entries()) applyView(pixels, record, transform, place(t));
         made++;
       }
       found.push({
