@@ -28,10 +28,11 @@ let loaded: Promise<SharpModule> | undefined;
 /** Loads libvips on first use: commands that decode nothing do not pay for it. */
 function loadSharp(): Promise<SharpModule> {
   loaded ??= import('sharp').then(({ default: sharp }) => {
+    // One thread an image: several images in flight use the cores better (measured: more threads never helped).
+    sharp.concurrency(1);
+    // In every thread: loading sharp there has switched the cache on again, for all.
+    sharp.cache(false);
     oncePerProcess(() => {
-      // One thread an image: several images in flight use the cores better (measured: more threads never helped).
-      sharp.concurrency(1);
-      sharp.cache(false);
       // libvips' settings are the process's: between the two lines no other thread can decode anything.
       sharp.block({ operation: ['VipsForeignLoad'] });
       sharp.unblock({ operation: LOADERS });
