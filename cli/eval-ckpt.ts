@@ -1,11 +1,10 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Argv } from 'yargs';
-import { readError, TemperError, writeFileAtomic } from '../src/core/index.ts';
-import { assertClassCount, transformHash } from '../src/data/index.ts';
-import type { ValidClasses } from '../src/evaluate/index.ts';
+import { TemperError, writeFileAtomic } from '../src/core/index.ts';
+import { assertClassCount, type BadImage } from '../src/data/index.ts';
 import { csvText } from '../src/report/index.ts';
+import { classOutput } from '../src/runtime/index.ts';
 import { type ChosenData, DATA, type DataArguments, openData } from './support/data-options.ts';
 import {
   type EvaluateArguments,
@@ -13,74 +12,46 @@ import {
   type ModelEvaluation,
   sha256OfFile,
 } from './support/evaluate-models.ts';
-import { type Measured, type ModelScores, scoreModels } from './support/evaluation-record.ts';
+import { type Measured, numberRepeated, scoreModels } from './support/evaluation-record.ts';
+import { evaluationText, settingsText } from './support/evaluation-text.ts';
 import { missedGates, parseGate } from './support/gate.ts';
-import { mainIfProgram } from './support/main.ts';
-import { note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
-import { readPerImage, writePerImage } from './support/per-image-file.ts';
+import { interruptSignal, mainIfProgram } from './support/main.ts';
+import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
+import { isParquet, readPerImage, writePerImage } from './support/per-image-file.ts';
 import { openSessions, RUNTIME } from './support/runtime-options.ts';
-import { textTable } from './support/text-table.ts';
 import { TRANSFORM } from './support/transform-options.ts';
+import { transformFields, transformText } from './support/transform-record.ts';
+import { readValidClasses } from './support/valid-classes.ts';
 import { version } from './support/version.ts';
 
-/** Class indices of the model, one a line; a label is a position among them where the data has just as many classes. */
-function readValidClasses(path: string, { dataset }: ChosenData): ValidClasses {
-  let lines: string[];
-  try {
-    lines = readFileSync(path, 'utf8').split(/\s+/).filter(Boolean);
-  } catch (error) {
-    throw readError(path, error);
-  }
-  const bad = lines.find((line) => !/^\d+$/.test(line));
-  if (bad !== undefined) {
-    throw new TemperError('FORMAT_TABLE', `${path}: ${JSON.stringify(bad)} is no class index`, {
-      hint: 'Write the indices of the classes that count, one a line.',
-      details: { path },
-    });
-  }
-  const classes = lines.map(Number);
-  return { classes, labels: dataset.classes?.length === classes.length ? 'position' : 'class' };
-}
+/** What a file of predictions has settled. */
+const NOT_WITH_FROM = [
+  'data',
+  'labels',
+  'classes',
+  'split',
+  'rows',
+  'limit',
+  'valid-classes',
+  ...Object.keys(TRANSFORM),
+];
+const isNamed = (path: string | undefined): path is string => path !== undefined;
 
-const percent = (value: unknown): string => (typeof value === 'number' ? (100 * value).toFixed(2) : '');
-const fixed = (value: unknown, digits: number): string => (typeof value === 'number' ? value.toFixed(digits) : '');
-
-function evaluationText(scores: readonly ModelScores[]): string {
-  const table = textTable(
-    ['model', 'top-1 %', '95 % interval', 'top-5 %', 'NLL', 'Brier', 'ECE (if calibrated)', 'img/s', 'p50 ms'],
-    scores.map(({ model, fields: f }) => [
-      basename(model),
-      percent(f.top1),
-      `${percent(f.top1_lo)} to ${percent(f.top1_hi)}`,
-      percent(f.top5),
-      fixed(f.nll, 4),
-      fixed(f.brier, 4),
-      `${fixed(f.ece15, 4)} (${fixed(f.ece15_if_calibrated, 4)})`,
-      fixed(f.img_s_model, 1),
-      fixed(f.ms_p50, 2),
-    ]),
-  );
-  const pairs = scores.filter(({ paired }) => paired);
-  if (pairs.length === 0) return table;
-  const paired = textTable(
-    [`against ${String(pairs[0]?.fields.baseline)}`, 'top-1 points', '95 % interval', 'p (Holm)', 'smallest visible'],
-    pairs.map(({ model, fields: f }) => [
-      basename(model),
-      percent(f.top1_difference),
-      `${percent(f.top1_difference_lo)} to ${percent(f.top1_difference_hi)}`,
-      fixed(f.mcnemar_p_holm, 4),
-      percent(f.smallest_difference),
-    ]),
-  );
-  return `${table}\n${paired}`;
-}
+/** Bad images that are named one by one; --json lists all. */
+const MAX_NAMED_BAD_IMAGES = 10;
 
 interface MeasureArguments extends EvaluateArguments, DataArguments, Talk {
   readonly outputs: 'auto' | 'logits' | 'probabilities';
   readonly 'valid-classes'?: string | undefined;
 }
 
-async function measure(models: readonly string[], args: MeasureArguments): Promise<Measured[]> {
+interface Measurement {
+  readonly measured: Measured[];
+  readonly settings: string[];
+  readonly quarantine: readonly BadImage[];
+}
+
+async function measure(models: readonly string[], args: MeasureArguments, signal: AbortSignal): Promise<Measurement> {
   const say = (text: string): void => note(args, text);
   const chosen = await openData(args, { labelled: true });
   try {
@@ -88,22 +59,26 @@ async function measure(models: readonly string[], args: MeasureArguments): Promi
     const sessions = await openSessions(models, args, say);
     try {
       for (const session of sessions) {
-        const classes = session.outputs
-          .find(({ name }) => args.output === undefined || name === args.output)
-          ?.dims.at(-1);
+        const [, classes] = classOutput(session, args.output).dims;
         if (typeof classes === 'number' && !valid) assertClassCount(chosen.dataset, classes);
       }
+      const hashes = await Promise.all(models.map(sha256OfFile));
       const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, args, {
         outputs: args.outputs,
+        signal,
         ...(valid ? { valid } : {}),
       });
-      for (const { key, error } of quarantine) say(`left out ${key}: ${error.message}`);
-      const hashes = await Promise.all(models.map(sha256OfFile));
-      return evaluations.map((evaluation, i) => {
-        const model = models[i] as string;
-        if (evaluation.outputs !== 'logits') say(`${model}: its outputs are ${evaluation.outputs}, scored as such`);
-        return measured(model, hashes[i] as string, evaluation, chosen, quarantine.length, args.seed ?? 0);
-      });
+      sayBadImages(quarantine, say);
+      const names = numberRepeated(models);
+      return {
+        measured: evaluations.map((evaluation, i) => {
+          const model = names[i] as string;
+          if (evaluation.outputs !== 'logits') say(`${model}: its outputs are ${evaluation.outputs}, scored as such`);
+          return measuredModel(model, hashes[i] as string, evaluation, chosen, quarantine.length, args);
+        }),
+        settings: evaluations.map((evaluation) => settingsOf(evaluation, chosen)),
+        quarantine,
+      };
     } finally {
       await Promise.all(sessions.map((session) => session.close()));
     }
@@ -112,13 +87,24 @@ async function measure(models: readonly string[], args: MeasureArguments): Promi
   }
 }
 
-function measured(
+function sayBadImages(quarantine: readonly BadImage[], say: (text: string) => void): void {
+  for (const { key, error } of quarantine.slice(0, MAX_NAMED_BAD_IMAGES)) say(`left out ${key}: ${error.message}`);
+  if (quarantine.length === 0) return;
+  say(`${quarantine.length} bad images are left out of all numbers; --json lists them (bad_images)`);
+}
+
+function settingsOf({ transform, session, timing, predictions }: ModelEvaluation, { dataset }: ChosenData): string {
+  const found = transform ? transformText(transform) : 'none: the data is network input';
+  return `${predictions.keys.length} images of ${dataset.source} on ${session.provider}, batches of ${timing.batch}; transform ${found}`;
+}
+
+function measuredModel(
   model: string,
   sha256: string,
   evaluation: ModelEvaluation,
   { dataset }: ChosenData,
   skipped: number,
-  seed: number,
+  args: MeasureArguments,
 ): Measured {
   const { transform, timing, session } = evaluation;
   return {
@@ -135,22 +121,30 @@ function measured(
       model_sha256: sha256,
       data: basename(dataset.source),
       data_table_sha256: dataset.tableHash(),
+      rows: args.rows,
+      limit: args.limit,
       n_bad_images: skipped,
-      test_size:
-        transform.crop.height === transform.crop.width
-          ? transform.crop.height
-          : `${transform.crop.height}x${transform.crop.width}`,
-      resize_size: transform.resize.height,
-      crop_ratio: transform.crop.height / transform.resize.height,
-      resize_rule: transform.resizeRule,
-      interpolation: transform.interpolation,
-      transform_sha256: transformHash(transform),
+      ...transformFields(transform),
       outputs: evaluation.outputs,
       provider: session.provider,
       onnxruntime: session.ortVersion,
-      seed,
+      seed: args.seed ?? 0,
       version,
     },
+  };
+}
+
+/** What a file of predictions tells: no speed, no transform; its own hash stands for where it came from. */
+async function measuredBefore(from: string, seed: number): Promise<Measurement> {
+  const [read, sha256] = await Promise.all([readPerImage(from), sha256OfFile(from)]);
+  return {
+    measured: read.map((one) => ({
+      ...one,
+      timing: {},
+      provenance: { predictions: basename(from), predictions_sha256: sha256, seed, version },
+    })),
+    settings: read.map(({ predictions }) => `${predictions.keys.length} images of ${from}, measured before`),
+    quarantine: [],
   };
 }
 
@@ -192,34 +186,48 @@ export function addEvalCkpt(parser: Argv): Argv {
             group: 'Output:',
           },
         })
+        .conflicts('from', NOT_WITH_FROM)
         .example('$0 a.onnx b.onnx --data val/ --preset timm --size 224', 'two models in one pass, compared in pairs')
         .example("$0 m.onnx --data val/ --gate 'top1>=0.76'", 'a release check')
-        .example('$0 --from predictions.parquet', 'the same numbers again'),
+        .example('$0 --from predictions.parquet', 'the same numbers again')
+        .epilogue(
+          'Numbers in --json and CSV are fractions (0.8911). Exit codes: 1 a gate is missed, 2 usage, 3 input, 4 format, ' +
+            '5 unsupported, 6 the data and the model do not fit, 7 execution, 8 NaN or Inf.',
+        ),
     async (args) => {
+      const signal = interruptSignal();
       const gates = args.gate === undefined ? [] : args.gate.split(',').map(parseGate);
-      if ((args.models.length === 0) === (args.from === undefined)) {
-        throw new TemperError('USAGE', args.from === undefined ? 'no model is named' : '--from needs no models', {
+      const { from, 'per-image': perImage, out, seed = 0 } = args;
+      if ((args.models.length === 0) === (from === undefined)) {
+        throw new TemperError('USAGE', from === undefined ? 'no model is named' : '--from needs no models', {
           hint: 'Name models with --data, or a file with --from.',
         });
       }
-      const found =
-        args.from === undefined
-          ? await measure(args.models, args)
-          : (await readPerImage(args.from)).map((read) => ({
-              ...read,
-              timing: {},
-              provenance: { seed: args.seed, version },
-            }));
-      const scores = scoreModels(found, args.seed ?? 0);
+      if (perImage !== undefined) isParquet(perImage);
+      const inputs = [...args.models, args.data, args.labels, args.classes, args['valid-classes'], from];
+      checkOutputs([perImage, out].filter(isNamed), inputs.filter(isNamed), args.force);
+      const found = from === undefined ? await measure(args.models, args, signal) : await measuredBefore(from, seed);
+      const scores = scoreModels(found.measured, seed);
+      signal.throwIfAborted();
       const rows = scores.map(({ fields }) => fields);
-      if (args['per-image'] !== undefined) writePerImage(args['per-image'], scores, args.force);
-      if (args.out !== undefined)
-        writeFileAtomic(args.out, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
+      if (perImage !== undefined) writePerImage(perImage, scores, args.force);
+      if (out !== undefined) writeFileAtomic(out, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
       const missed = rows.flatMap((row) => missedGates(gates, row));
+      const settings = rows.map((row, i) => ({ model: String(row.model), text: found.settings[i] as string }));
+      const verdict = gates.length > 0 && missed.length === 0 ? [`met ${args.gate}`] : missed;
       print(
         args,
-        { models: rows, gates: { passed: missed.length === 0, missed } },
-        `${evaluationText(scores)}${missed.map((text) => `${text}\n`).join('')}`,
+        {
+          models: rows,
+          gates: { passed: missed.length === 0, missed },
+          bad_images: found.quarantine.map(({ row, key, error }) => ({
+            row,
+            key,
+            code: error.code,
+            message: error.message,
+          })),
+        },
+        `${evaluationText(scores)}\n${settingsText(settings)}${verdict.map((text) => `${text}\n`).join('')}`,
       );
       if (missed.length > 0) process.exitCode = 1;
     },

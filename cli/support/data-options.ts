@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
 import { DATASET_FORMATS, type Dataset, openDataset, selectRows } from '../../src/data/index.ts';
-import { grouped, oneNumber } from './option-values.ts';
+import { grouped, wholeNumber } from './option-values.ts';
 
 /** Which images; `--val` and others take the same with their prefix. */
 export const DATA = grouped('Data:', {
@@ -17,9 +17,9 @@ export const DATA = grouped('Data:', {
   limit: {
     type: 'string',
     describe: 'At most N images, chosen by the seed, class-balanced',
-    coerce: oneNumber('limit'),
+    coerce: wholeNumber('limit', 1),
   },
-  seed: { type: 'string', default: 0, describe: 'Seed of every random choice', coerce: oneNumber('seed') },
+  seed: { type: 'string', default: 0, describe: 'Seed of every random choice', coerce: wholeNumber('seed', 0) },
   'on-bad-image': {
     choices: ['fail', 'skip'] as const,
     default: 'fail' as const,

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { TemperError } from '../../src/core/index.ts';
 import { type BadImage, loadBatches, type Transform, transformHash } from '../../src/data/index.ts';
 import { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
 import type { Session, Tensor } from '../../src/runtime/index.ts';
 import type { ChosenData } from './data-options.ts';
 import { progress } from './progress.ts';
 import { batchOf, type RuntimeArguments, workersOf } from './runtime-options.ts';
-import { modelInput, type TransformArguments, transformFor } from './transform-options.ts';
+import { givenTransformOptions, modelInput, type TransformArguments, transformFor } from './transform-options.ts';
 
 export async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash('sha256');
@@ -19,9 +20,22 @@ export interface EvaluateArguments extends RuntimeArguments, TransformArguments 
   readonly quiet: boolean;
 }
 
+/** One transform per model; none for data that is network input already. */
+function transformsFor(sessions: readonly Session[], { dataset }: ChosenData, args: EvaluateArguments): Transform[] {
+  if (dataset.kind !== 'tensor') {
+    return sessions.map((session, i) => transformFor(args, session, args.input, i, sessions.length));
+  }
+  const [given] = givenTransformOptions(args);
+  if (given === undefined) return [];
+  throw new TemperError('USAGE', `${dataset.source}: numbers ready for the network, --${given} has no use`, {
+    hint: 'Leave the transform options out, or name a data set of images.',
+  });
+}
+
 export interface ModelEvaluation extends Evaluation {
   readonly session: Session;
-  readonly transform: Transform;
+  /** Absent for numbers that were ready for the network. */
+  readonly transform: Transform | undefined;
   /** Images per second of the whole run: reading, decoding, every model. */
   readonly endToEndImagesPerSecond: number;
 }
@@ -29,11 +43,12 @@ export interface ModelEvaluation extends Evaluation {
 /** Runs sessions over a data set in one pass: images are decoded once, and transformed once per distinct transform. */
 export async function evaluateSessions(
   sessions: readonly Session[],
-  { dataset, rows }: ChosenData,
+  chosen: ChosenData,
   args: EvaluateArguments,
-  options: Pick<EvaluateOptions, 'outputs' | 'valid'>,
+  { signal, ...options }: Pick<EvaluateOptions, 'outputs' | 'valid'> & { readonly signal: AbortSignal },
 ): Promise<{ evaluations: ModelEvaluation[]; quarantine: readonly BadImage[] }> {
-  const transforms = sessions.map((session, i) => transformFor(args, session, args.input, i, sessions.length));
+  const { dataset, rows } = chosen;
+  const transforms = transformsFor(sessions, chosen, args);
   const hashes = transforms.map(transformHash);
   const distinct = [...new Set(hashes)];
   const quarantine: BadImage[] = [];
@@ -56,6 +71,7 @@ export async function evaluateSessions(
       quarantine: (bad) => quarantine.push(bad),
     });
     for await (const { inputs, keys, labels } of loaded) {
+      signal.throwIfAborted();
       yield { images: inputs as readonly Tensor[], keys, labels: labels ?? new Int32Array(keys.length) };
     }
   }
@@ -64,7 +80,7 @@ export async function evaluateSessions(
       ...options,
       ...(args.input === undefined ? {} : { input: args.input }),
       ...(args.output === undefined ? {} : { output: args.output }),
-      images: dataset.kind === 'tensor' ? sessions.map(() => 0) : hashes.map((hash) => distinct.indexOf(hash)),
+      images: sessions.map((_, i) => Math.max(0, distinct.indexOf(hashes[i] ?? ''))),
       onProgress: (images) => bar.update(images),
     });
     const seconds = (performance.now() - start) / 1000;
@@ -72,7 +88,7 @@ export async function evaluateSessions(
       evaluations: evaluations.map((evaluation, i) => ({
         ...evaluation,
         session: sessions[i] as Session,
-        transform: transforms[i] as Transform,
+        transform: transforms[i],
         endToEndImagesPerSecond: evaluation.predictions.labels.length / seconds,
       })),
       quarantine,

@@ -14,6 +14,7 @@ import type { FieldRow } from '../../src/report/index.ts';
 type Provenance = FieldRow;
 
 export interface ModelScores {
+  /** The path; of a model that is measured twice, with a number. */
   readonly model: string;
   readonly predictions: Predictions;
   readonly metrics: Metrics;
@@ -24,6 +25,7 @@ export interface ModelScores {
 }
 
 export interface Measured {
+  /** No two are equal. */
   readonly model: string;
   readonly predictions: Predictions;
   /** Speed; empty where it was not measured (--from). */
@@ -55,15 +57,36 @@ function scoreFields(predictions: Predictions, metrics: Metrics, seed: number): 
   };
 }
 
-function pairedFields(baseline: string, paired: PairedComparison | undefined, adjusted: number | undefined): FieldRow {
+/** One model may be measured in several ways, side by side: the second time it is "path (2)". */
+export function numberRepeated(paths: readonly string[]): string[] {
+  return paths.map((path, i) => {
+    const before = paths.slice(0, i).filter((other) => other === path).length;
+    return before === 0 ? path : `${path} (${before + 1})`;
+  });
+}
+
+/** File names; paths where two files have the same name (run1/best.onnx, run2/best.onnx). */
+function shortNames(models: readonly string[]): string[] {
+  const names = models.map((model) => basename(model));
+  return new Set(names).size === names.length ? names : [...models];
+}
+
+/** Of a single image no spread is known: empty, as what is not measured. */
+const finite = (value: number | undefined): number | undefined => (Number.isFinite(value) ? value : undefined);
+
+function pairedFields(
+  baseline: string | undefined,
+  paired: PairedComparison | undefined,
+  adjusted: number | undefined,
+): FieldRow {
   return {
-    baseline: paired && basename(baseline),
+    baseline: paired && baseline,
     top1_difference: paired?.top1.difference,
     top1_difference_lo: paired?.top1.lo,
     top1_difference_hi: paired?.top1.hi,
     nll_difference: paired?.nll.difference,
-    nll_difference_lo: paired?.nll.lo,
-    nll_difference_hi: paired?.nll.hi,
+    nll_difference_lo: finite(paired?.nll.lo),
+    nll_difference_hi: finite(paired?.nll.hi),
     only_baseline_right: paired?.onlyFirst,
     only_model_right: paired?.onlySecond,
     mcnemar_p: paired?.p,
@@ -79,6 +102,7 @@ export function scoreModels(measured: readonly Measured[], seed: number): ModelS
   const paired = measured.map(({ predictions }, i) =>
     i === 0 || !first ? undefined : comparePaired(first.predictions, predictions),
   );
+  const names = shortNames(measured.map(({ model }) => model));
   const adjusted = holm(paired.flatMap((comparison) => (comparison ? [comparison.p] : [])));
   return measured.map(({ model, predictions, timing, provenance }, i) => {
     const metrics = computeMetrics(predictions);
@@ -88,10 +112,10 @@ export function scoreModels(measured: readonly Measured[], seed: number): ModelS
       metrics,
       paired: paired[i],
       fields: {
-        model: basename(model),
+        model: names[i],
         ...scoreFields(predictions, metrics, seed),
         ...timing,
-        ...pairedFields(first?.model ?? '', paired[i], adjusted[i - 1]),
+        ...pairedFields(names[0], paired[i], adjusted[i - 1]),
         ...provenance,
       },
     };

@@ -15,6 +15,9 @@ const DIRECTIONS: Readonly<Record<string, '>=' | '<='>> = {
   ms_p95: '<=',
 };
 
+/** Fields that are fractions: a limit over 1 was meant as a percentage. */
+const FRACTIONS: ReadonlySet<string> = new Set(['top1', 'top5', 'mean_per_class', 'ece15']);
+
 export interface Gate {
   readonly text: string;
   readonly field: string;
@@ -22,12 +25,19 @@ export interface Gate {
   readonly limit: number;
 }
 
+const COMPARE: Readonly<Record<Gate['operator'], (a: number, b: number) => boolean>> = {
+  '>=': (a, b) => a >= b,
+  '<=': (a, b) => a <= b,
+  '>': (a, b) => a > b,
+  '<': (a, b) => a < b,
+};
+
 /**
  * Parses `top1>=0.89`, `nll<0.4`, or `top1:0.89` (at least, or at most, whichever is better for the field).
  * @throws TemperError USAGE; a bare field is explained: the shell took the rest for a redirection
  */
 export function parseGate(text: string): Gate {
-  const [, field = '', operator, number] = /^([a-z0-9_]+)(?:(>=|<=|>|<|:)(.*))?$/.exec(text.trim()) ?? [];
+  const [, field = '', operator, number] = /^([a-z0-9_]+)\s*(?:([<>=:]+)(.*))?$/.exec(text.trim()) ?? [];
   const limit = number === undefined || number.trim() === '' ? Number.NaN : Number(number);
   const better = DIRECTIONS[field];
   const details = { gate: text };
@@ -44,16 +54,23 @@ export function parseGate(text: string): Gate {
       details,
     });
   }
-  if (!Number.isFinite(limit)) throw new TemperError('USAGE', `--gate ${text}: ${number} is no number`, { details });
+  if (operator !== ':' && !Object.hasOwn(COMPARE, operator)) {
+    throw new TemperError('USAGE', `--gate ${text}: found ${operator}, expected >=, <=, >, < or :`, { details });
+  }
+  if (!Number.isFinite(limit)) {
+    throw new TemperError('USAGE', `--gate ${text}: ${JSON.stringify(number)} is no number`, {
+      hint: `Write a plain number, such as ${field}${better}0.9.`,
+      details,
+    });
+  }
+  if (limit > 1 && FRACTIONS.has(field)) {
+    throw new TemperError('USAGE', `--gate ${text}: ${field} is a fraction, at most 1`, {
+      hint: `Write ${field}${operator}${Number((limit / 100).toPrecision(12))}.`,
+      details,
+    });
+  }
   return { text, field, operator: operator === ':' ? better : (operator as Gate['operator']), limit };
 }
-
-const COMPARE: Readonly<Record<Gate['operator'], (a: number, b: number) => boolean>> = {
-  '>=': (a, b) => a >= b,
-  '<=': (a, b) => a <= b,
-  '>': (a, b) => a > b,
-  '<': (a, b) => a < b,
-};
 
 /** Why a row misses gates; empty if it meets all. A value that was not measured misses. */
 export function missedGates(gates: readonly Gate[], row: FieldRow): string[] {

@@ -40,7 +40,9 @@ const REPEATABLE: ReadonlySet<string> = new Set(['_', 'inputs', 'models', 'momen
 
 /** An option that yargs made a list because it was given twice: neither value is the obvious one. */
 function refuseRepeated(args: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(args)) {
+  for (const [key, value] of Object.entries(args)) {
+    // yargs adds imgSize to img-size.
+    const name = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     if (Array.isArray(value) && !REPEATABLE.has(name) && value.some((item) => typeof item !== 'number')) {
       throw new TemperError('USAGE', `--${name} is given ${value.length} times: ${value.join(', ')}`, {
         hint: 'Give it once; several values are separated by commas.',

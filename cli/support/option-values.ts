@@ -33,6 +33,15 @@ export function oneNumber(option: string): (value: unknown) => number | undefine
   };
 }
 
+/** Parses a count or a seed. */
+export function wholeNumber(option: string, least: number): (value: unknown) => number | undefined {
+  return (value) => {
+    const number = oneNumber(option)(value);
+    if (number === undefined || (Number.isSafeInteger(number) && number >= least)) return number;
+    throw usage(option, String(number), `a whole number from ${least}`);
+  };
+}
+
 /** Gives options their heading in --help; all but flags need a value. */
 export function grouped<T extends Record<string, Options>>(group: string, options: T): T {
   const complete = (option: Options): Options => ({ requiresArg: option.type !== 'boolean', ...option, group });

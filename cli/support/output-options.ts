@@ -1,6 +1,9 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Options } from 'yargs';
-import { printable, printableLines } from '../../src/core/index.ts';
+import { outputExists, printable, printableLines, TemperError, writeError } from '../../src/core/index.ts';
 import { grouped } from './option-values.ts';
+import { samePath } from './snapshot-inputs.ts';
 
 /** What every command has. */
 export const TALK = grouped('Output:', {
@@ -12,6 +15,31 @@ export const TALK = grouped('Output:', {
 export const WRITE = grouped('Output:', {
   force: { type: 'boolean', default: false, describe: 'Replace outputs that exist' },
 } as const satisfies Record<string, Options>);
+
+/**
+ * Refuses outputs that could not be written, before hours of work: they exist, are inputs, are the same file, or their
+ * folder is missing.
+ * @throws TemperError OUTPUT_EXISTS, OUTPUT_IS_INPUT, OUTPUT_WRITE, USAGE
+ */
+export function checkOutputs(outputs: readonly string[], inputs: readonly string[], force: boolean): void {
+  for (const [i, path] of outputs.entries()) {
+    if (outputs.slice(0, i).some((other) => samePath(other, path))) {
+      throw new TemperError('USAGE', `${path}: is named for two outputs`, { hint: 'Give each output its own file.' });
+    }
+    if (inputs.some((input) => samePath(input, path))) {
+      throw new TemperError('OUTPUT_IS_INPUT', `${path}: is one of the inputs`, {
+        hint: 'Choose another output: inputs are never overwritten.',
+        details: { path },
+      });
+    }
+    if (existsSync(path) && (!force || statSync(path).isDirectory())) throw outputExists(path);
+    try {
+      accessSync(dirname(path), constants.W_OK);
+    } catch (error) {
+      throw writeError(path, error);
+    }
+  }
+}
 
 export interface Talk {
   readonly json: boolean;

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { extname } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -22,7 +23,15 @@ const COLUMNS = [
 ] as const;
 const TOP = 5;
 
-const isParquet = (path: string): boolean => /\.parquet$/i.test(path);
+/** @throws TemperError USAGE for another extension than the two */
+export function isParquet(path: string): boolean {
+  const extension = extname(path).toLowerCase();
+  if (extension === '.csv' || extension === '.parquet') return extension === '.parquet';
+  throw new TemperError('USAGE', `${path}: predictions are .csv or .parquet, found ${extension || 'no extension'}`, {
+    hint: 'Name a file that ends in .csv or .parquet.',
+    details: { path },
+  });
+}
 
 function* rowsOf(model: string, p: Predictions): Generator<FieldRow> {
   for (const [i, key] of p.keys.entries()) {
@@ -64,6 +73,7 @@ function malformed(path: string, row: number, what: string): TemperError {
 }
 
 async function readRows(path: string): Promise<Record<string, unknown>[]> {
+  const parquet = isParquet(path);
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
@@ -71,7 +81,8 @@ async function readRows(path: string): Promise<Record<string, unknown>[]> {
     throw readError(path, error);
   }
   try {
-    if (!isParquet(path)) return parse(bytes, { columns: true, skip_empty_lines: true }) as Record<string, unknown>[];
+    if (!parquet)
+      return parse(bytes, { columns: true, skip_empty_lines: true, bom: true }) as Record<string, unknown>[];
     const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
     return await parquetReadObjects({ file, metadata: parquetMetadata(file) });
   } catch (error) {
@@ -94,8 +105,14 @@ export async function readPerImage(path: string): Promise<{ model: string; predi
     return String(value);
   };
   const number = (row: number, column: string): number => {
-    const value = Number(text(row, column));
-    if (!Number.isFinite(value)) throw malformed(path, row, `${column} is ${text(row, column)}, expected a number`);
+    const cell = text(row, column);
+    const value = cell.trim() === '' ? Number.NaN : Number(cell);
+    if (!Number.isFinite(value)) throw malformed(path, row, `${column} is "${cell}", expected a number`);
+    return value;
+  };
+  const index = (row: number, column: string): number => {
+    const value = number(row, column);
+    if (!Number.isInteger(value)) throw malformed(path, row, `${column} is ${value}, expected a class index`);
     return value;
   };
   for (const row of rows.keys()) {
@@ -109,9 +126,9 @@ export async function readPerImage(path: string): Promise<{ model: string; predi
     model,
     predictions: {
       keys: at.map((row) => text(row, 'key')),
-      labels: Int32Array.from(at, (row) => number(row, 'label')),
+      labels: Int32Array.from(at, (row) => index(row, 'label')),
       top5: Int32Array.from({ length: TOP * at.length }, (_, k) =>
-        number(at[Math.floor(k / TOP)] as number, `class${(k % TOP) + 1}`),
+        index(at[Math.floor(k / TOP)] as number, `class${(k % TOP) + 1}`),
       ),
       nll: Float64Array.from(at, (row) => number(row, 'nll')),
       confidence: Float64Array.from(at, (row) => number(row, 'confidence')),

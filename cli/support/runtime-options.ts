@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Options } from 'yargs';
-import { TemperError } from '../../src/core/index.ts';
 import { openSession, parseDevice, type Session } from '../../src/runtime/index.ts';
-import { grouped, oneNumber } from './option-values.ts';
+import { grouped, wholeNumber } from './option-values.ts';
 
 /** More decoding threads than this read no faster from one disk; each holds a decoder. */
 const MAX_DEFAULT_WORKERS = 8;
@@ -14,14 +13,14 @@ export const RUNTIME = grouped('Runtime:', {
   threads: {
     type: 'string',
     describe: "The provider's threads (default: onnxruntime's)",
-    coerce: oneNumber('threads'),
+    coerce: wholeNumber('threads', 1),
   },
-  workers: { type: 'string', describe: 'Decoding threads (default: the cores)', coerce: oneNumber('workers') },
+  workers: { type: 'string', describe: 'Decoding threads (default: the cores)', coerce: wholeNumber('workers', 1) },
   batch: {
     type: 'string',
     alias: ['b', 'batch-size'],
     describe: `Images of a batch (default: the model's, else ${DEFAULT_BATCH})`,
-    coerce: oneNumber('batch'),
+    coerce: wholeNumber('batch', 1),
   },
   input: { type: 'string', describe: 'The image input, where a model has several' },
   output: { type: 'string', describe: 'The class output, where a model has several' },
@@ -36,18 +35,13 @@ export interface RuntimeArguments {
   readonly output?: string | undefined;
 }
 
-function count(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw new TemperError('USAGE', `--${option} ${value}: expected a whole number from 1`);
-}
-
 export function workersOf({ workers }: RuntimeArguments): number {
-  return count('workers', workers ?? Math.min(MAX_DEFAULT_WORKERS, availableParallelism()));
+  return workers ?? Math.min(MAX_DEFAULT_WORKERS, availableParallelism());
 }
 
-/** The batch size: as asked for, or what the models are fixed to. */
+/** The batch size: as asked for, or the largest that a model is fixed to; models fixed to less get it in pieces. */
 export function batchOf({ batch }: RuntimeArguments, fixed: readonly (number | undefined)[]): number {
-  return count('batch', batch ?? fixed.find((size) => size !== undefined) ?? DEFAULT_BATCH);
+  return batch ?? Math.max(...fixed.map((size) => size ?? DEFAULT_BATCH));
 }
 
 /** Opens a session per model, and says what `auto` took. */
@@ -57,7 +51,7 @@ export async function openSessions(
   say: (text: string) => void,
 ): Promise<Session[]> {
   const device = parseDevice(args.device);
-  const threads = args.threads === undefined ? {} : { threads: count('threads', args.threads) };
+  const threads = args.threads === undefined ? {} : { threads: args.threads };
   const opened = await Promise.allSettled(models.map((model) => openSession({ model, device, ...threads })));
   const sessions = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failed = opened.find((result) => result.status === 'rejected');

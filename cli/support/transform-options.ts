@@ -66,7 +66,7 @@ function size(value: string | undefined): TransformOptions['size'] {
   if (value === undefined) return undefined;
   const [height, width = height, ...rest] = value.split('x').map(Number);
   if (rest.length > 0 || !Number.isSafeInteger(height) || !Number.isSafeInteger(width))
-    throw usage('size', value, 'N or HxW');
+    throw usage('size', value, 'N or HxW, once or once per model');
   return { height: height as number, width: width as number };
 }
 
@@ -92,10 +92,40 @@ export function modelInput(session: DeclaredInputs, name: string | undefined) {
       },
     );
   }
-  return { layout, channels, fixed, batch, type } as const;
+  return { name: input.name, layout, channels, fixed, batch, type } as const;
 }
 
-/** The transform of model i of n: the options, completed by what the model says. @throws TemperError USAGE, UNSUPPORTED_GRAPH */
+/** Options that the model contradicts are refused before anything is decoded. */
+function assertFits(session: Session, { name, channels, fixed }: ReturnType<typeof modelInput>, made: Transform): void {
+  const { crop, color } = made;
+  const where = `${session.label}: input ${name}`;
+  if (fixed && (fixed.height !== crop.height || fixed.width !== crop.width)) {
+    throw new TemperError(
+      'MISMATCH_INPUT',
+      `${where} is fixed to ${fixed.height}x${fixed.width}, --size asks for ${crop.height}x${crop.width}`,
+      { hint: 'Leave --size out, or export the model with dynamic height and width.' },
+    );
+  }
+  const given = color === 'grey' ? 1 : 3;
+  if (typeof channels === 'number' && channels !== given) {
+    throw new TemperError('MISMATCH_INPUT', `${where} takes ${channels} channels, ${color} images have ${given}`, {
+      hint:
+        channels === 1 || channels === 3
+          ? `Use --color ${channels === 1 ? 'grey' : 'rgb'}, or leave it out.`
+          : 'Models of 1 or 3 channels take images; for others give network input as a float32 .npy array.',
+    });
+  }
+}
+
+/** Transform options that were given. */
+export function givenTransformOptions(args: TransformArguments): string[] {
+  return Object.keys(TRANSFORM).filter((option) => args[option as keyof typeof TRANSFORM] !== undefined);
+}
+
+/**
+ * The transform of model i of n: the options, completed by what the model says.
+ * @throws TemperError USAGE, UNSUPPORTED_GRAPH, MISMATCH_INPUT
+ */
 export function transformFor(
   args: TransformArguments,
   session: DeclaredInputs,
@@ -130,5 +160,7 @@ export function transformFor(
     );
   }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return resolveTransform(given as TransformOptions);
+  const transform = resolveTransform(given as TransformOptions);
+  assertFits(session, model, transform);
+  return transform;
 }

@@ -78,7 +78,7 @@ export async function evaluateModels(
   )) {
     const { keys, labels } = result.meta;
     for (const [i, model] of models.entries()) {
-      const scores = readClassOutput(model.stage.session, model.output, result.outputs[i] ?? {}, result.rows);
+      const scores = readClassOutput(model.stage.session, model.output, result.outputs[i] ?? {}, result.rows, keys);
       model.kind ??= detectOutputs(scores);
       model.parts.push(scoreBatch(scores, keys, labels, { kind: model.kind, valid }));
       model.ms.push(result.ms[i] as number);

@@ -104,8 +104,9 @@ function best(scores: Float64Array, into: Int32Array): void {
 
 /**
  * Scores a batch, all in float64. With scores z (logits, or ln p), m = max z and S = Σ exp(z - m): nll = m + ln S - z of
- * the label; p = exp(z - m) / S. Probabilities are thereby divided by their sum; a probability of 0 counts as the
- * smallest positive value of the type that the model computed, since ln 0 would make the mean infinite.
+ * the label; p = exp(z - m) / S. Probabilities are thereby divided by their sum; a probability of 0 (a label whose
+ * score is -Infinity, too) counts as the smallest positive value of the type that the model computed, since ln 0 would
+ * make the mean infinite.
  * @throws TemperError MISMATCH_VALUE for a label outside the classes; EXECUTION_OUTPUT for a row that is no
  * distribution though probabilities were said; NUMERIC_NONFINITE for a row without a finite score; USAGE
  */
@@ -157,7 +158,8 @@ export function scoreBatch(
     best(z, top);
     if (valid) for (const [i, at] of top.entries()) top[i] = at < 0 ? at : (valid.classes[at] as number);
     columns.labels[row] = valid ? (valid.classes[label] as number) : label;
-    columns.nll[row] = max - (z[label] as number) + Math.log(sum);
+    const nll = max - (z[label] as number) + Math.log(sum);
+    columns.nll[row] = Number.isFinite(nll) ? nll : -Math.log(smallest);
     columns.confidence[row] = 1 / sum;
     columns.sumP2[row] = squares / (sum * sum);
   }

@@ -71,10 +71,17 @@ function floats({ type, data }: Tensor): Float32Array | Float64Array {
 /**
  * Reads the class scores of a batch of `rows` images: [rows, K] or [rows, K, 1, 1], K >= 2.
  * A graph with a constant Reshape can return another batch than went in, without an error of its own.
+ * @param keys what error messages call the images
  * @throws TemperError EXECUTION_OUTPUT for another shape; NUMERIC_NONFINITE for NaN or +Infinity (log-probabilities may
  * be -Infinity)
  */
-export function readClassOutput(session: Session, output: ValueInfo, outputs: Tensors, rows: number): ClassOutput {
+export function readClassOutput(
+  session: Session,
+  output: ValueInfo,
+  outputs: Tensors,
+  rows: number,
+  keys?: readonly string[],
+): ClassOutput {
   const tensor = outputs[output.name];
   if (tensor === undefined) throw wrong(session, `gave no output ${output.name}`, 'Name another --output.');
   const [batch, classes = 0, ...rest] = tensor.dims;
@@ -90,10 +97,11 @@ export function readClassOutput(session: Session, output: ValueInfo, outputs: Te
   const data = floats(tensor);
   const bad = data.findIndex((value) => Number.isNaN(value) || value === Number.POSITIVE_INFINITY);
   if (bad >= 0) {
-    const where = `row ${Math.floor(bad / classes)} of ${rows}, class ${bad % classes}`;
+    const row = Math.floor(bad / classes);
+    const where = `${keys ? `${keys[row]}, ` : ''}row ${row} of ${rows}, class ${bad % classes}`;
     throw new TemperError('NUMERIC_NONFINITE', `${session.label}: ${shape}: ${data[bad]} in ${where}`, {
       hint: 'Check the weights (avg-ckpt diagnose) and the normalisation of the input; float16 may overflow.',
-      details: { row: Math.floor(bad / classes), class: bad % classes },
+      details: { key: keys?.[row], row, class: bad % classes },
     });
   }
   return { rows, classes, data, smallest: SMALLEST[tensor.type] as number };

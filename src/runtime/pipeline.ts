@@ -1,4 +1,5 @@
 import { TemperError } from '../core/index.ts';
+import { runInPieces } from './fixed-batch.ts';
 import type { Session } from './session.ts';
 import type { Tensor, Tensors, ValueInfo } from './tensor.ts';
 
@@ -65,7 +66,7 @@ async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batc
       // The last model that takes a tensor takes it over.
       const last = stages.findLastIndex((stage) => stage.images === index) === i;
       const batch = last ? tensor : { ...tensor, data: tensor.data.slice() };
-      const result = await session.run({ [input.name]: batch }, fetches);
+      const result = await runInPieces(session, input, batch, fetches);
       outputs.push(result.outputs);
       ms.push(result.ms);
     }
@@ -76,7 +77,8 @@ async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batc
 /**
  * Runs every model on every batch, in order. Up to `ahead` batches are prepared while one runs, and one result waits
  * while the caller works on the last: decoding, inference and scoring overlap. The images of a batch are handed over to
- * the thread of the last model that takes them. Memory: `ahead` + 2 batches.
+ * the thread of the last model that takes them. A graph fixed to another batch gets it in pieces, the last filled up.
+ * Memory: `ahead` + 2 batches.
  * @throws TemperError what the batches or `Session.run` throw
  */
 export function runBatches<M>(

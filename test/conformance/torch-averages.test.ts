@@ -4,53 +4,12 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import onnxProto from 'onnx-proto';
-import {
-  averageFiles,
-  candidateOf,
-  chooseTemplate,
-  type PlanOptions,
-  planRows,
-  planTensors,
-} from '../../src/average/index.ts';
-import { computeMetrics, evaluateModels } from '../../src/evaluate/index.ts';
-import { openModel } from '../../src/onnx/index.ts';
-import { openSession } from '../../src/runtime/index.ts';
-import { GOLDEN, SNAPSHOTS, testBatches } from '../support/fashion.ts';
+import { averageSnapshots } from '../support/average-snapshots.ts';
+import { GOLDEN, SNAPSHOTS } from '../support/fashion.ts';
 
-const RULES = { bn: 'average', match: 'auto', onIntMismatch: 'error' } as const;
 const DECAYS = [0.5, 0.8, 0.9];
 const folder = mkdtempSync(join(tmpdir(), 'onnx-temper-golden-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-/** Averages all snapshots; returns the outputs' paths, named `<suffix><row>`. */
-async function average(options: PlanOptions, suffix = ''): Promise<string[]> {
-  const plan = planRows(
-    SNAPSHOTS.map((path) => candidateOf(path, 0)),
-    options,
-  );
-  const models = plan.snapshots.map(({ file }) => openModel(file));
-  try {
-    const templateIndex = chooseTemplate(models);
-    const outputs = await averageFiles(
-      {
-        models,
-        steps: plan.snapshots.map(({ step }) => step),
-        templateIndex,
-        plan: planTensors(models, templateIndex, RULES),
-        rules: RULES,
-        rows: plan.rows,
-        dtype: undefined,
-        version: 'test',
-        allowNonfinite: false,
-      },
-      plan.rows.map(({ name }) => join(folder, `${suffix}${name}.onnx`)),
-      false,
-    );
-    return outputs.map(({ path }) => path);
-  } finally {
-    for (const model of models) model.close();
-  }
-}
 
 /** Initializers by name, read by another library. */
 function weights(path: string): Map<string, Float32Array> {
@@ -79,10 +38,10 @@ let debiased: string[] = [];
 let fromFirst: string[] = [];
 let power: string[] = [];
 before(async () => {
-  [uniform = ''] = await average({});
-  debiased = await average({ decay: DECAYS });
-  fromFirst = await average({ decay: DECAYS, fromFirst: true }, 'first-');
-  power = await average({ sigmaRel: [0.05, 0.25] });
+  [uniform = ''] = await averageSnapshots(folder, {});
+  debiased = await averageSnapshots(folder, { decay: DECAYS });
+  fromFirst = await averageSnapshots(folder, { decay: DECAYS, fromFirst: true }, 'first-');
+  power = await averageSnapshots(folder, { sigmaRel: [0.05, 0.25] });
 });
 
 /** Compares a file with Σ w·x in float64 and gives the number of elements that differ at all, and the largest distance. */
@@ -151,26 +110,4 @@ test("torch's own average of fc.weight, made with Σ(1/12)x, is within 1 ulp", (
   const head = (weights(uniform).get('fc.weight') as Float32Array).subarray(0, 16);
   for (const [i, value] of GOLDEN.uniform_fc_weight_head.entries())
     assert.ok(ulps(head[i] as number, Math.fround(value)) <= 1);
-});
-
-test('top-1 equals torch and NLL is within 1e-6, for 12 snapshots, uniform, and EMA debiased and from the first', async () => {
-  const expected = [
-    ...SNAPSHOTS.map((path) => [path, GOLDEN.single[basename(path, '.onnx')]] as const),
-    [uniform, GOLDEN.uniform] as const,
-    ...DECAYS.map((decay, d) => [debiased[d] as string, GOLDEN[`ema_${decay}_debiased`]] as const),
-    ...DECAYS.map((decay, d) => [fromFirst[d] as string, GOLDEN[`ema_${decay}_from_first`]] as const),
-  ];
-  assert.equal(expected.length, 19);
-  const sessions = await Promise.all(expected.map(([model]) => openSession({ model, device: 'cpu', threads: 1 })));
-  const evaluations = await evaluateModels(sessions, testBatches(500));
-  for (const [i, [path, golden]] of expected.entries()) {
-    const metrics = computeMetrics((evaluations[i] as (typeof evaluations)[number]).predictions);
-    assert.equal(metrics.top1, golden?.top1, path);
-    assert.equal(metrics.top5, golden?.top5, path);
-    assert.ok(
-      Math.abs(metrics.nll - (golden?.nll ?? Number.NaN)) < 1e-6,
-      `${path}: NLL ${metrics.nll}, torch ${golden?.nll}`,
-    );
-  }
-  await Promise.all(sessions.map((session) => session.close()));
 });

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import '../support/seeded.ts';
 import { TemperError } from '../../src/core/index.ts';
 import { openDataset } from '../../src/data/index.ts';
-import { FIXTURES } from '../unit/data/datasets/sets.ts';
+import { FIXTURES } from '../support/dataset-files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'temper-damage-'));
 after(() => rmSync(folder, { recursive: true, force: true }));

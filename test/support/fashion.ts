@@ -16,7 +16,9 @@ export interface GoldenScore {
 /** torch's numbers. */
 export const GOLDEN = JSON.parse(readFileSync(`${FASHION}/golden.json`, 'utf8')) as Record<string, GoldenScore> & {
   readonly single: Readonly<Record<string, GoldenScore>>;
+  readonly sweep: Readonly<Record<string, { readonly uniform: GoldenScore }>>;
   readonly uniform_fc_weight_head: readonly number[];
+  readonly uniform_logits_100: readonly (readonly number[])[];
 };
 
 /** The 12 snapshots in training order. */

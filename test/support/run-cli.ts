@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** The built program. */
+/** The built programs. */
 export const AVG_CKPT = fileURLToPath(new URL('../../cli/avg-ckpt.js', import.meta.url));
+export const EVAL_CKPT = fileURLToPath(new URL('../../cli/eval-ckpt.js', import.meta.url));
+export const ONNX_TEMPER = fileURLToPath(new URL('../../cli/onnx-temper.js', import.meta.url));
 
 export interface CliResult {
   readonly status: number | null;
@@ -10,9 +12,10 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-export function avgCkptIn(cwd: string, ...args: readonly string[]): CliResult {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [AVG_CKPT, ...args], { cwd, encoding: 'utf8' });
+export function runProgram(program: string, args: readonly string[], cwd = process.cwd()): CliResult {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { cwd, encoding: 'utf8' });
   return { status, stdout, stderr };
 }
 
-export const avgCkpt = (...args: readonly string[]): CliResult => avgCkptIn(process.cwd(), ...args);
+export const avgCkptIn = (cwd: string, ...args: readonly string[]): CliResult => runProgram(AVG_CKPT, args, cwd);
+export const avgCkpt = (...args: readonly string[]): CliResult => runProgram(AVG_CKPT, args);

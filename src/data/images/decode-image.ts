@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Sharp, SharpOptions } from 'sharp';
 import { readError, TemperError } from '../../core/index.ts';
+import { oncePerProcess } from './once-per-process.ts';
 import { cmykToRgb, type Pixels, toGrey, toRgb } from './pixels.ts';
 
 /** Twice Pillow's MAX_IMAGE_PIXELS, (1024³ / 4 / 3): above it Pillow raises DecompressionBombError. */
@@ -29,9 +30,13 @@ function loadSharp(): Promise<SharpModule> {
   loaded ??= import('sharp').then(({ default: sharp }) => {
     // One thread an image: several images in flight use the cores better (measured: more threads never helped).
     sharp.concurrency(1);
+    // In every thread: loading sharp there has switched the cache on again, for all.
     sharp.cache(false);
-    sharp.block({ operation: ['VipsForeignLoad'] });
-    sharp.unblock({ operation: LOADERS });
+    oncePerProcess(() => {
+      // libvips' settings are the process's: between the two lines no other thread can decode anything.
+      sharp.block({ operation: ['VipsForeignLoad'] });
+      sharp.unblock({ operation: LOADERS });
+    });
     return sharp;
   });
   return loaded;

@@ -38,10 +38,11 @@ async function* batches(...parts: [number, number, number, number][][]): AsyncGe
   }
 }
 
-async function fails(code: ErrorCode, evaluation: Promise<unknown>): Promise<void> {
+async function fails(code: ErrorCode, evaluation: Promise<unknown>, message = /./): Promise<void> {
   await assert.rejects(evaluation, (error) => {
     assert.ok(error instanceof TemperError, String(error));
     assert.equal(error.code, code, error.message);
+    assert.match(error.message, message);
     return true;
   });
 }
@@ -90,7 +91,14 @@ test('no image, a label outside the classes, another channel count, NaN, and a f
   await fails('INPUT_TOO_FEW', evaluateModels([identity], batches()));
   await fails('USAGE', evaluateModels([], batches([[1, 2, 3, 0]])));
   await fails('MISMATCH_VALUE', evaluateModels([identity], batches([[1, 2, 3, 3]])));
-  await fails('NUMERIC_NONFINITE', evaluateModels([identity], batches([[1, Number.NaN, 3, 0]])));
+  const nan = batches(
+    [[1, 2, 3, 0]],
+    [
+      [1, 2, 3, 0],
+      [1, Number.NaN, 3, 0],
+    ],
+  );
+  await fails('NUMERIC_NONFINITE', evaluateModels([identity], nan), /NaN in 1\/1, row 1 of 2, class 1/);
   const wide: LabelledBatch = {
     images: [{ type: 'float32', dims: [1, 4], data: new Float32Array(4) }],
     keys: ['a'],

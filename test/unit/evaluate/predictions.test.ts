@@ -80,6 +80,16 @@ test('a probability of 0 counts as the smallest of its type', () => {
   close(half.nll[0] as number, 24 * Math.LN2, 1e-7);
 });
 
+test('a label whose log-probability or logit is -Infinity counts like a probability of 0: no mean becomes infinite', () => {
+  const none = Number.NEGATIVE_INFINITY;
+  const probability = scoreBatch(makeOutput([[0, 0.25, 0.75]]), ['a'], [0], { kind: 'probabilities' });
+  for (const kind of ['log-probabilities', 'logits'] as const) {
+    const scored = scoreBatch(makeOutput([[none, Math.log(0.25), Math.log(0.75)]]), ['a'], [0], { kind });
+    close(scored.nll[0] as number, probability.nll[0] as number, 1e-9);
+    close(scored.sumP2[0] as number, 0.25 ** 2 + 0.75 ** 2, 1e-12);
+  }
+});
+
 test('valid classes: the others are dropped before the softmax, and records keep the classes of the model', () => {
   const classes = [6, 1, 4];
   const scoring: Scoring = { kind: 'logits', valid: { classes, labels: 'class' } };

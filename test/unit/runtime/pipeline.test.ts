@@ -7,9 +7,10 @@ import {
   runBatches,
   summarizeTiming,
   type Tensor,
+  type Tensors,
   type ValueInfo,
 } from '../../../src/runtime/index.ts';
-import { IDENTITY } from '../../support/small-models.ts';
+import { IDENTITY, ints, makeModel } from '../../support/small-models.ts';
 
 interface Counters {
   made: number;
@@ -79,6 +80,45 @@ test('every model sees every batch, in order, the last one short', async () => {
   }
   assert.deepEqual(rows, [4, 4, 1]);
   await Promise.all(sessions.map((session) => session.close()));
+});
+
+test('a graph fixed to a batch takes batches of any size: in pieces, the last filled up, the filling dropped', async () => {
+  const fixed = makeModel({
+    inputs: [['x', 'FLOAT', [4, 3]]],
+    outputs: [['y', 'FLOAT', [4, 3]]],
+    nodes: [['Identity', ['x'], ['y']]],
+  });
+  const session = await openSession({ model: fixed, device: 'cpu', threads: 1 });
+  const sizes = [4, 10, 1];
+  async function* batches() {
+    for (const [meta, rows] of sizes.entries()) {
+      const data = Float32Array.from({ length: rows * 3 }, (_, i) => i);
+      yield { images: [{ type: 'float32', dims: [rows, 3], data }] as const, meta };
+    }
+  }
+  const stage = { session, input: session.inputs[0] as ValueInfo, fetches: ['y'], images: 0 };
+  for await (const { meta, rows, outputs } of runBatches([stage], batches())) {
+    assert.equal(rows, sizes[meta]);
+    const { dims, data } = (outputs[0] as Tensors).y as Tensor;
+    assert.deepEqual([dims, data], [[rows, 3], Float32Array.from({ length: rows * 3 }, (_, i) => i)]);
+  }
+  await session.close();
+});
+
+test('a fixed graph that returns another batch than it was given is not mended by the filling', async () => {
+  const folding = makeModel({
+    inputs: [['x', 'FLOAT', [4, 3]]],
+    outputs: [['y', 'FLOAT', [2, 6]]],
+    nodes: [['Reshape', ['x', 'shape'], ['y']]],
+    initializers: [ints('shape', [2, 6])],
+  });
+  const session = await openSession({ model: folding, device: 'cpu', threads: 1 });
+  async function* batches() {
+    yield { images: [{ type: 'float32', dims: [2, 3], data: new Float32Array(6) }] as const, meta: 0 };
+  }
+  const stage = { session, input: session.inputs[0] as ValueInfo, fetches: ['y'], images: 0 };
+  for await (const { outputs } of runBatches([stage], batches())) assert.notEqual(outputs[0]?.y?.dims[0], 2);
+  await session.close();
 });
 
 test('timing leaves out the first batch, and short batches from the percentiles', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
 import { assertClassCount, openDataset, readClassMap } from '../../../../src/data/index.ts';
-import { idxBytes, npyBytes, temporaryFolder, writeTree } from './sets.ts';
+import { idxBytes, npyBytes, temporaryFolder, writeTree } from '../../../support/dataset-files.ts';
 
 const folder = temporaryFolder();
 const at = (name: string): string => join(folder, name);

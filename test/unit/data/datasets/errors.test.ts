@@ -5,7 +5,15 @@ import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { ErrorCode } from '../../../../src/core/index.ts';
 import { assertClassCount, type DatasetOptions, openDataset } from '../../../../src/data/index.ts';
-import { FIXTURES, idxBytes, npyBytes, parquetBytes, tarBytes, temporaryFolder, writeTree } from './sets.ts';
+import {
+  FIXTURES,
+  idxBytes,
+  npyBytes,
+  parquetBytes,
+  tarBytes,
+  temporaryFolder,
+  writeTree,
+} from '../../../support/dataset-files.ts';
 
 const folder = temporaryFolder();
 const at = (name: string): string => join(folder, name);

@@ -20,7 +20,7 @@ import {
   tarBytes,
   temporaryFolder,
   writeTree,
-} from './sets.ts';
+} from '../../../support/dataset-files.ts';
 
 const NAMES = LABELS.map((_, i) => String(i).padStart(4, '0'));
 

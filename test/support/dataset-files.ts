@@ -9,8 +9,8 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { pack } from 'tar-stream';
 
-/** Compiled tests lie in dist/test/unit/data. */
-const ROOT = fileURLToPath(new URL('../../../../../', import.meta.url));
+/** The compiled file lies in dist/test/support. */
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 export const FIXTURES = join(ROOT, 'test/unit/data/datasets/fixtures');
 const FASHION = join(ROOT, 'fixtures/fashion');
 
@@ -35,14 +35,21 @@ export const SIDE = 28;
 
 const idx = (name: string, header: number): Uint8Array =>
   new Uint8Array(gunzipSync(readFileSync(join(FASHION, name)))).subarray(header);
-export const PIXELS: readonly Uint8Array[] = Array.from({ length: COUNT }, (_, i) =>
-  idx('test-images-idx3-ubyte.gz', 16).slice(i * SIDE * SIDE, (i + 1) * SIDE * SIDE),
-);
-export const LABELS: readonly number[] = [...idx('test-labels-idx1-ubyte.gz', 8).subarray(0, COUNT)];
 
-export const pngs = (): Promise<Uint8Array[]> =>
+/** The first real test images, grey, as they are (28 px) or as Pillow resized them to 20 px. */
+export function fashionPixels(count: number, side: 20 | 28 = SIDE): Uint8Array[] {
+  const all = idx(side === 20 ? 'test-20px-images-idx3-ubyte.gz' : 'test-images-idx3-ubyte.gz', 16);
+  return Array.from({ length: count }, (_, i) => all.slice(i * side * side, (i + 1) * side * side));
+}
+
+export const fashionLabels = (count: number): number[] => [...idx('test-labels-idx1-ubyte.gz', 8).subarray(0, count)];
+
+export const PIXELS: readonly Uint8Array[] = fashionPixels(COUNT);
+export const LABELS: readonly number[] = fashionLabels(COUNT);
+
+export const pngs = (pixels = PIXELS): Promise<Uint8Array[]> =>
   Promise.all(
-    PIXELS.map((data) =>
+    pixels.map((data) =>
       sharp(data, { raw: { width: SIDE, height: SIDE, channels: 1 } })
         .png()
         .toBuffer(),

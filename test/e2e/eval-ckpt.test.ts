@@ -1,0 +1,216 @@
+/** eval-ckpt as a user runs it: what it prints and writes, gates, predictions that are read back, choosing rows. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parse } from 'csv-parse/sync';
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
+import { fashionLabels, fashionPixels, pngs, writeTree } from '../support/dataset-files.ts';
+import { SNAPSHOTS } from '../support/fixtures.ts';
+import { EVAL_CKPT, ONNX_TEMPER, runProgram } from '../support/run-cli.ts';
+import {
+  DATA,
+  evalCkpt,
+  evalFails,
+  evalJson,
+  ON_CPU,
+  type Row,
+  scoresOf,
+  TRANSFORM,
+  withoutTiming,
+} from '../support/run-eval.ts';
+import { tempFolder } from '../support/temp-folder.ts';
+
+const folder = tempFolder();
+const at = (name: string): string => join(folder, name);
+const [older, newest] = [SNAPSHOTS[0] as string, SNAPSHOTS.at(-1) as string];
+const PAIR = [older, newest, ...DATA, ...TRANSFORM, '--size', '20', '--rows', '0:200'];
+const ONE = [newest, ...DATA, ...TRANSFORM, '--size', '20', '--rows', '0:200'];
+
+const first = evalCkpt(...PAIR, '--json', '--out', at('a.csv'), '--per-image', at('a.parquet'));
+const models = (JSON.parse(first.stdout) as { models: Row[] }).models;
+const table = evalCkpt(...PAIR, '--out', at('b.csv'), '--per-image', at('b.csv.csv'));
+const rowsOf = (path: string): Record<string, string>[] =>
+  parse(readFileSync(path), { columns: true }) as Record<string, string>[];
+
+test('the table on stdout says the scores, the comparison, the data, the provider and the transform; stderr nothing', () => {
+  assert.equal(table.status, 0, table.stderr);
+  const [header, one, two, gap, against, pair, gap2, ...settings] = table.stdout.split('\n');
+  assert.match(header ?? '', /^model\s+top-1 %\s+95 % interval\s+top-5 %\s+NLL\s+Brier\s+ECE \(if calibrated\)/);
+  assert.match(one ?? '', /^epoch_14\.onnx\s+8\d\.\d\d\s+\d\d\.\d\d to \d\d\.\d\d/);
+  assert.match(two ?? '', /^epoch_25\.onnx\s/);
+  assert.match(against ?? '', /^against epoch_14\.onnx\s+top-1 points/);
+  assert.match(pair ?? '', /^epoch_25\.onnx\s+-?\d/);
+  assert.deepEqual([gap, gap2, settings.length], ['', '', 2]);
+  assert.match(
+    settings[0] ?? '',
+    /^200 images of .*test-images-idx3-ubyte\.gz on cpu, batches of 64; transform --size 20 --resize 20 --resize-rule squash --interpolation bilinear --mean 0\.286 --std 0\.353 --color grey/,
+  );
+  assert.equal(table.stderr, '');
+});
+
+test('the options that the table prints give the same numbers', () => {
+  const printed = /transform (.*) \(float32 NCHW\)/.exec(table.stdout)?.[1]?.split(' ') ?? [];
+  const [row] = evalJson([older, ...DATA, '--rows', '0:200', ...printed]).models;
+  assert.deepEqual(scoresOf(row), scoresOf(models[0]));
+  assert.equal(row?.transform_sha256, models[0]?.transform_sha256);
+});
+
+test('--json: fields in lower_snake_case, numbers, provenance of every number', () => {
+  for (const row of models) for (const name of Object.keys(row)) assert.match(name, /^[a-z0-9]+(_[a-z0-9]+)*$/);
+  const [one, two] = models;
+  assert.deepEqual(
+    [one?.model, one?.n_images, one?.provider, one?.batch, one?.test_size, one?.resize_size, one?.crop_ratio],
+    ['epoch_14.onnx', 200, 'cpu', 64, 20, 20, 1],
+  );
+  assert.deepEqual([one?.rows, one?.seed, one?.n_bad_images, one?.outputs], ['0:200', 0, 0, 'logits']);
+  for (const name of ['model_sha256', 'data_table_sha256', 'transform_sha256']) {
+    assert.match(String(one?.[name]), /^[0-9a-f]{64}$/);
+  }
+  for (const name of ['img_s_model', 'img_s_end2end', 'ms_p50', 'ms_p95']) assert.ok(Number(one?.[name]) > 0, name);
+  assert.equal(two?.baseline, 'epoch_14.onnx');
+  assert.ok(Math.abs(Number(two?.top1_difference) - (Number(two?.top1) - Number(one?.top1))) < 1e-12);
+  assert.ok(Number(two?.mcnemar_p) > 0 && Number(two?.mcnemar_p) <= 1);
+});
+
+test('--out is the same rows as CSV; the same input gives the same bytes apart from times', () => {
+  const [a, b] = [rowsOf(at('a.csv')), rowsOf(at('b.csv'))];
+  const bare = (rows: Record<string, string>[]): Row[] => rows.map(withoutTiming);
+  assert.deepEqual(bare(a), bare(b));
+  assert.equal(readFileSync(at('a.csv'), 'utf8').split('\n')[0], readFileSync(at('b.csv'), 'utf8').split('\n')[0]);
+  for (const [i, row] of a.entries()) {
+    for (const [name, cell] of Object.entries(row)) assert.equal(cell, String(models[i]?.[name] ?? ''), name);
+  }
+});
+
+test('--per-image: CSV and Parquet hold the same rows, one an image and model', async () => {
+  const csv = rowsOf(at('b.csv.csv'));
+  const parquet = await parquetReadObjects({ file: await asyncBufferFromFile(at('a.parquet')) });
+  assert.equal(csv.length, 400);
+  const columns = ['model', 'key', 'label', 'class1', 'class2', 'class3', 'class4', 'class5'];
+  assert.deepEqual(Object.keys(csv[0] ?? {}), [...columns, 'nll', 'confidence', 'sum_p2']);
+  // Numbers are compared as numbers: a decimal in the file is the float64 itself.
+  const numbers = (row: Record<string, unknown>): unknown[] =>
+    Object.entries(row).map(([name, cell]) => (name === 'model' || name === 'key' ? cell : Number(cell)));
+  assert.deepEqual(csv.map(numbers), parquet.map(numbers));
+  assert.deepEqual(
+    csv.slice(0, 200).map(({ label }) => Number(label)),
+    fashionLabels(200),
+  );
+});
+
+test('--from either gives every number of the first run, bit for bit, and records the file', () => {
+  for (const path of [at('a.parquet'), at('b.csv.csv')]) {
+    const read = evalJson(['--from', path]).models;
+    for (const [i, row] of read.entries()) {
+      const { predictions, predictions_sha256: sha256, seed: _seed, version: _version, ...numbers } = row;
+      for (const [name, value] of Object.entries(numbers)) assert.equal(value, models[i]?.[name], name);
+      assert.deepEqual(scoresOf(row), scoresOf(models[i]));
+      assert.ok(path.endsWith(String(predictions)) && /^[0-9a-f]{64}$/.test(String(sha256)));
+    }
+    assert.equal(read[1]?.mcnemar_p_holm, models[1]?.mcnemar_p_holm);
+  }
+  const again = evalCkpt('--from', at('a.parquet'), '--per-image', at('c.csv'));
+  assert.equal(again.status, 0, again.stderr);
+  assert.deepEqual(readFileSync(at('c.csv')), readFileSync(at('b.csv.csv')));
+});
+
+test('--from keeps apart a model that was measured twice, and files of one name in two folders', () => {
+  const names = ['run1', 'run2'].map((name) => {
+    mkdirSync(at(name));
+    writeFileSync(at(`${name}/best.onnx`), readFileSync(name === 'run1' ? older : newest));
+    return at(`${name}/best.onnx`);
+  });
+  const run = evalJson([...names, ...PAIR.slice(2), '--per-image', at('best.parquet')]).models;
+  assert.deepEqual(
+    run.map(({ model }) => model),
+    names,
+  );
+  assert.deepEqual(evalJson(['--from', at('best.parquet')]).models.map(scoresOf), run.map(scoresOf));
+  const twice = [newest, newest, ...DATA, ...TRANSFORM, '--size', '20', '--size', '28', '--rows', '0:50'];
+  const sizes = evalJson([...twice, '--per-image', at('twice.csv')]).models;
+  const read = evalJson(['--from', at('twice.csv')]).models;
+  assert.deepEqual(
+    read.map(({ model }) => model),
+    ['epoch_25.onnx', 'epoch_25.onnx (2)'],
+  );
+  assert.deepEqual(read.map(scoresOf), sizes.map(scoresOf));
+});
+
+test('--gate: met is 0, missed 1 with the reason, malformed 2 before any work', () => {
+  const from = ['--from', at('a.parquet')];
+  const met = evalCkpt(...from, '--gate', 'top1>=0.5,nll<=2');
+  assert.deepEqual([met.status, met.stdout.includes('met top1>=0.5,nll<=2')], [0, true]);
+  const missed = evalCkpt(...from, '--gate', 'top1:0.99');
+  assert.equal(missed.status, 1);
+  assert.match(missed.stdout, /^epoch_14\.onnx: missed top1:0\.99: top1 is 0\.\d+$/m);
+  const { gates } = evalJson([...from, '--gate', 'top1:0.99'], 1);
+  assert.deepEqual([gates.passed, gates.missed.length], [false, 2]);
+  // Speed was not measured here.
+  assert.match(evalJson([...from, '--gate', 'img_s_model>1'], 1).gates.missed[0] ?? '', /not measured/);
+  for (const gate of ['top1', 'accuracy>=0.9', 'top1>=x', 'top1>=76.1', 'top1==0.9', '']) {
+    evalFails(['no.onnx', '--data', 'nowhere', '--gate', gate], 2, 'USAGE', /--gate/);
+  }
+});
+
+test('--rows, --limit and --seed choose images: ranges add up, limits are balanced and repeatable', () => {
+  const n = (args: string[]): Row =>
+    evalJson([newest, ...DATA, ...TRANSFORM, '--size', '20', ...args]).models[0] as Row;
+  const [head, tail, all] = [n(['--rows', ':80']), n(['--rows', '80:200']), n(['--rows', '0:200'])];
+  assert.deepEqual([head.n_images, tail.n_images, all.n_images], [80, 120, 200]);
+  const right = (row: Row): number => Math.round(Number(row.top1) * Number(row.n_images));
+  assert.equal(right(head) + right(tail), right(all));
+  const [a, b, c] = [n(['--limit', '100']), n(['--limit', '100']), n(['--limit', '100', '--seed', '7'])];
+  assert.deepEqual(withoutTiming(a), withoutTiming(b));
+  assert.notEqual(a.nll, c.nll);
+  assert.deepEqual([a.limit, c.seed], [100, 7]);
+  // Ten images of each of ten classes.
+  assert.ok(Math.abs(Number(a.mean_per_class) - Number(a.top1)) < 1e-12);
+});
+
+test('--valid-classes: class indices as labels, and places in the list where the data has just as many classes (timm)', async () => {
+  const keep = [1, 5, 9];
+  writeFileSync(at('valid.txt'), `${keep.join('\n')}\n`);
+  const chosen = fashionLabels(200).flatMap((label, i) => (keep.includes(label) ? [{ label, i }] : []));
+  const pixels = fashionPixels(200);
+  const images = await pngs(chosen.map(({ i }) => pixels[i] as Uint8Array));
+  const files = images.map((png, k) => ({ png, label: chosen[k]?.label as number, name: `${chosen[k]?.i}.png` }));
+  writeTree(at('subset'), Object.fromEntries(files.map(({ png, label, name }) => [`${label}/${name}`, png])));
+  writeTree(at('flat'), Object.fromEntries(files.map(({ png, name }) => [name, png])));
+  writeFileSync(at('flat/t.csv'), `path,label\n${files.map(({ label, name }) => `${name},${label}`).join('\n')}\n`);
+  const options = [...TRANSFORM, '--size', '20', '--valid-classes', at('valid.txt')];
+  const [byPlace] = evalJson([newest, '--data', at('subset'), ...options]).models;
+  const [byClass] = evalJson([newest, '--data', at('flat/t.csv'), ...options]).models;
+  assert.equal(byPlace?.n_images, chosen.length);
+  for (const name of ['top1', 'top5', 'mean_per_class']) assert.equal(byPlace?.[name], byClass?.[name]);
+  assert.ok(Math.abs(Number(byPlace?.nll) - Number(byClass?.nll)) < 1e-12);
+  // Of three classes all are among the best five.
+  assert.equal(byPlace?.top5, 1);
+  evalFails([newest, ...DATA, ...options], 6, 'MISMATCH_VALUE', /label \d is none of the 3 in .*valid\.txt/);
+  // Without the list, three folders cannot be the network's ten classes.
+  evalFails([newest, '--data', at('subset'), ...options.slice(0, -2)], 6, 'MISMATCH_VALUE', /3 class names.*--classes/);
+});
+
+test('a class map numbers the folders, and its labels are never places in --valid-classes', async () => {
+  const options = [newest, '--data', at('subset'), ...TRANSFORM, '--size', '20', '--valid-classes', at('valid.txt')];
+  writeFileSync(at('map.json'), JSON.stringify({ 1: 1, 5: 5, 9: 9 }));
+  writeFileSync(at('wrong.json'), JSON.stringify({ 1: 0, 5: 1, 9: 2 }));
+  const [mapped] = evalJson([...options, '--classes', at('map.json')]).models;
+  assert.deepEqual(scoresOf(mapped), scoresOf(evalJson(options).models[0]));
+  // Three names and three valid classes, but the map says that they are classes 0, 1 and 2.
+  evalFails([...options, '--classes', at('wrong.json')], 6, 'MISMATCH_VALUE', /label 0 is none of/);
+});
+
+test('onnx-temper eval-ckpt is eval-ckpt; --help names defaults, an example and exit codes', () => {
+  const args = [...ONE, ...ON_CPU, '--json'];
+  const [a, b] = [runProgram(EVAL_CKPT, args), runProgram(ONNX_TEMPER, ['eval-ckpt', ...args])].map(
+    ({ stdout }) => (JSON.parse(stdout) as { models: Row[] }).models,
+  );
+  assert.deepEqual(a?.map(withoutTiming), b?.map(withoutTiming));
+  for (const help of [runProgram(EVAL_CKPT, ['--help']), runProgram(ONNX_TEMPER, ['eval-ckpt', '--help'])]) {
+    assert.deepEqual([help.status, help.stderr], [0, '']);
+    for (const text of ['Examples:', '--gate', '[default: "fail"]', 'Exit codes'])
+      assert.ok(help.stdout.includes(text));
+  }
+  assert.ok(!existsSync('--help'));
+});
