@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import type { Sharp, SharpOptions } from 'sharp';
 import { readError, TemperError } from '../../core/index.ts';
 import { cmykToRgb, type Pixels, toGrey, toRgb } from './pixels.ts';
@@ -21,6 +22,9 @@ export interface DecodeOptions {
 /** libvips' loaders that may see a file. SVG, PDF and the rest stay off: they draw, fetch or run code of their own. */
 const LOADERS = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map((name) => `VipsForeignLoad${name}`);
 
+/** Environment data, which threads inherit: the loaders were chosen by the thread that started them. */
+const LOADERS_CHOSEN = 'onnx-temper: image loaders are chosen';
+
 type SharpModule = (input: Uint8Array, options: SharpOptions) => Sharp;
 let loaded: Promise<SharpModule> | undefined;
 
@@ -30,11 +34,22 @@ function loadSharp(): Promise<SharpModule> {
     // One thread an image: several images in flight use the cores better (measured: more threads never helped).
     sharp.concurrency(1);
     sharp.cache(false);
-    sharp.block({ operation: ['VipsForeignLoad'] });
-    sharp.unblock({ operation: LOADERS });
+    if (getEnvironmentData(LOADERS_CHOSEN) !== true) {
+      sharp.block({ operation: ['VipsForeignLoad'] });
+      sharp.unblock({ operation: LOADERS });
+      setEnvironmentData(LOADERS_CHOSEN, true);
+    }
     return sharp;
   });
   return loaded;
+}
+
+/**
+ * To be awaited before threads are started that decode. libvips' list of blocked loaders is the process's: a thread
+ * that set it again would, for a moment, block the loaders that another one is using.
+ */
+export async function prepareDecoding(): Promise<void> {
+  await loadSharp();
 }
 
 /**
