@@ -27,7 +27,7 @@ import { csvText, type FieldRow } from '../src/report/index.ts';
 import { parseDevice } from '../src/runtime/index.ts';
 import { argumentsOf, DATA, openData, prefixedData } from './support/data-options.ts';
 import { type EvaluateArguments, sha256OfFile } from './support/evaluate-models.ts';
-import { mainIfProgram } from './support/main.ts';
+import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { declaredInputs } from './support/model-inputs.ts';
 import { modelHashes, momentsRun, withEmptyBatches } from './support/moments-job.ts';
 import { grouped, oneNumber, stringList } from './support/option-values.ts';
@@ -130,7 +130,7 @@ function chooseRows(all: Uint32Array, samples: number, seed: number, key: (row: 
   return selectRows(table, { limit: samples, seed }).map((i) => all[i] as number);
 }
 
-async function prepare(model: Model, args: Arguments): Promise<JobImages> {
+async function prepare(model: Model, args: Arguments, signal: AbortSignal): Promise<JobImages> {
   const say = (text: string): void => note(args, text);
   const seed = args.seed ?? 0;
   const { dataset, rows: all } = await openData(args, { labelled: false });
@@ -152,6 +152,7 @@ async function prepare(model: Model, args: Arguments): Promise<JobImages> {
     workers: workersOf(args),
     onBadImage: args['on-bad-image'],
     note: say,
+    signal,
   };
 }
 
@@ -278,6 +279,7 @@ function checkOutputs(model: Model, args: Arguments): void {
 }
 
 async function recalibrate(args: Arguments): Promise<void> {
+  const signal = interruptSignal();
   const say = (text: string): void => note(args, text);
   const model = openModel(args.model);
   try {
@@ -285,10 +287,10 @@ async function recalibrate(args: Arguments): Promise<void> {
     const found = findLayers(model);
     const layers = chooseLayers(found.layers, args.layers === undefined ? [] : stringList(args.layers));
     for (const { name, reason } of found.skipped) say(`${name} is left as it is: ${reason}`);
-    const job = await prepare(model, args);
+    const job = await prepare(model, args, signal);
     try {
       const collected = await (args.method === 'sequential' ? sequential : onePass)(model, layers, job, args);
-      if (collected) await finish(model, collected, args);
+      if (collected) await finish(model, collected, args, signal);
     } finally {
       await job.dataset.close();
     }
@@ -298,6 +300,7 @@ async function recalibrate(args: Arguments): Promise<void> {
 }
 
 async function merge(args: MergeArguments): Promise<void> {
+  const signal = interruptSignal();
   const model = openModel(args.model);
   const sources = args.moments.map(openFile);
   try {
@@ -327,6 +330,7 @@ async function merge(args: MergeArguments): Promise<void> {
       model,
       { measured, run: merged.run, images: imagesOf(merged.batches()) },
       { ...args, method: 'batch' },
+      signal,
     );
   } finally {
     for (const source of sources) source.close();
@@ -346,7 +350,12 @@ interface FinishArguments extends EvaluateArguments, Talk {
 }
 
 /** Blends, reports, asks the guard, and writes. */
-async function finish(model: Model, { measured, run, images }: Collected, args: FinishArguments): Promise<void> {
+async function finish(
+  model: Model,
+  { measured, run, images }: Collected,
+  args: FinishArguments,
+  signal: AbortSignal,
+): Promise<void> {
   const { out } = args;
   if (out === undefined) throw new Error('the output was checked before');
   const prior = args.prior ?? 0;
@@ -360,7 +369,7 @@ async function finish(model: Model, { measured, run, images }: Collected, args: 
   if (guardData.data !== undefined) {
     const chosen = await openData(guardData, { labelled: true });
     try {
-      guard = await guardEdits(model, edits, chosen, args);
+      guard = await guardEdits(model, edits, chosen, args, signal);
     } finally {
       await chosen.dataset.close();
     }

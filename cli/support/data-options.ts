@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
 import { DATASET_FORMATS, type Dataset, openDataset, selectRows } from '../../src/data/index.ts';
-import { grouped, wholeNumber } from './option-values.ts';
+import { grouped, oneNumber, wholeNumber } from './option-values.ts';
 
 /** Which images; `--val` and others take the same with their prefix. */
 export const DATA = grouped('Data:', {

@@ -26,6 +26,7 @@ export interface JobImages {
   readonly workers: number;
   readonly onBadImage: 'fail' | 'skip';
   readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
 }
 
 /** Batches in all: each view is a pass over the rows, so that a batch holds no two views of one image. */
@@ -58,6 +59,7 @@ export async function* numberedBatches(job: JobImages, worker: Shard): AsyncGene
     });
     let next = 0;
     for await (const { inputs } of loaded) {
+      job.signal.throwIfAborted();
       const part = mine[next++];
       const [images] = inputs;
       if (part && images && (images.dims[0] ?? 0) > 0)
@@ -103,6 +105,7 @@ export async function guardEdits(
   edits: readonly Edit[],
   chosen: ChosenData,
   args: EvaluateArguments,
+  signal: AbortSignal,
 ): Promise<GuardVerdict> {
   const device = parseDevice(args.device);
   const externalData = externalDataOf(model);
@@ -119,7 +122,7 @@ export async function guardEdits(
     await open(applyEdits(model, edits), `${model.path}, recalibrated`),
   ];
   try {
-    const { evaluations } = await evaluateSessions(sessions, chosen, args, { outputs: 'auto' });
+    const { evaluations } = await evaluateSessions(sessions, chosen, args, { outputs: 'auto', signal });
     const [before, after] = evaluations;
     if (!before || !after) throw new Error('two models give two evaluations');
     return guardVerdict(before.predictions, after.predictions);

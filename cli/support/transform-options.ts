@@ -96,7 +96,11 @@ export function modelInput(session: DeclaredInputs, name: string | undefined) {
 }
 
 /** Options that the model contradicts are refused before anything is decoded. */
-function assertFits(session: Session, { name, channels, fixed }: ReturnType<typeof modelInput>, made: Transform): void {
+function assertFits(
+  session: DeclaredInputs,
+  { name, channels, fixed }: ReturnType<typeof modelInput>,
+  made: Transform,
+): void {
   const { crop, color } = made;
   const where = `${session.label}: input ${name}`;
   if (fixed && (fixed.height !== crop.height || fixed.width !== crop.width)) {

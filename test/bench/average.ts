@@ -5,7 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { resnet50, writeSyntheticModel } from '../support/resnet50.ts';
+import { resnet50, writeSyntheticModel } from '../support/resnet.ts';
 import { interleave, median, nodeProgram, type Program, pairedRatio, type Run } from './measure.ts';
 
 const SNAPSHOTS = 8;

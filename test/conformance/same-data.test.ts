@@ -16,7 +16,7 @@ import {
   tarBytes,
   writeTree,
 } from '../support/dataset-files.ts';
-import { SNAPSHOTS } from '../support/fixtures.ts';
+import { SNAPSHOTS } from '../support/fashion.ts';
 import { EVAL_CKPT, runProgram } from '../support/run-cli.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 

@@ -1,7 +1,7 @@
 /** eval-ckpt on every kind of model: what the file says about its input and output is found out and obeyed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SNAPSHOTS } from '../support/fixtures.ts';
+import { SNAPSHOTS } from '../support/fashion.ts';
 import { type Variant, variant } from '../support/model-variants.ts';
 import { DATA, evalCkpt, evalFails, evalJson, type Row, scoresOf, TRANSFORM } from '../support/run-eval.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { fashionLabels, fashionPixels, pngs, writeTree } from '../support/dataset-files.ts';
-import { SNAPSHOTS } from '../support/fixtures.ts';
+import { SNAPSHOTS } from '../support/fashion.ts';
 import { EVAL_CKPT, ONNX_TEMPER, runProgram } from '../support/run-cli.ts';
 import {
   DATA,

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import proto from 'onnx-proto';
-import { SNAPSHOTS } from './fixtures.ts';
+import { SNAPSHOTS } from './fashion.ts';
 import { decodeModel, node, tensor, valueInfo } from './model-builder.ts';
 
 type Node = ReturnType<typeof node>;

@@ -43,6 +43,14 @@ function loadSharp(): Promise<SharpModule> {
 }
 
 /**
+ * To be awaited before threads are started that decode. libvips' list of blocked loaders is the process's: a thread
+ * that set it again would, for a moment, block the loaders that another one is using.
+ */
+export async function prepareDecoding(): Promise<void> {
+  await loadSharp();
+}
+
+/**
  * Decodes to 8-bit pixels that equal Pillow's `Image.open(...).convert('RGB')` bit for bit for JPEG (baseline,
  * progressive, any subsampling, grey, CMYK, YCCK), PNG, GIF, WebP and TIFF. Colour profiles and gamma are ignored,
  * alpha is dropped, never blended. Of animations and multi-page files the first page is taken; the content decides the

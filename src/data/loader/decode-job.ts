@@ -64,31 +64,33 @@ export async function decodeJob({ transforms, views }: DecodePlan, images: reado
   const inputs = transforms.map((transform) => allocateInput(transform, images.length * perImage));
   const lengths = transforms.map(inputLength);
   const grey = transforms.every(({ color }) => color === 'grey');
-  const orientation = transforms[0]?.orientation ?? 'ignore';
+  const orientations = [...new Set(transforms.map(({ orientation }) => orientation))];
   const found: DecodedJob['images'][number][] = [];
   let made = 0;
-  const place = (t: number): InputData => {
+  const place = (t: number, view: number): InputData => {
     const length = lengths[t] as number;
-    return (inputs[t] as InputData).subarray(made * length, (made + 1) * length);
+    return (inputs[t] as InputData).subarray((made + view) * length, (made + view + 1) * length);
   };
   for (const keyed of images) {
     try {
-      const pixels = await pixelsOf(keyed, grey, orientation);
-      const records = views ? drawViews(views, keyed.key, pixels) : [];
+      const decoded = await Promise.all(orientations.map((orientation) => pixelsOf(keyed, grey, orientation)));
+      const pixels = transforms.map(({ orientation }) => decoded[orientations.indexOf(orientation)] as Pixels);
+      const [{ width, height }] = decoded as [Pixels];
+      const records = views ? drawViews(views, keyed.key, { width, height }) : [];
+      for (const [view, record] of records.entries()) {
+        for (const [t, transform] of transforms.entries())
+          applyView(pixels[t] as Pixels, record, transform, place(t, view));
+      }
       const geometries = views
         ? []
-        : transforms.map((transform, t) => applyTransform(pixels, transform, place(t)).geometry);
-      if (!views) made++;
-      for (const record of records) {
-        for (const [t, transform] of transforms.entries()) applyView(pixels, record, transform, place(t));
-        made++;
-      }
+        : transforms.map((transform, t) => applyTransform(pixels[t] as Pixels, transform, place(t, 0)).geometry);
       found.push({
-        source: { width: pixels.width, height: pixels.height },
+        source: { width, height },
         views: records,
         enlarged: geometries.map(isEnlarged),
         padded: geometries.map(isPadded),
       });
+      made += perImage;
     } catch (error) {
       if (!(error instanceof TemperError)) throw error;
       found.push({ error: toWire(error) });

@@ -1,10 +1,13 @@
 import { Worker } from 'node:worker_threads';
-import { TemperError } from '../../core/index.ts';
+import { systemCode, TemperError } from '../../core/index.ts';
 import type { DecodedJob, DecodePlan, KeyedImage } from './decode-job.ts';
 
 /** Threads that decode and transform images. */
 export interface DecodePool {
-  /** Runs one job on the next free thread; encoded bytes are handed over. */
+  /**
+   * Runs one job on the next free thread; the arrays of the images may be handed over, and be empty afterwards.
+   * @throws TemperError EXECUTION_MEMORY, EXECUTION_RUN (a thread has ended), INTERRUPTED (after close)
+   */
   run(images: readonly KeyedImage[]): Promise<DecodedJob>;
   /** Ends the threads; jobs in flight are dropped. */
   close(): Promise<void>;
@@ -25,12 +28,26 @@ function transferable(images: readonly KeyedImage[]): ArrayBuffer[] {
   });
 }
 
+/** What V8 says when a thread asks for more memory than there is, or than an array can have. */
+const OUT_OF_MEMORY = /ERR_WORKER_OUT_OF_MEMORY|Array buffer allocation failed|Invalid typed array length/;
+
+/** Any other error is a bug, and stays what it is. */
+function threadError(error: unknown): Error {
+  const text = error instanceof Error ? `${systemCode(error) ?? ''} ${error.message}` : String(error);
+  if (!OUT_OF_MEMORY.test(text)) return error instanceof Error ? error : new Error(text);
+  return new TemperError('EXECUTION_MEMORY', `a decoding thread has run out of memory (${text.trim()})`, {
+    hint: 'Lower --batch, --workers or --size.',
+    cause: error,
+  });
+}
+
 /** Starts `count` threads for one plan. */
 export function decodePool(plan: DecodePlan, count: number): DecodePool {
   const waiting: Job[] = [];
   const idle: Worker[] = [];
   const running = new Map<Worker, Job>();
-  let closed = false;
+  /** Why no job can run any more. */
+  let ended: Error | undefined;
 
   const next = (worker: Worker): void => {
     const job = waiting.shift();
@@ -41,8 +58,9 @@ export function decodePool(plan: DecodePlan, count: number): DecodePool {
     running.set(worker, job);
     worker.postMessage(job.images, [...new Set(transferable(job.images))]);
   };
-  const fail = (error: Error): void => {
-    for (const job of [...running.values(), ...waiting.splice(0)]) job.reject(error);
+  const end = (error: Error): void => {
+    ended ??= error;
+    for (const job of [...running.values(), ...waiting.splice(0)]) job.reject(ended);
     running.clear();
   };
   const workers = Array.from({ length: count }, () => {
@@ -52,20 +70,17 @@ export function decodePool(plan: DecodePlan, count: number): DecodePool {
       running.delete(worker);
       next(worker);
     });
-    worker.on('error', fail);
+    worker.on('error', (error) => end(threadError(error)));
     worker.on('exit', (code) => {
-      if (!closed)
-        fail(
-          new TemperError('EXECUTION_RUN', `a decoding thread has ended (code ${code})`, {
-            hint: 'Use fewer --workers, or smaller images.',
-          }),
-        );
+      const hint = 'Run again with fewer --workers; report it if it stays.';
+      end(new TemperError('EXECUTION_RUN', `a decoding thread has ended (code ${code})`, { hint }));
     });
     return worker;
   });
   idle.push(...workers);
   return {
     run(images) {
+      if (ended) return Promise.reject(ended);
       return new Promise((resolve, reject) => {
         waiting.push({ images, resolve, reject });
         const worker = idle.shift();
@@ -73,8 +88,7 @@ export function decodePool(plan: DecodePlan, count: number): DecodePool {
       });
     },
     async close() {
-      closed = true;
-      fail(new TemperError('INTERRUPTED', 'decoding was stopped'));
+      end(new TemperError('INTERRUPTED', 'decoding was stopped'));
       await Promise.all(workers.map((worker) => worker.terminate()));
     },
   };

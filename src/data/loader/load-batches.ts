@@ -1,14 +1,18 @@
 import { fromWire, TemperError } from '../../core/index.ts';
 import type { Dataset, ReadyTensor } from '../datasets/dataset.ts';
 import type { InputData } from '../images/apply-transform.ts';
+import { prepareDecoding } from '../images/decode-image.ts';
 import type { Transform } from '../images/transform.ts';
 import type { DecodedJob, ImageFacts, KeyedImage, Views } from './decode-job.ts';
 import { type DecodePool, decodePool } from './decode-pool.ts';
+import { limit } from './limit.ts';
 
 /** Batches that are read and decoded while the consumer works on one. */
 const AHEAD = 2;
 /** Images of a job: enough to outweigh the message, few enough to share a batch among the threads. */
 const MAX_JOB_IMAGES = 32;
+/** Jobs of each thread that are being read or decoded, so that a large batch opens no thousand files at once. */
+const JOBS_PER_WORKER = 2;
 
 export interface LoaderOptions {
   /** Rows of the data set, in the order wanted. */
@@ -23,7 +27,7 @@ export interface LoaderOptions {
   readonly onBadImage: 'fail' | 'skip';
   /** Give a batch of which no image could be decoded too: for callers that number batches. */
   readonly keepEmpty?: boolean | undefined;
-  /** Told of every image that was skipped. */
+  /** Told of every image that was skipped, in order, before the batch that it would have been in. */
   readonly quarantine?: ((bad: BadImage) => void) | undefined;
 }
 
@@ -80,20 +84,25 @@ function badImage(dataset: Dataset, row: number, error: TemperError): TemperErro
   });
 }
 
+interface Loaded {
+  readonly batch: LoadedBatch;
+  readonly bad: readonly BadImage[];
+}
+
 async function decodeBatch(
   dataset: Dataset,
-  pool: DecodePool,
+  decode: (rows: Uint32Array) => Promise<DecodedJob>,
   rows: Uint32Array,
   options: LoaderOptions,
-): Promise<LoadedBatch> {
+): Promise<Loaded> {
   const jobImages = Math.min(MAX_JOB_IMAGES, Math.max(1, Math.ceil(options.batch / (2 * options.workers))));
   const jobs: Promise<DecodedJob>[] = [];
-  for (let at = 0; at < rows.length; at += jobImages)
-    jobs.push(readAndDecode(dataset, pool, rows.subarray(at, at + jobImages)));
+  for (let at = 0; at < rows.length; at += jobImages) jobs.push(decode(rows.subarray(at, at + jobImages)));
   const decoded = await Promise.all(jobs);
   const perImage = options.views?.count ?? 1;
   const kept: number[] = [];
   const facts: ImageFacts[] = [];
+  const bad: BadImage[] = [];
   for (const [i, image] of decoded.flatMap(({ images }) => images).entries()) {
     const row = rows[i] as number;
     if (!('error' in image)) {
@@ -103,17 +112,14 @@ async function decodeBatch(
     }
     const error = badImage(dataset, row, fromWire(image.error));
     if (options.onBadImage === 'fail') throw error;
-    options.quarantine?.({ row, key: dataset.sample(row).key, error });
+    bad.push({ row, key: dataset.sample(row).key, error });
   }
-  return {
-    ...columns(dataset, kept),
-    inputs: options.transforms.map((transform, t) => ({
-      type: transform.dtype,
-      dims: dimsOf(transform, kept.length),
-      data: join(decoded.map(({ inputs }) => inputs[t] as InputData)),
-    })),
-    facts,
-  };
+  const inputs = options.transforms.map((transform, t) => ({
+    type: transform.dtype,
+    dims: dimsOf(transform, kept.length),
+    data: join(decoded.map((job) => job.inputs[t] as InputData)),
+  }));
+  return { batch: { ...columns(dataset, kept), inputs, facts }, bad };
 }
 
 /** A file that cannot be read is a bad image too. */
@@ -148,23 +154,20 @@ function columns(dataset: Dataset, rows: readonly number[]): Pick<LoadedBatch, '
   };
 }
 
-async function readyBatch(dataset: Dataset, rows: Uint32Array): Promise<LoadedBatch> {
+async function readyBatch(dataset: Dataset, rows: Uint32Array): Promise<Loaded> {
   const tensors = (await Promise.all([...rows].map((row) => dataset.read(row)))) as ReadyTensor[];
   const [first] = tensors;
-  return {
-    ...columns(dataset, [...rows]),
-    inputs: [
-      { type: 'float32', dims: [rows.length, ...(first?.dims ?? [])], data: join(tensors.map(({ data }) => data)) },
-    ],
-    facts: [],
-  };
+  const data = join(tensors.map((tensor) => tensor.data));
+  const input = { type: 'float32', dims: [rows.length, ...(first?.dims ?? [])], data } as const;
+  return { batch: { ...columns(dataset, [...rows]), inputs: [input], facts: [] }, bad: [] };
 }
 
 /**
  * Reads, decodes and transforms images in batches, in the order of the rows; two batches are prepared ahead.
  *
- * Memory: three batches of inputs, and the encoded images of as many.
- * @throws TemperError USAGE for views of ready tensors; FORMAT_IMAGE, UNSUPPORTED_IMAGE, FORMAT_LIMIT (with `fail`); INPUT_*
+ * Memory: three batches of inputs, and the images of two jobs a thread, of at most 32 images each.
+ * @throws TemperError USAGE for views of ready tensors; FORMAT_IMAGE, UNSUPPORTED_IMAGE, FORMAT_LIMIT (with `fail`);
+ * INPUT_*; EXECUTION_MEMORY, EXECUTION_RUN if a thread ends
  */
 export async function* loadBatches(
   dataset: Dataset,
@@ -172,19 +175,29 @@ export async function* loadBatches(
 ): AsyncGenerator<LoadedBatch, void, undefined> {
   const { rows, batch, workers, views } = options;
   const ready = dataset.kind === 'tensor';
+  const orientations = new Set(options.transforms.map(({ orientation }) => orientation));
+  if (views && orientations.size > 1) {
+    throw new TemperError('USAGE', 'training views need one orientation for all models', {
+      hint: 'Give --orientation once.',
+    });
+  }
   if (ready && views) {
     throw new TemperError('USAGE', `${dataset.source}: numbers ready for the network have no training views`, {
       hint: 'Give images, or leave --augment out.',
     });
   }
+  if (dataset.kind === 'encoded') await prepareDecoding();
   const pool = ready ? undefined : decodePool({ transforms: options.transforms, views }, workers);
-  const started: Promise<LoadedBatch>[] = [];
+  const limited = limit(JOBS_PER_WORKER * workers);
+  const started: Promise<Loaded>[] = [];
   let next = 0;
   const start = (): void => {
     if (next >= rows.length) return;
     const part = rows.subarray(next, next + batch);
     next += batch;
-    const loading = pool ? decodeBatch(dataset, pool, part, options) : readyBatch(dataset, part);
+    const loading = pool
+      ? decodeBatch(dataset, (job) => limited(() => readAndDecode(dataset, pool, job)), part, options)
+      : readyBatch(dataset, part);
     // It is awaited below; until then a failure must not count as unhandled.
     loading.catch(() => undefined);
     started.push(loading);
@@ -194,7 +207,8 @@ export async function* loadBatches(
     for (let loading = started.shift(); loading; loading = started.shift()) {
       const loaded = await loading;
       start();
-      if (loaded.rows.length > 0 || options.keepEmpty) yield loaded;
+      for (const bad of loaded.bad) options.quarantine?.(bad);
+      if (loaded.batch.rows.length > 0 || options.keepEmpty) yield loaded.batch;
     }
   } finally {
     await pool?.close();

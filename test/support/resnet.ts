@@ -1,20 +1,10 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { elementCount, type InitializerSpec, type ModelSpec, modelPieces, type NodeSpec } from './onnx-writer.ts';
 
-/** Blocks per stage and bottleneck width: torchvision resnet50. */
-const STAGES = [
-  [3, 64],
-  [4, 128],
-  [6, 256],
-  [3, 512],
-] as const;
-const EXPANSION = 4;
+const STATISTICS = ['weight', 'bias', 'running_mean', 'running_var'];
 
-/**
- * The graph of torchvision's resnet50 (BatchNormalization kept, opset 17) with its names and shapes:
- * 161 parameters and 106 running statistics, 25,610,152 float32 values.
- */
-export function resnet50(): ModelSpec {
+/** Collects nodes and parameters under torchvision's names. */
+function residualGraph() {
   const nodes: NodeSpec[] = [];
   const initializers: InitializerSpec[] = [];
   const add = (op: string, inputs: string[], output: string, attributes: NodeSpec['attributes'] = {}): string => {
@@ -25,12 +15,12 @@ export function resnet50(): ModelSpec {
     initializers.push({ name, dims });
     return name;
   };
+  /** Channels from -> to. */
   const convBn = (
     x: string,
     conv: string,
     bn: string,
-    from: number,
-    to: number,
+    [from, to]: readonly [number, number],
     kernel: number,
     stride: number,
   ): string => {
@@ -40,23 +30,51 @@ export function resnet50(): ModelSpec {
       strides: [stride, stride],
       pads: [pad, pad, pad, pad],
     });
-    const statistics = ['weight', 'bias', 'running_mean', 'running_var'].map((part) => weight(`${bn}.${part}`, to));
+    const statistics = STATISTICS.map((part) => weight(`${bn}.${part}`, to));
     return add('BatchNormalization', [y, ...statistics], `/${bn}/out`, { epsilon: { float: 1e-5 } });
   };
+  return { nodes, initializers, add, weight, convBn };
+}
 
-  let x = add('Relu', [convBn('input', 'conv1', 'bn1', 3, 64, 7, 2)], '/relu/out');
+interface ResidualNetwork {
+  readonly stem: number;
+  /** Blocks per stage and their inner width. */
+  readonly stages: readonly (readonly [number, number])[];
+  /** 1x1, 3x3, 1x1 with an output of four times the width; or two 3x3. */
+  readonly bottleneck: boolean;
+}
+
+function residualNetwork({ stem, stages, bottleneck }: ResidualNetwork): ModelSpec {
+  const { nodes, initializers, add, weight, convBn } = residualGraph();
+  let x = add('Relu', [convBn('input', 'conv1', 'bn1', [3, stem], 7, 2)], '/relu/out');
   x = add('MaxPool', [x], '/maxpool/out', { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] });
-  let channels = 64;
-  for (const [stage, [blocks, width]] of STAGES.entries()) {
+  let channels = stem;
+  for (const [stage, [blocks, width]] of stages.entries()) {
     for (let block = 0; block < blocks; block++) {
       const name = `layer${stage + 1}.${block}`;
       const stride = stage > 0 && block === 0 ? 2 : 1;
-      const out = width * EXPANSION;
-      let y = add('Relu', [convBn(x, `${name}.conv1`, `${name}.bn1`, channels, width, 1, 1)], `/${name}/relu1`);
-      y = add('Relu', [convBn(y, `${name}.conv2`, `${name}.bn2`, width, width, 3, stride)], `/${name}/relu2`);
-      y = convBn(y, `${name}.conv3`, `${name}.bn3`, width, out, 1, 1);
-      const shortcut =
-        block === 0 ? convBn(x, `${name}.downsample.0`, `${name}.downsample.1`, channels, out, 1, stride) : x;
+      const out = bottleneck ? 4 * width : width;
+      const [kernels, widths, strides] = bottleneck
+        ? [
+            [1, 3, 1],
+            [channels, width, width, out],
+            [1, stride, 1],
+          ]
+        : [
+            [3, 3],
+            [channels, width, out],
+            [stride, 1],
+          ];
+      let y = x;
+      for (const [i, kernel] of kernels.entries()) {
+        const path = [widths[i] as number, widths[i + 1] as number] as const;
+        y = convBn(y, `${name}.conv${i + 1}`, `${name}.bn${i + 1}`, path, kernel, strides[i] as number);
+        if (i < kernels.length - 1) y = add('Relu', [y], `/${name}/relu${i + 1}`);
+      }
+      const changes = stride !== 1 || channels !== out;
+      const shortcut = changes
+        ? convBn(x, `${name}.downsample.0`, `${name}.downsample.1`, [channels, out], 1, stride)
+        : x;
       x = add('Relu', [add('Add', [y, shortcut], `/${name}/add`)], `/${name}/out`);
       channels = out;
     }
@@ -71,6 +89,26 @@ export function resnet50(): ModelSpec {
     input: { name: 'input', dims: ['batch', 3, 224, 224] },
     output: { name: 'output', dims: ['batch', 1000] },
   };
+}
+
+/**
+ * The graph of torchvision's resnet50 (BatchNormalization kept, opset 17) with its names and shapes:
+ * 161 parameters and 106 running statistics, 25,610,152 float32 values.
+ */
+export function resnet50(): ModelSpec {
+  const stages = [
+    [3, 64],
+    [4, 128],
+    [6, 256],
+    [3, 512],
+  ] as const;
+  return residualNetwork({ stem: 64, stages, bottleneck: true });
+}
+
+/** torchvision's resnet18 with every width times `width`: 1.8 billion multiplications an image at 1, 0.03 at 1/8. */
+export function resnet18(width = 1): ModelSpec {
+  const stages = [64, 128, 256, 512].map((channels) => [2, channels * width] as const);
+  return residualNetwork({ stem: 64 * width, stages, bottleneck: false });
 }
 
 /** xorshift32 (Marsaglia 2003): the seeded values need to differ, not to be good. */
