@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
 import {
   type BatchNormLayer,
@@ -8,6 +8,7 @@ import {
   findLayers,
   type LayerReport,
   type MeasuredLayer,
+  type Ran,
   recalibrateByBatch,
   recalibrateSequentially,
   shiftWarnings,
@@ -17,9 +18,9 @@ import { selectRows, transformHash } from '../src/data/index.ts';
 import { assertOutput, type Model, nextStepKey, openModel, writeEdited } from '../src/onnx/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
 import { parseDevice } from '../src/runtime/index.ts';
-import { argumentsOf, DATA, openData, prefixedData } from './support/data-options.ts';
+import { argumentsOf, type ChosenData, DATA, openData, prefixedData } from './support/data-options.ts';
 import { sha256OfFile } from './support/evaluate-models.ts';
-import { mainIfProgram } from './support/main.ts';
+import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { declaredInputs } from './support/model-inputs.ts';
 import { grouped, oneNumber, stringList } from './support/option-values.ts';
 import { note, print, TALK, WRITE } from './support/output-options.ts';
@@ -96,6 +97,12 @@ function layersText(reports: readonly LayerReport[]): string {
   );
 }
 
+/** Statistics in the file that are no numbers, or negative variances, leave shifts and ratios unmeasured. */
+const csvRow = (report: LayerReport): FieldRow =>
+  Object.fromEntries(
+    Object.entries(report).map(([field, value]) => [field, Number.isNaN(value) ? null : (value as string | number)]),
+  );
+
 function chooseRows(all: Uint32Array, samples: number, seed: number, key: (row: number) => string): Uint32Array {
   if (!Number.isSafeInteger(samples) || samples < 1) {
     throw new TemperError('USAGE', `--samples ${samples}: expected a whole number from 1`);
@@ -105,9 +112,34 @@ function chooseRows(all: Uint32Array, samples: number, seed: number, key: (row: 
   return selectRows(table, { limit: samples, seed }).map((i) => all[i] as number);
 }
 
+const seedOf = (args: Arguments): number => args.seed ?? 0;
+
+/** What can be refused before any work. @throws TemperError USAGE, OUTPUT_EXISTS, OUTPUT_IS_INPUT */
+function checkOptions(model: Model, out: string, args: Arguments): void {
+  const { csv, force, prior = 0, method, estimator } = args;
+  assertOutput(model, out, force);
+  if (csv !== undefined) assertOutput(model, csv, force);
+  if (csv !== undefined && resolve(csv) === resolve(out))
+    throw new TemperError('USAGE', `--csv ${csv}: is the --out too`, { hint: 'Give each file a name of its own.' });
+  if (prior < 0) throw new TemperError('USAGE', `--prior ${prior}: expected a number of images, 0 or more`);
+  if (method === 'sequential' && estimator !== 'population') {
+    throw new TemperError(
+      'USAGE',
+      `--method sequential with --estimator ${estimator}: it gives exact population statistics`,
+      { hint: 'Leave one of them out.' },
+    );
+  }
+}
+
+/** Opened before the statistics are measured: a mistake in its name or labels must not cost that work. */
+async function openGuard(args: Arguments): Promise<ChosenData | undefined> {
+  const guardData = argumentsOf('guard', args);
+  return guardData.data === undefined ? undefined : openData(guardData, { labelled: true });
+}
+
 async function prepare(model: Model, args: Arguments): Promise<JobImages> {
   const say = (text: string): void => note(args, text);
-  const seed = args.seed ?? 0;
+  const seed = seedOf(args);
   const { dataset, rows: all } = await openData(args, { labelled: false });
   const declared = declaredInputs(model);
   const views = viewOptions(args);
@@ -130,7 +162,13 @@ async function prepare(model: Model, args: Arguments): Promise<JobImages> {
   };
 }
 
-async function run(model: Model, layers: readonly BatchNormLayer[], job: JobImages, args: Arguments) {
+async function run(
+  model: Model,
+  layers: readonly BatchNormLayer[],
+  job: JobImages,
+  args: Arguments,
+  signal: AbortSignal,
+) {
   const passes = args.method === 'sequential' ? new Set(layers.map(({ level }) => level)).size : 1;
   const total = job.rows.length * (job.views?.count ?? 1) * passes;
   const bar = progress(`recalibrating ${layers.length} layers`, total, args.quiet);
@@ -141,6 +179,7 @@ async function run(model: Model, layers: readonly BatchNormLayer[], job: JobImag
     threads: args.threads,
     batches: () => numberedBatches(job, { index: 0, count: 1 }),
     onProgress: (images: number) => {
+      signal.throwIfAborted();
       // A new pass starts from 0.
       if (images < last) before += last;
       last = images;
@@ -149,16 +188,9 @@ async function run(model: Model, layers: readonly BatchNormLayer[], job: JobImag
   };
   try {
     if (args.method === 'batch') return await recalibrateByBatch(model, layers, args.estimator, options);
-    if (args.estimator !== 'population') {
-      throw new TemperError(
-        'USAGE',
-        `--method sequential with --estimator ${args.estimator}: it gives exact population statistics`,
-        {
-          hint: 'Leave one of them out.',
-        },
-      );
-    }
-    return await recalibrateSequentially(model, layers, options);
+    const { measured, ran } = await recalibrateSequentially(model, layers, options);
+    if (!ran) throw new Error('a model with layers has levels');
+    return { measured, ran };
   } finally {
     bar.end();
   }
@@ -168,8 +200,8 @@ async function recordOf(
   model: Model,
   job: JobImages,
   args: Arguments,
-  provider: string,
-  onnxruntime: string,
+  { provider, onnxruntime }: Ran,
+  n_images: number,
   layers: number,
 ): Promise<object> {
   const data = await Promise.all(
@@ -186,7 +218,8 @@ async function recordOf(
     data: basename(job.dataset.source),
     data_table_sha256: job.dataset.tableHash(),
     rows_sha256: rowsHash(job.rows),
-    n_images: job.rows.length,
+    n_images,
+    seed: seedOf(args),
     views: job.views ?? null,
     transform: job.transform,
     transform_sha256: transformHash(job.transform),
@@ -195,6 +228,7 @@ async function recordOf(
     method: args.method,
     prior: args.prior ?? 0,
     layers,
+    layer_patterns: args.layers ?? null,
     provider,
     onnxruntime,
   };
@@ -205,19 +239,22 @@ async function recalibrate(args: Arguments): Promise<void> {
   const { out } = args;
   if (out === undefined) throw new TemperError('USAGE', 'no output is named', { hint: 'Give --out FILE.' });
   const model = openModel(args.model);
+  const signal = interruptSignal();
+  let guardData: ChosenData | undefined;
   try {
-    assertOutput(model, out, args.force);
+    checkOptions(model, out, args);
     const found = findLayers(model);
     const layers = chooseLayers(found.layers, args.layers === undefined ? [] : stringList(args.layers));
     for (const { name, reason } of found.skipped) say(`${name} is left as it is: ${reason}`);
+    guardData = await openGuard(args);
     const job = await prepare(model, args);
     try {
-      const { measured, ran } = await run(model, layers, job, args);
-      await finish(model, job, measured, args, out, ran?.provider ?? '', ran?.onnxruntime ?? '');
+      await finish(model, job, await run(model, layers, job, args, signal), args, out, guardData, signal);
     } finally {
       await job.dataset.close();
     }
   } finally {
+    await guardData?.dataset.close();
     model.close();
   }
 }
@@ -225,28 +262,19 @@ async function recalibrate(args: Arguments): Promise<void> {
 async function finish(
   model: Model,
   job: JobImages,
-  measured: readonly MeasuredLayer[],
+  { measured, ran }: { readonly measured: readonly MeasuredLayer[]; readonly ran: Ran },
   args: Arguments,
   out: string,
-  provider: string,
-  onnxruntime: string,
+  guardData: ChosenData | undefined,
+  signal: AbortSignal,
 ): Promise<void> {
-  const images = job.rows.length * (job.views?.count ?? 1);
-  const { reports, edits, inline } = recalibrated(model, measured, args.prior ?? 0, images);
+  // Fewer than were chosen where bad images are left out.
+  const images = ran.images / (job.views?.count ?? 1);
+  const { reports, edits, inline } = recalibrated(model, measured, args.prior ?? 0, ran.images);
   for (const text of shiftWarnings(reports)) note(args, text);
   const fields = Object.keys(reports[0] ?? {});
-  if (args.csv !== undefined)
-    writeFileAtomic(args.csv, csvText(fields, reports as unknown as FieldRow[]), { force: args.force });
-  const guardData = argumentsOf('guard', args);
-  let guard: Awaited<ReturnType<typeof guardEdits>> | undefined;
-  if (guardData.data !== undefined) {
-    const chosen = await openData(guardData, { labelled: true });
-    try {
-      guard = await guardEdits(model, edits, chosen, args);
-    } finally {
-      await chosen.dataset.close();
-    }
-  }
+  if (args.csv !== undefined) writeFileAtomic(args.csv, csvText(fields, reports.map(csvRow)), { force: args.force });
+  const guard = guardData && (await guardEdits(model, edits, guardData, args, signal));
   const refused = guard !== undefined && !guard.better && !args['allow-worse'];
   const written = refused
     ? undefined
@@ -256,11 +284,12 @@ async function finish(
         inline,
         metadata: {
           key: nextStepKey(model.record),
-          value: JSON.stringify(await recordOf(model, job, args, provider, onnxruntime, measured.length)),
+          value: JSON.stringify(await recordOf(model, job, args, ran, images, measured.length)),
         },
       });
-  const summary = `${measured.length} layers from ${job.rows.length} images${job.views ? ` x ${job.views.count} views` : ''} (${batchCount(job)} batches of ${job.batch})`;
+  const summary = `${measured.length} layers from ${images} images${job.views ? ` x ${job.views.count} views` : ''} (${batchCount(job)} batches of ${job.batch})`;
   const guardText = guard ? `guard: ${guard.text}\n` : '';
+  const tableText = args.csv === undefined ? '' : `${args.csv}: the table of layers\n`;
   const outText = written
     ? `${written.path}  ${written.bytes} bytes  sha256 ${written.sha256}\n`
     : `nothing was written: the guard found no improvement (--allow-worse writes all the same)\n`;
@@ -273,8 +302,8 @@ async function finish(
   };
   print(
     args,
-    { output: written ?? null, n_images: job.rows.length, guard: guardDocument ?? null, layers: reports },
-    `${layersText(reports)}\n${summary}\n${guardText}${outText}`,
+    { output: written ?? null, csv: args.csv ?? null, n_images: images, guard: guardDocument ?? null, layers: reports },
+    `${layersText(reports)}\n${summary}\n${guardText}${tableText}${outText}`,
   );
   if (refused) process.exitCode = 1;
 }

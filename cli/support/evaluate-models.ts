@@ -31,7 +31,7 @@ export async function evaluateSessions(
   sessions: readonly Session[],
   { dataset, rows }: ChosenData,
   args: EvaluateArguments,
-  options: Pick<EvaluateOptions, 'outputs' | 'valid'>,
+  { signal, ...options }: Pick<EvaluateOptions, 'outputs' | 'valid'> & { readonly signal?: AbortSignal },
 ): Promise<{ evaluations: ModelEvaluation[]; quarantine: readonly BadImage[] }> {
   const transforms = sessions.map((session, i) => transformFor(args, session, args.input, i, sessions.length));
   const hashes = transforms.map(transformHash);
@@ -56,6 +56,7 @@ export async function evaluateSessions(
       quarantine: (bad) => quarantine.push(bad),
     });
     for await (const { inputs, keys, labels } of loaded) {
+      signal?.throwIfAborted();
       yield { images: inputs as readonly Tensor[], keys, labels: labels ?? new Int32Array(keys.length) };
     }
   }

@@ -98,6 +98,7 @@ export async function guardEdits(
   edits: readonly Edit[],
   chosen: ChosenData,
   args: EvaluateArguments,
+  signal: AbortSignal,
 ): Promise<GuardVerdict> {
   const device = parseDevice(args.device);
   const externalData = externalDataOf(model);
@@ -114,7 +115,7 @@ export async function guardEdits(
     await open(applyEdits(model, edits), `${model.path}, recalibrated`),
   ];
   try {
-    const { evaluations } = await evaluateSessions(sessions, chosen, args, { outputs: 'auto' });
+    const { evaluations } = await evaluateSessions(sessions, chosen, args, { outputs: 'auto', signal });
     const [before, after] = evaluations;
     if (!before || !after) throw new Error('two models give two evaluations');
     return guardVerdict(before.predictions, after.predictions);
