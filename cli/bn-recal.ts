@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { resolve } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
 import {
   type BatchMoments,
@@ -21,11 +22,10 @@ import {
 } from '../src/batchnorm/index.ts';
 import { openFile, TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { canonicalJson, parseShard, selectRows } from '../src/data/index.ts';
-import type { GuardVerdict } from '../src/evaluate/index.ts';
 import { assertOutput, type Model, nextStepKey, openModel, writeEdited } from '../src/onnx/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
 import { parseDevice } from '../src/runtime/index.ts';
-import { argumentsOf, DATA, openData, prefixedData } from './support/data-options.ts';
+import { argumentsOf, type ChosenData, DATA, openData, prefixedData } from './support/data-options.ts';
 import { type EvaluateArguments, sha256OfFile } from './support/evaluate-models.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { declaredInputs } from './support/model-inputs.ts';
@@ -121,6 +121,12 @@ function layersText(reports: readonly LayerReport[]): string {
   );
 }
 
+/** Statistics in the file that are no numbers, or negative variances, leave shifts and ratios unmeasured. */
+const csvRow = (report: LayerReport): FieldRow =>
+  Object.fromEntries(
+    Object.entries(report).map(([field, value]) => [field, Number.isNaN(value) ? null : (value as string | number)]),
+  );
+
 function chooseRows(all: Uint32Array, samples: number, seed: number, key: (row: number) => string): Uint32Array {
   if (!Number.isSafeInteger(samples) || samples < 1) {
     throw new TemperError('USAGE', `--samples ${samples}: expected a whole number from 1`);
@@ -183,17 +189,8 @@ async function sequential(
   job: JobImages,
   args: Arguments,
 ): Promise<Collected> {
-  if (args.estimator !== 'population') {
-    throw new TemperError(
-      'USAGE',
-      `--method sequential with --estimator ${args.estimator}: it gives exact population statistics`,
-      {
-        hint: 'Leave one of them out.',
-      },
-    );
-  }
-  const images = job.rows.length * (job.views?.count ?? 1);
-  const bar = passProgress(layers.length, images * new Set(layers.map(({ level }) => level)).size, args.quiet);
+  const total = job.rows.length * (job.views?.count ?? 1);
+  const bar = passProgress(layers.length, total * new Set(layers.map(({ level }) => level)).size, args.quiet);
   try {
     const { measured, ran } = await recalibrateSequentially(model, layers, {
       device: parseDevice(args.device),
@@ -201,8 +198,9 @@ async function sequential(
       batches: () => numberedBatches(job, ONE_WORKER),
       onProgress: bar.update,
     });
-    if (!ran) throw new Error('a run without a level');
-    return { measured, run: await momentsRun(model, layers, job, ran), images };
+    if (!ran) throw new Error('a model with layers has levels');
+    const { processor: _, ...run } = await momentsRun(model, layers, job, ran);
+    return { measured, run, images: ran.images };
   } finally {
     bar.end();
   }
@@ -257,8 +255,9 @@ const imagesOf = (batches: Iterable<BatchMoments>): number => {
   return images;
 };
 
-function checkOutputs(model: Model, args: Arguments): void {
-  const { out, shard, method } = args;
+/** What can be refused before any work. @throws TemperError USAGE, OUTPUT_EXISTS, OUTPUT_IS_INPUT */
+function checkOptions(model: Model, args: Arguments): void {
+  const { out, shard, method, csv, estimator, prior = 0 } = args;
   const moments = args['moments-out'];
   if (out === undefined && moments === undefined) {
     throw new TemperError('USAGE', 'no output is named', {
@@ -275,26 +274,49 @@ function checkOutputs(model: Model, args: Arguments): void {
       hint: 'Leave --moments-out out.',
     });
   }
-  for (const path of [out, moments, args.csv]) if (path !== undefined) assertOutput(model, path, args.force);
+  if (method === 'sequential' && estimator !== 'population') {
+    throw new TemperError(
+      'USAGE',
+      `--method sequential with --estimator ${estimator}: it gives exact population statistics`,
+      { hint: 'Leave one of them out.' },
+    );
+  }
+  if (prior < 0) throw new TemperError('USAGE', `--prior ${prior}: expected a number of images, 0 or more`);
+  const outputs = [out, moments, csv].filter((path) => path !== undefined);
+  if (new Set(outputs.map((path) => resolve(path))).size < outputs.length) {
+    throw new TemperError('USAGE', `two outputs have one name: ${outputs.join(', ')}`, {
+      hint: 'Give each file a name of its own.',
+    });
+  }
+  for (const path of outputs) assertOutput(model, path, args.force);
+}
+
+/** Opened before the statistics are measured: a mistake in its name or labels must not cost that work. */
+async function openGuard(args: Readonly<Record<string, unknown>>): Promise<ChosenData | undefined> {
+  const guardData = argumentsOf('guard', args);
+  return guardData.data === undefined ? undefined : openData(guardData, { labelled: true });
 }
 
 async function recalibrate(args: Arguments): Promise<void> {
   const signal = interruptSignal();
   const say = (text: string): void => note(args, text);
   const model = openModel(args.model);
+  let guardData: ChosenData | undefined;
   try {
-    checkOutputs(model, args);
+    checkOptions(model, args);
     const found = findLayers(model);
     const layers = chooseLayers(found.layers, args.layers === undefined ? [] : stringList(args.layers));
     for (const { name, reason } of found.skipped) say(`${name} is left as it is: ${reason}`);
+    guardData = await openGuard(args);
     const job = await prepare(model, args, signal);
     try {
       const collected = await (args.method === 'sequential' ? sequential : onePass)(model, layers, job, args);
-      if (collected) await finish(model, collected, args, signal);
+      if (collected) await finish(model, collected, args, guardData, signal);
     } finally {
       await job.dataset.close();
     }
   } finally {
+    await guardData?.dataset.close();
     model.close();
   }
 }
@@ -303,8 +325,10 @@ async function merge(args: MergeArguments): Promise<void> {
   const signal = interruptSignal();
   const model = openModel(args.model);
   const sources = args.moments.map(openFile);
+  let guardData: ChosenData | undefined;
   try {
     assertOutput(model, args.out, args.force);
+    guardData = await openGuard(args);
     const merged = mergeMomentsFiles(sources.map(readMomentsFile));
     const sha256 = await sha256OfFile(args.model);
     if (sha256 !== merged.run.model_sha256) {
@@ -330,9 +354,11 @@ async function merge(args: MergeArguments): Promise<void> {
       model,
       { measured, run: merged.run, images: imagesOf(merged.batches()) },
       { ...args, method: 'batch' },
+      guardData,
       signal,
     );
   } finally {
+    await guardData?.dataset.close();
     for (const source of sources) source.close();
     model.close();
   }
@@ -354,6 +380,7 @@ async function finish(
   model: Model,
   { measured, run, images }: Collected,
   args: FinishArguments,
+  guardData: ChosenData | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const { out } = args;
@@ -361,19 +388,10 @@ async function finish(
   const prior = args.prior ?? 0;
   const { reports, edits, inline } = recalibrated(model, measured, prior, images);
   for (const text of shiftWarnings(reports)) note(args, text);
-  const rows = reports as unknown as FieldRow[];
+  const rows = reports.map(csvRow);
   if (args.csv !== undefined)
     writeFileAtomic(args.csv, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
-  const guardData = argumentsOf('guard', { ...args });
-  let guard: GuardVerdict | undefined;
-  if (guardData.data !== undefined) {
-    const chosen = await openData(guardData, { labelled: true });
-    try {
-      guard = await guardEdits(model, edits, chosen, args, signal);
-    } finally {
-      await chosen.dataset.close();
-    }
-  }
+  const guard = guardData && (await guardEdits(model, edits, guardData, args, signal));
   const refused = guard !== undefined && !guard.better && !args['allow-worse'];
   const { version: _, model_sha256: __, layers, views, transform, ...settings } = run;
   const record = {

@@ -55,12 +55,13 @@ export async function momentsOfBatch(
       const mean = (outputs[names.mean] as Tensor).data as Float32Array | Float64Array;
       const variance = (outputs[names.variance] as Tensor).data as Float32Array | Float64Array;
       const [n = 0n, channels = 0n, positions = 0n] = (outputs[names.shape] as Tensor).data as BigInt64Array;
-      if (Number(channels) !== layer.channels || Number(n) !== rows) {
+      // BatchNorm1d over tokens: [N, T, C] as [N·T, C] is several rows of each image.
+      if (Number(channels) !== layer.channels || Number(n) % rows !== 0) {
         throw new TemperError(
           'EXECUTION_OUTPUT',
-          `${layer.name}: measured [${n}, ${channels}, ${positions}], expected [${rows}, ${layer.channels}, …]`,
+          `${layer.name}: its input is [${n}, ${channels}, ${positions}] for ${rows} images, expected [${rows}, ${layer.channels}, …]`,
           {
-            hint: 'A constant Reshape before the layer mixes images: export with dynamic axes.',
+            hint: 'A constant Reshape before the layer mixes images: export with dynamic axes, or use the --batch of the export.',
             details: { layer: layer.name, batch },
           },
         );

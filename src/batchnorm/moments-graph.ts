@@ -10,6 +10,7 @@ import {
   removeInitializer,
   removeNode,
   rewireInput,
+  setDimension,
   setOutputs,
 } from '../onnx/index.ts';
 import { type BatchNormLayer, readsOf } from './find-layers.ts';
@@ -21,6 +22,7 @@ const DOUBLE = 11;
 /** From this opset on the axes of ReduceMean are an input (ONNX operator changelog). */
 const AXES_INPUT_OPSET = 18;
 const PREFIX = 'onnx_temper.bn';
+const BATCH_DIMENSION = `${PREFIX}.batch`;
 
 /** Statistics that a layer normalises with instead of the stored ones. */
 export interface FrozenStatistics {
@@ -64,8 +66,7 @@ function measuringNodes(
 ) {
   const name = (part: string): string => `${PREFIX}${k}.${part}`;
   const [input = ''] = layer.node.inputs;
-  const type = layer.inputType === DOUBLE ? DOUBLE : FLOAT;
-  const cast = layer.inputType !== type;
+  const type = layer.inputType === DOUBLE || layer.mean.dataType === DOUBLE ? DOUBLE : FLOAT;
   const reduce = (opType: string, from: string, to: string, axis: number): NewNode => ({
     opType,
     inputs: [from, ...axesInput(axis)],
@@ -78,9 +79,10 @@ function measuringNodes(
     outputs: [name(to)],
   });
   const nodes: NewNode[] = [
-    ...(cast ? [{ opType: 'Cast', inputs: [input], outputs: [name('cast')], attributes: { to: type } }] : []),
+    // The input's type is a guess where an operator does not pass its first input's on; a Cast to the same type is optimised away.
+    { ...node('Cast', [input], 'cast'), attributes: { to: type } },
     // [N, C, L], whatever the rank: moments are per channel.
-    node('Reshape', [cast ? name('cast') : input, `${PREFIX}.flat`], 'x'),
+    node('Reshape', [name('cast'), `${PREFIX}.flat`], 'x'),
     node('Shape', [name('x')], 'shape'),
     // Mean and squared deviations of each image and channel first: sums of few terms, which keep float32's accuracy.
     reduce('ReduceMean', name('x'), name('mean_nc'), 2),
@@ -123,6 +125,7 @@ function reachable(
  * Only reductions, arithmetic, Reshape, Shape, Gather and Cast are added, which all providers have. Deviations are squared
  * around the mean of their own image and channel (never E[x²] − E[x]², which cancels in float32): 1e-4 relative in the
  * variance with a mean 1000 times the standard deviation. float16 and bfloat16 inputs are measured in float32, float64 in float64.
+ * Batches may have any size, whatever the file says, unless a constant Reshape before the last layer says so too.
  * (The operator's own training mode throws on CUDA from opset 14 on, and is wrong in some graphs on CPU.)
  */
 export function momentsGraph(
@@ -134,6 +137,12 @@ export function momentsGraph(
   const opset = record.opsets.get('') ?? 0;
   const axesAsInput = opset >= AXES_INPUT_OPSET;
   const edits: Edit[] = [];
+  const stored = new Set(graph.initializers.map(({ name }) => name));
+  // A batch of another size than the export's, such as the last one.
+  for (const { name, tensorType } of graph.inputs) {
+    const [batch] = tensorType?.dimMessages ?? [];
+    if (batch && !stored.has(name)) edits.push(setDimension(batch, BATCH_DIMENSION));
+  }
   const append = (name: string, dataType: number, dims: readonly number[], bytes: Uint8Array): void => {
     edits.push(...appendInitializer(model, graph, { name, dataType, dims, bytes }));
   };
@@ -170,7 +179,7 @@ export function momentsGraph(
       [3, names.mean, layer.mean],
       [4, names.variance, layer.variance],
     ] as const) {
-      const wanted = parameter.tensor.dataType;
+      const wanted = parameter.dataType;
       const given = wanted === type ? name : `${name}.cast`;
       if (wanted !== type)
         edits.push(
@@ -189,7 +198,7 @@ export function momentsGraph(
       [3, statistics.mean, layer.mean],
       [4, statistics.variance, layer.variance],
     ] as const) {
-      const { dataType } = parameter.tensor;
+      const { dataType } = parameter;
       const name = `${PREFIX}.frozen${k}.${slot}`;
       append(name, dataType, [values.length], encodeStatistic(values, dataType, layer.name));
       edits.push(rewireInput(layer.node, slot, name));

@@ -18,6 +18,8 @@ export interface CollectOptions {
 }
 
 export interface Ran {
+  /** Images of one pass; each view counts. */
+  readonly images: number;
   readonly provider: Provider;
   readonly onnxruntime: string;
 }
@@ -51,7 +53,7 @@ export async function collectMoments(
       images += moments.images;
       options.onProgress?.(images);
     }
-    return { provider: session.provider, onnxruntime: session.ortVersion };
+    return { images, provider: session.provider, onnxruntime: session.ortVersion };
   } finally {
     await session.close();
   }

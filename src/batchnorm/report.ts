@@ -61,8 +61,9 @@ const LARGE_RATIO = 4;
 /** Why the new statistics look unlike those of the training set; empty if they do not. */
 export function shiftWarnings(reports: readonly LayerReport[]): string[] {
   const unlike = reports.filter(
+    // Not a number, where the file's statistics are none, is far too.
     ({ mean_shift_rms: shift, variance_ratio_median: ratio }) =>
-      shift > LARGE_SHIFT || ratio > LARGE_RATIO || ratio < 1 / LARGE_RATIO,
+      !(shift <= LARGE_SHIFT && ratio <= LARGE_RATIO && ratio >= 1 / LARGE_RATIO),
   );
   const [first] = unlike;
   if (!first) return [];

@@ -40,11 +40,11 @@ export function statisticsEdits(model: Model, changes: readonly LayerStatistics[
   const store = (
     layer: BatchNormLayer,
     slot: 3 | 4,
-    { tensor, exclusive }: LayerParameter,
+    { tensor, dataType, exclusive }: LayerParameter,
     values: Float64Array,
   ): void => {
     const what = slot === 3 ? 'running_mean' : 'running_var';
-    const bytes = encodeStatistic(values, tensor.dataType, `${layer.name}: ${what}`);
+    const bytes = encodeStatistic(values, dataType, `${layer.name}: ${what}`);
     if (exclusive) {
       edits.push(...replaceInline(tensor, bytes));
       inline.add(tensor);
@@ -52,7 +52,7 @@ export function statisticsEdits(model: Model, changes: readonly LayerStatistics[
     }
     const name = freeName(`${layer.name}.${what}`);
     edits.push(
-      ...appendInitializer(model, model.record.graph, { name, dataType: tensor.dataType, dims: tensor.dims, bytes }),
+      ...appendInitializer(model, model.record.graph, { name, dataType, dims: tensor.dims, bytes }),
       rewireInput(layer.node, slot, name),
     );
   };

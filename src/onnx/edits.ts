@@ -22,6 +22,7 @@ const FIELD = {
   node: { input: 1, output: 2 },
   tensor: { dataType: 2, name: 8, rawData: 9, externalData: 13, dataLocation: 14 },
   attribute: { floats: 7 },
+  dimension: { dimParam: 2 },
 } as const;
 
 const tag = (number: number, wire: number): Uint8Array => encodeVarint(number * 8 + wire);
@@ -217,6 +218,12 @@ export function removeInitializer(graph: GraphRecord, tensor: TensorRecord): Edi
     end: message.end,
     pieces: [],
   }));
+}
+
+/** Gives a dimension of a graph input or output a name: any size fits it. */
+export function setDimension(dimension: Message, name: string): Edit {
+  const { start, end } = dimension;
+  return { within: dimension, start, end, pieces: [delimited(FIELD.dimension.dimParam, name)] };
 }
 
 /** Makes the graph return exactly these values (types may be left out: 0 is untyped). */

@@ -14,6 +14,7 @@ export {
   replaceInline,
   rewireInput,
   setDataType,
+  setDimension,
   setExternalData,
   setOutputs,
   setTensorName,
@@ -24,7 +25,7 @@ export type { GraphRecord, MetadataEntry, Model, ModelRecord, NodeRecord, NodeSc
 export { modelFromBytes, openModel, rawLocation } from './open-model.ts';
 export { openPayload, type PayloadCursor, readPayload, samePayload } from './payload.ts';
 export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './provenance.ts';
-export { attributeOf, constantTensor, nodesOf, scopesOf, tensorsOfModel, valueNames } from './scopes.ts';
+export { attributeOf, constantTensor, graphsOf, nodesOf, scopesOf, tensorsOfModel, valueNames } from './scopes.ts';
 export { type TensorHolder, tensorHolders } from './tensor-holder.ts';
 export { classifyTensors, type TensorRole, type TensorRoles } from './tensor-role.ts';
 export { elementCount, rawByteLength, storedByteLength } from './walk-tensor.ts';
