@@ -39,7 +39,7 @@ const COMPARE: Readonly<Record<Gate['operator'], (a: number, b: number) => boole
 export function parseGate(text: string): Gate {
   const [, field = '', operator, number] = /^([a-z0-9_]+)\s*(?:([<>=:]+)(.*))?$/.exec(text.trim()) ?? [];
   const limit = number === undefined || number.trim() === '' ? Number.NaN : Number(number);
-  const better = DIRECTIONS[field];
+  const better = Object.hasOwn(DIRECTIONS, field) ? DIRECTIONS[field] : undefined;
   const details = { gate: text };
   if (!better) {
     throw new TemperError(

@@ -18,7 +18,7 @@ interface Graph {
 }
 
 /** A snapshot with `change` made to its graph: input `input` [N,1,H,W], output `logits` [N,10], both float32. */
-export function variantOf(snapshot: string, to: string, change: (graph: Graph) => void): string {
+function variantOf(snapshot: string, to: string, change: (graph: Graph) => void): string {
   const model = decodeModel(snapshot);
   change(model.graph as unknown as Graph);
   writeFileSync(to, proto.onnx.ModelProto.encode(model).finish());
@@ -47,7 +47,7 @@ const FLOAT32 = 1;
 const FLOAT16 = 10;
 const scalar = (name: string, value: number) => tensor({ name, dims: [], values: [value] });
 
-export const VARIANTS = {
+const VARIANTS = {
   softmax: to(valueInfo('p', ['N', 10]), [node('Softmax', ['logits'], ['p'], { axis: -1 })]),
   logSoftmax: to(valueInfo('logp', ['N', 10]), [node('LogSoftmax', ['logits'], ['logp'], { axis: -1 })]),
   twoOutputs: to(valueInfo('p', ['N', 10]), [node('Softmax', ['logits'], ['p'], { axis: -1 })], { keep: true }),

@@ -3,7 +3,7 @@ import { FASHION } from './fashion.ts';
 import { type CliResult, EVAL_CKPT, runProgram } from './run-cli.ts';
 
 export const IMAGES = `${FASHION}/test-images-idx3-ubyte.gz`;
-export const LABELS = `${FASHION}/test-labels-idx1-ubyte.gz`;
+const LABELS = `${FASHION}/test-labels-idx1-ubyte.gz`;
 /** The real test images, and how the snapshots saw theirs. */
 export const DATA = ['--data', IMAGES, '--labels', LABELS] as const;
 export const TRANSFORM = ['--preset', 'none', '--mean', '0.2860', '--std', '0.3530'] as const;
