@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fashionLabels, fashionPixels, idxBytes, npyBytes, pngs, writeTree } from '../support/dataset-files.ts';
-import { SNAPSHOTS } from '../support/fixtures.ts';
+import { SNAPSHOTS } from '../support/fashion.ts';
 import { EVAL_CKPT, runProgram } from '../support/run-cli.ts';
 import { DATA, evalCkpt, evalFails, evalJson, IMAGES, scoresOf, TRANSFORM } from '../support/run-eval.ts';
 import { tempFolder } from '../support/temp-folder.ts';
