@@ -196,7 +196,7 @@ async function sequential(
       device: parseDevice(args.device),
       threads: args.threads,
       batches: () => numberedBatches(job, ONE_WORKER),
-      onProgress: bar.update,
+      onProgress: (images) => bar.update(images),
     });
     if (!ran) throw new Error('a model with layers has levels');
     const { processor: _, ...run } = await momentsRun(model, layers, job, ran);
@@ -228,7 +228,7 @@ async function onePass(
       device: parseDevice(args.device),
       threads: args.threads,
       batches: () => numberedBatches(job, worker),
-      onProgress: bar.update,
+      onProgress: (images: number) => bar.update(images),
       batchNormalised: true,
     };
     ran = await collectMoments(model, layers, options, (batch) => found.push(batch));

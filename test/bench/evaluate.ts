@@ -1,0 +1,146 @@
+// Times evaluation from image files to scores against its two halves, each alone: `npm run bench:evaluate`.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type EvaluateArguments, evaluateSessions } from '../../cli/support/evaluate-models.ts';
+import { transformFor } from '../../cli/support/transform-options.ts';
+import { type BatchInput, loadBatches, openDataset, selectRows } from '../../src/data/index.ts';
+import { openSession, type Session, type Tensor } from '../../src/runtime/index.ts';
+import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
+import { writePhotos } from '../support/photos.ts';
+import { resnet18, writeSyntheticModel } from '../support/resnet.ts';
+import { median } from './measure.ts';
+
+const TARGET = 1.15;
+const PHOTOS = 400;
+/** Widths of ResNet-18: one core infers about as fast as another decodes; inference takes several times longer. */
+const WIDTHS = [3 / 8, 1];
+
+const { values: options } = parseArgs({
+  options: {
+    repetitions: { type: 'string', default: '7' },
+    threads: { type: 'string', default: '1' },
+    workers: { type: 'string', default: '1' },
+    images: { type: 'string', default: String(PHOTOS) },
+  },
+});
+const [repetitions, threads, workers, photos] = (['repetitions', 'threads', 'workers', 'images'] as const).map((name) =>
+  Number(options[name]),
+) as [number, number, number, number];
+
+interface Case {
+  readonly name: string;
+  readonly model: string;
+  readonly data: string;
+  readonly labels?: string;
+  readonly args: Omit<EvaluateArguments, 'device'>;
+}
+
+interface Cost {
+  /** Wall and processor time (user + system, all threads), in milliseconds. */
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+async function cost(work: () => Promise<unknown>): Promise<Cost> {
+  const [start, used] = [performance.now(), process.cpuUsage()];
+  await work();
+  const { user, system } = process.cpuUsage(used);
+  return { wall: performance.now() - start, cpu: (user + system) / 1000 };
+}
+
+interface Round {
+  readonly inference: Cost;
+  readonly decoding: Cost;
+  readonly whole: Cost;
+}
+
+/** Time over the longer half, and work over the sum of both: the latter does not care for other programs on the cores. */
+const times = ({ inference, decoding, whole }: Round): number => whole.wall / Math.max(inference.wall, decoding.wall);
+const work = ({ inference, decoding, whole }: Round): number => whole.cpu / (inference.cpu + decoding.cpu);
+
+/** Batches that the session may take over: each run empties them. */
+const copies = (batches: readonly BatchInput[]): BatchInput[] =>
+  batches.map((batch) => ({ ...batch, data: batch.data.slice() }));
+
+async function infer(session: Session, batches: readonly BatchInput[]): Promise<void> {
+  const name = session.inputs[0]?.name ?? '';
+  await Promise.all(batches.map((batch) => session.run({ [name]: batch as Tensor })));
+}
+
+/** One round is inference alone, decoding alone and the whole, in this order. */
+async function measure({ name, model, data, labels, args }: Case): Promise<void> {
+  const session = await openSession({ model, device: 'cpu', threads });
+  const dataset = await openDataset(data, { labels });
+  try {
+    const rows = selectRows(dataset, { rows: undefined, limit: undefined, seed: undefined });
+    const given: EvaluateArguments = { ...args, device: 'cpu' };
+    const loader = {
+      rows,
+      transforms: [transformFor(given, session, undefined, 0, 1)],
+      batch: args.batch ?? 1,
+      workers,
+      onBadImage: 'fail',
+    } as const;
+    const ready: BatchInput[] = [];
+    for await (const { inputs } of loadBatches(dataset, loader)) ready.push(inputs[0] as BatchInput);
+    const decode = async (): Promise<void> => {
+      for await (const _ of loadBatches(dataset, loader));
+    };
+    const rounds: Round[] = [];
+    for (let round = 0; round <= repetitions; round++) {
+      const batches = copies(ready);
+      const inference = await cost(() => infer(session, batches));
+      const decoding = await cost(decode);
+      const whole = await cost(() => evaluateSessions([session], { dataset, rows }, given, {}));
+      if (round > 0) rounds.push({ inference, decoding, whole });
+    }
+    const perImage = (part: keyof Round): string =>
+      (median(rounds.map((round) => round[part].wall)) / rows.length).toFixed(3).padStart(9);
+    const ratios = rounds.map(times);
+    const ratio = median(ratios);
+    const cells = [
+      name.padEnd(30),
+      perImage('inference'),
+      perImage('decoding'),
+      perImage('whole'),
+      ratio.toFixed(2).padStart(7),
+      `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
+      median(rounds.map(work)).toFixed(2).padStart(7),
+      ratio <= TARGET ? '  met' : '  MISSED',
+    ];
+    console.log(cells.join(' '));
+  } finally {
+    await session.close();
+    await dataset.close();
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'onnx-temper-bench-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
+const common = { threads, workers, batch: 32, quiet: true, 'on-bad-image': 'fail' } as const;
+const cases: Case[] = [
+  {
+    name: 'fixtures/fashion, 28 to 20 px',
+    model: SNAPSHOTS.at(-1) as string,
+    data: `${FASHION}/test-images-idx3-ubyte.gz`,
+    labels: `${FASHION}/test-labels-idx1-ubyte.gz`,
+    args: { ...common, preset: 'none', size: '20', mean: '0.2860', std: '0.3530' },
+  },
+];
+const images = join(folder, 'photos');
+await writePhotos(images, photos, 4);
+for (const width of WIDTHS) {
+  const model = join(folder, `resnet18-${width}.onnx`);
+  writeSyntheticModel(model, resnet18(width), 1);
+  cases.push({ name: `JPEG to 224, ResNet-18 x ${width}`, model, data: images, args: common });
+}
+console.log(
+  `Node ${process.versions.node}, ${availableParallelism()} cores, threads ${threads}, workers ${workers}, ` +
+    `${repetitions} interleaved repetitions; ${photos} JPEGs of about 500 x 375`,
+);
+console.log(`${'ms per image'.padEnd(30)} inference  decoding     whole  x longer half (range)  x work`);
+for (const one of cases) await measure(one);
