@@ -93,7 +93,9 @@ async function measure({ name, model, data, labels, args }: Case): Promise<void>
       const batches = copies(ready);
       const inference = await cost(() => infer(session, batches));
       const decoding = await cost(decode);
-      const whole = await cost(() => evaluateSessions([session], { dataset, rows }, given, {}));
+      const whole = await cost(() =>
+        evaluateSessions([session], { dataset, rows }, given, { signal: new AbortController().signal }),
+      );
       if (round > 0) rounds.push({ inference, decoding, whole });
     }
     const perImage = (part: keyof Round): string =>
