@@ -84,8 +84,8 @@ test('workers that differ are refused, by file and field; another processor type
   const other: MomentsRun = {
     version: '1.2.4',
     model_sha256: '1'.repeat(64),
-    data: 'images',
-    transform: '{}',
+    data: 'others',
+    transform: '{"other":1}',
     data_table_sha256: '1'.repeat(64),
     rows_sha256: '1'.repeat(64),
     transform_sha256: '1'.repeat(64),
