@@ -208,7 +208,9 @@ export function findLayers(model: Model): FoundLayers {
   for (const node of all) {
     const [input = '', scaleName = '', biasName = '', meanName = '', varianceName = ''] = node.inputs;
     const [mean, variance] = [parameters.find(meanName), parameters.find(varianceName)];
-    const name = layerName(node, mean);
+    const wanted = layerName(node, mean);
+    // ONNX asks for no distinct node names; outputs are distinct.
+    const name = [...layers, ...skipped].some((other) => other.name === wanted) ? (node.outputs[0] ?? wanted) : wanted;
     const reason = !main.has(node)
       ? 'it lies in a subgraph or function, where its input cannot be observed'
       : attributeOf(node, 'spatial')?.i === 0n
