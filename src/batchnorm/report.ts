@@ -19,7 +19,7 @@ export interface LayerReport {
   readonly mean_abs_max_after: number;
   readonly variance_max_before: number;
   readonly variance_max_after: number;
-  /** Channels that were constant on all images. */
+  /** Channels that were constant on all images, to float32's precision. */
   readonly zero_variance_channels: number;
 }
 
@@ -28,6 +28,9 @@ const largest = (values: Iterable<number>): number => {
   for (const value of values) most = Math.max(most, Math.abs(value));
   return most;
 };
+
+/** Standard deviations below this part of the mean are its own rounding: a constant 0.1 has a variance of 1e-17. */
+const CONSTANT = 1e-6;
 
 export function layerReport(layer: BatchNormLayer, values: number, before: Statistics, after: Statistics): LayerReport {
   const shifts = before.mean.map(
@@ -50,7 +53,9 @@ export function layerReport(layer: BatchNormLayer, values: number, before: Stati
     mean_abs_max_after: largest(after.mean),
     variance_max_before: largest(before.variance),
     variance_max_after: largest(after.variance),
-    zero_variance_channels: after.variance.filter((variance) => variance === 0).length,
+    zero_variance_channels: after.variance.filter(
+      (variance, c) => variance <= (CONSTANT * (after.mean[c] as number)) ** 2,
+    ).length,
   };
 }
 
