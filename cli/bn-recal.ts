@@ -100,7 +100,6 @@ const MERGE = {
 } as const satisfies Record<string, Options>;
 type MergeArguments = InferredOptionTypes<typeof MERGE> & {
   readonly model: string;
-  readonly out: string;
   readonly moments: readonly string[];
 } & Record<string, unknown>;
 type Arguments = InferredOptionTypes<typeof ALL> & { readonly model: string } & Record<string, unknown>;
@@ -281,14 +280,19 @@ function checkOptions(model: Model, args: Arguments): void {
       { hint: 'Leave one of them out.' },
     );
   }
+  checkResult(model, [out, moments, csv], prior, args.force);
+}
+
+/** What `merge` has too. @throws TemperError USAGE, OUTPUT_EXISTS, OUTPUT_IS_INPUT */
+function checkResult(model: Model, paths: readonly (string | undefined)[], prior: number, force: boolean): void {
   if (prior < 0) throw new TemperError('USAGE', `--prior ${prior}: expected a number of images, 0 or more`);
-  const outputs = [out, moments, csv].filter((path) => path !== undefined);
+  const outputs = paths.filter((path) => path !== undefined);
   if (new Set(outputs.map((path) => resolve(path))).size < outputs.length) {
     throw new TemperError('USAGE', `two outputs have one name: ${outputs.join(', ')}`, {
       hint: 'Give each file a name of its own.',
     });
   }
-  for (const path of outputs) assertOutput(model, path, args.force);
+  for (const path of outputs) assertOutput(model, path, force);
 }
 
 /** Opened before the statistics are measured: a mistake in its name or labels must not cost that work. */
@@ -322,12 +326,13 @@ async function recalibrate(args: Arguments): Promise<void> {
 }
 
 async function merge(args: MergeArguments): Promise<void> {
+  if (args.out === undefined) throw new TemperError('USAGE', 'no output is named', { hint: 'Give --out FILE.' });
   const signal = interruptSignal();
   const model = openModel(args.model);
   const sources = args.moments.map(openFile);
   let guardData: ChosenData | undefined;
   try {
-    assertOutput(model, args.out, args.force);
+    checkResult(model, [args.out, args.csv], args.prior ?? 0, args.force);
     guardData = await openGuard(args);
     const merged = mergeMomentsFiles(sources.map(readMomentsFile));
     const sha256 = await sha256OfFile(args.model);
@@ -415,6 +420,7 @@ async function finish(
     : 'nothing was written: the guard found no improvement (--allow-worse writes all the same)\n';
   const document = {
     output: written ?? null,
+    csv: args.csv ?? null,
     n_images: images,
     guard: guard
       ? {
@@ -427,8 +433,13 @@ async function finish(
       : null,
     layers: reports,
   };
+  const csvLine = args.csv === undefined ? '' : `${args.csv}: the table of layers\n`;
   const summary = `${measured.length} layers from ${images} images (${run.batches} batches of ${run.batch_size})\n`;
-  print(args, document, `${layersText(reports)}\n${summary}${guard ? `guard: ${guard.text}\n` : ''}${outText}`);
+  print(
+    args,
+    document,
+    `${layersText(reports)}\n${summary}${guard ? `guard: ${guard.text}\n` : ''}${csvLine}${outText}`,
+  );
   if (refused) process.exitCode = 1;
 }
 
