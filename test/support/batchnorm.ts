@@ -174,7 +174,7 @@ export function channelMoments(
 }
 
 /** All outputs of a model by onnxruntime, unoptimised, as numbers. */
-export async function outputsOf(
+async function outputsOf(
   path: string,
   images: Tensor,
 ): Promise<Record<string, { values: number[]; dims: readonly number[] }>> {
