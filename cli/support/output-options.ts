@@ -23,6 +23,7 @@ export const WRITE = grouped('Output:', {
  */
 export function checkOutputs(outputs: readonly string[], inputs: readonly string[], force: boolean): void {
   for (const [i, path] of outputs.entries()) {
+    if (path === '') throw new TemperError('USAGE', 'an output has an empty name', { hint: 'Name a file.' });
     if (outputs.slice(0, i).some((other) => samePath(other, path))) {
       throw new TemperError('USAGE', `${path}: is named for two outputs`, { hint: 'Give each output its own file.' });
     }
@@ -32,7 +33,14 @@ export function checkOutputs(outputs: readonly string[], inputs: readonly string
         details: { path },
       });
     }
-    if (existsSync(path) && (!force || statSync(path).isDirectory())) throw outputExists(path);
+    if (existsSync(path) && !statSync(path).isFile()) {
+      // Published by renaming: --force would put a file in the place of /dev/stdout.
+      throw new TemperError('OUTPUT_EXISTS', `${path}: is there already, and is no file`, {
+        hint: 'Name a file; --json prints the result on stdout.',
+        details: { path },
+      });
+    }
+    if (existsSync(path) && !force) throw outputExists(path);
     try {
       accessSync(dirname(path), constants.W_OK);
     } catch (error) {

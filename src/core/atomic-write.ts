@@ -8,6 +8,7 @@ import {
   openSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { platform } from 'node:os';
@@ -48,6 +49,16 @@ function fsyncFolder(folder: string): void {
   } catch {
     // Some file systems and Windows cannot sync a folder: the file itself is already on the device.
   }
+}
+
+/** rename() would put the file in the place of a device or pipe, for everybody: `--out /dev/full --force` as root. */
+function assertReplaceable(path: string): void {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (!there || there.isFile()) return;
+  throw new TemperError('OUTPUT_WRITE', `${path}: is no regular file, and would be replaced by one`, {
+    hint: 'Name a file: outputs are published by renaming, so that they appear whole or not at all.',
+    details: { path },
+  });
 }
 
 export function outputExists(path: string): TemperError {
@@ -146,7 +157,10 @@ export function openAtomic(path: string): AtomicFile {
         flush();
         fsyncSync(fd as number);
         close();
-        if (options.force) return renameSync(temporary, target);
+        if (options.force) {
+          assertReplaceable(target);
+          return renameSync(temporary, target);
+        }
         // link() fails if the target exists, where rename() would replace it: no window between check and publication.
         try {
           linkSync(temporary, target);

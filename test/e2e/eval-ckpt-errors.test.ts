@@ -136,7 +136,10 @@ test('outputs that cannot be written are refused before anything else: the data 
     evalFails([...never, option, at('there.csv')], 3, 'OUTPUT_EXISTS', /there\.csv.*--force/);
   }
   evalFails([...never, '--out', at('no/where.csv')], 7, 'OUTPUT_WRITE', /Create the folder/);
-  evalFails([...never, '--force', '--out', at('empty')], 3, 'OUTPUT_EXISTS', /empty/);
+  for (const path of [at('empty'), '/dev/null']) {
+    if (existsSync(path)) evalFails([...never, '--force', '--out', path], 3, 'OUTPUT_EXISTS', /is no file/);
+  }
+  evalFails([...never, '--out', ''], 2, 'USAGE', /empty name/);
   evalFails([...never, '--force', '--out', newest], 3, 'OUTPUT_IS_INPUT', /never overwritten/);
   evalFails([...never, '--out', at('x.csv'), '--per-image', at('x.csv')], 2, 'USAGE', /two outputs/);
   evalFails(['--from', at('there.csv'), '--out', at('there.csv'), '--force'], 3, 'OUTPUT_IS_INPUT', /there\.csv/);
