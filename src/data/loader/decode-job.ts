@@ -58,7 +58,12 @@ function drawViews({ augment, count, seed, first = 0 }: Views, key: string, sour
   });
 }
 
-/** Decodes images and applies every transform to each, in order. A bad image is reported at its place. */
+/**
+ * Decodes images and applies every transform to each, in order; while one is transformed, libvips' thread decodes the
+ * next. A bad image is reported at its place.
+ *
+ * Memory: the inputs, and the pixels of two images.
+ */
 export async function decodeJob({ transforms, views }: DecodePlan, images: readonly KeyedImage[]): Promise<DecodedJob> {
   const perImage = views?.count ?? 1;
   const inputs = transforms.map((transform) => allocateInput(transform, images.length * perImage));
@@ -71,9 +76,19 @@ export async function decodeJob({ transforms, views }: DecodePlan, images: reado
     const length = lengths[t] as number;
     return (inputs[t] as InputData).subarray((made + view) * length, (made + view + 1) * length);
   };
-  for (const keyed of images) {
+  const decode = (keyed: KeyedImage): Promise<Pixels[]> => {
+    const decoding = Promise.all(orientations.map((orientation) => pixelsOf(keyed, grey, orientation)));
+    // It is awaited at its place; until then a failure must not count as unhandled.
+    decoding.catch(() => undefined);
+    return decoding;
+  };
+  let ahead: Promise<Pixels[]> | undefined;
+  for (const [i, keyed] of images.entries()) {
+    const decoding = ahead ?? decode(keyed);
+    const following = images[i + 1];
+    ahead = following && decode(following);
     try {
-      const decoded = await Promise.all(orientations.map((orientation) => pixelsOf(keyed, grey, orientation)));
+      const decoded = await decoding;
       const pixels = transforms.map(({ orientation }) => decoded[orientations.indexOf(orientation)] as Pixels);
       const [{ width, height }] = decoded as [Pixels];
       const records = views ? drawViews(views, keyed.key, { width, height }) : [];
