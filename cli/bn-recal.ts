@@ -26,10 +26,11 @@ import { assertOutput, type Model, nextStepKey, openModel, writeEdited } from '.
 import { csvText, type FieldRow } from '../src/report/index.ts';
 import { parseDevice } from '../src/runtime/index.ts';
 import { argumentsOf, type ChosenData, DATA, openData, prefixedData } from './support/data-options.ts';
-import { type EvaluateArguments, sha256OfFile } from './support/evaluate-models.ts';
+import type { EvaluateArguments } from './support/evaluate-models.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
+import { fileHashes, modelSha256 } from './support/model-hash.ts';
 import { declaredInputs } from './support/model-inputs.ts';
-import { modelHashes, momentsRun, withEmptyBatches } from './support/moments-job.ts';
+import { momentsRun, withEmptyBatches } from './support/moments-job.ts';
 import { grouped, oneNumber, stringList } from './support/option-values.ts';
 import { note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
 import { progress } from './support/progress.ts';
@@ -335,7 +336,7 @@ async function merge(args: MergeArguments): Promise<void> {
     checkResult(model, [args.out, args.csv], args.prior ?? 0, args.force);
     guardData = await openGuard(args);
     const merged = mergeMomentsFiles(sources.map(readMomentsFile));
-    const sha256 = await sha256OfFile(args.model);
+    const sha256 = await modelSha256(model);
     if (sha256 !== merged.run.model_sha256) {
       throw new TemperError(
         'MISMATCH_VALUE',
@@ -403,7 +404,7 @@ async function finish(
     tool: 'onnx-temper',
     version,
     command: 'bn-recal',
-    input: await modelHashes(model),
+    input: await fileHashes(model),
     ...settings,
     transform: JSON.parse(transform) as unknown,
     views: JSON.parse(views) as unknown,

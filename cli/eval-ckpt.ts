@@ -3,19 +3,16 @@ import { basename } from 'node:path';
 import type { Argv } from 'yargs';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { assertClassCount, type BadImage } from '../src/data/index.ts';
+import type { OutputKind } from '../src/evaluate/index.ts';
 import { csvText } from '../src/report/index.ts';
 import { classOutput } from '../src/runtime/index.ts';
 import { type ChosenData, DATA, type DataArguments, openData } from './support/data-options.ts';
-import {
-  type EvaluateArguments,
-  evaluateSessions,
-  type ModelEvaluation,
-  sha256OfFile,
-} from './support/evaluate-models.ts';
+import { type EvaluateArguments, evaluateSessions, type ModelEvaluation } from './support/evaluate-models.ts';
 import { type Measured, numberRepeated, scoreModels } from './support/evaluation-record.ts';
 import { evaluationText, settingsText } from './support/evaluation-text.ts';
 import { missedGates, parseGate } from './support/gate.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
+import { modelFileSha256, sha256OfFile } from './support/model-hash.ts';
 import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
 import { isParquet, readPerImage, writePerImage } from './support/per-image-file.ts';
 import { openSessions, RUNTIME } from './support/runtime-options.ts';
@@ -40,8 +37,19 @@ const isNamed = (path: string | undefined): path is string => path !== undefined
 /** Bad images that are named one by one; --json lists all. */
 const MAX_NAMED_BAD_IMAGES = 10;
 
+const OUTPUTS = ['auto', 'logits', 'probabilities', 'sigmoid'] as const;
+
+/** How outputs that are no logits are scored, for people. */
+const SCORED_AS: Readonly<Partial<Record<OutputKind, string>>> = {
+  probabilities: 'probabilities, scored as such: by ln p',
+  'log-probabilities': 'log-probabilities, scored as such',
+  sigmoid:
+    'sigmoid scores (each in 0 to 1, no sum of 1), scored as the logits before the Sigmoid, ln(p / (1 - p)); ' +
+    '--outputs logits would take them as they are',
+};
+
 interface MeasureArguments extends EvaluateArguments, DataArguments, Talk {
-  readonly outputs: 'auto' | 'logits' | 'probabilities';
+  readonly outputs: (typeof OUTPUTS)[number];
   readonly 'valid-classes'?: string | undefined;
 }
 
@@ -62,7 +70,7 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
         const [, classes] = classOutput(session, args.output).dims;
         if (typeof classes === 'number' && !valid) assertClassCount(chosen.dataset, classes);
       }
-      const hashes = await Promise.all(models.map(sha256OfFile));
+      const hashes = await Promise.all(models.map(modelFileSha256));
       const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, args, {
         outputs: args.outputs,
         signal,
@@ -73,7 +81,8 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
       return {
         measured: evaluations.map((evaluation, i) => {
           const model = names[i] as string;
-          if (evaluation.outputs !== 'logits') say(`${model}: its outputs are ${evaluation.outputs}, scored as such`);
+          const read = SCORED_AS[evaluation.outputs];
+          if (read) say(`${model}: its outputs are ${read}`);
           return measuredModel(model, hashes[i] as string, evaluation, chosen, quarantine.length, args);
         }),
         settings: evaluations.map((evaluation) => settingsOf(evaluation, chosen)),
@@ -159,9 +168,10 @@ export function addEvalCkpt(parser: Argv): Argv {
         .options({ ...DATA, ...TRANSFORM, ...RUNTIME, ...WRITE, ...TALK })
         .options({
           outputs: {
-            choices: ['auto', 'logits', 'probabilities'] as const,
+            choices: OUTPUTS,
             default: 'auto' as const,
-            describe: 'What the models give; auto recognises probabilities and scores them by log p',
+            describe:
+              'What the models give; auto tells by the first batch, and scores p as ln p, sigmoid scores as ln(p/(1-p))',
             group: 'Scoring:',
           },
           'valid-classes': {

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { TemperError } from '../../src/core/index.ts';
 import { type BadImage, loadBatches, type Transform, transformHash } from '../../src/data/index.ts';
 import { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
@@ -8,12 +6,6 @@ import type { ChosenData } from './data-options.ts';
 import { progress } from './progress.ts';
 import { batchOf, type RuntimeArguments, workersOf } from './runtime-options.ts';
 import { givenTransformOptions, modelInput, type TransformArguments, transformFor } from './transform-options.ts';
-
-export async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  return hash.digest('hex');
-}
 
 export interface EvaluateArguments extends RuntimeArguments, TransformArguments {
   readonly 'on-bad-image': 'fail' | 'skip';

@@ -50,6 +50,7 @@ const scalar = (name: string, value: number) => tensor({ name, dims: [], values:
 const VARIANTS = {
   softmax: to(valueInfo('p', ['N', 10]), [node('Softmax', ['logits'], ['p'], { axis: -1 })]),
   logSoftmax: to(valueInfo('logp', ['N', 10]), [node('LogSoftmax', ['logits'], ['logp'], { axis: -1 })]),
+  sigmoid: to(valueInfo('s', ['N', 10]), [node('Sigmoid', ['logits'], ['s'])]),
   twoOutputs: to(valueInfo('p', ['N', 10]), [node('Softmax', ['logits'], ['p'], { axis: -1 })], { keep: true }),
   /** [N, 10, 1, 1], as networks that end in a convolution and a pooling give. */
   fourDims: to(valueInfo('map', ['N', 10, 1, 1]), [node('Unsqueeze', ['logits', 'axes'], ['map'])], {
