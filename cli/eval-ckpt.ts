@@ -6,6 +6,7 @@ import { assertClassCount, type BadImage } from '../src/data/index.ts';
 import type { OutputKind } from '../src/evaluate/index.ts';
 import { csvText } from '../src/report/index.ts';
 import { classOutput } from '../src/runtime/index.ts';
+import { badImageRows, sayBadImages, writeBadImages } from './support/bad-images.ts';
 import { type ChosenData, DATA, type DataArguments, openData } from './support/data-options.ts';
 import { type EvaluateArguments, evaluateSessions, type ModelEvaluation } from './support/evaluate-models.ts';
 import { type Measured, numberRepeated, scoreModels } from './support/evaluation-record.ts';
@@ -30,12 +31,10 @@ const NOT_WITH_FROM = [
   'rows',
   'limit',
   'valid-classes',
+  'quarantine',
   ...Object.keys(TRANSFORM),
 ];
 const isNamed = (path: string | undefined): path is string => path !== undefined;
-
-/** Bad images that are named one by one; --json lists all. */
-const MAX_NAMED_BAD_IMAGES = 10;
 
 const OUTPUTS = ['auto', 'logits', 'probabilities', 'sigmoid'] as const;
 
@@ -51,6 +50,7 @@ const SCORED_AS: Readonly<Partial<Record<OutputKind, string>>> = {
 interface MeasureArguments extends EvaluateArguments, DataArguments, Talk {
   readonly outputs: (typeof OUTPUTS)[number];
   readonly 'valid-classes'?: string | undefined;
+  readonly quarantine?: string | undefined;
 }
 
 interface Measurement {
@@ -76,7 +76,8 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
         signal,
         ...(valid ? { valid } : {}),
       });
-      sayBadImages(quarantine, say);
+      const list = args.quarantine ?? (args.json ? 'bad_images' : undefined);
+      sayBadImages(quarantine, list ? `all are in ${list}` : '--quarantine FILE.csv lists them', say);
       const names = numberRepeated(models);
       return {
         measured: evaluations.map((evaluation, i) => {
@@ -94,12 +95,6 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
   } finally {
     await chosen.dataset.close();
   }
-}
-
-function sayBadImages(quarantine: readonly BadImage[], say: (text: string) => void): void {
-  for (const { key, error } of quarantine.slice(0, MAX_NAMED_BAD_IMAGES)) say(`left out ${key}: ${error.message}`);
-  if (quarantine.length === 0) return;
-  say(`${quarantine.length} bad images are left out of all numbers; --json lists them (bad_images)`);
 }
 
 function settingsOf({ transform, session, timing, predictions }: ModelEvaluation, { dataset }: ChosenData): string {
@@ -190,6 +185,11 @@ export function addEvalCkpt(parser: Argv): Argv {
             describe: 'Predictions of every image, as .csv or .parquet',
             group: 'Output:',
           },
+          quarantine: {
+            type: 'string',
+            describe: 'Images that --on-bad-image skip left out, as CSV: row, key, code, message',
+            group: 'Output:',
+          },
           from: {
             type: 'string',
             describe: 'Compute everything from a --per-image file, without inference',
@@ -207,20 +207,26 @@ export function addEvalCkpt(parser: Argv): Argv {
     async (args) => {
       const signal = interruptSignal();
       const gates = args.gate === undefined ? [] : args.gate.split(',').map(parseGate);
-      const { from, 'per-image': perImage, out, seed = 0 } = args;
+      const { from, 'per-image': perImage, out, quarantine, seed = 0 } = args;
       if ((args.models.length === 0) === (from === undefined)) {
         throw new TemperError('USAGE', from === undefined ? 'no model is named' : '--from needs no models', {
           hint: 'Name models with --data, or a file with --from.',
         });
       }
       if (perImage !== undefined) isParquet(perImage);
+      if (quarantine !== undefined && args['on-bad-image'] !== 'skip') {
+        throw new TemperError('USAGE', '--quarantine has no use with --on-bad-image fail', {
+          hint: 'Add --on-bad-image skip, which leaves bad images out, or leave --quarantine out.',
+        });
+      }
       const inputs = [...args.models, args.data, args.labels, args.classes, args['valid-classes'], from];
-      checkOutputs([perImage, out].filter(isNamed), inputs.filter(isNamed), args.force);
+      checkOutputs([perImage, out, quarantine].filter(isNamed), inputs.filter(isNamed), args.force);
       const found = from === undefined ? await measure(args.models, args, signal) : await measuredBefore(from, seed);
       const scores = scoreModels(found.measured, seed);
       signal.throwIfAborted();
       const rows = scores.map(({ fields }) => fields);
       if (perImage !== undefined) writePerImage(perImage, scores, args.force);
+      if (quarantine !== undefined) writeBadImages(quarantine, found.quarantine, args.force);
       if (out !== undefined) writeFileAtomic(out, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
       const missed = rows.flatMap((row) => missedGates(gates, row));
       const settings = rows.map((row, i) => ({ model: String(row.model), text: found.settings[i] as string }));
@@ -230,12 +236,7 @@ export function addEvalCkpt(parser: Argv): Argv {
         {
           models: rows,
           gates: { passed: missed.length === 0, missed },
-          bad_images: found.quarantine.map(({ row, key, error }) => ({
-            row,
-            key,
-            code: error.code,
-            message: error.message,
-          })),
+          bad_images: badImageRows(found.quarantine),
         },
         `${evaluationText(scores)}\n${settingsText(settings)}${verdict.map((text) => `${text}\n`).join('')}`,
       );

@@ -85,6 +85,14 @@ export async function evaluateSessions(
       })),
       quarantine,
     };
+  } catch (error) {
+    const [first] = quarantine;
+    if (!first || !(error instanceof TemperError) || error.code !== 'INPUT_TOO_FEW') throw error;
+    throw new TemperError('INPUT_TOO_FEW', `no image was evaluated: all ${quarantine.length} are bad`, {
+      hint: `Check --data; the first: ${first.error.message}`,
+      details: { key: first.key },
+      cause: first.error,
+    });
   } finally {
     bar.end();
   }

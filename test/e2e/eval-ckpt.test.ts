@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
+import sharp from 'sharp';
 import { fashionLabels, fashionPixels, pngs, writeTree } from '../support/dataset-files.ts';
 import { SNAPSHOTS } from '../support/fashion.ts';
 import { EVAL_CKPT, ONNX_TEMPER, runProgram } from '../support/run-cli.ts';
@@ -199,6 +200,37 @@ test('a class map numbers the folders, and its labels are never places in --vali
   assert.deepEqual(scoresOf(mapped), scoresOf(evalJson(options).models[0]));
   // Three names and three valid classes, but the map says that they are classes 0, 1 and 2.
   evalFails([...options, '--classes', at('wrong.json')], 6, 'MISMATCH_VALUE', /label 0 is none of/);
+});
+
+test('--orientation exif evaluates pictures upright: as their rotated copies, and otherwise than as they are stored', async () => {
+  const names = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `jpeg-exif-${i}`);
+  const upright = names.map((name) => sharp(`fixtures/images/${name}.jpg`).autoOrient().png().toBuffer());
+  const table = (extension: string): string =>
+    `path,label\n${names.map((name, i) => `${name}.${extension},${i}`).join('\n')}\n`;
+  writeTree(at('exif'), {
+    ...Object.fromEntries((await Promise.all(upright)).map((png, i) => [`${names[i]}.png`, png])),
+    ...Object.fromEntries(names.map((name) => [`${name}.jpg`, readFileSync(`fixtures/images/${name}.jpg`)])),
+    'stored.csv': table('jpg'),
+    'upright.csv': table('png'),
+  });
+  const measured = (data: string, ...more: string[]): Row | undefined =>
+    evalJson([newest, '--data', at(data), ...TRANSFORM, '--size', '20', ...more]).models[0];
+  const [stored, exif] = [measured('exif/stored.csv'), measured('exif/stored.csv', '--orientation', 'exif')];
+  assert.deepEqual([stored?.orientation, exif?.orientation], ['ignore', 'exif']);
+  assert.deepEqual(scoresOf(exif), scoresOf(measured('exif/upright.csv')));
+  assert.notEqual(exif?.nll, stored?.nll);
+  assert.notEqual(exif?.transform_sha256, stored?.transform_sha256);
+  // Each model may see the pictures its own way.
+  const both = evalJson(
+    [newest, newest, '--data', at('exif/stored.csv'), ...TRANSFORM, '--size', '20'].concat([
+      '--orientation',
+      'ignore',
+      '--orientation',
+      'exif',
+    ]),
+  ).models;
+  assert.deepEqual(both.map(scoresOf), [stored, exif].map(scoresOf));
+  evalFails([...ONE, '--orientation', 'up'], 2, 'USAGE', /orientation: found up, expected one of ignore, exif/);
 });
 
 test('onnx-temper eval-ckpt is eval-ckpt; --help names defaults, an example and exit codes', () => {
