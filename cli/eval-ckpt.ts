@@ -3,8 +3,8 @@ import { basename } from 'node:path';
 import type { Argv } from 'yargs';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { assertClassCount, type BadImage } from '../src/data/index.ts';
-import type { OutputKind } from '../src/evaluate/index.ts';
-import { csvText } from '../src/report/index.ts';
+import type { OutputKind, ValidClasses } from '../src/evaluate/index.ts';
+import { csvText, type FieldRow } from '../src/report/index.ts';
 import { classOutput } from '../src/runtime/index.ts';
 import { badImageRows, sayBadImages, writeBadImages } from './support/bad-images.ts';
 import { type ChosenData, DATA, type DataArguments, openData } from './support/data-options.ts';
@@ -16,7 +16,7 @@ import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { modelFileSha256, sha256OfFile } from './support/model-hash.ts';
 import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
 import { isParquet, readPerImage, writePerImage } from './support/per-image-file.ts';
-import { openSessions, RUNTIME } from './support/runtime-options.ts';
+import { GRAPH_OPTIMIZATION, openSessions, RUNTIME } from './support/runtime-options.ts';
 import { TRANSFORM } from './support/transform-options.ts';
 import { transformFields, transformText } from './support/transform-record.ts';
 import { readValidClasses } from './support/valid-classes.ts';
@@ -71,6 +71,7 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
         if (typeof classes === 'number' && !valid) assertClassCount(chosen.dataset, classes);
       }
       const hashes = await Promise.all(models.map(modelFileSha256));
+      const subset = args['valid-classes'] === undefined ? {} : await subsetFields(args['valid-classes'], valid);
       const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, args, {
         outputs: args.outputs,
         signal,
@@ -84,9 +85,10 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
           const model = names[i] as string;
           const read = SCORED_AS[evaluation.outputs];
           if (read) say(`${model}: its outputs are ${read}`);
-          return measuredModel(model, hashes[i] as string, evaluation, chosen, quarantine.length, args);
+          const files = { model_sha256: hashes[i] as string, n_bad_images: quarantine.length, ...subset };
+          return measuredModel(model, files, evaluation, chosen, args);
         }),
-        settings: evaluations.map((evaluation) => settingsOf(evaluation, chosen)),
+        settings: evaluations.map((evaluation) => settingsOf(evaluation, chosen, valid)),
         quarantine,
       };
     } finally {
@@ -97,17 +99,26 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
   }
 }
 
-function settingsOf({ transform, session, timing, predictions }: ModelEvaluation, { dataset }: ChosenData): string {
+/** The subset of classes that is scored, as fields: how many, and which file says so. */
+async function subsetFields(path: string, valid: ValidClasses | undefined): Promise<FieldRow> {
+  return { valid_classes: valid?.classes.length, valid_classes_sha256: await sha256OfFile(path) };
+}
+
+function settingsOf(
+  { transform, session, timing, predictions }: ModelEvaluation,
+  { dataset }: ChosenData,
+  valid: ValidClasses | undefined,
+): string {
   const found = transform ? transformText(transform) : 'none: the data is network input';
-  return `${predictions.keys.length} images of ${dataset.source} on ${session.provider}, batches of ${timing.batch}; transform ${found}`;
+  const subset = valid ? `, scored among ${valid.classes.length} classes` : '';
+  return `${predictions.keys.length} images of ${dataset.source} on ${session.provider}, batches of ${timing.batch}${subset}; transform ${found}`;
 }
 
 function measuredModel(
   model: string,
-  sha256: string,
+  files: FieldRow,
   evaluation: ModelEvaluation,
   { dataset }: ChosenData,
-  skipped: number,
   args: MeasureArguments,
 ): Measured {
   const { transform, timing, session } = evaluation;
@@ -122,15 +133,16 @@ function measuredModel(
       batch: timing.batch,
     },
     provenance: {
-      model_sha256: sha256,
+      ...files,
       data: basename(dataset.source),
       data_table_sha256: dataset.tableHash(),
       rows: args.rows,
       limit: args.limit,
-      n_bad_images: skipped,
       ...transformFields(transform),
       outputs: evaluation.outputs,
       provider: session.provider,
+      threads: args.threads,
+      graph_optimization: args['graph-optimization'],
       onnxruntime: session.ortVersion,
       seed: args.seed ?? 0,
       version,
@@ -160,7 +172,7 @@ export function addEvalCkpt(parser: Argv): Argv {
     (y) =>
       y
         .positional('models', { type: 'string', array: true, default: [] as string[], describe: 'ONNX models' })
-        .options({ ...DATA, ...TRANSFORM, ...RUNTIME, ...WRITE, ...TALK })
+        .options({ ...DATA, ...TRANSFORM, ...RUNTIME, ...GRAPH_OPTIMIZATION, ...WRITE, ...TALK })
         .options({
           outputs: {
             choices: OUTPUTS,

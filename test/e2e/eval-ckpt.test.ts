@@ -1,5 +1,6 @@
 /** eval-ckpt as a user runs it: what it prints and writes, gates, predictions that are read back, choosing rows. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -188,6 +189,12 @@ test('--valid-classes: class indices as labels, and places in the list where the
   // Of three classes all are among the best five.
   assert.equal(byPlace?.top5, 1);
   evalFails([newest, ...DATA, ...options], 6, 'MISMATCH_VALUE', /label \d is none of the 3 in .*valid\.txt/);
+  const [row] = evalJson([newest, '--data', at('subset'), ...options]).models;
+  const sha256 = createHash('sha256')
+    .update(readFileSync(at('valid.txt')))
+    .digest('hex');
+  assert.deepEqual([row?.valid_classes, row?.valid_classes_sha256], [3, sha256]);
+  assert.match(evalCkpt(newest, '--data', at('subset'), ...options).stdout, /scored among 3 classes; transform/);
   // Without the list, three folders cannot be the network's ten classes.
   evalFails([newest, '--data', at('subset'), ...options.slice(0, -2)], 6, 'MISMATCH_VALUE', /3 class names.*--classes/);
 });
@@ -200,6 +207,20 @@ test('a class map numbers the folders, and its labels are never places in --vali
   assert.deepEqual(scoresOf(mapped), scoresOf(evalJson(options).models[0]));
   // Three names and three valid classes, but the map says that they are classes 0, 1 and 2.
   evalFails([...options, '--classes', at('wrong.json')], 6, 'MISMATCH_VALUE', /label 0 is none of/);
+});
+
+test('--graph-optimization: another level gives the same classes, and is recorded', () => {
+  const levels = ['all', 'disabled'].map((level) => evalJson([...ONE, '--graph-optimization', level]).models[0]);
+  assert.deepEqual(
+    levels.map((row) => [row?.graph_optimization, row?.threads]),
+    [
+      ['all', 1],
+      ['disabled', 1],
+    ],
+  );
+  assert.equal(levels[0]?.top1, levels[1]?.top1);
+  assert.ok(Math.abs(Number(levels[0]?.nll) - Number(levels[1]?.nll)) < 1e-5);
+  evalFails([...ONE, '--graph-optimization', 'most'], 2, 'USAGE', /graph-optimization/);
 });
 
 test('--orientation exif evaluates pictures upright: as their rotated copies, and otherwise than as they are stored', async () => {
