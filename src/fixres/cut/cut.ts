@@ -1,4 +1,4 @@
-import { readsOf, storedStatistics } from '../../batchnorm/index.ts';
+import { readsOf } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
 import {
   elementCount,
@@ -149,18 +149,8 @@ function normConstants(model: Model, norm: LastNorm): NewTensor[] {
     variance: filled(1),
   };
   if (norm.kind === 'kept') {
-    const { layer } = norm;
-    const stored = storedStatistics(model, layer);
-    if (!layer.scale || !layer.bias) {
-      throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: ${layer.name}: its scale and bias are not stored`, {
-        hint: 'Tune the classifier alone: --mode fc.',
-        details: { path: model.path },
-      });
-    }
-    values.scale = floatsOf(model, { tensor: layer.scale.tensor, name: 'scale' });
-    values.bias = floatsOf(model, { tensor: layer.bias.tensor, name: 'bias' });
-    values.mean = Float32Array.from(stored.mean);
-    values.variance = Float32Array.from(stored.variance);
+    const parameters = Object.entries(norm.parameters) as [keyof typeof NORM, Weight][];
+    for (const [key, weight] of parameters) values[key] = floatsOf(model, weight);
   }
   return (Object.keys(NORM) as (keyof typeof NORM)[]).map((key) => floatTensor(NORM[key], values[key], [channels]));
 }

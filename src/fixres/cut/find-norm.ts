@@ -6,7 +6,13 @@ import type { GraphIndex, Weight } from './graph-index.ts';
 
 /** The last normalised layer before the classifier: a BatchNormalization, or a convolution that one was folded into. */
 export type LastNorm =
-  | { readonly kind: 'kept'; readonly layer: BatchNormLayer; readonly name: string; readonly channels: number }
+  | {
+      readonly kind: 'kept';
+      readonly layer: BatchNormLayer;
+      readonly parameters: NormWeights;
+      readonly name: string;
+      readonly channels: number;
+    }
   | {
       readonly kind: 'folded';
       readonly conv: NodeRecord;
@@ -15,6 +21,14 @@ export type LastNorm =
       readonly name: string;
       readonly channels: number;
     };
+
+/** Where the parameters of a BatchNormalization are stored. */
+export interface NormWeights {
+  readonly scale: Weight;
+  readonly bias: Weight;
+  readonly mean: Weight;
+  readonly variance: Weight;
+}
 
 /** What leaves one value a channel: behind it, a 1x1 convolution is a linear layer (squeeze-and-excitation, heads). */
 const GLOBAL_POOLS: ReadonlySet<string> = new Set(['GlobalAveragePool', 'GlobalMaxPool', 'ReduceMean', 'ReduceMax']);
@@ -89,8 +103,12 @@ export function findLastNorm(model: Model, index: GraphIndex, classifier: Classi
   }
   if (last.opType === 'BatchNormalization') {
     const layer = findLayers(model).layers.find(({ node }) => node === last);
-    if (layer) return { kind: 'kept', layer, name: layer.name, channels: layer.channels };
-    throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: the statistics of ${called(last)} are not stored`, {
+    const [scale, bias, mean, variance] = [1, 2, 3, 4].map((slot) => index.weight(last, slot));
+    if (layer && scale && bias && mean && variance) {
+      const { name, channels } = layer;
+      return { kind: 'kept', layer, parameters: { scale, bias, mean, variance }, name, channels };
+    }
+    throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: the parameters of ${called(last)} are not stored`, {
       hint,
       details,
     });

@@ -84,7 +84,7 @@ export function indexGraph(model: Model): GraphIndex {
         const tensor = stored.get(name);
         if (tensor) return { tensor, name, reader, slot: at, exclusive };
         const before = producers.get(name);
-        if (!before || before.domain !== '' || !PASSING.has(before.opType)) return undefined;
+        if (before?.domain !== '' || !PASSING.has(before.opType)) return undefined;
         [reader, at] = [before, 0];
       }
     },

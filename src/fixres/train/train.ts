@@ -154,7 +154,7 @@ function assertFinite(loss: number, epoch: number, step: number): void {
 /** Trains the tail of a model on cached features. */
 export interface Trainer {
   /** One pass over the images; the state is changed in place. @throws TemperError EXECUTION_*, NUMERIC_NONFINITE */
-  epoch(state: TrainState): Promise<EpochRecord>;
+  epoch(state: TrainState, signal?: AbortSignal): Promise<EpochRecord>;
   close(): Promise<void>;
 }
 
@@ -208,7 +208,7 @@ export async function openTrainer(
   };
 
   return {
-    async epoch(state) {
+    async epoch(state, signal) {
       const epoch = state.epochs;
       const lr = rateOf(options.schedule, options.lr, epoch, options.epochs);
       const first = (epoch % views) * images;
@@ -219,6 +219,7 @@ export async function openTrainer(
       let next = prepare(0);
       let sum = 0;
       for (let b = 0; b < batches; b++) {
+        signal?.throwIfAborted();
         const step = next;
         const running = session.run({ ...step.feeds, ...parameterTensors(tail, state, graph.parameters) });
         // While the step runs: all that does not depend on its result.
