@@ -1,5 +1,4 @@
-import { encodeStatistic } from '../batchnorm/index.ts';
-import { decodeFloats } from '../batchnorm/index.ts';
+import { decodeFloats, encodeStatistic } from '../batchnorm/index.ts';
 import {
   appendInitializer,
   type Edit,
@@ -94,7 +93,12 @@ function foldInto(
   if (norm.bias) write.replace(norm.bias, bias);
   else {
     const { dataType } = norm.weight.tensor;
-    const name = write.append(`${norm.weight.name}.bias`, dataType || FLOAT, [norm.channels], encodeStatistic(bias, dataType || FLOAT, norm.name));
+    const name = write.append(
+      `${norm.weight.name}.bias`,
+      dataType || FLOAT,
+      [norm.channels],
+      encodeStatistic(bias, dataType || FLOAT, norm.name),
+    );
     write.rewire(rewireInput(norm.conv, 2, name));
   }
 }

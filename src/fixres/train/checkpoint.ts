@@ -1,5 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
-import { openAtomic, openFile, openSafetensors, type SafetensorsTensor, TemperError, writeSafetensors } from '../../core/index.ts';
+import {
+  openAtomic,
+  openFile,
+  openSafetensors,
+  type SafetensorsTensor,
+  TemperError,
+  writeSafetensors,
+} from '../../core/index.ts';
 import type { EpochRecord, TrainState } from './train.ts';
 
 /** The best epoch so far, where early stopping looks for it. */
@@ -38,7 +45,15 @@ export function writeCheckpoint(path: string, { run, state, history, best }: Che
   const found = { epochs: state.epochs, history, best: best ? { epoch: best.epoch, nll: best.nll } : null };
   const file = openAtomic(path);
   try {
-    writeSafetensors(file, tensors, new Map([['format', FORMAT], ['run', run], ['progress', JSON.stringify(found)]]));
+    writeSafetensors(
+      file,
+      tensors,
+      new Map([
+        ['format', FORMAT],
+        ['run', run],
+        ['progress', JSON.stringify(found)],
+      ]),
+    );
     file.publish({ force: true });
   } catch (error) {
     file.discard();

@@ -1,3 +1,4 @@
+import type { Ran } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import { type Device, imageInput, openSession, runBatches, type Tensor } from '../../runtime/index.ts';
@@ -25,6 +26,7 @@ export interface Features {
   readonly cache: FeatureCache;
   readonly labels: Int32Array | undefined;
   readonly keys: readonly string[];
+  readonly ran: Ran;
 }
 
 /** Runs the nodes before the cut over batches, and hands on what crosses it. @throws TemperError EXECUTION_* */
@@ -33,7 +35,7 @@ export async function runBackbone(
   values: readonly string[],
   { device, threads, input, batches, onProgress }: CollectOptions,
   take: (outputs: Readonly<Record<string, Tensor>>, rows: number, batch: ImageBatch) => void,
-): Promise<void> {
+): Promise<Ran> {
   const graph = backboneGraph(model, values);
   const session = await openSession({
     ...graph,
@@ -57,6 +59,7 @@ export async function runBackbone(
         hint: 'Check --train, --train-rows and --train-limit.',
       });
     }
+    return { images, provider: session.provider, onnxruntime: session.ortVersion };
   } finally {
     await session.close();
   }
@@ -73,15 +76,15 @@ export async function collectFeatures(
   const keys: string[] = [];
   let labelled = true;
   try {
-    await runBackbone(model, cache.names, options, (outputs, rows, batch) => {
+    const ran = await runBackbone(model, cache.names, options, (outputs, rows, batch) => {
       features.append(outputs, rows);
       keys.push(...batch.keys);
       if (batch.labels) labels.push(...batch.labels);
       else labelled = false;
     });
+    return { cache: features, labels: labelled ? Int32Array.from(labels) : undefined, keys, ran };
   } catch (error) {
     features.close();
     throw error;
   }
-  return { cache: features, labels: labelled ? Int32Array.from(labels) : undefined, keys };
 }

@@ -1,10 +1,5 @@
-import {
-  emptyMoments,
-  type Moments,
-  mergeMoments,
-  populationVariance,
-  TemperError,
-} from '../../core/index.ts';
+import type { Ran } from '../../batchnorm/index.ts';
+import { emptyMoments, type Moments, mergeMoments, populationVariance, TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import type { Tensor } from '../../runtime/index.ts';
 import type { Cut } from '../cut/cut.ts';
@@ -40,10 +35,14 @@ export function channelMoments({ dims, data }: Tensor): Moments {
  * Population moments of the input of the last layer over a data set: every value counts once.
  * @throws TemperError NUMERIC_NONFINITE, EXECUTION_*, INPUT_TOO_FEW
  */
-export async function layerMoments(model: Model, { tail: { norm } }: Cut, options: CollectOptions): Promise<Moments> {
+export async function layerMoments(
+  model: Model,
+  { tail: { norm } }: Cut,
+  options: CollectOptions,
+): Promise<{ moments: Moments; ran: Ran }> {
   if (!norm) throw new Error('the cut has no layer');
   let total = emptyMoments(norm.channels);
-  await runBackbone(model, [norm.input], options, (outputs, rows) => {
+  const ran = await runBackbone(model, [norm.input], options, (outputs, rows) => {
     const tensor = outputs[norm.input] as Tensor;
     if (tensor.type !== 'float32' || tensor.dims[0] !== rows || tensor.dims[1] !== norm.channels) {
       throw new TemperError(
@@ -59,7 +58,7 @@ export async function layerMoments(model: Model, { tail: { norm } }: Cut, option
       hint: 'Check the weights (avg-ckpt diagnose finds NaN) and the normalisation of the input.',
     });
   }
-  return total;
+  return { moments: total, ran };
 }
 
 /** Makes moments the stored statistics of the layer: mode `stats`. */
