@@ -245,8 +245,7 @@ const checkpointPath = (out: string): string => `${out}.checkpoint.safetensors`;
 async function train(job: Job, start: TrainState, run: string): Promise<Tuned> {
   const { cut, args, tuning, sets, stop, batch, signal } = job;
   const checkpoint = checkpointPath(args.out as string);
-  if (args.force) removeCheckpoint(checkpoint);
-  const resumed = readCheckpoint(checkpoint, run, start);
+  const resumed = readCheckpoint(checkpoint, run, start, args.force);
   if (resumed) note(args, `going on after epoch ${resumed.state.epochs} from ${checkpoint}`);
   const features = await featuresOf(job, sets.train, tuning.augment, 'running everything before the cut');
   const validation = stop && (await featuresOf(job, stop, undefined, 'running --val'));
@@ -269,7 +268,7 @@ async function train(job: Job, start: TrainState, run: string): Promise<Tuned> {
         run,
         checkpoint,
         patience: args.patience,
-        validate: scorer?.metrics,
+        validate: scorer && ((state) => scorer.metrics(state)),
         onEpoch: ({ epoch }) => bar.update(epoch),
         signal,
       });

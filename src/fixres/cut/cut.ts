@@ -18,7 +18,7 @@ export const MODES = ['stats', 'fc', 'paper', 'affine'] as const;
 export type Mode = (typeof MODES)[number];
 
 /** The normalised layer inside the tail. */
-export interface TailNorm {
+interface TailNorm {
   /** The layer's input: a cut tensor. */
   readonly input: string;
   readonly channels: number;
@@ -31,7 +31,7 @@ export interface TailNorm {
 }
 
 /** A weight of the classifier in the tail. */
-export interface TailWeight {
+interface TailWeight {
   readonly role: 'weight' | 'bias';
   readonly name: string;
   readonly dims: readonly number[];

@@ -23,7 +23,7 @@ export type LastNorm =
     };
 
 /** Where the parameters of a BatchNormalization are stored. */
-export interface NormWeights {
+interface NormWeights {
   readonly scale: Weight;
   readonly bias: Weight;
   readonly mean: Weight;

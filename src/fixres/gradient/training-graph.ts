@@ -18,7 +18,7 @@ const PREFIX = 'onnx_temper.train';
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
 /** The tail as ordinary operators, with the names of what it computes. */
-export interface Forward {
+interface Forward {
   readonly builder: GraphBuilder;
   /** The moments of the batch, where the layer normalises by them. */
   readonly moments: BatchMomentNames | undefined;
@@ -35,7 +35,7 @@ export function parameterNames({ classifier, norm }: Tail): string[] {
  * The nodes of the tail, BatchNormalization expanded.
  * @param batch whether the layer that is tuned normalises by the moments of the batch
  */
-export function forwardTail(tail: Tail, batch: boolean): Forward {
+function forwardTail(tail: Tail, batch: boolean): Forward {
   const builder = graphBuilder(PREFIX);
   let moments: BatchMomentNames | undefined;
   const channels = new Map(tail.constants.map(({ name, dims }) => [name, dims[0] ?? 0]));

@@ -95,15 +95,18 @@ function parse(text: string | undefined): unknown {
 /**
  * Reads the checkpoint of a run; undefined where there is none.
  * @param like the state before the first step: every array must be there, of the same length
+ * @param discard whether the checkpoint of another run counts as none
  * @throws TemperError MISMATCH_VALUE for a checkpoint of another run; FORMAT_*
  */
-export function readCheckpoint(path: string, run: string, like: TrainState): Checkpoint | undefined {
+export function readCheckpoint(path: string, run: string, like: TrainState, discard = false): Checkpoint | undefined {
   if (!existsSync(path)) return undefined;
   const source = openFile(path);
   try {
     const file = openSafetensors(source);
     if (file.metadata.get('format') !== FORMAT) throw refuse(path, 'is no checkpoint of fix-res');
-    if (file.metadata.get('run') !== run) throw refuse(path, 'is the checkpoint of another run');
+    const same = file.metadata.get('run') === run;
+    if (!same && discard) return undefined;
+    if (!same) throw refuse(path, 'is the checkpoint of another run');
     const progress = parse(file.metadata.get('progress'));
     if (!isProgress(progress)) throw refuse(path, 'does not say how far it is');
     const read = (group: (typeof GROUPS)[number], arrays: ReadonlyMap<string, Float32Array>) =>

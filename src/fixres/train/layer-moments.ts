@@ -7,7 +7,7 @@ import { type CollectOptions, runBackbone } from './collect-features.ts';
 import type { TrainState } from './train.ts';
 
 /** Moments of each channel of [N, C, …], in float64: the mean first, then squared deviations from it. */
-export function channelMoments({ dims, data }: Tensor): Moments {
+function channelMoments({ dims, data }: Tensor): Moments {
   const [n = 0, channels = 0, ...rest] = dims;
   const positions = rest.reduce((product, size) => product * size, 1);
   const values = data as Float32Array;

@@ -25,7 +25,7 @@ export function sgdStep({ values, velocity }: Slot, gradient: ArrayLike<number>,
 }
 
 /** torch's BatchNorm: running ← (1 - m) running + m batch. */
-export const RUNNING_MOMENTUM = 0.1;
+const RUNNING_MOMENTUM = 0.1;
 
 export function updateRunning(running: Float32Array, batch: ArrayLike<number>, factor = 1): void {
   for (let c = 0; c < running.length; c++) {

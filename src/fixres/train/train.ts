@@ -47,7 +47,7 @@ export interface EpochRecord {
 }
 
 /** Parameters that a mode trains by gradients. */
-export function trainedParameters({ mode, tail }: Cut): string[] {
+function trainedParameters({ mode, tail }: Cut): string[] {
   if (mode === 'stats') return [];
   const classifier = tail.classifier.map(({ name }) => name);
   return mode === 'affine' && tail.norm ? [...classifier, tail.norm.scale, tail.norm.bias] : classifier;
@@ -94,7 +94,7 @@ const sessionOptions = ({ device, threads }: Pick<TrainOptions, 'device' | 'thre
 });
 
 /** Sizes of every value of the tail, from a run of two rows. */
-export async function measureShapes(
+async function measureShapes(
   tail: Tail,
   cache: FeatureCache,
   state: TrainState,
