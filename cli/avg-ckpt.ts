@@ -215,7 +215,7 @@ function addVerify(parser: Argv): Argv {
         .example('$0 verify swa.onnx --inputs run/', ''),
     async (args) => {
       const verdict = await verifyAverage(args.file, args.inputs, interruptSignal());
-      for (const text of verdict.notes) note(args, text);
+      for (const text of verdict.notes ?? []) note(args, text);
       const text = verdict.ok ? `${args.file}: verified, equal to the byte\n` : `${verdict.findings.join('\n')}\n`;
       print(args, { file: args.file, ...verdict }, text);
       if (!verdict.ok) process.exitCode = 1;

@@ -11,8 +11,8 @@ export interface Verdict {
   readonly ok: boolean;
   /** One line per finding. */
   readonly findings: readonly string[];
-  /** What was not recomputed, and why. */
-  readonly notes: readonly string[];
+  /** What was not recomputed, and why; absent where everything was. */
+  readonly notes?: readonly string[];
 }
 
 /** How deep snapshots are looked for below a folder: run folders hold `fold_1/epoch_3.onnx`, not more. */
@@ -154,7 +154,7 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
     const hashOf = hashCache();
     const found = record.inputs.map((input) => findInput(input, [dirname(path), ...inputs], path, hashOf));
     const findings = found.flatMap(({ finding }) => finding ?? []);
-    if (findings.length > 0) return { ok: false, findings, notes: [] };
+    if (findings.length > 0) return { ok: false, findings };
     for (const { path: file } of found) models.push(openModel(file, models[0]));
 
     const rules = { bn: record.bn, onIntMismatch: record.on_int_mismatch, match: record.match };
@@ -217,12 +217,11 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
       if (result?.difference !== undefined)
         findings.push(`${file}: differs from the recomputed average at byte ${result.difference}`);
     }
-    const notes = record.given
-      ? [
-          `${record.given.tensors.length} tensors were measured on data: compared with their recorded SHA-256, not recomputed`,
-        ]
-      : [];
-    return { ok: findings.length === 0, findings, notes };
+    const ok = findings.length === 0;
+    if (!record.given) return { ok, findings };
+    const count = record.given.tensors.length;
+    const text = `${count} tensors were measured on data: compared with their recorded SHA-256, not recomputed`;
+    return { ok, findings, notes: [text] };
   } finally {
     for (const model of [subject, ...models]) model.close();
   }
