@@ -39,8 +39,10 @@ import { interruptSignal } from './support/main.ts';
 import { byteCount, grouped, numberList, stringList } from './support/option-values.ts';
 import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
 import { progress } from './support/progress.ts';
+import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
 import { RUNTIME } from './support/runtime-options.ts';
 import { candidateName, candidateRows, searchText } from './support/search-output.ts';
+import { searchPage } from './support/search-report.ts';
 import { expandInputs } from './support/snapshot-inputs.ts';
 import { TRANSFORM } from './support/transform-options.ts';
 import { transformFields } from './support/transform-record.ts';
@@ -99,6 +101,7 @@ const VAL = prefixedData('val', 'with labels: one half chooses, the other report
 const BN_DATA = prefixedData('bn', 'for the BatchNormalization statistics of each candidate');
 const ALL = {
   ...OUT,
+  ...REPORT,
   ...SEARCH,
   ...VAL,
   ...BN_DATA,
@@ -112,7 +115,7 @@ const ALL = {
   ...TALK,
 } as const satisfies Record<string, Options>;
 
-type Arguments = InferredOptionTypes<typeof OUT & typeof SEARCH & typeof SNAPSHOTS & typeof WRITE> &
+type Arguments = InferredOptionTypes<typeof OUT & typeof REPORT & typeof SEARCH & typeof SNAPSHOTS & typeof WRITE> &
   CandidateArguments &
   Talk & { readonly inputs: readonly string[] };
 
@@ -185,6 +188,7 @@ async function search(args: Arguments): Promise<void> {
   const { out } = args;
   if (out === undefined) throw new TemperError('USAGE', 'no output is named', { hint: 'Give --out FILE.' });
   const cachePath = args.cache ?? `${out}.search.jsonl`;
+  if (args.report !== undefined) reportFormat(args.report);
   const families = familiesOf(args.include);
   const mode = bnMode(args);
   const memoryBytes = args.memory as unknown as number;
@@ -192,7 +196,7 @@ async function search(args: Arguments): Promise<void> {
   const { last: _last, window: _window, decay: _decay, 'sigma-rel': _sigma, ...selecting } = args;
   const plan = planFiles(paths, planOptions(selecting), args['allow-duplicates'], say);
   checkOutputs(
-    [out, args.csv].filter((path) => path !== undefined),
+    [out, args.csv, args.report].filter((path) => path !== undefined),
     paths,
     args.force,
   );
@@ -316,6 +320,9 @@ function finish(args: Arguments, found: Finished, [seconds, evaluating]: readonl
   const names = (members: readonly number[] | undefined): string[] | null =>
     members ? members.map((i) => basename(plan.snapshots[i]?.file ?? '')) : null;
   const { verdict } = result;
+  const verdictLine = verdictText(result, args['allow-worse']);
+  if (args.report !== undefined)
+    writeReport(args.report, searchPage(result, rows, scores, verdictLine, commandLine('avg-ckpt')), args.force);
   const document = {
     output: { path: written.path, bytes: written.bytes, sha256: written.sha256, data: written.data ?? null },
     chosen: candidateName(chosen.evaluated),
@@ -336,6 +343,7 @@ function finish(args: Arguments, found: Finished, [seconds, evaluating]: readonl
     from_cache: result.fromCache,
     cache: cachePath,
     csv: args.csv ?? null,
+    report: args.report ?? null,
     seconds,
     seconds_evaluating: evaluating,
     candidates: rows,
@@ -346,7 +354,7 @@ function finish(args: Arguments, found: Finished, [seconds, evaluating]: readonl
   print(
     args,
     document,
-    `${searchText(result, scores)}${verdictText(result, args['allow-worse'])}${work}` +
+    `${searchText(result, scores)}${verdictLine}${work}` +
       `${candidateName(chosen.evaluated)}: ${written.path}  ${written.bytes} bytes  sha256 ${written.sha256}\n`,
   );
 }

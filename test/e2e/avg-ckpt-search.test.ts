@@ -125,7 +125,8 @@ test('the greedy soup is the one that a brute-force program finds with files on 
 test('one command on the fixtures: at least as accurate as the uniform average on images that chose nothing, and verifiable', () => {
   const out = join(root, 'best.onnx');
   const csv = join(root, 'candidates.csv');
-  const found = searchJson(0, ...VAL, '--include', 'ema,power', '--out', out, '--csv', csv);
+  const report = join(root, 'search.html');
+  const found = searchJson(0, ...VAL, '--include', 'ema,power', '--out', out, '--csv', csv, '--report', report);
   const top1 = new Map(found.report_split.map((row) => [row.model, row.top1]));
   assert.ok(Number(top1.get(found.chosen)) >= Number(top1.get('uniform')), JSON.stringify([...top1]));
   assert.equal(found.better_than_best_single, true);
@@ -137,6 +138,9 @@ test('one command on the fixtures: at least as accurate as the uniform average o
   const rows: Record<string, string>[] = parse(readFileSync(csv), { columns: true });
   assert.equal(rows.length, found.candidates.length);
   assert.equal(rows.filter(({ best }) => best === 'true').length, 1);
+  const html = readFileSync(report, 'utf8');
+  for (const text of ['EMA by decay', 'Power-function EMA by width', 'On images that chose nothing', found.chosen])
+    assert.ok(html.includes(text), text);
   const weights = Object.values(found.weights);
   assert.ok(Math.abs(weights.reduce((a, b) => a + b, 0) - 1) < 1e-12);
 
