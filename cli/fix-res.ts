@@ -25,6 +25,7 @@ import {
 import { assertOutput, type Model, nextStepKey, openModel, writeEdited } from '../src/onnx/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
 import { parseDevice } from '../src/runtime/index.ts';
+import { splitRows } from '../src/select/index.ts';
 import { argumentsOf, type ChosenData, DATA, openData } from './support/data-options.ts';
 import { compareAtSizes, comparisonText, type MeasuredSet, type SizeOptions } from './support/fixres-evaluation.ts';
 import { batchesOfViews } from './support/fixres-images.ts';
@@ -37,7 +38,6 @@ import { checkOutputs, note, print, TALK, WRITE } from './support/output-options
 import { progress } from './support/progress.ts';
 import { rowsHash } from './support/recalibration.ts';
 import { batchOf, RUNTIME, workersOf } from './support/runtime-options.ts';
-import { halves } from './support/split-rows.ts';
 import { modelInput, TRANSFORM, transformFor } from './support/transform-options.ts';
 import { version } from './support/version.ts';
 
@@ -366,8 +366,11 @@ async function fixRes(args: Arguments): Promise<void> {
     const cut = cutModel(model, args.mode, outputOf(model, args.output));
     sets = await openSets(args);
     checkLabels(sets, cut);
-    const [stop, guard] =
-      args.patience === undefined ? [undefined, sets.val] : halves(sets.val, args.seed ?? 0, '--patience');
+    const { dataset } = sets.val;
+    // An epoch that is chosen on some images must be judged on others.
+    const halves = args.patience === undefined ? undefined : splitRows(dataset, sets.val.rows, args.seed ?? 0);
+    const stop = halves && { dataset, rows: halves.selection };
+    const guard = halves ? { dataset, rows: halves.report } : sets.val;
     const job: Job = { model, cut, args, tuning, sizes, sets, stop, batch, signal };
     if (cut.norm?.kind === 'folded')
       note(
