@@ -1,0 +1,4 @@
+export { type Divergence, divergence, ghostDivergence, klOf, largestKl, logSoftmax } from './divergence.ts';
+export { type ScoreOptions, type SourceScore, type StudentBatch, scoreStudent } from './score-student.ts';
+export { type ClassScore, type RowScore, type TargetScore, type TemperatureScore, targetScorer } from './target-score.ts';
+export { ENSEMBLES, type Ensemble, ensembleLogP, storedTop, teacherLogP } from './teacher-row.ts';
