@@ -21,3 +21,4 @@ export {
   topClasses,
   type ValidClasses,
 } from './predictions.ts';
+export { type ReliabilityBin, reliabilityBins } from './reliability.ts';
