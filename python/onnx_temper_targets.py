@@ -234,7 +234,7 @@ def _unique_pairs(pairs: Sequence[Tuple[str, Any]]) -> Dict[str, Any]:
 class _Arrays:
     """The columns of one safetensors file, memory-mapped: [rows, ...] each, checked against what they have to be."""
 
-    def __init__(self, path: str, wanted: Mapping[str, Tuple[Tuple[str, ...], Tuple[Optional[int], ...]]]):
+    def __init__(self, path: str, wanted: Mapping[str, Tuple[Tuple[str, ...], Tuple[int, ...]]]):
         try:
             with open(path, "rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -250,13 +250,11 @@ class _Arrays:
                 raise StoreError(f"{path}: has no column {name}")
             if entry["dtype"] not in dtypes:
                 raise StoreError(f"{path}: {name} is {entry['dtype']}, expected {' or '.join(dtypes)}")
-            dims = entry["shape"]
-            if len(dims) != len(shape) or any(want is not None and dim != want for dim, want in zip(dims, shape)):
-                expected = ", ".join("*" if dim is None else str(dim) for dim in shape)
-                raise StoreError(f"{path}: {name} is [{', '.join(map(str, dims))}], expected [{expected}]")
-            count = int(np.prod(dims, dtype=np.int64))
+            if tuple(entry["shape"]) != shape:
+                raise StoreError(f"{path}: {name} is {entry['shape']}, expected {list(shape)}")
+            count = int(np.prod(shape, dtype=np.int64))
             offset = start + entry["data_offsets"][0]
-            self.columns[name] = np.frombuffer(self._map, _DTYPES[entry["dtype"]], count, offset).reshape(dims)
+            self.columns[name] = np.frombuffer(self._map, _DTYPES[entry["dtype"]], count, offset).reshape(shape)
         if header:
             raise StoreError(f"{path}: column {sorted(header)[0]} is not of format version {VERSION}: use a newer reader")
 
@@ -439,12 +437,14 @@ class Store:
 
     def _teacher_columns(self, rows: int, teacher: int) -> Dict[str, Any]:
         number = ("F16",) if self.store_dtype == "float16" else ("F32",)
-        classes = self.n_classes(teacher)
+        classes, channels = self.n_classes(teacher), self.teachers[teacher].get("channels")
+        if not isinstance(channels, int) or channels < 1:
+            raise self._malformed(f"channels of teacher {teacher}", channels)
         columns: Dict[str, Any] = {
             "max": (("F32",), (rows,)),
             "lse": (("F32",), (rows, len(self.temperatures))),
-            "input_mean": (("F32",), (rows, None)),
-            "input_std": (("F32",), (rows, None)),
+            "input_mean": (("F32",), (rows, channels)),
+            "input_std": (("F32",), (rows, channels)),
         }
         if self.top_k is None:
             columns["logits"] = (number, (rows, classes))
@@ -697,7 +697,7 @@ class Store:
         problems: List[str] = []
         files = self.manifest.get("files")
         files = files if isinstance(files, dict) else {}
-        names = {"samples.csv"}
+        names = {"run.json", "samples.csv"}
         for p in range(self.n_parts):
             names.add(f"parts/part-{p:05d}-of-{self.n_parts:05d}.json")
             names.update(self._name(p, t) for t in [None, *range(len(self.teachers))])
@@ -739,7 +739,13 @@ class Store:
         with open(os.path.join(self.path, name), encoding="utf-8") as file:
             sidecar = json.load(file)
         arrays = {n: files[n] for n in [self._name(p, t) for t in [None, *range(len(self.teachers))]]}
-        place = {"part": p, "n_parts": self.n_parts, "first_row": p * self.rows_per_part, "n_rows": self._rows_of(p)}
+        place = {
+            "part": p,
+            "n_parts": self.n_parts,
+            "first_row": p * self.rows_per_part,
+            "n_rows": self._rows_of(p),
+            "run": files["run.json"]["sha256"],
+        }
         if sidecar.get("files") != arrays or any(sidecar.get(field) != value for field, value in place.items()):
             problems.append(f"{name}: disagrees with the manifest")
         first = p * self.rows_per_part // self.views

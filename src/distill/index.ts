@@ -1,1 +1,3 @@
+export * from './export/index.ts';
+export * from './score/index.ts';
 export * from './store/index.ts';
