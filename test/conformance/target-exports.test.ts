@@ -48,7 +48,9 @@ for (const [name, change] of Object.entries(FORMS)) {
     const files = startExport(out, false);
     await exportNpy(openStore(path), files);
     files.finish({});
-    type Found = Readonly<Record<string, { readonly dtype: string; readonly shape: readonly number[]; readonly values: unknown }>>;
+    type Found = Readonly<
+      Record<string, { readonly dtype: string; readonly shape: readonly number[]; readonly values: unknown }>
+    >;
     const found = runPeer<Found>('read_exports.py', 'npy', out);
     const dense = change.top_k === undefined;
     assert.deepEqual(found['teachers/1/lse.npy']?.shape, [11, 2, 2]);
@@ -73,7 +75,10 @@ for (const [name, change] of Object.entries(FORMS)) {
       readonly 'view.json': { key: string; label: number; views: readonly Record<string, unknown>[] };
     };
     const found = runPeer<Readonly<Record<string, readonly Sample[]>>>('read_exports.py', 'webdataset', out);
-    assert.deepEqual(Object.keys(found).sort(), [0, 1].flatMap((t) => [0, 1].map((s) => `teacher-${t}/shard-${s}.tar`)));
+    assert.deepEqual(
+      Object.keys(found).sort(),
+      [0, 1].flatMap((t) => [0, 1].map((s) => `teacher-${t}/shard-${s}.tar`)),
+    );
     for (const t of [0, 1]) {
       const samples = [0, 1].flatMap((s) => found[`teacher-${t}/shard-${s}.tar`] ?? []);
       const good = [...Array(11).keys()].filter((i) => i !== BAD_SAMPLE);
@@ -87,7 +92,10 @@ for (const [name, change] of Object.entries(FORMS)) {
         const all = column(path, t + 1, columnName);
         const width = all.length / 22;
         for (const [n, i] of good.entries()) {
-          assert.deepEqual(flat(samples[n]?.[`${columnName}.npy`]?.values), all.slice(2 * i * width, (2 * i + 2) * width));
+          assert.deepEqual(
+            flat(samples[n]?.[`${columnName}.npy`]?.values),
+            all.slice(2 * i * width, (2 * i + 2) * width),
+          );
         }
       }
       const lse = column(path, t + 1, 'lse');
@@ -127,7 +135,11 @@ for (const [name, change] of Object.entries(FORMS)) {
         const all = column(path, t + 1, columnName);
         const width = all.length / 22;
         for (const [n, row] of kept.entries()) {
-          assert.deepEqual(rows[n]?.[columnName], all.slice(row * width, (row + 1) * width), `${columnName} of row ${row}`);
+          assert.deepEqual(
+            rows[n]?.[columnName],
+            all.slice(row * width, (row + 1) * width),
+            `${columnName} of row ${row}`,
+          );
         }
       }
       const seed = { view_seed: BigInt(19) << 40n, crop_top: 19, crop_left: 2, crop_height: 100, crop_width: 90 };

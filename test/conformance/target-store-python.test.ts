@@ -62,7 +62,9 @@ async function expected(path: string): Promise<Omit<Dump, 'batches' | 'text'>> {
           const slice = (all: ArrayLike<number>, n: number) => Array.from(all).slice(i * n, (i + 1) * n);
           if (row % views === 0) stats[t]?.push(slice(inputMean, teachers[t]?.channels ?? 0));
           return {
-            ...(indices ? { indices: slice(indices, width), values: slice(values, width) } : { logits: slice(values, width) }),
+            ...(indices
+              ? { indices: slice(indices, width), values: slice(values, width) }
+              : { logits: slice(values, width) }),
             max: max[i] as number,
             lse: slice(lse, temperatures.length),
           };
@@ -91,7 +93,9 @@ for (const [name, change] of Object.entries(FORMS)) {
   });
 }
 
-test('wrong addresses are errors of their kind, and two keys of one hash are told apart by name', { skip }, async () => {
+test('wrong addresses are errors of their kind, and two keys of one hash are told apart by name', {
+  skip,
+}, async () => {
   const path = await makeStore(folder, 'failures', storeRun({ kind: 'top_k', top_k: 3 }));
   assert.deepEqual(runPeer('read_targets.py', 'failures', path), {
     'unknown key': 'KeyError',
@@ -154,13 +158,28 @@ const DAMAGE: readonly [what: string, file: string, edit: (bytes: Buffer) => Buf
   ['a name twice', 'manifest.json', (b) => String(b).replace('"seed"', '"views"'), /twice/],
   ['a count that is none', 'manifest.json', (b) => String(b).replace('"views": 2', '"views": "2"'), /views is 2/],
   ['counts that disagree', 'manifest.json', (b) => String(b).replace('"n_rows": 22', '"n_rows": 23'), /do not agree/],
-  ['no temperature', 'manifest.json', (b) => String(b).replace(/"temperatures": \[[^\]]*\]/, '"temperatures": []'), /temperatures/],
+  [
+    'no temperature',
+    'manifest.json',
+    (b) => String(b).replace(/"temperatures": \[[^\]]*\]/, '"temperatures": []'),
+    /temperatures/,
+  ],
   ['a missing column', PART, (b) => editHeader(b, (json) => json.replace('"lse"', '"lsx"')), /no column lse/],
   ['an unknown column', VIEWS, (b) => editHeader(b, (json) => json.replace('"flip"', '"flop"')), /no column flip/],
   ['a column of another type', PART, (b) => editHeader(b, (json) => json.replace('"F16"', '"U16"')), /logits is U16/],
   ['other dims', PART, (b) => editHeader(b, (json) => json.replace('[6,7]', '[7,6]')), /\[7, 6\], expected \[6, 7\]/],
-  ['an overlap', PART, (b) => editHeader(b, (json) => json.replace('"data_offsets":[72,', '"data_offsets":[71,')), /hole/],
-  ['a part of another format', PART, (b) => editHeader(b, (json) => json.replace('"version":"1"', '"version":"7"')), /version/],
+  [
+    'an overlap',
+    PART,
+    (b) => editHeader(b, (json) => json.replace('"data_offsets":[72,', '"data_offsets":[71,')),
+    /hole/,
+  ],
+  [
+    'a part of another format',
+    PART,
+    (b) => editHeader(b, (json) => json.replace('"version":"1"', '"version":"7"')),
+    /version/,
+  ],
   ['a cut file', PART, (b) => b.subarray(0, b.length - 1), /its columns end at/],
   ['a file of seven bytes', PART, (b) => b.subarray(0, 7), /ends after 7/],
   ['an empty file', PART, (b) => b.subarray(0, 0), /empty/],
@@ -189,7 +208,12 @@ interface PythonKl {
     readonly warnings: readonly string[];
     readonly sums: readonly number[];
   }[];
-  readonly ensembles: readonly { readonly how: string; readonly temperature?: number; readonly kl?: number; readonly error?: string }[];
+  readonly ensembles: readonly {
+    readonly how: string;
+    readonly temperature?: number;
+    readonly kl?: number;
+    readonly error?: string;
+  }[];
 }
 
 for (const form of ['dense float16', 'top-3 float16'] as const) {
@@ -203,7 +227,10 @@ for (const form of ['dense float16', 'top-3 float16'] as const) {
     writeFileSync(file, Buffer.concat([npyHeader('<f8', [rows.length, 7]), Buffer.from(student.buffer)]));
     const { single, ensembles } = runPeer<PythonKl>('read_targets.py', 'kl', path, file);
     const near = (found: number | undefined, expected: number | undefined, what: string): void =>
-      assert.ok(Math.abs((found ?? 0) - (expected ?? 0)) <= 1e-12 * (expected ?? Number.NaN), `${what}: ${found}, ${expected}`);
+      assert.ok(
+        Math.abs((found ?? 0) - (expected ?? 0)) <= 1e-12 * (expected ?? Number.NaN),
+        `${what}: ${found}, ${expected}`,
+      );
 
     const { scores } = await scoreMadeUp(path);
     assert.equal(single.length, 2 * 2 * 3);
@@ -222,7 +249,9 @@ for (const form of ['dense float16', 'top-3 float16'] as const) {
       near(entropy, ours?.entropy, what);
     }
     const together = await scoreMadeUp(path, { ensemble: { how: 'mean-probability', weights: [0.75, 0.25] } });
-    const logits = run.top_k ? undefined : await scoreMadeUp(path, { ensemble: { how: 'mean-logit', weights: [0.75, 0.25] } });
+    const logits = run.top_k
+      ? undefined
+      : await scoreMadeUp(path, { ensemble: { how: 'mean-logit', weights: [0.75, 0.25] } });
     for (const { how, temperature, kl, error } of ensembles) {
       if (how === 'mean_logit' && run.top_k) {
         assert.match(error ?? '', /needs the logits of all classes/);

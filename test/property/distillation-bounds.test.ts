@@ -1,11 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { divergence, ghostDivergence, klOf, largestKl, logSoftmax, storedTop, teacherLogP } from '../../src/distill/index.ts';
+import {
+  divergence,
+  ghostDivergence,
+  klOf,
+  largestKl,
+  logSoftmax,
+  storedTop,
+  teacherLogP,
+} from '../../src/distill/index.ts';
 
 const logits = fc.integer({ min: 2, max: 40 }).chain((classes) => {
   const row = fc.array(fc.double({ min: -40, max: 40, noNaN: true }), { minLength: classes, maxLength: classes });
-  return fc.record({ teacher: row, student: row, k: fc.integer({ min: 1, max: classes }), T: fc.constantFrom(0.5, 1, 2, 4, 20) });
+  return fc.record({
+    teacher: row,
+    student: row,
+    k: fc.integer({ min: 1, max: classes }),
+    T: fc.constantFrom(0.5, 1, 2, 4, 20),
+  });
 });
 
 test('of any rows, at any K and temperature: ghost <= KL of the whole row <= largest, and the estimate lies between', () => {
@@ -16,10 +29,16 @@ test('of any rows, at any K and temperature: ghost <= KL of the whole row <= lar
       const order = [...teacher.keys()].sort((a, b) => (teacher[b] as number) - (teacher[a] as number)).slice(0, k);
       const lse = Math.log(teacher.reduce((sum, z) => sum + Math.exp((z - max) / T), 0));
       const stored = { values: order.map((at) => (teacher[at] as number) - max), classes: order, lse };
-      const [logP, logQ, estimate] = [0, 1, 2].map(() => new Float64Array(classes)) as [Float64Array, Float64Array, Float64Array];
+      const [logP, logQ, estimate] = [0, 1, 2].map(() => new Float64Array(classes)) as [
+        Float64Array,
+        Float64Array,
+        Float64Array,
+      ];
       logSoftmax(teacher, T, logP);
       const shift = logSoftmax(student, T, logQ);
-      const others = Float64Array.from(student.filter((_, at) => !order.includes(at))).sort().map((z) => z / T - shift);
+      const others = Float64Array.from(student.filter((_, at) => !order.includes(at)))
+        .sort()
+        .map((z) => z / T - shift);
       const top = storedTop(stored, T);
       const truth = klOf(divergence(logP, logQ));
       const lower = klOf(ghostDivergence(top, { logQ, others }));

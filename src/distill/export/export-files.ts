@@ -59,7 +59,10 @@ export function startExport(folder: string, force: boolean): ExportFiles {
 }
 
 /** What the manifest says of a store, without its lists of files: enough to use and to trace an export. */
-export function storeSettings({ folder, manifest }: Pick<Store, 'folder' | 'manifest'>): Readonly<Record<string, unknown>> {
+export function storeSettings({
+  folder,
+  manifest,
+}: Pick<Store, 'folder' | 'manifest'>): Readonly<Record<string, unknown>> {
   const { files: _, parts: __, ...settings } = manifest;
   return { store: basename(folder), ...settings };
 }

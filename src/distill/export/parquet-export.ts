@@ -83,7 +83,12 @@ function fieldsOf({ manifest }: Store, teacher: number): Field[] {
     values,
     { name: 'max', type: 'float', value: ({ targets }, i) => targets.max[i] },
     { name: 'lse', type: 'float', list: true, value: ({ targets }, i) => numbers(targets.lse, i, temperatures.length) },
-    { name: 'input_mean', type: 'float', list: true, value: ({ targets }, i) => numbers(targets.inputMean, i, channels) },
+    {
+      name: 'input_mean',
+      type: 'float',
+      list: true,
+      value: ({ targets }, i) => numbers(targets.inputMean, i, channels),
+    },
     { name: 'input_std', type: 'float', list: true, value: ({ targets }, i) => numbers(targets.inputStd, i, channels) },
   ];
 }

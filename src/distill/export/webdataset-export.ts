@@ -79,7 +79,10 @@ async function* tarSamples(store: Store, teacher: number, tarOf: TarOf): AsyncGe
 }
 
 /** Packs members into a file, without clock, owner or machine. `fill` is given what adds one. */
-async function writeTar(out: AtomicFile, fill: (add: (member: Member) => Promise<void>) => Promise<void>): Promise<void> {
+async function writeTar(
+  out: AtomicFile,
+  fill: (add: (member: Member) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const tar = pack();
   tar.on('data', (chunk) => out.write(chunk as Uint8Array));
   const ended = once(tar, 'end');

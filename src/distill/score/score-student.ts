@@ -57,7 +57,12 @@ const TOP = 5;
  * The student's logits of one row. Of probabilities (and log-probabilities) the logarithm; p = 0 counts as the smallest
  * positive value of the type that the model computed, since the divergence from it would be infinite.
  */
-function studentRow({ classes, data, smallest }: ClassOutput, row: number, kind: OutputKind, key: string): Float64Array {
+function studentRow(
+  { classes, data, smallest }: ClassOutput,
+  row: number,
+  kind: OutputKind,
+  key: string,
+): Float64Array {
   const z = Float64Array.from(data.subarray(row * classes, (row + 1) * classes));
   if (kind !== 'logits') {
     const least = Math.log(smallest);
@@ -149,7 +154,13 @@ function otherScores(z: Float64Array, stored: ArrayLike<number>): Float64Array {
 type Compared = Pick<ScoredRow, 'divergences' | 'bounds'>;
 
 /** One row of a student against one source, at every temperature. */
-function compare(source: Source, i: number, z: Float64Array, temperatures: readonly number[], scratch: Float64Array): Compared {
+function compare(
+  source: Source,
+  i: number,
+  z: Float64Array,
+  temperatures: readonly number[],
+  scratch: Float64Array,
+): Compared {
   const logQ = new Float64Array(z.length);
   const bounds: (readonly [number, number])[] = [];
   const divergences = temperatures.map((temperature, t): Divergence => {
