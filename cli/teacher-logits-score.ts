@@ -173,7 +173,7 @@ async function measure(
       input: args.input,
       output: args.output,
       onProgress: (done) => bar.update(done),
-      onRow: file?.add,
+      onRow: (source, row) => file?.add(source, row),
     });
     file?.publish();
     return { scores, transform, outputs, provider: session.provider, onnxruntime: session.ortVersion, quarantine };

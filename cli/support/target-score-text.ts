@@ -103,15 +103,21 @@ export function scoreText(scores: readonly SourceScore[], manifest: Manifest): s
 
 /** The scores as rows of a table, one per source and temperature. */
 export function scoreRows(scores: readonly SourceScore[], provenance: FieldRow): FieldRow[] {
-  return scores.flatMap(({ source, teacher: _, temperatures, per_class: __, worst: ___, ...counts }) =>
-    temperatures.map(({ temperature, kl, kl_lower, kl_upper, ...rest }) => ({
-      teacher: source,
+  return scores.flatMap((score) =>
+    score.temperatures.map(({ temperature, kl, kl_lower, kl_upper, ...rest }) => ({
+      teacher: score.source,
       temperature,
       kl,
       kl_lower,
       kl_upper,
       ...rest,
-      ...counts,
+      n_rows: score.n_rows,
+      agree1: score.agree1,
+      agree5: score.agree5,
+      teacher_top1: score.teacher_top1,
+      teacher_top5: score.teacher_top5,
+      student_top1: score.student_top1,
+      student_top5: score.student_top5,
       ...provenance,
     })),
   );

@@ -23,7 +23,7 @@ export function lacksPython(...modules: readonly string[]): string | false {
 }
 
 /** Runs a Python script; what it prints is JSON. */
-export function runPython<T>(python: string, args: readonly string[], cwd = process.cwd()): T {
+function runPython<T>(python: string, args: readonly string[], cwd = process.cwd()): T {
   const { status, stdout, stderr } = spawnSync(python, args, {
     cwd,
     encoding: 'utf8',

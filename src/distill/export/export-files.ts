@@ -4,7 +4,7 @@ import { type AtomicFile, openAtomic, outputExists, writeError, writeFileAtomic 
 import type { Store } from '../store/index.ts';
 
 /** Written last: what the export holds, and what it was made from. */
-export const EXPORT_FILE = 'export.json';
+const EXPORT_FILE = 'export.json';
 
 export interface ExportedFile {
   /** Relative to the export, with forward slashes. */

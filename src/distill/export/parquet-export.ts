@@ -133,7 +133,7 @@ async function writeTeacher(store: Store, teacher: number, createdBy: string, ou
       block.ok[s] ? Array.from({ length: views }, (__, v) => [s * views + v, s, v] as const) : [],
     );
     if (rows.length === 0) continue;
-    parquet.write({
+    await parquet.write({
       rowGroupSize: rows.length,
       columnData: fields.map(({ name, value, list, type }) => ({
         name,
@@ -143,7 +143,7 @@ async function writeTeacher(store: Store, teacher: number, createdBy: string, ou
       })),
     });
   }
-  parquet.finish();
+  await parquet.finish();
 }
 
 /**
