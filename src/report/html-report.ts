@@ -23,7 +23,8 @@ const POLICY = [
 
 const HASH = /^[0-9a-f]{32,}$/;
 
-function htmlTable(table: Table): Markup {
+/** @param captioned false where what stands above says what the caption would */
+function htmlTable(table: Table, captioned = true): Markup {
   const { caption, columns, rows, highlight = [] } = table;
   const classes = columns.map((column) => (isNumeric(table, column) ? 'number' : ''));
   const head = columns.map(
@@ -38,7 +39,7 @@ function htmlTable(table: Table): Markup {
     });
     return markup`<tr${highlight.includes(r) ? markup` class="highlight"` : undefined}>${cells}</tr>\n`;
   });
-  return markup`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="sortable"><caption><span>${caption}</span></caption>
+  return markup`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="sortable">${captioned ? markup`<caption><span>${caption}</span></caption>` : undefined}
 <thead><tr>${head}</tr></thead>
 <tbody>
 ${body}</tbody></table></div>
@@ -47,7 +48,7 @@ ${body}</tbody></table></div>
 
 function htmlChart(chart: Chart, id: string): Markup {
   return markup`<figure><figcaption><strong>${chart.title}</strong> <span>${chart.description}</span></figcaption>
-${inlineCharts(chart, id)}<details><summary>Numbers</summary>${htmlTable(chartTable(chart))}</details></figure>
+${inlineCharts(chart, id)}<details><summary>Numbers</summary>${htmlTable(chartTable(chart), false)}</details></figure>
 `;
 }
 

@@ -1,6 +1,5 @@
 import { type ScaleContinuousNumeric, scaleLinear, scaleLog } from 'd3-scale';
 import type { Axis } from '../chart.ts';
-import { formatNumber } from '../number-format.ts';
 
 export interface Tick {
   readonly at: number;
@@ -98,10 +97,4 @@ export function placeAxis(
     at: (value) => (logarithmic && drawn(value) <= 0 ? Number.NaN : scale(drawn(value))),
     ticks: ticks.map((tick) => ({ at: scale(tick), label: format(tick) })),
   };
-}
-
-/** A value as a hover text says it. */
-export function axisValue(axis: Axis, value: number): string {
-  const unit = axis.unit ?? (axis.percent ? '%' : '');
-  return `${formatNumber(value, axis)}${unit === '' ? '' : ` ${unit}`}`;
 }
