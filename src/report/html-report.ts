@@ -7,7 +7,7 @@ import { PAGE_STYLE } from './html-style.ts';
 import { constantMarkup, type Markup, markup, markupText } from './markup.ts';
 import { withUnit } from './number-format.ts';
 import type { Fact, Page, Part, Section, Table } from './page.ts';
-import { cellText, isNumeric } from './table-cell.ts';
+import { cellText, factText, isNumeric } from './table-cell.ts';
 
 const sourceHash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
@@ -21,7 +21,7 @@ const POLICY = [
   "form-action 'none'",
 ].join('; ');
 
-const HASH = /^[0-9a-f]{32,}$/;
+const HASH = /^[0-9a-f]{64}$/;
 
 /** @param captioned false where what stands above says what the caption would */
 function htmlTable(table: Table, captioned = true): Markup {
@@ -75,8 +75,8 @@ function htmlSection({ heading, parts }: Section, section: number): Markup {
 }
 
 function htmlFact({ name, value }: Fact): Markup {
-  const { text } = cellText({ value }, { field: 'value', header: name });
-  return markup`<dt>${name}</dt><dd${HASH.test(text) ? markup` class="hash"` : undefined}>${text}</dd>\n`;
+  const text = factText(value);
+  return markup`<dt>${name}</dt><dd class="${HASH.test(text) ? 'hash' : ''}">${text}</dd>\n`;
 }
 
 /**

@@ -65,7 +65,7 @@ export function markdownReport({ title, summary, command, sections, provenance }
       { field: 'name', header: 'setting' },
       { field: 'value', header: 'value' },
     ],
-    rows: provenance.map((fact) => ({ ...fact })),
+    rows: provenance.map(({ name, value }) => ({ name, value: factText(value) })),
   };
   return [
     `# ${escapeMarkdown(title)}\n`,

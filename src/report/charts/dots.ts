@@ -30,13 +30,13 @@ export function dotsPicture({ axis, dots, background, markers = [] }: DotChart, 
     widthPx,
   );
   const stacked = widthPx < NARROW_PX;
-  const valueText = ({ value }: Dot): string => formatNumber(value, axis);
+  const shown = ({ value }: Dot): string => formatNumber(value, axis);
   const labelPx = Math.min(
     MAX_LABEL_PX,
     Math.max(...dots.map(({ label }) => textWidth(fitText(label, MAX_LABEL_PX, FONT_PX), FONT_PX)), 0),
   );
   const left = stacked ? GAP_PX : labelPx + GAP_PX;
-  const right = widthPx - GAP_PX - Math.max(...dots.map((dot) => textWidth(valueText(dot), FONT_PX)), 24);
+  const right = widthPx - GAP_PX - Math.max(...dots.map((dot) => textWidth(shown(dot), FONT_PX)), 24);
   const rowPx = stacked ? STACKED_ROW_PX : ROW_PX;
   const top = names.heightPx + 6 + MARKER_ROW_PX * markers.length;
   const bottom = top + rowPx * dots.length;
@@ -45,20 +45,22 @@ export function dotsPicture({ axis, dots, background, markers = [] }: DotChart, 
     count: Math.max(3, Math.round((right - left) / 80)),
     nice: true,
   });
-  const ticks = roomyTicks(x.ticks).map(
-    ({ at, label }) =>
-      markup`<line class="grid" x1="${px(at)}" x2="${px(at)}" y1="${px(top)}" y2="${px(bottom)}"/><text class="quiet middle" x="${px(at)}" y="${px(bottom + 16)}">${label}</text>\n`,
-  );
+  const middle = (left + right) / 2;
+  const ticks = roomyTicks(x.ticks).map(({ at, label }) => {
+    const half = textWidth(label, FONT_PX) / 2;
+    const within = Math.min(widthPx - half, Math.max(half, at));
+    return markup`<line class="grid" x1="${px(at)}" x2="${px(at)}" y1="${px(top)}" y2="${px(bottom)}"/><text class="quiet middle" x="${px(within)}" y="${px(bottom + 16)}">${label}</text>\n`;
+  });
   const rows = dots.map((dot, i) => {
     const label = stacked
       ? { x: 0, y: top + rowPx * i + 13, class: '', room: widthPx }
       : { x: labelPx, y: top + rowPx * i + rowPx / 2 + 4, class: 'end', room: MAX_LABEL_PX };
     const y = top + rowPx * i + (stacked ? 24 : rowPx / 2);
-    return markup`${dotMark(dot, seriesOf(dot.group), x, y, axis)}<text class="${label.class}" x="${px(label.x)}" y="${px(label.y)}">${fitText(dot.label, label.room, FONT_PX)}</text><text class="quiet end" x="${px(widthPx)}" y="${px(y + 4)}">${valueText(dot)}</text>\n`;
+    return markup`${dotMark(dot, seriesOf(dot.group), x, y, axis)}<text class="${label.class}" x="${px(label.x)}" y="${px(label.y)}">${fitText(dot.label, label.room, FONT_PX)}</text><text class="quiet end" x="${px(widthPx)}" y="${px(y + 4)}">${shown(dot)}</text>\n`;
   });
   return {
     heightPx: bottom + BELOW_PX,
-    drawing: markup`${names.drawing}${ticks}${uprightMarkers(markers, x.at, { left, right, top, bottom })}${rows}<text class="quiet middle" x="${px((left + right) / 2)}" y="${px(bottom + 36)}">${fitText(withUnit(axis.label, axis), widthPx - left, FONT_PX)}</text>\n`,
+    drawing: markup`${names.drawing}${ticks}${uprightMarkers(markers, x.at, { left, right, top, bottom })}${rows}<text class="quiet middle" x="${px(middle)}" y="${px(bottom + 36)}">${fitText(withUnit(axis.label, axis), 2 * Math.min(middle, widthPx - middle), FONT_PX)}</text>\n`,
   };
 }
 

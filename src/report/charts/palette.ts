@@ -55,7 +55,7 @@ export const CHART_STYLE = `.chart text{font:${FONT_PX}px system-ui,-apple-syste
 .chart .line{stroke-width:2;stroke-linejoin:round}.chart .predicted{stroke-width:1.5;stroke-dasharray:6 4}
 .chart .band{stroke:none;opacity:.17}.chart .whisker{stroke-width:1.5;opacity:.55}.chart .marker{fill:none;stroke-dasharray:2 3}.chart .front{fill:none;stroke-width:1.5}
 .chart .halo{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}.chart .exact{stroke-width:1;opacity:.6}
-.chart .bar{stroke:none;opacity:.8}.chart .count,.chart .gap{stroke:none;opacity:.5}
+.chart .bar{stroke:none;opacity:.8}.chart .count{stroke:none;opacity:.5}.chart .gap{stroke:none;opacity:.65}
 ${SERIES.map(({ light }, i) => paint(`s${i}`, light)).join('\n')}
 ${paperRules(LIGHT)}.chart .dot{stroke-width:1}.chart .faded{opacity:.5}
 @media screen and (prefers-color-scheme:dark){${SERIES.map(({ dark }, i) => paint(`s${i}`, dark)).join('\n')}

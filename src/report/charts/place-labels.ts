@@ -89,16 +89,20 @@ const drawLabel = ({ x, y, text }: PlacedLabel, classes: string): Markup =>
 export const labelText = (label: PlacedLabel | undefined): Markup | undefined => label && drawLabel(label, 'halo');
 export const levelText = (label: PlacedLabel): Markup => drawLabel(label, 'quiet');
 
+/** Places along a level line at which its label is tried. */
+const LEVEL_STEPS = 12;
+
 /**
- * Puts the label of a level line at one of its ends, above or below it, where it covers no symbol and no line; where it
- * would everywhere, above the right end.
+ * Puts the label of a level line above or below it where it covers no symbol and no line, as far to the right as there
+ * is such a place; above the right end where there is none.
  */
 export function placeAtLevel(label: string, y: number, { left, right }: Box, taken: readonly Box[]): PlacedLabel {
   const text = fitText(label, (right - left) / 2, FONT_PX);
   const width = textWidth(text, FONT_PX);
-  const places = [y - HEIGHT_PX - 2, y + 2].flatMap((top) =>
-    [right - width, left + 2].map((x): Box => ({ left: x, right: x + width, top, bottom: top + HEIGHT_PX })),
-  );
+  const places = Array.from({ length: LEVEL_STEPS }, (_, step): Box[] => {
+    const x = right - width - ((right - left - width) * step) / LEVEL_STEPS;
+    return [y - HEIGHT_PX - 2, y + 2].map((top) => ({ left: x, right: x + width, top, bottom: top + HEIGHT_PX }));
+  }).flat();
   const place = places.find((box) => !taken.some((other) => overlaps(other, box))) ?? (places[0] as Box);
   return { text, x: place.left, y: place.bottom - 3 };
 }
