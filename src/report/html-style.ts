@@ -34,7 +34,7 @@ thead th{font-weight:600;vertical-align:bottom;border-bottom:1.5px solid var(--q
 th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}
 .number{text-align:right}
 td.number{white-space:nowrap}
-.interval{display:block;color:var(--quiet);font-size:.75rem}
+.interval{display:block;color:var(--quiet);font-size:.857em}
 td:not(.number){max-width:22rem;overflow-wrap:break-word}
 .highlight td{background:var(--tint);font-weight:600}
 .highlight .interval{font-weight:400}
