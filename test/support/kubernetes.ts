@@ -18,7 +18,7 @@ export interface Manifest {
    * Runs a Job's container on this machine, with a PATH that has onnx-temper: arguments expanded as the kubelet does, and
    * `more` after them; its exit code must be 0.
    */
-  run(job: Job, env: Readonly<Record<string, string>>, more?: readonly string[]): void;
+  readonly run: (job: Job, env: Readonly<Record<string, string>>, more?: readonly string[]) => void;
 }
 
 /** A manifest of cli/jobs: a ConfigMap, the Job of the workers, the Job that merges. */
