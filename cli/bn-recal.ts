@@ -28,7 +28,7 @@ import { parseDevice } from '../src/runtime/index.ts';
 import { argumentsOf, type ChosenData, DATA, openData, prefixedData } from './support/data-options.ts';
 import type { EvaluateArguments } from './support/evaluate-models.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
-import { fileHashes, modelSha256 } from './support/model-hash.ts';
+import { modelHashes, modelSha256 } from './support/model-hash.ts';
 import { declaredInputs } from './support/model-inputs.ts';
 import { momentsRun, withEmptyBatches } from './support/moments-job.ts';
 import { grouped, oneNumber, stringList } from './support/option-values.ts';
@@ -404,7 +404,7 @@ async function finish(
     tool: 'onnx-temper',
     version,
     command: 'bn-recal',
-    input: await fileHashes(model),
+    input: await modelHashes(model),
     ...settings,
     transform: JSON.parse(transform) as unknown,
     views: JSON.parse(views) as unknown,

@@ -10,12 +10,14 @@ import { badImageRows, sayBadImages, writeBadImages } from './support/bad-images
 import { type ChosenData, DATA, type DataArguments, openData } from './support/data-options.ts';
 import { type EvaluateArguments, evaluateSessions, type ModelEvaluation } from './support/evaluate-models.ts';
 import { type Measured, numberRepeated, scoreModels } from './support/evaluation-record.ts';
+import { evaluationPage } from './support/evaluation-report.ts';
 import { evaluationText, settingsText } from './support/evaluation-text.ts';
 import { missedGates, parseGate } from './support/gate.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { modelFileSha256, sha256OfFile } from './support/model-hash.ts';
 import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
 import { isParquet, readPerImage, writePerImage } from './support/per-image-file.ts';
+import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
 import { GRAPH_OPTIMIZATION, openSessions, RUNTIME } from './support/runtime-options.ts';
 import { TRANSFORM } from './support/transform-options.ts';
 import { transformFields, transformText } from './support/transform-record.ts';
@@ -172,7 +174,7 @@ export function addEvalCkpt(parser: Argv): Argv {
     (y) =>
       y
         .positional('models', { type: 'string', array: true, default: [] as string[], describe: 'ONNX models' })
-        .options({ ...DATA, ...TRANSFORM, ...RUNTIME, ...GRAPH_OPTIMIZATION, ...WRITE, ...TALK })
+        .options({ ...DATA, ...TRANSFORM, ...RUNTIME, ...GRAPH_OPTIMIZATION, ...REPORT, ...WRITE, ...TALK })
         .options({
           outputs: {
             choices: OUTPUTS,
@@ -219,20 +221,21 @@ export function addEvalCkpt(parser: Argv): Argv {
     async (args) => {
       const signal = interruptSignal();
       const gates = args.gate === undefined ? [] : args.gate.split(',').map(parseGate);
-      const { from, 'per-image': perImage, out, quarantine, seed = 0 } = args;
+      const { from, 'per-image': perImage, out, quarantine, report, seed = 0 } = args;
       if ((args.models.length === 0) === (from === undefined)) {
         throw new TemperError('USAGE', from === undefined ? 'no model is named' : '--from needs no models', {
           hint: 'Name models with --data, or a file with --from.',
         });
       }
       if (perImage !== undefined) isParquet(perImage);
+      if (report !== undefined) reportFormat(report);
       if (quarantine !== undefined && args['on-bad-image'] !== 'skip') {
         throw new TemperError('USAGE', '--quarantine has no use with --on-bad-image fail', {
           hint: 'Add --on-bad-image skip, which leaves bad images out, or leave --quarantine out.',
         });
       }
       const inputs = [...args.models, args.data, args.labels, args.classes, args['valid-classes'], from];
-      checkOutputs([perImage, out, quarantine].filter(isNamed), inputs.filter(isNamed), args.force);
+      checkOutputs([perImage, out, quarantine, report].filter(isNamed), inputs.filter(isNamed), args.force);
       const found = from === undefined ? await measure(args.models, args, signal) : await measuredBefore(from, seed);
       const scores = scoreModels(found.measured, seed);
       signal.throwIfAborted();
@@ -241,6 +244,10 @@ export function addEvalCkpt(parser: Argv): Argv {
       if (quarantine !== undefined) writeBadImages(quarantine, found.quarantine, args.force);
       if (out !== undefined) writeFileAtomic(out, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
       const missed = rows.flatMap((row) => missedGates(gates, row));
+      if (report !== undefined) {
+        const gate = { passed: missed.length === 0, asked: args.gate, missed };
+        writeReport(report, evaluationPage(scores, gate, commandLine('eval-ckpt')), args.force);
+      }
       const settings = rows.map((row, i) => ({ model: String(row.model), text: found.settings[i] as string }));
       const verdict = gates.length > 0 && missed.length === 0 ? [`met ${args.gate}`] : missed;
       print(

@@ -15,5 +15,13 @@ await main('onnx-temper', (parser) =>
       const { addBnRecalCommands } = await import('./bn-recal.ts');
       return addBnRecalCommands(y);
     })
+    .command('teacher-logits', 'Store what teachers say about every image, for distillation', async (y) => {
+      const { addTeacherLogitsCommands } = await import('./teacher-logits.ts');
+      return addTeacherLogitsCommands(y);
+    })
+    .command('fix-res', 'Tune the last BatchNormalization and the classifier for another test size', async (y) => {
+      const { addFixRes } = await import('./fix-res.ts');
+      return addFixRes(y);
+    })
     .demandCommand(1, 'Name a command.'),
 );

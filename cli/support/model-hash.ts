@@ -17,7 +17,7 @@ export async function sha256OfFile(path: string): Promise<string> {
 }
 
 /** SHA-256 (hex) of a model's files, each by itself; `data` in order of first use, absent without external data. */
-export async function fileHashes(
+export async function modelHashes(
   model: Model,
 ): Promise<{ file: string; sha256: string; data?: { location: string; sha256: string }[] }> {
   const data = await Promise.all(
@@ -38,10 +38,8 @@ export async function fileHashes(
  *     { sha256sum < m.onnx | cut -c1-64; sha256sum m.onnx.data; } | sha256sum
  *
  * @returns lower-case hex; without external data the hash of the file itself
- * @throws TemperError INPUT_NOT_FOUND, INPUT_UNREADABLE, FORMAT_EXTERNAL_DATA
  */
-export async function modelSha256(model: Model): Promise<string> {
-  const { sha256, data = [] } = await fileHashes(model);
+export function combinedSha256(sha256: string, data: readonly { location: string; sha256: string }[]): string {
   if (data.length === 0) return sha256;
   const lines = data
     .toSorted((a, b) => compareUtf8(a.location, b.location))
@@ -49,6 +47,12 @@ export async function modelSha256(model: Model): Promise<string> {
   return createHash('sha256')
     .update(`${sha256}\n${lines.join('')}`)
     .digest('hex');
+}
+
+/** {@link combinedSha256} of a model. @throws TemperError INPUT_NOT_FOUND, INPUT_UNREADABLE, FORMAT_EXTERNAL_DATA */
+export async function modelSha256(model: Model): Promise<string> {
+  const { sha256, data = [] } = await modelHashes(model);
+  return combinedSha256(sha256, data);
 }
 
 /** onnxruntime's own format begins with an offset and this; it has no external data, and is no ONNX to walk. */

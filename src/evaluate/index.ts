@@ -1,8 +1,8 @@
 export { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate.ts';
 export { type GuardVerdict, guardVerdict } from './guard.ts';
-export { type Interval, type MetricIntervals, metricIntervals, wilson } from './intervals.ts';
+export { type Interval, type MetricIntervals, metricIntervals, quantile, wilson } from './intervals.ts';
 export { computeMetrics, type ImageScores, imageScores, type Metrics } from './metrics.ts';
-export { detectOutputs, type OutputKind } from './output-kind.ts';
+export { detectOutputs, OUTPUT_KINDS, type OutputKind } from './output-kind.ts';
 export {
   comparePaired,
   holm,
@@ -17,5 +17,7 @@ export {
   type Predictions,
   type Scoring,
   scoreBatch,
+  topClasses,
   type ValidClasses,
 } from './predictions.ts';
+export { type ReliabilityBin, reliabilityBins } from './reliability.ts';
