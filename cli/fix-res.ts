@@ -2,7 +2,7 @@
 import type { Argv } from 'yargs';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { canonicalJson } from '../src/data/index.ts';
-import { cutModel, type HistoryRow, removeCheckpoint, tunedEdits } from '../src/fixres/index.ts';
+import { assertTrainable, cutModel, type HistoryRow, removeCheckpoint, tunedEdits } from '../src/fixres/index.ts';
 import { assertOutput, type Model, nextStepKey, openModel, writeEdited } from '../src/onnx/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
 import { splitRows } from '../src/select/index.ts';
@@ -44,6 +44,7 @@ async function fixRes(args: FixResArguments): Promise<void> {
     const tuning = tuningOf(args, batch);
     const sizes = sizesOf(model, args);
     const cut = cutModel(model, args.mode, outputName(model, args.output));
+    assertTrainable(cut);
     sets = await openSets(args);
     checkLabels(sets, cut, args.targets === undefined);
     const targets = await openTargets(args, sets.train);

@@ -8,5 +8,5 @@ export { openScorer } from './train/score.ts';
 export { SCHEDULES, type Schedule } from './train/sgd.ts';
 export { storeTargets } from './train/store-targets.ts';
 export { labelTargets } from './train/targets.ts';
-export { type CachedViews, initialState, openTrainer, type TrainState } from './train/train.ts';
+export { assertTrainable, type CachedViews, initialState, openTrainer, type TrainState } from './train/train.ts';
 export { tunedEdits } from './write-back.ts';

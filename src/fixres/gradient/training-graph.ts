@@ -3,7 +3,7 @@ import { encodeModel, type NewNode, type NewTensor, type NewValue } from '../../
 import type { Tail } from '../cut/cut.ts';
 import { int64s } from '../cut/read-node.ts';
 import { type BatchMomentNames, expandBatchNorm } from './batchnorm.ts';
-import { differentiate } from './differentiate.ts';
+import { dependent, differentiate } from './differentiate.ts';
 import { type GraphBuilder, graphBuilder } from './graph-builder.ts';
 
 const FLOAT = 1;
@@ -52,6 +52,11 @@ function forwardTail(tail: Tail, batch: boolean): Forward {
   }
   const logits = builder.emit('Reshape', [tail.logits, builder.ints([0, -1])]);
   return { builder, moments, logits };
+}
+
+/** Refuses a tail that cannot be trained, before any image is run. @throws TemperError UNSUPPORTED_GRAPH by operator */
+export function assertDifferentiable(tail: Tail, trained: readonly string[], batch: boolean): void {
+  dependent(forwardTail(tail, batch).builder.nodes, trained);
 }
 
 /** Inputs of float32: one row an image, of the sizes given; parameters as they are. */

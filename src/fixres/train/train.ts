@@ -2,6 +2,7 @@ import { TemperError } from '../../core/index.ts';
 import { type Device, openSession, type Session, type Tensor, type Tensors } from '../../runtime/index.ts';
 import type { Cut, Tail } from '../cut/cut.ts';
 import {
+  assertDifferentiable,
   parameterDims,
   parameterNames,
   probeGraph,
@@ -52,6 +53,13 @@ function trainedParameters({ mode, tail }: Cut): string[] {
   if (mode === 'stats') return [];
   const classifier = tail.classifier.map(({ name }) => name);
   return mode === 'affine' && tail.norm ? [...classifier, tail.norm.scale, tail.norm.bias] : classifier;
+}
+
+const normalisesByBatch = ({ mode }: Cut): boolean => mode === 'paper' || mode === 'affine';
+
+/** Refuses what cannot be trained, before any image is run. @throws TemperError UNSUPPORTED_GRAPH by operator */
+export function assertTrainable(cut: Cut): void {
+  assertDifferentiable(cut.tail, trainedParameters(cut), normalisesByBatch(cut));
 }
 
 function constantFloats(tail: Tail, name: string): Float32Array {
@@ -184,8 +192,8 @@ export async function openTrainer(
   state: TrainState,
   options: TrainOptions,
 ): Promise<Trainer> {
-  const { tail, mode } = cut;
-  const batchNormalised = mode === 'paper' || mode === 'affine';
+  const { tail } = cut;
+  const batchNormalised = normalisesByBatch(cut);
   const images = cache.rows / views.count;
   const last = images % options.batch || options.batch;
   if (batchNormalised && valuesPerChannel(cache, tail, Math.min(last, images)) < 2) {
