@@ -139,7 +139,7 @@ interface Pass {
   readonly transform: Transform;
   readonly chosen: ChosenData;
   readonly views: number;
-  batches(images: ImagesToRun): AsyncIterable<ImageBatch>;
+  readonly batches: (images: ImagesToRun) => AsyncIterable<ImageBatch>;
 }
 
 async function passOver<T>(

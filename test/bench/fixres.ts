@@ -44,7 +44,7 @@ async function* batches() {
   for (let from = 0; from < images; from += batch) {
     const count = Math.min(batch, images - from);
     const labels = Int32Array.from({ length: count }, () => stream.below(1000));
-    yield { images: batchOf(count), labels, keys: labels.reduce<string[]>((keys) => [...keys, ''], []) };
+    yield { images: batchOf(count), labels, keys: Array.from(labels, () => '') };
   }
 }
 

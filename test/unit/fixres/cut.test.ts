@@ -50,7 +50,7 @@ const weights = (seed: number, ...dims: number[]) => ({
 });
 
 async function* batches(): AsyncGenerator<ImageBatch> {
-  yield { images: images(), keys: LABELS.reduce<string[]>((keys, _, i) => [...keys, `${i}`], []), labels: LABELS };
+  yield { images: images(), keys: Array.from(LABELS, (_, i) => String(i)), labels: LABELS };
 }
 
 async function scoresOf(path: string, output: string): Promise<Float32Array> {

@@ -32,14 +32,14 @@ for (const [where, memoryBytes, onDisk] of [
     assert.deepEqual([cache.rows, cache.rowBytes, cache.diskBytes], [7, 12, 12 * onDisk]);
     const { a, b } = cache.gather([6, 0, 3, 3]);
     assert.deepEqual(
-      [a?.dims, [...(a?.data as Float32Array)]],
+      [a?.dims, [...(a!.data as Float32Array)]],
       [
         [4, 2],
         [60, 61, 0, 1, 30, 31, 30, 31],
       ],
     );
     assert.deepEqual(
-      [b?.dims, [...(b?.data as Float32Array)]],
+      [b?.dims, [...(b!.data as Float32Array)]],
       [
         [4, 1, 1],
         [6, 0, 3, 3],
@@ -56,7 +56,7 @@ test('float16 values are decoded', () => {
   const cache = featureCache({ names: ['h'], memoryBytes: 100, folder, expectedRows: 1 });
   const data = Uint16Array.from([0.5, -3], (value) => bits16('float16', value));
   cache.append({ h: { type: 'float16', dims: [1, 2], data } }, 1);
-  assert.deepEqual([...(cache.gather([0]).h?.data as Float32Array)], [0.5, -3]);
+  assert.deepEqual([...(cache.gather([0]).h!.data as Float32Array)], [0.5, -3]);
 });
 
 test('a value that is not one row an image, of one size, is refused', () => {
