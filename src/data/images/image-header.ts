@@ -26,16 +26,23 @@ function jpegComponents(bytes: Uint8Array): number | undefined {
   return undefined;
 }
 
-const startsWith = (bytes: Uint8Array, text: string): boolean =>
-  bytes.length >= text.length && [...text].every((character, i) => bytes[i] === character.charCodeAt(0));
+const SIGNATURES = {
+  png: [0x89, 0x50, 0x4e, 0x47],
+  gif: [0x47, 0x49, 0x46, 0x38],
+  webp: [0x52, 0x49, 0x46, 0x46],
+  jpeg: [0xff, 0xd8, 0xff],
+} as const;
+
+const startsWith = (bytes: Uint8Array, signature: readonly number[]): boolean =>
+  signature.every((byte, i) => bytes[i] === byte);
 
 /**
  * Whether an image file holds CMYK, by its first bytes: the one thing that must be known before it is decoded. PNG, GIF
  * and WebP never do; a JPEG does if it has four components. Undefined where the decoder has to be asked.
  */
 export function holdsCmyk(bytes: Uint8Array): boolean | undefined {
-  if (startsWith(bytes, '\x89PNG') || startsWith(bytes, 'GIF8') || startsWith(bytes, 'RIFF')) return false;
-  if (!startsWith(bytes, '\xff\xd8\xff')) return undefined;
+  if ([SIGNATURES.png, SIGNATURES.gif, SIGNATURES.webp].some((one) => startsWith(bytes, one))) return false;
+  if (!startsWith(bytes, SIGNATURES.jpeg)) return undefined;
   const components = jpegComponents(bytes);
   return components === undefined ? undefined : components === 4;
 }
