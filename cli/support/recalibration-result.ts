@@ -2,7 +2,7 @@ import { type EstimatorName, type LayerReport, shiftWarnings } from '../../src/b
 import { writeFileAtomic } from '../../src/core/index.ts';
 import { canonicalJson } from '../../src/data/index.ts';
 import { type Model, nextStepKey, writeEdited } from '../../src/onnx/index.ts';
-import { csvText, type FieldRow } from '../../src/report/index.ts';
+import { csvText, type FieldRow, plainDecimal } from '../../src/report/index.ts';
 import type { Collected } from './batch-pass.ts';
 import { argumentsOf, type ChosenData, openData } from './data-options.ts';
 import type { EvaluateArguments } from './evaluate-models.ts';
@@ -12,9 +12,16 @@ import { guardEdits, recalibrated } from './recalibration.ts';
 import { textTable } from './text-table.ts';
 import { version } from './version.ts';
 
+/** Variances of layers differ by orders of magnitude. */
+const fourDigits = (value: number): string =>
+  Number.isFinite(value) ? plainDecimal(Number(value.toPrecision(4))) : String(value);
+
 function layersText(reports: readonly LayerReport[]): string {
   return textTable(
-    ['layer', 'channels', 'mean shift (old sd) rms', 'max', 'variance ratio min', 'median', 'max', 'zero variance'],
+    [
+      ...['layer', 'channels', 'mean shift (old sd) rms', 'max', 'variance ratio min', 'median', 'max'],
+      ...['max |mean| before', 'after', 'max variance before', 'after', 'zero variance'],
+    ],
     reports.map((r) => [
       r.layer,
       String(r.channels),
@@ -23,6 +30,7 @@ function layersText(reports: readonly LayerReport[]): string {
       r.variance_ratio_min.toFixed(4),
       r.variance_ratio_median.toFixed(4),
       r.variance_ratio_max.toFixed(4),
+      ...[r.mean_abs_max_before, r.mean_abs_max_after, r.variance_max_before, r.variance_max_after].map(fourDigits),
       String(r.zero_variance_channels),
     ]),
   );
