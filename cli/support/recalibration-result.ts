@@ -16,11 +16,14 @@ import { version } from './version.ts';
 const fourDigits = (value: number): string =>
   Number.isFinite(value) ? plainDecimal(Number(value.toPrecision(4))) : String(value);
 
+const LEGEND =
+  'shift: of the mean, in old standard deviations; var ratio: new variance over old; max: the largest of the channels, old and new\n';
+
 function layersText(reports: readonly LayerReport[]): string {
-  return textTable(
+  const table = textTable(
     [
-      ...['layer', 'channels', 'mean shift (old sd) rms', 'max', 'variance ratio min', 'median', 'max'],
-      ...['max |mean| before', 'after', 'max variance before', 'after', 'zero variance'],
+      ...['layer', 'channels', 'shift rms', 'max', 'var ratio min', 'median', 'max'],
+      ...['|mean| max', 'new', 'var max', 'new', 'zero var'],
     ],
     reports.map((r) => [
       r.layer,
@@ -34,6 +37,7 @@ function layersText(reports: readonly LayerReport[]): string {
       String(r.zero_variance_channels),
     ]),
   );
+  return `${table}${LEGEND}`;
 }
 
 /** Statistics in the file that are no numbers, or negative variances, leave shifts and ratios unmeasured. */
