@@ -15,5 +15,9 @@ await main('onnx-temper', (parser) =>
       const { addBnRecalCommands } = await import('./bn-recal.ts');
       return addBnRecalCommands(y);
     })
+    .command('teacher-logits', 'Store what teachers say about every image, for distillation', async (y) => {
+      const { addTeacherLogitsCommands } = await import('./teacher-logits.ts');
+      return addTeacherLogitsCommands(y);
+    })
     .demandCommand(1, 'Name a command.'),
 );

@@ -38,8 +38,13 @@ function usage(option: string, value: unknown, expected: string): TemperError {
   return new TemperError('USAGE', `--${option} ${String(value)}: expected ${expected}`, { details: { option } });
 }
 
-/** The value for model i of n. */
-function valueFor(args: TransformArguments, option: keyof typeof TRANSFORM, i: number, n: number): string | undefined {
+/** The value of an option for model i of n: given once it holds for all. @throws TemperError USAGE for another number */
+export function valueFor(
+  args: Readonly<Record<string, unknown>>,
+  option: string,
+  i: number,
+  n: number,
+): string | undefined {
   const given = args[option];
   if (given === undefined) return undefined;
   const values = Array.isArray(given) ? given.map(String) : [String(given)];

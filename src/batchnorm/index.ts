@@ -16,5 +16,5 @@ export {
   recalibrateSequentially,
 } from './recalibrate.ts';
 export { type LayerReport, layerReport, shiftWarnings } from './report.ts';
-export { type Statistics, storedStatistics } from './statistics.ts';
+export { encodeStatistic, type Statistics, storedStatistics } from './statistics.ts';
 export { statisticsEdits } from './write-back.ts';
