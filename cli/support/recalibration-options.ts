@@ -5,6 +5,7 @@ import type { Model } from '../../src/onnx/index.ts';
 import { DATA, prefixedData } from './data-options.ts';
 import { grouped, oneNumber } from './option-values.ts';
 import { checkOutputs, TALK, WRITE } from './output-options.ts';
+import { REPORT, reportFormat } from './report-file.ts';
 import { RUNTIME } from './runtime-options.ts';
 import { levelsPath } from './sequential-passes.ts';
 import { TRANSFORM } from './transform-options.ts';
@@ -48,6 +49,7 @@ const RECALIBRATION = grouped('Recalibration:', {
 const OUT = grouped('Output:', {
   out: { type: 'string', describe: 'The recalibrated model' },
   csv: { type: 'string', describe: 'The table of layers as CSV' },
+  ...REPORT,
 } as const satisfies Record<string, Options>);
 
 const GUARD = prefixedData('guard', 'on which the result must be better, or nothing is written');
@@ -91,6 +93,7 @@ export type MergeArguments = InferredOptionTypes<typeof MERGE> & {
 function refuseResultOptions(args: RecalibrateArguments): void {
   const given = {
     '--csv': args.csv !== undefined,
+    '--report': args.report !== undefined,
     '--guard-data': args['guard-data'] !== undefined,
     '--allow-worse': args['allow-worse'],
     '--prior': args.prior !== 0,
@@ -153,8 +156,9 @@ export function checkResult(
   const { prior = 0 } = args;
   if (prior < 0) throw new TemperError('USAGE', `--prior ${prior}: expected a number of images, 0 or more`);
   const inputs = [...inputsOf(model, args), ...('moments' in args ? (args.moments as readonly string[]) : [])];
+  if (args.report !== undefined) reportFormat(args.report);
   checkOutputs(
-    outputs.filter((path) => path !== undefined),
+    [...outputs, args.report].filter((path) => path !== undefined),
     inputs,
     args.force,
   );

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { type EstimatorName, type LayerReport, shiftWarnings } from '../../src/batchnorm/index.ts';
 import { writeFileAtomic } from '../../src/core/index.ts';
 import { canonicalJson } from '../../src/data/index.ts';
@@ -9,6 +10,8 @@ import type { EvaluateArguments } from './evaluate-models.ts';
 import { modelHashes } from './moments-job.ts';
 import { note, print, type Talk } from './output-options.ts';
 import { guardEdits, recalibrated } from './recalibration.ts';
+import { recalibrationPage } from './recalibration-report.ts';
+import { commandLine, writeReport } from './report-file.ts';
 import { textTable } from './text-table.ts';
 import { version } from './version.ts';
 
@@ -55,6 +58,7 @@ export async function openGuard(args: Readonly<Record<string, unknown>>): Promis
 interface ResultArguments extends EvaluateArguments, Talk {
   readonly out?: string | undefined;
   readonly csv?: string | undefined;
+  readonly report?: string | undefined;
   readonly prior?: number | undefined;
   readonly estimator: EstimatorName;
   readonly method: 'batch' | 'sequential';
@@ -78,7 +82,8 @@ export async function writeResult(
   if (out === undefined) throw new Error('the output was checked before');
   const prior = args.prior ?? 0;
   const { reports, edits, inline } = recalibrated(model, measured, prior, images);
-  for (const text of shiftWarnings(reports)) note(args, text);
+  const warnings = shiftWarnings(reports);
+  for (const text of warnings) note(args, text);
   const rows = reports.map(csvRow);
   const guard = guardData && (await guardEdits(model, edits, guardData, args, signal));
   const refused = guard !== undefined && !guard.better && !args['allow-worse'];
@@ -102,6 +107,17 @@ export async function writeResult(
   if (args.csv !== undefined)
     writeFileAtomic(args.csv, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
   const written = refused ? undefined : writeEdited(model, edits, { path: out, force: args.force, inline, metadata });
+  if (args.report !== undefined) {
+    const done = {
+      model: basename(model.path),
+      images,
+      layers: reports,
+      warnings,
+      guard,
+      written: written !== undefined,
+    };
+    writeReport(args.report, recalibrationPage(done, record, commandLine('bn-recal')), args.force);
+  }
   const outText = written
     ? `${written.path}  ${written.bytes} bytes  sha256 ${written.sha256}\n`
     : 'nothing was written: the guard found no improvement (--allow-worse writes all the same)\n';
