@@ -47,7 +47,9 @@ test('the page has the guard, shift and variance ratio of every layer, and the s
   };
   const { texts, facts, verdicts } = pageOf(at('a.html'));
   assert.deepEqual(texts('h2'), ['Is it better?', 'What changed', 'Provenance']);
-  assert.ok(verdicts.some((text) => text.includes(`${(100 * guard.top1_after).toFixed(2)} % after, on 300 images`)));
+  assert.ok(
+    verdicts.some((text) => text.includes(`${(100 * guard.top1_after).toFixed(2)}\u00a0% after, on 300 images`)),
+  );
   for (const { layer, mean_shift_rms } of layers) {
     assert.ok(texts('td').includes(layer));
     assert.ok(texts('td').includes(mean_shift_rms.toFixed(4)));
