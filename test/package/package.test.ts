@@ -42,10 +42,14 @@ test('no install script runs: each package that has one is refused by name', () 
 });
 
 test('the package has the programs, the library and the job files, and nothing that only developers need', () => {
-  const { status, stdout, stderr } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'], {
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
-  });
+  const { status, stdout, stderr } = spawnSync(
+    'npm',
+    ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'],
+    {
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+    },
+  );
   assert.equal(status, 0, stderr);
   const [packed] = JSON.parse(stdout) as { files: { path: string }[] }[];
   const paths = new Set(packed?.files.map(({ path }) => path));
