@@ -46,6 +46,7 @@ test('each program starts without onnxruntime and sharp, and explains itself', (
     'avg-ckpt',
     'bn-recal',
     'eval-ckpt',
+    'fix-res',
     'onnx-temper',
     'teacher-logits',
   ]);
