@@ -154,7 +154,10 @@ async function measure(
   const rows = rowsToScore(store, dataset, ofStore, asked);
   const quarantine: BadImage[] = [];
   const bar = progress(`scoring ${session.label}`, rows.length * store.manifest.views, args.quiet);
-  const file = args['per-row'] === undefined ? undefined : perRowFile(args['per-row'], temperatures, args.force);
+  const file =
+    args['per-row'] === undefined
+      ? undefined
+      : perRowFile(args['per-row'], { temperatures, labelled: dataset.labelled }, args.force);
   try {
     const batches = studentBatches(store, dataset, {
       ofStore,
