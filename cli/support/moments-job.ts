@@ -12,8 +12,17 @@ export async function momentsRun(
   model: Model,
   layers: readonly BatchNormLayer[],
   job: JobImages,
-  ran: Ran,
+  { provider, onnxruntime }: Ran,
 ): Promise<MomentsRun> {
+  return { ...(await jobSettings(model, layers, job)), provider, onnxruntime };
+}
+
+/** The same, before a session tells its provider. */
+export async function jobSettings(
+  model: Model,
+  layers: readonly BatchNormLayer[],
+  job: JobImages,
+): Promise<Omit<MomentsRun, 'provider' | 'onnxruntime'>> {
   return {
     version,
     model_sha256: await modelSha256(model),
@@ -26,8 +35,6 @@ export async function momentsRun(
     batch_size: job.batch,
     batches: batchCount(job),
     layers: layers.map(({ name, channels }) => ({ name, channels })),
-    provider: ran.provider,
-    onnxruntime: ran.onnxruntime,
     processor: cpus()[0]?.model ?? 'unknown',
   };
 }
