@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import {
+  type FileSource,
   float16Table,
   openFile,
   openSafetensors,
@@ -113,16 +114,17 @@ export function openPart(folder: string, run: StoreRun, index: number): Part {
   const range = partRange(run, index);
   const rows = range.end - range.first;
   const columns = partColumns(run);
-  const open: { source: ReturnType<typeof openFile>; file: SafetensorsFile }[] = [];
+  const sources: FileSource[] = [];
+  const files: SafetensorsFile[] = [];
   const close = (): void => {
-    for (const { source } of open) source.close();
+    for (const source of sources) source.close();
   };
   try {
     for (const [i, path] of arrayPaths(run, index).entries()) {
       const source = openFile(join(folder, path));
-      open.push({ source, file: undefined as unknown as SafetensorsFile });
+      sources.push(source);
       const file = openSafetensors(source);
-      open[i] = { source, file };
+      files.push(file);
       assertColumns(source.path, file, columns[i] as Column[], rows);
     }
   } catch (error) {
@@ -130,9 +132,9 @@ export function openPart(folder: string, run: StoreRun, index: number): Part {
     throw error;
   }
   const fileOf = (i: number): SafetensorsFile => {
-    const found = open[i];
-    if (!found) throw new RangeError(`file ${i} of ${open.length}`);
-    return found.file;
+    const found = files[i];
+    if (!found) throw new RangeError(`file ${i} of ${files.length}`);
+    return found;
   };
   const column = (file: number, name: string, start = 0, end = rows): SafetensorsArray =>
     fileOf(file).read(name, start, end);
