@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import {
+  decodeFloat16s,
   type FileSource,
-  float16Table,
   openFile,
   openSafetensors,
   type SafetensorsArray,
@@ -73,11 +73,8 @@ function assertColumns(path: string, file: SafetensorsFile, columns: readonly Co
   }
 }
 
-const floats = (values: SafetensorsArray): Float32Array => {
-  if (values instanceof Float32Array) return values;
-  const table = float16Table();
-  return Float32Array.from(values as Uint16Array, (bits) => table[bits] as number);
-};
+const floats = (values: SafetensorsArray): Float32Array =>
+  values instanceof Float32Array ? values : decodeFloat16s(values as Uint16Array);
 
 /** The record of a view, from its columns. @throws TemperError FORMAT_MALFORMED */
 function recordAt(
