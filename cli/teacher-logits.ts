@@ -186,7 +186,15 @@ async function make(args: Arguments, job: TargetJob, gates: readonly Gate[], sig
   const start = performance.now();
   try {
     await makeParts({
-      ...{ folder, run, dataset, rows, teachers, transforms, viewsFrom, workers, signal },
+      folder,
+      run,
+      dataset,
+      rows,
+      teachers,
+      transforms,
+      viewsFrom,
+      workers,
+      signal,
       runHash: hash,
       parts: left,
       onBadImage: args['on-bad-image'],
