@@ -22,6 +22,9 @@ import { batchOf } from './support/runtime-options.ts';
 function checkOptions(model: Model, args: FixResArguments): void {
   const { out, mode } = args;
   if (out === undefined) throw new TemperError('USAGE', 'no output is named', { hint: 'Give --out FILE.' });
+  if (args.size === undefined) {
+    throw new TemperError('USAGE', 'no test size is named', { hint: 'Give --size N, and --train-size N.' });
+  }
   if (mode === 'stats' && args.patience !== undefined) {
     throw new TemperError('USAGE', '--patience has no use with --mode stats: nothing is trained', {
       hint: 'Leave it out.',

@@ -5,7 +5,7 @@ const interval = (field: string): readonly [string, string] => [`${field}_lo`, `
 
 const COMPARISON_COLUMNS: readonly Column[] = [
   { field: 'set', header: 'set' },
-  { field: 'size', header: 'size', unit: 'px' },
+  { field: 'test_size', header: 'size', unit: 'px' },
   { field: 'n_images', header: 'images' },
   { field: 'top1_before', header: 'top-1 before', percent: true },
   { field: 'top1_after', header: 'top-1 after', percent: true },

@@ -37,10 +37,10 @@ test("paper: torch's top-1 at 28 px, measured at both sizes in pairs; eval-ckpt 
   const files = ['--out', out, '--history', history, '--report', report];
   const found = fixResJson([...BASE, ...AS_TORCH, '--mode', 'paper', ...files]);
   assert.deepEqual(
-    found.comparisons.map(({ set, size, n_images }) => [set, size, n_images]),
+    found.comparisons.map(({ set, test_size, n_images }) => [set, test_size, n_images]),
     [
-      ['val', '20', 10_000],
-      ['val', '28', 10_000],
+      ['val', 20, 10_000],
+      ['val', 28, 10_000],
     ],
   );
   const [at20, at28] = found.comparisons;
@@ -135,7 +135,7 @@ test('a shifted set is measured before and after too', () => {
     out,
   ]);
   assert.deepEqual(
-    comparisons.map(({ set, size, n_images }) => `${set} ${size} ${n_images}`),
+    comparisons.map(({ set, test_size, n_images }) => `${set} ${test_size} ${n_images}`),
     ['val 20 500', 'val 28 500', 'shifted 20 300', 'shifted 28 300'],
   );
 });
