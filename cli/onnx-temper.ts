@@ -15,5 +15,13 @@ await main('onnx-temper', (parser) =>
       const { addBnRecalCommands } = await import('./bn-recal.ts');
       return addBnRecalCommands(y);
     })
+    .command(
+      'res-sweep',
+      'Measure models at many sizes: which one to test at, and whether it is worth the time',
+      async (y) => {
+        const { addResSweep } = await import('./res-sweep.ts');
+        return addResSweep(y);
+      },
+    )
     .demandCommand(1, 'Name a command.'),
 );

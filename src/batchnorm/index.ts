@@ -6,9 +6,13 @@ export { type MomentsFile, type MomentsRun, readMomentsFile, writeMomentsFile } 
 export {
   type CollectOptions,
   collectMoments,
+  type LayerFolds,
   type LevelDone,
+  layerFolds,
   type MeasuredLayer,
+  type MomentsSession,
   measure,
+  openMoments,
   type Ran,
   recalibrateByBatch,
   recalibrateSequentially,

@@ -9,6 +9,7 @@ export {
   insertNode,
   removeInitializer,
   removeNode,
+  removeValueInfos,
   renameOutput,
   replaceGraphInput,
   replaceInline,
