@@ -1,4 +1,4 @@
-import { applyEdits, type Edit, type Model, modelFromBytes, removeValueInfos, setDimension } from '../onnx/index.ts';
+import { type Edit, editedModel, type Model, removeValueInfos, setDimension } from '../onnx/index.ts';
 
 const PREFIX = 'onnx_temper.size';
 
@@ -37,11 +37,5 @@ export function freeSize(model: Model, { input, layout, batch }: FreeSizeOptions
       if (free) edits.push(setDimension(dimension, axis === 0 ? `${PREFIX}.0` : `${PREFIX}.out${k}.${axis}`));
     });
   });
-  const freed = modelFromBytes(applyEdits(model, edits));
-  return {
-    ...freed,
-    path: model.path,
-    externalLocations: model.externalLocations,
-    external: (location) => model.external(location),
-  };
+  return editedModel(model, edits);
 }
