@@ -13,11 +13,13 @@ import {
   sha256OfFile,
 } from './support/evaluate-models.ts';
 import { type Measured, numberRepeated, scoreModels } from './support/evaluation-record.ts';
+import { evaluationPage } from './support/evaluation-report.ts';
 import { evaluationText, settingsText } from './support/evaluation-text.ts';
 import { missedGates, parseGate } from './support/gate.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
 import { isParquet, readPerImage, writePerImage } from './support/per-image-file.ts';
+import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
 import { openSessions, RUNTIME } from './support/runtime-options.ts';
 import { TRANSFORM } from './support/transform-options.ts';
 import { transformFields, transformText } from './support/transform-record.ts';
@@ -156,7 +158,7 @@ export function addEvalCkpt(parser: Argv): Argv {
     (y) =>
       y
         .positional('models', { type: 'string', array: true, default: [] as string[], describe: 'ONNX models' })
-        .options({ ...DATA, ...TRANSFORM, ...RUNTIME, ...WRITE, ...TALK })
+        .options({ ...DATA, ...TRANSFORM, ...RUNTIME, ...REPORT, ...WRITE, ...TALK })
         .options({
           outputs: {
             choices: ['auto', 'logits', 'probabilities'] as const,
@@ -197,15 +199,16 @@ export function addEvalCkpt(parser: Argv): Argv {
     async (args) => {
       const signal = interruptSignal();
       const gates = args.gate === undefined ? [] : args.gate.split(',').map(parseGate);
-      const { from, 'per-image': perImage, out, seed = 0 } = args;
+      const { from, 'per-image': perImage, out, report, seed = 0 } = args;
       if ((args.models.length === 0) === (from === undefined)) {
         throw new TemperError('USAGE', from === undefined ? 'no model is named' : '--from needs no models', {
           hint: 'Name models with --data, or a file with --from.',
         });
       }
       if (perImage !== undefined) isParquet(perImage);
+      if (report !== undefined) reportFormat(report);
       const inputs = [...args.models, args.data, args.labels, args.classes, args['valid-classes'], from];
-      checkOutputs([perImage, out].filter(isNamed), inputs.filter(isNamed), args.force);
+      checkOutputs([perImage, out, report].filter(isNamed), inputs.filter(isNamed), args.force);
       const found = from === undefined ? await measure(args.models, args, signal) : await measuredBefore(from, seed);
       const scores = scoreModels(found.measured, seed);
       signal.throwIfAborted();
@@ -213,6 +216,10 @@ export function addEvalCkpt(parser: Argv): Argv {
       if (perImage !== undefined) writePerImage(perImage, scores, args.force);
       if (out !== undefined) writeFileAtomic(out, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
       const missed = rows.flatMap((row) => missedGates(gates, row));
+      if (report !== undefined) {
+        const gate = { passed: missed.length === 0, asked: args.gate, missed };
+        writeReport(report, evaluationPage(scores, gate, commandLine('eval-ckpt')), args.force);
+      }
       const settings = rows.map((row, i) => ({ model: String(row.model), text: found.settings[i] as string }));
       const verdict = gates.length > 0 && missed.length === 0 ? [`met ${args.gate}`] : missed;
       print(

@@ -14,7 +14,7 @@ import {
 import { writeFileAtomic } from '../../src/core/index.ts';
 import { readIdxImages, readIdxLabels } from '../../src/data/index.ts';
 import { computeMetrics, evaluateModels, type LabelledBatch, wilson } from '../../src/evaluate/index.ts';
-import { csvText, dotPlotSvg } from '../../src/report/index.ts';
+import { chartSvg, csvText } from '../../src/report/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
 import { withModels } from '../support/load-snapshots.ts';
 import { progress } from '../support/progress.ts';
@@ -135,11 +135,12 @@ async function main(): Promise<void> {
     const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
     writeFileAtomic(
       join(reports, 'average.svg'),
-      dotPlotSvg({
+      chartSvg({
+        kind: 'dots',
         title: 'Top-1 of 12 snapshots and of their averages, on 10,000 test images',
         description: `The best snapshot has ${percent(best.top1)}, their uniform average ${percent(uniform.top1)}.`,
-        axis: 'top-1 accuracy (whiskers: 95 % Wilson interval)',
-        format: (value) => `${(100 * value).toFixed(1)} %`,
+        axis: { label: 'top-1 accuracy, with 95 % Wilson interval', percent: true },
+        background: 'single snapshot',
         dots: rows.map(({ model, top1, top1_lo, top1_hi, kind }) => ({
           label: model,
           value: top1,

@@ -22,6 +22,8 @@ export interface ModelScores {
   readonly fields: FieldRow;
   /** Against the first model; absent for it. */
   readonly paired: PairedComparison | undefined;
+  /** The part of the row that says what was measured, and how. */
+  readonly provenance: Provenance;
 }
 
 export interface Measured {
@@ -111,6 +113,7 @@ export function scoreModels(measured: readonly Measured[], seed: number): ModelS
       predictions,
       metrics,
       paired: paired[i],
+      provenance,
       fields: {
         model: names[i],
         ...scoreFields(predictions, metrics, seed),

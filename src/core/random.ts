@@ -53,6 +53,16 @@ export function philox4x32(
   out[3] = c3;
 }
 
+const streamHash = (seed: number, keys: readonly (number | string)[]): Buffer =>
+  createHash('sha256')
+    .update(JSON.stringify([seed, ...keys]), 'utf8')
+    .digest();
+
+/** The Philox key of the stream of (seed, keys), h0 + 2^32 · h1: what a record of a random choice says it came from. */
+export function streamKey(seed: number, ...keys: readonly (number | string)[]): bigint {
+  return streamHash(seed, keys).readBigUInt64LE(0);
+}
+
 /**
  * The random stream of (seed, keys): a pure function of them, the same on every platform and in any order of use.
  * SHA-256 of the UTF-8 JSON array [seed, ...keys] (no spaces), read as little-endian words h0 .. h7, gives the Philox key
@@ -61,9 +71,7 @@ export function philox4x32(
  * @param keys integers or strings, such as a sample's key and a view's number
  */
 export function random(seed: number, ...keys: readonly (number | string)[]): Random {
-  const hash = createHash('sha256')
-    .update(JSON.stringify([seed, ...keys]), 'utf8')
-    .digest();
+  const hash = streamHash(seed, keys);
   const key = [hash.readUInt32LE(0), hash.readUInt32LE(4)] as const;
   const counter: [number, number, number, number] = [0, 0, hash.readUInt32LE(8), hash.readUInt32LE(12)];
   const block = new Uint32Array(4);

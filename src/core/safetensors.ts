@@ -30,7 +30,7 @@ const TYPES = Object.keys(ARRAYS) as SafetensorsType[];
 const itemBytes = (dtype: SafetensorsType): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
 
 const LENGTH_BYTES = 8;
-/** The header is padded to it, so that the data begins aligned for every type. */
+/** The header is padded to it by default, so that the data begins aligned for every type. */
 const ALIGNMENT = 8;
 /** Some hundred thousand tensors. The reference library allows 100 MB, of which JSON would make a gigabyte of objects. */
 const MAX_HEADER_BYTES = 16 << 20;
@@ -80,7 +80,11 @@ const inFileOrder = (a: SafetensorsTensor, b: SafetensorsTensor): number =>
 const jsonObject = (entries: readonly (readonly [string, unknown])[]): string =>
   `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`;
 
-function headerOf(tensors: readonly SafetensorsTensor[], metadata: ReadonlyMap<string, string>): Buffer {
+function headerOf(
+  tensors: readonly SafetensorsTensor[],
+  metadata: ReadonlyMap<string, string>,
+  alignment: number,
+): Buffer {
   let end = 0;
   const members = tensors.map(({ name, dtype, shape }): readonly [string, unknown] => {
     const start = end;
@@ -94,7 +98,8 @@ function headerOf(tensors: readonly SafetensorsTensor[], metadata: ReadonlyMap<s
   const json = Buffer.from(
     jsonObject([...(sorted.length > 0 ? [[METADATA, Object.fromEntries(sorted)] as const] : []), ...members]),
   );
-  const padded = Buffer.alloc(Math.ceil(json.length / ALIGNMENT) * ALIGNMENT, ' ');
+  const dataStart = Math.ceil((LENGTH_BYTES + json.length) / alignment) * alignment;
+  const padded = Buffer.alloc(dataStart - LENGTH_BYTES, ' ');
   json.copy(padded);
   return padded;
 }
@@ -104,15 +109,17 @@ const viewBytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buf
 /**
  * Writes tensors in canonical order (by falling item size, then by name; metadata by key): the same content is the same
  * bytes, whatever order it comes in, and the bytes that the reference library writes. Nothing is held but the header.
+ * @param alignment the data begins at a multiple of it (the header is padded with spaces); 8 is the reference library's
  * @throws TemperError OUTPUT_WRITE
  */
 export function writeSafetensors(
   file: AtomicFile,
   tensors: readonly SafetensorsTensor[],
   metadata: ReadonlyMap<string, string> = new Map(),
+  alignment = ALIGNMENT,
 ): void {
   const ordered = [...tensors].sort(inFileOrder);
-  const header = headerOf(ordered, metadata);
+  const header = headerOf(ordered, metadata, alignment);
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeBigUInt64LE(BigInt(header.length));
   file.write(length);

@@ -1,5 +1,5 @@
 /** Bins of the expected calibration error: Guo et al. 2017. */
-const BINS = 15;
+export const BINS = 15;
 
 /** Variance of a bin's count from which the normal law stands for the exact one: relative error under 1e-3. */
 const NORMAL_FROM_VARIANCE = 100;

@@ -20,3 +20,4 @@ export {
   scoreBatch,
   type ValidClasses,
 } from './predictions.ts';
+export { type ReliabilityBin, reliabilityBins } from './reliability.ts';

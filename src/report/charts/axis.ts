@@ -1,0 +1,107 @@
+import { type ScaleContinuousNumeric, scaleLinear, scaleLog } from 'd3-scale';
+import type { Axis } from '../chart.ts';
+import { formatNumber } from '../number-format.ts';
+
+export interface Tick {
+  readonly at: number;
+  readonly label: string;
+}
+
+/** An axis on the picture. */
+export interface PlacedAxis {
+  /** Where a value lies, in px; NaN where the scale has no place for it (zero on a logarithmic axis). */
+  readonly at: (value: number) => number;
+  readonly ticks: readonly Tick[];
+}
+
+type Scale = ScaleContinuousNumeric<number, number>;
+
+/** From the numbers of the data to those that the scale is of, and from there to those that ticks say. */
+interface Drawn {
+  readonly drawn: (value: number) => number;
+  readonly said: (drawn: number) => number;
+}
+
+function drawnAs({ scale, percent }: Axis): Drawn {
+  if (scale === 'decay') return { drawn: (value) => 1 - value, said: (drawn) => 1 - drawn };
+  if (percent) return { drawn: (value) => 100 * value, said: (drawn) => drawn };
+  return { drawn: (value) => value, said: (drawn) => drawn };
+}
+
+/** Share of a logarithmic axis, at either end, by which it exceeds the data. */
+const LOG_MARGIN = 0.04;
+/** Digits that tell ticks apart, without those of 1 - 0.9. */
+const TICK_DIGITS = 6;
+
+function extent(values: readonly number[]): [number, number] {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low <= high ? [low, high] : [1, 1];
+}
+
+/** A single value is no domain: as much again to either side. */
+function linearDomain(values: readonly number[]): [number, number] {
+  const [low, high] = extent(values);
+  if (low < high) return [low, high];
+  const margin = low === 0 ? 1 : Math.abs(low) / 10;
+  return [low - margin, high + margin];
+}
+
+function logDomain(values: readonly number[]): [number, number] {
+  const [low, high] = extent(values);
+  const margin = low < high ? (high / low) ** LOG_MARGIN : 2;
+  return [low / margin, high * margin];
+}
+
+/** Ticks of a logarithmic scale at 1, 2, 5 of each power of ten, or at the powers alone, if all are too many. */
+function thinned(ticks: readonly number[], count: number): readonly number[] {
+  if (ticks.length <= count) return ticks;
+  const leading = (tick: number): string => tick.toExponential(0).charAt(0);
+  const some = ticks.filter((tick) => ['1', '2', '5'].includes(leading(tick)));
+  if (some.length <= count) return some.length > 1 ? some : ticks;
+  return some.filter((tick) => leading(tick) === '1');
+}
+
+/**
+ * Places values on a range of px. A linear domain is that of the data; a logarithmic one exceeds it a little.
+ * @param count about how many ticks are wanted
+ * @param nice rounds a linear domain outwards to whole ticks
+ */
+export function placeAxis(
+  axis: Axis,
+  values: readonly number[],
+  range: readonly [number, number],
+  { count, nice = false }: { readonly count: number; readonly nice?: boolean },
+): PlacedAxis {
+  const { drawn, said } = drawnAs(axis);
+  const logarithmic = axis.scale === 'log' || axis.scale === 'decay';
+  const ends = axis.scale === 'decay' ? [range[1], range[0]] : range;
+  const shown = values.map(drawn);
+  const positive = shown.filter((value) => value > 0);
+  const linear = scaleLinear().domain(linearDomain(shown));
+  const scale: Scale = (
+    logarithmic ? scaleLog().domain(logDomain(positive)) : nice ? linear.nice(count) : linear
+  ).range(ends);
+  const [low, high] = extent(scale.domain());
+  const own = logarithmic ? thinned(scale.ticks(count), count) : scale.ticks(count);
+  const ticks = (axis.ticks?.map(drawn) ?? own).filter((tick) => tick >= low && tick <= high);
+  const ofScale = logarithmic || axis.ticks ? undefined : scale.tickFormat(count, 'f');
+  const format = (tick: number): string => {
+    const text = ofScale?.(tick) ?? String(Number(said(tick).toPrecision(TICK_DIGITS)));
+    return axis.signed && tick > 0 ? `+${text}` : text;
+  };
+  return {
+    at: (value) => (logarithmic && drawn(value) <= 0 ? Number.NaN : scale(drawn(value))),
+    ticks: ticks.map((tick) => ({ at: scale(tick), label: format(tick) })),
+  };
+}
+
+/** A value as a hover text says it. */
+export function axisValue(axis: Axis, value: number): string {
+  const unit = axis.unit ?? (axis.percent ? '%' : '');
+  return `${formatNumber(value, axis)}${unit === '' ? '' : ` ${unit}`}`;
+}

@@ -1,0 +1,110 @@
+import type { Axis, Marker } from '../chart.ts';
+import { type Markup, markup, px } from '../markup.ts';
+import { withUnit } from '../number-format.ts';
+import { type PlacedAxis, placeAxis, type Tick } from './axis.ts';
+import type { Box } from './geometry.ts';
+import { type LegendItem, legend } from './legend.ts';
+import { FONT_PX } from './palette.ts';
+import { fitText, textWidth } from './text-width.ts';
+
+/** The field of a chart with two axes: where values lie, and what is drawn below the data. */
+export interface Frame {
+  readonly plot: Box;
+  readonly heightPx: number;
+  readonly x: PlacedAxis;
+  readonly y: PlacedAxis;
+  readonly drawing: Markup;
+}
+
+interface FrameOptions {
+  readonly x: Axis;
+  readonly y: Axis;
+  readonly xValues: readonly number[];
+  readonly yValues: readonly number[];
+  readonly widthPx: number;
+  readonly plotHeightPx: number;
+  readonly legend: readonly LegendItem[];
+  readonly markers?: readonly Marker[] | undefined;
+}
+
+const LINE_PX = 16;
+const TICK_GAP_PX = 8;
+/** Between the data and the ends of the x axis, so that symbols at the ends are whole. */
+const INSET_PX = 12;
+const RIGHT_PX = 12;
+const MARKER_ROW_PX = 15;
+const X_TICK_PX = 64;
+const Y_TICK_PX = 44;
+/** Below the plot: tick labels, and the name of the axis. */
+const BELOW_PX = 44;
+
+/** Every k-th tick, for the smallest k at which labels do not touch. */
+export function roomyTicks(ticks: readonly Tick[]): readonly Tick[] {
+  for (let stride = 1; stride < ticks.length; stride++) {
+    const kept = ticks.filter((_, i) => i % stride === 0);
+    const fits = kept.every(({ at, label }, i) => {
+      const next = kept[i + 1];
+      if (!next) return true;
+      const halves = (textWidth(label, FONT_PX) + textWidth(next.label, FONT_PX)) / 2;
+      return Math.abs(next.at - at) >= halves + TICK_GAP_PX;
+    });
+    if (fits) return kept;
+  }
+  return ticks.slice(0, 1);
+}
+
+export function frame(options: FrameOptions): Frame {
+  const { x, y, widthPx, plotHeightPx } = options;
+  const markers = options.markers ?? [];
+  const across = markers.filter(({ axis }) => axis === 'y');
+  const upright = markers.filter(({ axis }) => axis === 'x');
+  const names = legend(options.legend, 0, 0, widthPx);
+  const yLabelAt = names.heightPx + FONT_PX;
+  const top = yLabelAt + 12 + MARKER_ROW_PX * upright.length;
+  const bottom = top + plotHeightPx;
+  const yAxis = placeAxis(y, [...options.yValues, ...across.map(({ at }) => at)], [bottom, top], {
+    count: Math.max(3, Math.round(plotHeightPx / Y_TICK_PX)),
+    nice: true,
+  });
+  const left = Math.max(...yAxis.ticks.map(({ label }) => textWidth(label, FONT_PX)), 0) + TICK_GAP_PX;
+  const right = widthPx - RIGHT_PX;
+  const xAxis = placeAxis(
+    x,
+    [...options.xValues, ...upright.map(({ at }) => at)],
+    [left + INSET_PX, right - INSET_PX],
+    { count: Math.max(3, Math.round((right - left) / X_TICK_PX)) },
+  );
+  const plot: Box = { left, right, top, bottom };
+  const drawing = markup`${names.drawing}<text class="quiet" x="0" y="${px(yLabelAt)}">${fitText(withUnit(y.label, y), widthPx, FONT_PX)}</text>
+${yAxis.ticks.map((tick) => yTick(tick, plot))}${roomyTicks(xAxis.ticks).map((tick) => xTick(tick, plot))}<line class="axis" x1="${px(left)}" x2="${px(right)}" y1="${px(bottom)}" y2="${px(bottom)}"/>
+<text class="quiet middle" x="${px((left + right) / 2)}" y="${px(bottom + 2 * LINE_PX + 4)}">${fitText(withUnit(x.label, x), right - left, FONT_PX)}</text>
+${across.map((marker) => acrossMarker(marker, yAxis, plot))}${upright.map((marker, row) => uprightMarker(marker, xAxis, plot, upright.length - row))}`;
+  return { plot, heightPx: bottom + BELOW_PX, x: xAxis, y: yAxis, drawing };
+}
+
+const yTick = ({ at, label }: Tick, { left, right }: Box): Markup =>
+  markup`<line class="grid" x1="${px(left)}" x2="${px(right)}" y1="${px(at)}" y2="${px(at)}"/><text class="quiet end" x="${px(left - TICK_GAP_PX)}" y="${px(at + 4)}">${label}</text>\n`;
+
+const xTick = ({ at, label }: Tick, { bottom }: Box): Markup =>
+  markup`<line class="axis" x1="${px(at)}" x2="${px(at)}" y1="${px(bottom)}" y2="${px(bottom + 4)}"/><text class="quiet middle" x="${px(at)}" y="${px(bottom + LINE_PX)}">${label}</text>\n`;
+
+/** Labels stand one above the other over the plot, on that side of the line where there is more room. */
+function uprightMarker(
+  { at, label }: Marker,
+  axis: PlacedAxis,
+  { left, right, top, bottom }: Box,
+  row: number,
+): Markup {
+  const x = axis.at(at);
+  if (!Number.isFinite(x)) return markup``;
+  const y = top - MARKER_ROW_PX * row + 6;
+  const toRight = x < (left + right) / 2;
+  const name = fitText(label, (toRight ? right - x : x - left) - 6, FONT_PX);
+  return markup`<line class="marker" x1="${px(x)}" x2="${px(x)}" y1="${px(y - 8)}" y2="${px(bottom)}"/><text class="quiet${toRight ? '' : ' end'}" x="${px(toRight ? x + 5 : x - 5)}" y="${px(y)}">${name}</text>\n`;
+}
+
+function acrossMarker({ at, label }: Marker, axis: PlacedAxis, { left, right }: Box): Markup {
+  const y = axis.at(at);
+  if (!Number.isFinite(y)) return markup``;
+  return markup`<line class="marker" x1="${px(left)}" x2="${px(right)}" y1="${px(y)}" y2="${px(y)}"/><text class="quiet end" x="${px(right)}" y="${px(y - 4)}">${fitText(label, (right - left) / 2, FONT_PX)}</text>\n`;
+}

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import type { Chart } from './chart.ts';
+import { chartTable } from './chart-table.ts';
+import { inlineCharts, isSquare } from './charts/index.ts';
+import { PAGE_SCRIPT } from './html-script.ts';
+import { PAGE_STYLE } from './html-style.ts';
+import { constantMarkup, type Markup, markup, markupText } from './markup.ts';
+import { withUnit } from './number-format.ts';
+import type { Fact, Page, Part, Section, Table } from './page.ts';
+import { cellText, isNumeric } from './table-cell.ts';
+
+const sourceHash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+
+/** Nothing is loaded from anywhere, and only the page's own script and style sheet run, whatever got into the markup. */
+const POLICY = [
+  "default-src 'none'",
+  `style-src ${sourceHash(PAGE_STYLE)}`,
+  `script-src ${sourceHash(PAGE_SCRIPT)}`,
+  'img-src data:',
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
+const HASH = /^[0-9a-f]{32,}$/;
+
+function htmlTable(table: Table): Markup {
+  const { caption, columns, rows, highlight = [] } = table;
+  const classes = columns.map((column) => (isNumeric(table, column) ? 'number' : ''));
+  const head = columns.map(
+    (column, i) => markup`<th scope="col" class="${classes[i]}">${withUnit(column.header, column)}</th>`,
+  );
+  const body = rows.map((row, r) => {
+    const cells = columns.map((column, i) => {
+      const { text, interval, sortBy } = cellText(row, column);
+      const sort = sortBy === undefined ? undefined : markup` data-sort="${sortBy}"`;
+      const beside = interval === undefined ? undefined : markup` <span class="interval">${interval}</span>`;
+      return markup`<td class="${classes[i]}${HASH.test(text) ? ' hash' : ''}"${sort}>${text}${beside}</td>`;
+    });
+    return markup`<tr${highlight.includes(r) ? markup` class="highlight"` : undefined}>${cells}</tr>\n`;
+  });
+  return markup`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="sortable"><caption><span>${caption}</span></caption>
+<thead><tr>${head}</tr></thead>
+<tbody>
+${body}</tbody></table></div>
+`;
+}
+
+function htmlChart(chart: Chart, id: string): Markup {
+  return markup`<figure><figcaption><strong>${chart.title}</strong> <span>${chart.description}</span></figcaption>
+${inlineCharts(chart, id)}<details><summary>Numbers</summary>${htmlTable(chartTable(chart))}</details></figure>
+`;
+}
+
+function htmlPart(part: Part, id: string): Markup {
+  if (typeof part === 'string') return markup`<p>${part}</p>\n`;
+  if (part.kind === 'table') return htmlTable(part);
+  if (part.kind === 'verdict') return markup`<p class="verdict ${part.tone}">${part.text}</p>\n`;
+  return htmlChart(part, id);
+}
+
+const isSquareChart = (part: Part | undefined): boolean =>
+  typeof part === 'object' && part.kind !== 'table' && part.kind !== 'verdict' && isSquare(part);
+
+/** Square charts that follow each other stand side by side where there is room. */
+function htmlSection({ heading, parts }: Section, section: number): Markup {
+  const drawn = parts.map((part, i) => {
+    const html = htmlPart(part, `chart-${section}-${i + 1}`);
+    if (!isSquareChart(part)) return html;
+    const opening = isSquareChart(parts[i - 1]) ? undefined : markup`<div class="row">`;
+    const closing = isSquareChart(parts[i + 1]) ? undefined : markup`</div>`;
+    return markup`${opening}${html}${closing}`;
+  });
+  return markup`<section><h2>${heading}</h2>\n${drawn}</section>\n`;
+}
+
+function htmlFact({ name, value }: Fact): Markup {
+  const { text } = cellText({ value }, { field: 'value', header: name });
+  return markup`<dt>${name}</dt><dd${HASH.test(text) ? markup` class="hash"` : undefined}>${text}</dd>\n`;
+}
+
+/**
+ * A page as one HTML file that needs nothing else: inline SVG, system fonts, no request, a Content-Security-Policy that
+ * admits its own script (sorting) and style sheet by their hashes alone. Light and dark by the reader's preference, laid
+ * out for phones, screens and print. Every string of the page is text: it cannot become markup. The same page gives the
+ * same bytes.
+ */
+export function htmlReport(page: Page): string {
+  const { title, summary, command, sections, provenance } = page;
+  return markupText(markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>${title}</title>
+<style>${constantMarkup(PAGE_STYLE)}</style>
+</head>
+<body>
+<main>
+<header><h1>${title}</h1>
+${summary === undefined ? undefined : markup`<p class="summary">${summary}</p>\n`}<pre><code>${command}</code></pre></header>
+${sections.map((section, i) => htmlSection(section, i + 1))}<section><h2>Provenance</h2>
+<dl>
+${provenance.map(htmlFact)}</dl></section>
+</main>
+<script>${constantMarkup(PAGE_SCRIPT)}</script>
+</body>
+</html>
+`);
+}

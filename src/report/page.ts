@@ -1,0 +1,69 @@
+import type { Chart } from './chart.ts';
+import type { Cell, FieldRow } from './csv.ts';
+import type { NumberFormat } from './number-format.ts';
+
+/** A column of a table: which field of the rows, and how it is shown. */
+export interface Column extends NumberFormat {
+  readonly field: string;
+  readonly header: string;
+  readonly unit?: string;
+  /** The fields of an interval, shown after the number. */
+  readonly interval?: readonly [low: string, high: string];
+}
+
+/** Rows as they are in CSV and JSON; every column can be sorted in HTML. */
+export interface Table {
+  readonly kind: 'table';
+  /** What the rows are, and what holds for all: how intervals were made, what is compared with what. */
+  readonly caption: string;
+  readonly columns: readonly Column[];
+  readonly rows: readonly FieldRow[];
+  /** Indices of rows to be set off: the recommended size, the best model. */
+  readonly highlight?: readonly number[];
+}
+
+/** A conclusion in one or two sentences, set off by its tone: an improvement, or a reason for care. */
+export interface Verdict {
+  readonly kind: 'verdict';
+  readonly tone: 'good' | 'caution' | 'neutral';
+  readonly text: string;
+}
+
+/** A string is a paragraph. */
+export type Part = string | Verdict | Table | Chart;
+
+export interface Section {
+  readonly heading: string;
+  readonly parts: readonly Part[];
+}
+
+/** Where the numbers come from: hashes, settings, versions. */
+export interface Fact {
+  readonly name: string;
+  readonly value: Cell;
+}
+
+/** A report as plain data. Strings are text, never markup: names may come from hostile files. */
+export interface Page {
+  readonly title: string;
+  /** The answer in a sentence. */
+  readonly summary?: string;
+  /** The exact command line. */
+  readonly command: string;
+  readonly sections: readonly Section[];
+  readonly provenance: readonly Fact[];
+}
+
+/**
+ * Settings of rows as facts: once where all rows agree, else one fact a row, named by the row's label. What was not set
+ * is left out.
+ */
+export function factsOf(rows: readonly FieldRow[], fields: readonly string[], label: string): Fact[] {
+  return fields.flatMap((name) => {
+    const values = rows.map((row) => row[name]);
+    if (values.every((value) => value === undefined || value === null)) return [];
+    const [first] = values;
+    if (values.every((value) => value === first)) return [{ name, value: first }];
+    return rows.map((row, i) => ({ name: `${name}, ${row[label]}`, value: values[i] }));
+  });
+}
