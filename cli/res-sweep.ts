@@ -2,19 +2,33 @@
 import type { Argv, InferredOptionTypes } from 'yargs';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { csvText } from '../src/report/index.ts';
+import { badImageDocument, sayBadImages } from './support/bad-images.ts';
 import { DATA, openData } from './support/data-options.ts';
 import { numberRepeated, shortNames } from './support/evaluation-record.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { checkOutputs, note, print, TALK, WRITE } from './support/output-options.ts';
+import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
 import { runSweep } from './support/run-sweep.ts';
 import { RUNTIME, workersOf } from './support/runtime-options.ts';
+import { choiceDocument, choiceText, chooseSizes } from './support/sweep-choice.ts';
 import { openSweepModels } from './support/sweep-models.ts';
 import { BN_DATA, SWEEP, SWEEP_TRANSFORM } from './support/sweep-options.ts';
 import { planCells } from './support/sweep-plan.ts';
-import { sweptRows } from './support/sweep-record.ts';
+import { predictedRatios, predictionDocument, predictionText } from './support/sweep-prediction.ts';
+import { type SweptRow, sweptRows } from './support/sweep-record.ts';
+import { sweepPage } from './support/sweep-report.ts';
 import { sweepText } from './support/sweep-text.ts';
 
-const OPTIONS = { ...SWEEP, ...DATA, ...BN_DATA, ...SWEEP_TRANSFORM, ...RUNTIME, ...WRITE, ...TALK };
+const OPTIONS = {
+  ...SWEEP,
+  ...DATA,
+  ...BN_DATA,
+  ...SWEEP_TRANSFORM,
+  ...RUNTIME,
+  ...REPORT,
+  ...WRITE,
+  ...TALK,
+};
 type Arguments = InferredOptionTypes<typeof OPTIONS> & {
   readonly models: readonly string[];
   readonly out?: string | undefined;
@@ -31,7 +45,15 @@ function checkArguments(args: Arguments): void {
   }
   const inputs = [...args.models, args.data, args.labels, args.classes, args['bn-data']];
   const isPath = (path: unknown): path is string => typeof path === 'string';
-  checkOutputs([args.out].filter(isPath), inputs.filter(isPath), args.force);
+  if (args.report !== undefined) reportFormat(args.report);
+  checkOutputs([args.out, args.report].filter(isPath), inputs.filter(isPath), args.force);
+}
+
+/** Rows that could not be measured, or should not be believed, are said once each. */
+function sayVerdicts(rows: readonly SweptRow[], say: (text: string) => void): void {
+  for (const { cell, model, verdict } of rows) {
+    if (verdict.verdict !== 'safe') say(`${model.name} at ${cell.size} px is ${verdict.verdict}: ${verdict.reason}`);
+  }
 }
 
 async function sweep(args: Arguments): Promise<void> {
@@ -46,7 +68,12 @@ async function sweep(args: Arguments): Promise<void> {
       });
     }
     const names = shortNames(numberRepeated(args.models));
-    const models = await openSweepModels(args.models, names, { trainSizes: args['train-size'], args, say });
+    const models = await openSweepModels(args.models, names, {
+      trainSizes: args['train-size'],
+      testPool: args['test-pool'],
+      args,
+      say,
+    });
     try {
       const axes = {
         sizes: args.sizes,
@@ -56,20 +83,38 @@ async function sweep(args: Arguments): Promise<void> {
         testPool: args['test-pool'],
       };
       const cells = planCells(models, axes, args);
-      const { swept, quarantine } = await runSweep({ models, cells, chosen, args, signal, note: say });
-      const rows = sweptRows(swept, {
+      const run = await runSweep({ models, cells, chosen, args, signal, note: say });
+      const seed = args.seed ?? 0;
+      const predictions = predictedRatios(models, run.sources, cells, args.scale, seed);
+      const rows = sweptRows(run.swept, {
         chosen,
-        skipped: quarantine.length,
-        seed: args.seed ?? 0,
+        skipped: run.quarantine.length,
+        seed,
         workers: workersOf(args),
+        apparent: predictions && new Map(predictions.map(({ model, apparent }) => [model, apparent])),
         args,
       });
+      const choices = chooseSizes(rows, seed);
       signal.throwIfAborted();
+      sayBadImages(run.quarantine, say);
+      sayVerdicts(rows, say);
       const fields = rows.map((row) => row.fields);
       if (args.out !== undefined) {
         writeFileAtomic(args.out, csvText(Object.keys(fields[0] ?? {}), fields), { force: args.force });
       }
-      print(args, { rows: fields }, sweepText(rows));
+      if (args.report !== undefined) {
+        writeReport(args.report, sweepPage({ rows, choices, predictions }, commandLine('res-sweep')), args.force);
+      }
+      print(
+        args,
+        {
+          rows: fields,
+          choices: choices.map(choiceDocument),
+          predicted: predictions?.map(predictionDocument) ?? null,
+          bad_images: run.quarantine.map(badImageDocument),
+        },
+        [sweepText(rows), choiceText(choices, args.recommend), predictionText(predictions)].filter(Boolean).join('\n'),
+      );
     } finally {
       await Promise.all(models.map((model) => model.close()));
     }

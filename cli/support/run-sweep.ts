@@ -6,11 +6,11 @@ import { argumentsOf, type ChosenData, openData } from './data-options.ts';
 import { type EvaluateArguments, evaluateStages, type ModelEvaluation } from './evaluate-models.ts';
 import { progress } from './progress.ts';
 import { batchOf, workersOf } from './runtime-options.ts';
-import { inputDims, type SweepModel, sessionOf } from './sweep-models.ts';
+import { inputDims, type SweepModel, type SweptGraph, sessionOf } from './sweep-models.ts';
 import type { Cell } from './sweep-plan.ts';
 import type { SweptCell } from './sweep-record.ts';
 
-export type SweepRunArguments = EvaluateArguments & Readonly<Record<string, unknown>>;
+type SweepRunArguments = EvaluateArguments & Readonly<Record<string, unknown>>;
 
 /** A row's session, or why it has none. */
 type Prepared = IsolatedSession | { readonly failed: TemperError };
@@ -64,7 +64,7 @@ async function recalibratedModels(job: Job): Promise<Map<Cell, { bytes: Uint8Arr
   try {
     const sized = await recalibrateSizes(
       cells.map(({ model }, i) => ({
-        model: (models[model] as SweepModel).model,
+        model: (models[model] as SweepModel).graph.model,
         images: distinct.indexOf(hashes[i] as string),
       })),
       {
@@ -107,9 +107,10 @@ export async function runSweep(job: Job): Promise<SweepRun> {
         prepared.push(changed);
         continue;
       }
-      let { session } = model;
+      const graph = cell.variant === 'test-pool' ? model.pooled : model.graph;
+      let session = (graph as SweptGraph).session;
       if (changed) {
-        session = await sessionOf(model.model, changed.bytes, args);
+        session = await sessionOf(model.graph.model, args, changed.bytes);
         opened.push(session);
       }
       prepared.push(await prepare(model, session, cell, args));

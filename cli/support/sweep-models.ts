@@ -1,7 +1,14 @@
 import { basename } from 'node:path';
-import { TemperError } from '../../src/core/index.ts';
+import { readBytes, TemperError } from '../../src/core/index.ts';
 import { externalDataOf, type Model, openModel } from '../../src/onnx/index.ts';
-import { freeSize, probe, relativeDifference } from '../../src/resolution/index.ts';
+import {
+  type AnalysedModel,
+  analyseSizes,
+  freeSize,
+  probe,
+  relativeDifference,
+  testTimePool,
+} from '../../src/resolution/index.ts';
 import { openSession, parseDevice, type Session } from '../../src/runtime/index.ts';
 import { sha256OfFile } from './evaluate-models.ts';
 import { declaredInputs } from './model-inputs.ts';
@@ -10,6 +17,13 @@ import { modelInput } from './transform-options.ts';
 
 /** How far the copy with free sizes may be from the file at the file's own size: another order of summation, no more. */
 const SAME_SCORES = 1e-4;
+
+/** A graph that runs at any size. */
+export interface SweptGraph {
+  readonly model: Model;
+  readonly session: Session;
+  readonly analysis: AnalysedModel;
+}
 
 /** A model of a sweep, its sizes made free. */
 export interface SweepModel {
@@ -21,8 +35,9 @@ export interface SweepModel {
   readonly fixedSize: number | undefined;
   readonly input: ReturnType<typeof modelInput>;
   /** The file, or a throw-away copy of it with free sizes. */
-  readonly model: Model;
-  readonly session: Session;
+  readonly graph: SweptGraph;
+  /** With test-time pooling. */
+  readonly pooled: SweptGraph | undefined;
   readonly classes: number;
   /** Why results at all other sizes are doubtful: the copy differs from the file. */
   readonly doubt: string | undefined;
@@ -34,8 +49,8 @@ export const inputDims = ({ layout, channels }: SweepModel['input'], batch: numb
   return layout === 'NCHW' ? [batch, count, size, size] : [batch, size, size, count];
 };
 
-/** Opens a session of a model in memory: an edited copy. */
-export async function sessionOf(model: Model, bytes: Uint8Array, args: RuntimeArguments): Promise<Session> {
+/** Opens a session of an edited copy, or of other bytes that its external data fit. */
+export async function sessionOf(model: Model, args: RuntimeArguments, bytes = bytesOf(model)): Promise<Session> {
   return openSession({
     model: bytes,
     externalData: externalDataOf(model),
@@ -45,12 +60,7 @@ export async function sessionOf(model: Model, bytes: Uint8Array, args: RuntimeAr
   });
 }
 
-/** All bytes of a model that lies in memory. */
-export function bytesOf({ source }: Model): Uint8Array {
-  const bytes = new Uint8Array(source.size);
-  source.readInto(bytes, 0);
-  return bytes;
-}
+const bytesOf = ({ source }: Model): Uint8Array => readBytes(source, 0, source.size);
 
 function trainSizeOf(
   path: string,
@@ -81,12 +91,12 @@ async function freedSession(
   input: SweepModel['input'],
   fixedSize: number,
   args: RuntimeArguments,
-): Promise<Pick<SweepModel, 'model' | 'session' | 'doubt'>> {
+): Promise<{ model: Model; session: Session; doubt: string | undefined }> {
   const batch = input.batch ?? 1;
   const expected = await probe(original, inputDims(input, batch, fixedSize), args);
   const attempt = async (free: boolean) => {
     const model = freeSize(file, { input: input.name, layout: input.layout, batch: free });
-    const session = await sessionOf(model, bytesOf(model), args);
+    const session = await sessionOf(model, args);
     try {
       const scores = await probe(session, inputDims(input, batch, fixedSize), args);
       // A graph that mixes images of a batch shows it in the scores of more images than it was exported for.
@@ -111,6 +121,7 @@ async function freedSession(
 }
 
 interface OpenOptions {
+  readonly testPool: boolean;
   readonly trainSizes: readonly number[] | undefined;
   readonly args: RuntimeArguments;
   readonly say: (text: string) => void;
@@ -121,7 +132,7 @@ async function openOne(
   name: string,
   i: number,
   n: number,
-  { trainSizes, args, say }: OpenOptions,
+  { trainSizes, testPool, args, say }: OpenOptions,
 ): Promise<SweepModel> {
   const file = openModel(path);
   let session: Session | undefined;
@@ -136,7 +147,7 @@ async function openOne(
     const trainSize = trainSizeOf(path, trainSizes, i, n, fixed?.height);
     const [opened] = await openSessions([path], args, i === 0 ? say : () => undefined);
     session = opened as Session;
-    let used: Pick<SweepModel, 'model' | 'session' | 'doubt'> = { model: file, session, doubt: undefined };
+    let used = { model: file, session, doubt: undefined as string | undefined };
     if (fixed) {
       say(`${path}: is fixed to ${fixed.height} px; the sweep runs a copy with free sizes`);
       used = await freedSession(file, session, input, fixed.height, args);
@@ -144,8 +155,16 @@ async function openOne(
       session = used.session;
     }
     const usedInput = modelInput(used.session, args.input);
-    const dims = inputDims(usedInput, usedInput.batch ?? 1, fixed?.height ?? trainSize);
-    const found = await probe(used.session, dims, args);
+    const reference = (size: number): number[] => inputDims(usedInput, usedInput.batch ?? 2, size);
+    const madeFor = fixed?.height ?? trainSize;
+    const found = await probe(used.session, reference(madeFor), args);
+    const analysed = (model: Model): AnalysedModel => analyseSizes(model, input.name, reference(madeFor));
+    const pooledModel = testPool ? testTimePool(used.model, input.name, reference(trainSize)) : undefined;
+    const pooled = pooledModel && {
+      model: pooledModel,
+      session: await sessionOf(pooledModel, args),
+      analysis: analysed(pooledModel),
+    };
     return {
       path,
       name,
@@ -153,10 +172,12 @@ async function openOne(
       trainSize,
       fixedSize: fixed?.height,
       input: usedInput,
-      ...used,
+      graph: { model: used.model, session: used.session, analysis: analysed(used.model) },
+      pooled,
+      doubt: used.doubt,
       classes: found.classes,
       close: async () => {
-        await used.session.close();
+        await Promise.all([used.session.close(), pooled?.session.close()]);
         file.close();
       },
     };

@@ -41,6 +41,16 @@ export const SWEEP = grouped('Sweep:', {
     default: false,
     describe: 'A further row above the train size, with test-time pooling as in timm',
   },
+  scale: {
+    type: 'string',
+    describe: "Area of training's random resized crop, as 0.08,1: predicts the best ratio from apparent sizes (FixRes)",
+    coerce: numberList('scale'),
+  },
+  recommend: {
+    type: 'boolean',
+    default: false,
+    describe: 'Name the cheapest size within the noise of the best, and the options to use',
+  },
 } as const satisfies Record<string, Options>);
 
 /** The transform without its size, crop and interpolation, which are the sweep's. */

@@ -56,8 +56,10 @@ export function planCells(models: readonly SweepModel[], axes: Axes, args: Trans
           cell('keep', crop, i === 0),
           ...(axes.recalibrate ? [cell('recalibrated', crop, i === 0)] : []),
         ]);
-        // Below the train size timm leaves the model as it is.
-        const pooled = axes.testPool && size > trainSize ? [cell('test-pool', TEST_POOL_CROP, true)] : [];
+        // Below the train size timm leaves the model as it is. A preset without a margin stays as it is.
+        const margin = transformAt(size, undefined, interpolation).resize.height > size;
+        const whole = margin ? TEST_POOL_CROP : undefined;
+        const pooled = axes.testPool && size > trainSize ? [cell('test-pool', whole, true)] : [];
         return [...plain, ...pooled];
       }),
     );

@@ -1,12 +1,12 @@
 import { basename } from 'node:path';
 import type { TemperError } from '../../src/core/index.ts';
 import { comparePaired, computeMetrics, holm, type Metrics } from '../../src/evaluate/index.ts';
-import type { FieldRow } from '../../src/report/index.ts';
-import { paretoFront } from '../../src/resolution/index.ts';
+import { type FieldRow, paretoFront } from '../../src/report/index.ts';
+import { type ApparentSize, type SizeAnalysis, type SizeVerdict, sizeVerdict } from '../../src/resolution/index.ts';
 import type { ChosenData } from './data-options.ts';
 import type { ModelEvaluation } from './evaluate-models.ts';
 import { pairedFields, scoreFields } from './evaluation-record.ts';
-import type { SweepModel } from './sweep-models.ts';
+import { inputDims, type SweepModel } from './sweep-models.ts';
 import type { Cell } from './sweep-plan.ts';
 import { transformFields } from './transform-record.ts';
 import { version } from './version.ts';
@@ -22,6 +22,8 @@ export interface SweptCell {
 export interface SweptRow extends SweptCell {
   readonly fields: FieldRow;
   readonly metrics: Metrics | undefined;
+  readonly analysis: SizeAnalysis;
+  readonly verdict: SizeVerdict;
 }
 
 export interface SweepSettings {
@@ -29,6 +31,8 @@ export interface SweepSettings {
   readonly skipped: number;
   readonly seed: number;
   readonly workers: number;
+  /** By model; where the training crop is known. */
+  readonly apparent: ReadonlyMap<SweepModel, ApparentSize> | undefined;
   readonly args: { readonly rows?: string | undefined; readonly limit?: number | undefined };
 }
 
@@ -43,8 +47,28 @@ function endToEnd({ timing, preparationMs }: ModelEvaluation, workers: number): 
   return Math.min(timing.imagesPerSecond, (1000 * workers) / preparationMs);
 }
 
-function geometryFields({ cell, model }: SweptCell, evaluation: ModelEvaluation | undefined): FieldRow {
+/** What the graph says of a row's size. */
+function analysisOf({ cell, model }: SweptCell): SizeAnalysis {
+  const { analysis } = (cell.variant === 'test-pool' && model.pooled) || model.graph;
+  return analysis.at(inputDims(model.input, model.input.batch ?? 2, cell.size));
+}
+
+/** The stride that the train size tells: 32 for a map of 7 at 224; padding changes where a size is no multiple of it. */
+function strideOf(row: SweptCell): number | undefined {
+  const { trainSize } = row.model;
+  const [height] = analysisOf({ ...row, cell: { ...row.cell, size: trainSize, variant: 'keep' } }).map ?? [];
+  return height === undefined ? undefined : 2 ** Math.round(Math.log2(trainSize / height));
+}
+
+function geometryFields(
+  row: SweptCell,
+  { map }: SizeAnalysis,
+  evaluation: ModelEvaluation | undefined,
+  apparent: SweepSettings['apparent'],
+): FieldRow {
+  const { cell, model } = row;
   const { test_size, resize_size, crop_ratio, resize_rule, interpolation } = transformFields(cell.transform);
+  const stride = strideOf(row);
   return {
     variant: cell.variant,
     train_size: model.trainSize,
@@ -57,6 +81,10 @@ function geometryFields({ cell, model }: SweptCell, evaluation: ModelEvaluation 
     interpolation,
     enlarged_share: evaluation?.enlarged,
     padded_share: evaluation?.padded,
+    map_height: map?.[0],
+    map_width: map?.[1],
+    stride_ok: stride === undefined ? undefined : cell.size % stride === 0,
+    apparent_size_ratio: apparent?.get(model)?.(cell.transform),
   };
 }
 
@@ -87,8 +115,8 @@ function provenanceFields({ cell, model }: SweptCell, evaluation: ModelEvaluatio
     orientation,
     transform_sha256,
     outputs: evaluation?.outputs,
-    provider: model.session.provider,
-    onnxruntime: model.session.ortVersion,
+    provider: model.graph.session.provider,
+    onnxruntime: model.graph.session.ortVersion,
     seed: s.seed,
     version,
   };
@@ -119,9 +147,9 @@ function paretoFlags(swept: readonly SweptCell[], metrics: readonly (Metrics | u
   const points = swept.flatMap((row, i) => {
     const evaluation = measuredOf(row);
     const top1 = metrics[i]?.top1;
-    return evaluation && top1 !== undefined ? [{ i, speed: evaluation.timing.imagesPerSecond, accuracy: top1 }] : [];
+    return evaluation && top1 !== undefined ? [{ i, x: evaluation.timing.imagesPerSecond, y: top1 }] : [];
   });
-  const front = paretoFront(points);
+  const front = paretoFront(points, { x: 'higher', y: 'higher' });
   const flags = new Array<boolean | undefined>(swept.length).fill(undefined);
   for (const [k, { i }] of points.entries()) flags[i] = front[k];
   return flags;
@@ -145,15 +173,28 @@ export function sweptRows(swept: readonly SweptCell[], settings: SweepSettings):
   const empty = Object.fromEntries(names.map((name) => [name, undefined]));
   return swept.map((row, i) => {
     const evaluation = measuredOf(row);
+    const analysis = analysisOf(row);
+    const failed = 'failed' in row.outcome ? row.outcome.failed : undefined;
+    const verdict = sizeVerdict(
+      analysis.findings,
+      failed,
+      row.cell.size === row.model.fixedSize ? undefined : row.model.doubt,
+    );
     return {
       ...row,
       metrics: metrics[i],
+      analysis,
+      verdict,
       fields: {
         model: row.model.name,
-        ...geometryFields(row, evaluation),
+        ...geometryFields(row, analysis, evaluation, settings.apparent),
+        verdict: verdict.verdict,
+        verdict_reason: verdict.reason,
         ...(scores[i] ?? empty),
         ...paired[i],
         ...costFields(evaluation, settings.workers),
+        gmacs: analysis.gmacs,
+        gmacs_note: failed ? undefined : analysis.gmacsNote,
         pareto: pareto[i],
         ...provenanceFields(row, evaluation, settings),
       },

@@ -18,6 +18,7 @@ export {
   type Predictions,
   type Scoring,
   scoreBatch,
+  selectPredictions,
   type ValidClasses,
 } from './predictions.ts';
 export { type ReliabilityBin, reliabilityBins } from './reliability.ts';

@@ -22,7 +22,16 @@ export {
 } from './edits.ts';
 export type { NewNode, NewTensor } from './encode.ts';
 export { type GraphMatch, matchGraphs, type TensorMatch } from './match-graphs.ts';
-export type { AttributeRecord, GraphRecord, MetadataEntry, Model, ModelRecord, NodeRecord, NodeScope, TensorRecord } from './model.ts';
+export type {
+  AttributeRecord,
+  GraphRecord,
+  MetadataEntry,
+  Model,
+  ModelRecord,
+  NodeRecord,
+  NodeScope,
+  TensorRecord,
+} from './model.ts';
 export { modelFromBytes, openModel, rawLocation } from './open-model.ts';
 export { openPayload, type PayloadCursor, readPayload, samePayload } from './payload.ts';
 export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './provenance.ts';

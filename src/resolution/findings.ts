@@ -64,7 +64,8 @@ const slice: Look = (pair) => {
   for (const [k, { axis, start, length }] of after.entries()) {
     // A first element alone is a class token.
     if (!varies(pair, axis) || (start === 0 && length === 1)) continue;
-    if (before[k]?.length === length) return `cuts ${length} of ${pair.after[axis]} as of ${pair.before[axis]} (a roll or a window)`;
+    if (before[k]?.length === length)
+      return `cuts ${length} of ${pair.after[axis]} as of ${pair.before[axis]} (a roll or a window)`;
   }
   return undefined;
 };
@@ -136,7 +137,11 @@ const nameOf = ({ node }: InferredNode): string => node.name || (node.outputs[0]
 export function sizeFindings(reference: InferredGraph, other: InferredGraph): SizeFinding[] {
   const findings: SizeFinding[] = other.unknown.map((operator) => {
     const node = other.nodes.find((one) => operator.endsWith(one.node.opType));
-    return { node: node ? nameOf(node) : '', operator, what: 'the operator is not known, nothing is verified behind it' };
+    return {
+      node: node ? nameOf(node) : '',
+      operator,
+      what: 'the operator is not known, nothing is verified behind it',
+    };
   });
   for (const [i, now] of other.nodes.entries()) {
     const then = reference.nodes[i];

@@ -11,12 +11,12 @@ export interface FreeSizeOptions {
 }
 
 /** The places of height and width in an input's dims. */
-export const SPATIAL_AXES = { NCHW: [2, 3], NHWC: [1, 2] } as const;
+const SPATIAL_AXES = { NCHW: [2, 3], NHWC: [1, 2] } as const;
 
 /**
  * A throw-away copy whose image input takes any height and width (and any batch): its fixed dims become symbols, those of the
  * outputs too but for the class axis, and the exporter's value_info, which holds for one size alone, is removed. Nothing
- * else changes: constants that hold for one size are found by {@link sizeFindings}, or by running it.
+ * else changes: constants that hold for one size are found by analyseSizes, or by running it.
  *
  * Memory: the model file once more; external data stays where it is.
  */

@@ -1,8 +1,8 @@
 import type { Model } from '../onnx/index.ts';
 import { type SizeFinding, sizeFindings } from './findings.ts';
 import { graphView } from './shapes/graph-view.ts';
-import { type InferredGraph, type InferredNode, inferShapes } from './shapes/infer.ts';
 import { reducedAxes } from './shapes/indexing.ts';
+import { type InferredGraph, type InferredNode, inferShapes } from './shapes/infer.ts';
 import { ShapeUnknown } from './shapes/known.ts';
 
 /** What the graph says of one size, without being run. */
@@ -23,9 +23,7 @@ function reducedMap({ node, call }: InferredNode): readonly [number, number] | u
   const global = node.opType.startsWith('Global') ? [2, 3] : undefined;
   const axes = global ?? (node.opType.startsWith('Reduce') ? reducedAxes(call) : []);
   const [y, x, more] = axes;
-  return y === undefined || x === undefined || more !== undefined
-    ? undefined
-    : [dims[y] as number, dims[x] as number];
+  return y === undefined || x === undefined || more !== undefined ? undefined : [dims[y] as number, dims[x] as number];
 }
 
 /** The input of the last reduction over two axes; else what the last convolution gives. */
@@ -56,22 +54,29 @@ export function analyseSizes(model: Model, input: string, reference: readonly nu
   const view = graphView(model);
   const inferAt = (dims: readonly number[]): InferredGraph => inferShapes(view, { [input]: dims });
   const made = inferAt(reference);
+  const known = new Map<string, SizeAnalysis>();
   return {
     at(dims) {
-      const graph = inferAt(dims);
-      const { macs, unknown, mismatch } = graph;
-      const note =
-        unknown.length > 0
-          ? `operators without a rule: ${unknown.join(', ')}`
-          : mismatch
-            ? `${mismatch.node.opType} ${mismatch.node.name || mismatch.node.outputs[0]}: ${mismatch.message}`
-            : 'a shape depends on data';
-      return {
-        gmacs: macs === undefined ? undefined : macs / (dims[0] ?? 1) / 1e9,
-        gmacsNote: macs === undefined ? note : undefined,
-        map: lastMap(graph),
-        findings: sizeFindings(made, graph),
-      };
+      const key = dims.join('x');
+      const analysis = known.get(key) ?? analyse(dims);
+      known.set(key, analysis);
+      return analysis;
     },
   };
+  function analyse(dims: readonly number[]): SizeAnalysis {
+    const graph = inferAt(dims);
+    const { macs, unknown, mismatch } = graph;
+    const note =
+      unknown.length > 0
+        ? `operators without a rule: ${unknown.join(', ')}`
+        : mismatch
+          ? `${mismatch.node.opType} ${mismatch.node.name || mismatch.node.outputs[0]}: ${mismatch.message}`
+          : 'a shape depends on data';
+    return {
+      gmacs: macs === undefined ? undefined : macs / (dims[0] ?? 1) / 1e9,
+      gmacsNote: macs === undefined ? note : undefined,
+      map: lastMap(graph),
+      findings: sizeFindings(made, graph),
+    };
+  }
 }

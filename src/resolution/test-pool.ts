@@ -43,7 +43,7 @@ function headOf(model: Model, linear: NodeRecord, weight: TensorRecord): Head | 
   let name = linear.inputs[0] ?? '';
   for (;;) {
     const source = nodes.find(({ outputs }) => outputs[0] === name);
-    if (!source || source.domain !== '' || readers(name) !== 1) return undefined;
+    if (source?.domain !== '' || readers(name) !== 1) return undefined;
     const transposed = linear.opType === 'Gemm' && attributeOf(linear, 'transB')?.i === 1n;
     if (POOLING.has(source.opType)) return { pooling: source, between, linear, weight, transposed };
     if (!BETWEEN.has(source.opType)) return undefined;

@@ -1,4 +1,14 @@
-import { BOOL, dimsOf, type Inferred, isInteger, MAX_FOLDED, type OperatorCall, type Rule, ShapeMismatch, shown } from './known.ts';
+import {
+  BOOL,
+  dimsOf,
+  type Inferred,
+  isInteger,
+  MAX_FOLDED,
+  type OperatorCall,
+  type Rule,
+  ShapeMismatch,
+  shown,
+} from './known.ts';
 
 /** numpy's broadcasting. @throws ShapeMismatch */
 export function broadcast(...shapes: readonly (readonly number[])[]): number[] {
@@ -6,7 +16,8 @@ export function broadcast(...shapes: readonly (readonly number[])[]): number[] {
   return Array.from({ length: rank }, (_, i) => {
     const dims = shapes.map((shape) => shape[i - rank + shape.length] ?? 1).filter((dim) => dim !== 1);
     const [first = 1] = dims;
-    if (dims.some((dim) => dim !== first)) throw new ShapeMismatch(`${shapes.map(shown).join(' and ')} do not broadcast`);
+    if (dims.some((dim) => dim !== first))
+      throw new ShapeMismatch(`${shapes.map(shown).join(' and ')} do not broadcast`);
     return first;
   });
 }
@@ -22,12 +33,14 @@ function fold(
   const strides = inputs.map((input) => {
     const shape = input?.dims ?? [];
     let stride = 1;
-    return dims.map((_, i) => i).reduceRight<number[]>((all, i) => {
-      const size = shape[i - dims.length + shape.length] ?? 1;
-      all[i] = size === 1 ? 0 : stride;
-      stride *= size;
-      return all;
-    }, []);
+    return dims
+      .map((_, i) => i)
+      .reduceRight<number[]>((all, i) => {
+        const size = shape[i - dims.length + shape.length] ?? 1;
+        all[i] = size === 1 ? 0 : stride;
+        stride *= size;
+        return all;
+      }, []);
   });
   return Array.from({ length: count }, (_, at) => {
     let rest = at;
@@ -100,10 +113,7 @@ export const ELEMENTWISE: Readonly<Record<string, Rule>> = Object.fromEntries([
     ],
     same(),
   ),
-  ...pairs(
-    ['BatchNormalization', 'InstanceNormalization', 'LayerNormalization', 'GroupNormalization'],
-    normalisation,
-  ),
+  ...pairs(['BatchNormalization', 'InstanceNormalization', 'LayerNormalization', 'GroupNormalization'], normalisation),
   ['Identity', same((value) => value)],
   ['Neg', same((value) => -value)],
   ['Abs', same(Math.abs)],

@@ -1,6 +1,6 @@
 import type { NodeRecord } from '../../onnx/index.ts';
 import type { GraphView } from './graph-view.ts';
-import { type Known, type OperatorCall, product, ShapeMismatch, ShapeUnknown } from './known.ts';
+import { type Known, type OperatorCall, ShapeMismatch, ShapeUnknown } from './known.ts';
 import { MACS, RULES } from './operators.ts';
 
 /** A node with what is known of its inputs and outputs. */
@@ -75,6 +75,3 @@ export function inferShapes(
 
 /** A value of an outer scope or of a sequence: nothing is known of it. */
 const UNSEEN: Known = { type: 0, dims: undefined, fromImage: true };
-
-/** How many elements, where that is known. */
-export const sizeOf = ({ dims }: Known): number | undefined => dims && product(dims);

@@ -42,21 +42,21 @@ function letterSizes(call: OperatorCall): { sizes: Map<string, number>; output: 
   for (const [i, term] of terms.entries()) {
     const dims = dimsOf(call, i);
     if (dims.length !== term.length) throw new ShapeMismatch(`${shown(dims)} as ${term}`);
-    for (const [k, letter] of [...term].entries()) {
+    for (const [k, letter] of term.split('').entries()) {
       const known = sizes.get(letter) ?? 1;
       const size = dims[k] as number;
       if (known !== 1 && size !== 1 && known !== size) throw new ShapeMismatch(`${letter} is ${known} and ${size}`);
       sizes.set(letter, Math.max(known, size));
     }
   }
-  const letters = [...terms.join('')];
+  const letters = terms.join('').split('');
   const once = [...sizes.keys()].filter((letter) => letters.indexOf(letter) === letters.lastIndexOf(letter)).sort();
   return { sizes, output: right ?? once.join('') };
 }
 
 const einsum: Rule = (call) => {
   const { sizes, output } = letterSizes(call);
-  return [{ dims: [...output].map((letter) => sizes.get(letter) as number) }];
+  return [{ dims: output.split('').map((letter) => sizes.get(letter) as number) }];
 };
 
 export const MATRIX: Readonly<Record<string, Rule>> = {

@@ -75,7 +75,9 @@ const concat: Rule = (call) => {
   const shapes = call.inputs.map((_, i) => dimsOf(call, i));
   const [first = []] = shapes;
   const axis = axisOf(call.int('axis', 0), first.length);
-  const other = shapes.find((dims) => dims.length !== first.length || dims.some((dim, i) => i !== axis && dim !== first[i]));
+  const other = shapes.find(
+    (dims) => dims.length !== first.length || dims.some((dim, i) => i !== axis && dim !== first[i]),
+  );
   if (other) throw new ShapeMismatch(`${shown(first)} beside ${shown(other)}`);
   const length = shapes.reduce((sum, dims) => sum + (dims[axis] as number), 0);
   const flat = first.length === 1 && call.inputs.every((input) => input?.values);
