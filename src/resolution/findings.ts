@@ -1,7 +1,7 @@
 import { places, windowOf } from './shapes/convolution.ts';
 import { cutsOf } from './shapes/indexing.ts';
 import type { InferredGraph, InferredNode } from './shapes/infer.ts';
-import { dimsOf, ShapeUnknown, shown } from './shapes/known.ts';
+import { dimsOf, ShapeMismatch, ShapeUnknown, shown } from './shapes/known.ts';
 
 /** A node whose constants do not follow the image size: it may run at another size, and mean something else. */
 export interface SizeFinding {
@@ -143,6 +143,11 @@ export function sizeFindings(reference: InferredGraph, other: InferredGraph): Si
       what: 'the operator is not known, nothing is verified behind it',
     };
   });
+  if (other.mismatch) {
+    // onnxruntime may run it all the same: a pooling window that is larger than its map.
+    const { node, message } = other.mismatch;
+    findings.push({ node: node.name || (node.outputs[0] ?? ''), operator: node.opType, what: message });
+  }
   for (const [i, now] of other.nodes.entries()) {
     const then = reference.nodes[i];
     const look = now.node.domain === '' ? LOOKS[now.node.opType] : undefined;
@@ -155,8 +160,8 @@ export function sizeFindings(reference: InferredGraph, other: InferredGraph): Si
       const what = look(pair);
       if (what !== undefined) findings.push({ node: nameOf(now), operator: now.node.opType, what });
     } catch (error) {
-      // Behind a mismatch: the session reports that.
-      if (!(error instanceof ShapeUnknown)) throw error;
+      // It does not run at this size, or stands behind what does not: the session reports that.
+      if (!(error instanceof ShapeUnknown || error instanceof ShapeMismatch)) throw error;
     }
   }
   return findings;

@@ -3,7 +3,7 @@ import { type SizeFinding, sizeFindings } from './findings.ts';
 import { graphView } from './shapes/graph-view.ts';
 import { reducedAxes } from './shapes/indexing.ts';
 import { type InferredGraph, type InferredNode, inferShapes } from './shapes/infer.ts';
-import { ShapeUnknown } from './shapes/known.ts';
+import { ShapeMismatch, ShapeUnknown } from './shapes/known.ts';
 
 /** What the graph says of one size, without being run. */
 export interface SizeAnalysis {
@@ -33,7 +33,7 @@ function lastMap({ nodes }: InferredGraph): readonly [number, number] | undefine
       const map = reducedMap(node);
       if (map) return map;
     } catch (error) {
-      if (!(error instanceof ShapeUnknown)) throw error;
+      if (!(error instanceof ShapeUnknown || error instanceof ShapeMismatch)) throw error;
     }
   }
   const convolution = nodes.findLast(({ node, call }) => node.opType === 'Conv' && call.inputs[0]?.fromImage);
