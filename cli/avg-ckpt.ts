@@ -14,6 +14,7 @@ import {
   verifyAverage,
 } from '../src/average/index.ts';
 import { TemperError, writeError } from '../src/core/index.ts';
+import { addSearch } from './avg-ckpt-search.ts';
 import { METHOD, planOptions, SELECTION, STORAGE, TENSORS, tensorRules } from './support/average-options.ts';
 import { diagnosisDocument, diagnosisText } from './support/diagnosis-output.ts';
 import { isAverage, leaveOutAverages, planFiles, withModels } from './support/load-snapshots.ts';
@@ -214,6 +215,7 @@ function addVerify(parser: Argv): Argv {
         .example('$0 verify swa.onnx --inputs run/', ''),
     async (args) => {
       const verdict = await verifyAverage(args.file, args.inputs, interruptSignal());
+      for (const text of verdict.notes ?? []) note(args, text);
       const text = verdict.ok ? `${args.file}: verified, equal to the byte\n` : `${verdict.findings.join('\n')}\n`;
       print(args, { file: args.file, ...verdict }, text);
       if (!verdict.ok) process.exitCode = 1;
@@ -252,7 +254,7 @@ function addDiagnose(parser: Argv): Argv {
 
 /** avg-ckpt and its subcommands. */
 export function addAvgCkpt(parser: Argv): Argv {
-  return addDiagnose(addVerify(addAverage(parser)));
+  return addSearch(addDiagnose(addVerify(addAverage(parser))));
 }
 
 await mainIfProgram(import.meta.url, 'avg-ckpt', addAvgCkpt);

@@ -15,6 +15,10 @@ await main('onnx-temper', (parser) =>
       const { addBnRecalCommands } = await import('./bn-recal.ts');
       return addBnRecalCommands(y);
     })
+    .command('teacher-logits', 'Store what teachers say about every image, for distillation', async (y) => {
+      const { addTeacherLogitsCommands } = await import('./teacher-logits.ts');
+      return addTeacherLogitsCommands(y);
+    })
     .command(
       'res-sweep',
       'Measure models at many sizes: which one to test at, and whether it is worth the time',
@@ -23,5 +27,9 @@ await main('onnx-temper', (parser) =>
         return addResSweep(y);
       },
     )
+    .command('fix-res', 'Tune the last BatchNormalization and the classifier for another test size', async (y) => {
+      const { addFixRes } = await import('./fix-res.ts');
+      return addFixRes(y);
+    })
     .demandCommand(1, 'Name a command.'),
 );

@@ -53,30 +53,37 @@ export async function openData(args: DataArguments, { labelled }: { labelled: bo
   return { dataset, rows: selectRows(dataset, { rows: args.rows, limit: args.limit, seed: args.seed }) };
 }
 
-/** The options of a second data set: `--guard-data`, `--guard-labels`, `--guard-rows`, `--guard-limit`. */
-export function prefixedData<P extends string>(prefix: P, purpose: string) {
+/**
+ * The options of a second data set: `--guard-data`, `--guard-labels`, `--guard-rows`, `--guard-limit`.
+ * @param source the option that names the images, where it is another (`val`)
+ */
+export function prefixedData<P extends string>(prefix: P, purpose: string, source = `${prefix}-data`) {
   const option = (name: string, describe: string): Record<string, Options> => ({
-    [`${prefix}-${name}`]: { type: 'string', describe, group: 'Data:' },
+    [name]: { type: 'string', requiresArg: true, describe, group: 'Data:' },
   });
   return {
-    ...option('data', `Images ${purpose}`),
-    ...option('labels', `Labels of --${prefix}-data, as IDX or .npy`),
-    ...option('rows', `Rows a:b of --${prefix}-data`),
-    ...option('limit', `At most N images of --${prefix}-data`),
+    ...option(source, `Images ${purpose}`),
+    ...option(`${prefix}-labels`, `Labels of --${source}, as IDX or .npy`),
+    ...option(`${prefix}-rows`, `Rows a:b of --${source}`),
+    ...option(`${prefix}-limit`, `At most N images of --${source}`),
   };
 }
 
 /** The arguments of a second data set, under the names of the first; the class map and the seed are shared. */
-export function argumentsOf(prefix: string, args: Readonly<Record<string, unknown>>): DataArguments {
+export function argumentsOf(
+  prefix: string,
+  args: Readonly<Record<string, unknown>>,
+  source = `${prefix}-data`,
+): DataArguments {
   const text = (name: string): string | undefined => {
-    const value = args[`${prefix}-${name}`];
+    const value = args[name];
     return value === undefined ? undefined : String(value);
   };
   return {
-    data: text('data'),
-    labels: text('labels'),
-    rows: text('rows'),
-    limit: oneNumber(`${prefix}-limit`)(text('limit')),
+    data: text(source),
+    labels: text(`${prefix}-labels`),
+    rows: text(`${prefix}-rows`),
+    limit: oneNumber(`${prefix}-limit`)(text(`${prefix}-limit`)),
     classes: args.classes as string | undefined,
     seed: args.seed as number | undefined,
   };

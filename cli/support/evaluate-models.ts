@@ -28,7 +28,11 @@ export interface EvaluateArguments extends RuntimeArguments, TransformArguments 
 }
 
 /** One transform per model; none for data that is network input already. */
-function transformsFor(sessions: readonly Session[], { dataset }: ChosenData, args: EvaluateArguments): Transform[] {
+export function transformsFor(
+  sessions: readonly Session[],
+  { dataset }: ChosenData,
+  args: RuntimeArguments & TransformArguments,
+): Transform[] {
   if (dataset.kind !== 'tensor') {
     return sessions.map((session, i) => transformFor(args, session, args.input, i, sessions.length));
   }

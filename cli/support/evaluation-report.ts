@@ -23,7 +23,7 @@ const SIGNIFICANT = 0.05;
 
 const interval = (field: string): readonly [string, string] => [`${field}_lo`, `${field}_hi`];
 
-const SCORE_COLUMNS: readonly Column[] = [
+export const SCORE_COLUMNS: readonly Column[] = [
   { field: 'model', header: 'model' },
   { field: 'top1', header: 'top-1', percent: true, interval: interval('top1') },
   { field: 'top5', header: 'top-5', percent: true, interval: interval('top5') },
@@ -35,7 +35,7 @@ const SCORE_COLUMNS: readonly Column[] = [
 ];
 
 const DIFFERENCE = { percent: true, signed: true, unit: 'points' } as const;
-const PAIRED_COLUMNS: readonly Column[] = [
+export const PAIRED_COLUMNS: readonly Column[] = [
   { field: 'model', header: 'model' },
   { field: 'top1_difference', header: 'top-1', ...DIFFERENCE, interval: interval('top1_difference') },
   { field: 'nll_difference', header: 'NLL', digits: 4, signed: true, interval: interval('nll_difference') },

@@ -29,7 +29,6 @@ export function isAverage({ record }: Pick<Model, 'record'>): boolean {
  */
 export function leaveOutAverages(out: string | undefined, note: (text: string) => void): (path: string) => boolean {
   return (path) => {
-    if (out !== undefined && samePath(out, path)) return true;
     let model: Model;
     try {
       model = openModel(path);
@@ -41,7 +40,9 @@ export function leaveOutAverages(out: string | undefined, note: (text: string) =
     } finally {
       model.close();
     }
-    note(`${path}: is an average that avg-ckpt wrote; left out (to use it, name the file)`);
+    // What --force is about to replace goes without saying; a snapshot of that name stays, and is never overwritten.
+    if (out === undefined || !samePath(out, path))
+      note(`${path}: is an average that avg-ckpt wrote; left out (to use it, name the file)`);
     return true;
   };
 }

@@ -36,7 +36,7 @@ function report(error: unknown, json: boolean): number {
 }
 
 /** Options that take several values by being given several times. */
-const REPEATABLE: ReadonlySet<string> = new Set(['_', 'inputs', 'models', 'moments', ...PER_MODEL_OPTIONS]);
+const REPEATABLE: ReadonlySet<string> = new Set(['_', 'inputs', 'models', 'moments', 'teachers', ...PER_MODEL_OPTIONS]);
 
 /** An option that yargs made a list because it was given twice: neither value is the obvious one. */
 function refuseRepeated(args: Record<string, unknown>): void {

@@ -42,6 +42,19 @@ export function wholeNumber(option: string, least: number): (value: unknown) => 
   };
 }
 
+const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+/** Parses `2GiB`, `512MiB`, `500M` (all binary) or a number of bytes. */
+export function byteCount(option: string): (value: unknown) => number | undefined {
+  return (value) => {
+    if (value === undefined) return undefined;
+    const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(joined(value).trim()) ?? [];
+    const bytes = Math.floor(Number(number) * (BYTE_UNITS[unit.toLowerCase()] ?? Number.NaN));
+    if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+    throw usage(option, joined(value), 'a size such as 2GiB or 512MiB');
+  };
+}
+
 /** Gives options their heading in --help; all but flags need a value. */
 export function grouped<T extends Record<string, Options>>(group: string, options: T): T {
   const complete = (option: Options): Options => ({ requiresArg: option.type !== 'boolean', ...option, group });

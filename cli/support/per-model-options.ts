@@ -14,4 +14,5 @@ export const PER_MODEL_OPTIONS = [
   'std',
   'color',
   'orientation',
+  'class-map',
 ] as const;

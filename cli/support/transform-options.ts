@@ -38,8 +38,13 @@ function usage(option: string, value: unknown, expected: string): TemperError {
   return new TemperError('USAGE', `--${option} ${String(value)}: expected ${expected}`, { details: { option } });
 }
 
-/** The value for model i of n. */
-function valueFor(args: TransformArguments, option: keyof typeof TRANSFORM, i: number, n: number): string | undefined {
+/** The value of an option for model i of n: given once it holds for all. @throws TemperError USAGE for another number */
+export function valueFor(
+  args: Readonly<Record<string, unknown>>,
+  option: string,
+  i: number,
+  n: number,
+): string | undefined {
   const given = args[option];
   if (given === undefined) return undefined;
   const values = Array.isArray(given) ? given.map(String) : [String(given)];
@@ -119,6 +124,21 @@ function assertFits(
           : 'Models of 1 or 3 channels take images; for others give network input as a float32 .npy array.',
     });
   }
+}
+
+/** The options that give a transform, for a model of any layout and type. */
+export function transformArguments(transform: Transform): TransformArguments {
+  const { crop, resize, resizeRule, interpolation, mean, std, color, orientation } = transform;
+  return {
+    preset: 'none',
+    size: `${crop.height}x${crop.width}`,
+    resize: String(Math.min(resize.height, resize.width)),
+    'resize-rule': resizeRule,
+    interpolation,
+    ...(mean.length > 0 ? { mean: mean.join(','), std: std.join(',') } : {}),
+    color,
+    orientation,
+  };
 }
 
 /** Transform options that were given. */

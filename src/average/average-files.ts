@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import {
@@ -16,6 +17,7 @@ import {
   nextStepKey,
   rawLocation,
   type Segment,
+  type TensorRecord,
 } from '../onnx/index.ts';
 import { type HashJob, hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
@@ -32,7 +34,7 @@ export interface OutputFiles {
   openData(): Sink & Pick<AtomicFile, 'sha256' | 'discard'>;
 }
 
-export interface AverageJob extends Pick<StreamOptions, 'allowNonfinite' | 'signal' | 'onProgress'> {
+export interface AverageJob extends Pick<StreamOptions, 'allowNonfinite' | 'given' | 'signal' | 'onProgress'> {
   /** In plan order; one coefficient of every row each. */
   readonly models: readonly Model[];
   readonly steps: readonly (number | undefined)[];
@@ -43,6 +45,8 @@ export interface AverageJob extends Pick<StreamOptions, 'allowNonfinite' | 'sign
   readonly dtype: FloatType | undefined;
   /** Recorded in the output. */
   readonly version: string;
+  /** How the average was chosen, recorded as it is. */
+  readonly chosenBy?: Readonly<Record<string, unknown>> | undefined;
 }
 
 interface InputHashes {
@@ -75,6 +79,22 @@ function hashesByModel(models: readonly Model[], digests: readonly string[]): In
   }));
 }
 
+/** Which tensors hold given values, and what these are, in the order of the plan. */
+export function givenRecord(
+  { tensors }: TensorPlan,
+  given: ReadonlyMap<TensorRecord, Uint8Array>,
+): NonNullable<AverageRecord['given']> {
+  const hash = createHash('sha256');
+  const names: string[] = [];
+  for (const { name, template } of tensors) {
+    const values = given.get(template);
+    if (!values) continue;
+    hash.update(values);
+    names.push(name);
+  }
+  return { tensors: names, sha256: hash.digest('hex') };
+}
+
 function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): AverageRecord {
   const used = job.models.flatMap((model, i) => {
     const coefficient = row.coefficients[i] as number;
@@ -102,6 +122,8 @@ function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): Av
     match: job.rules.match,
     dtype: job.dtype ?? null,
     allow_nonfinite: job.allowNonfinite,
+    ...(job.given ? { given: givenRecord(job.plan, job.given) } : {}),
+    ...(job.chosenBy ? { chosen_by: job.chosenBy } : {}),
     inputs: used.map(({ input }) => input),
   };
 }

@@ -2,9 +2,11 @@ export { type AverageJob, averageFiles, type PublishedOutput } from './average-f
 export { type Diagnosis, diagnose } from './diagnose.ts';
 export { dropDuplicates } from './duplicates.ts';
 export { METHODS } from './methods/index.ts';
+export { type StoredTensor, storedTensors } from './output-layout.ts';
 export { type Plan, planRows } from './plan/plan.ts';
 export type { PlanOptions } from './plan/plan-options.ts';
-export { effectiveModels, type Row } from './plan/row.ts';
-export { type Candidate, candidateOf } from './plan/snapshot-name.ts';
+export { effectiveModels, normalisedRow, type Row } from './plan/row.ts';
+export { type Candidate, candidateOf, stemOf } from './plan/snapshot-name.ts';
+export { TensorStream } from './stream.ts';
 export { chooseTemplate, planTensors, type TensorPlan, type TensorRules } from './tensor-plan.ts';
 export { type Verdict, verifyAverage } from './verify.ts';

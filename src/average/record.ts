@@ -30,6 +30,10 @@ export interface AverageRecord {
   readonly match: TensorRules['match'];
   readonly dtype: FloatType | null;
   readonly allow_nonfinite: boolean;
+  /** Tensors whose values were measured on data and are no average, and the SHA-256 of their values in this order. */
+  readonly given?: { readonly tensors: readonly string[]; readonly sha256: string };
+  /** How it was chosen among others: settings and results of a search. */
+  readonly chosen_by?: Readonly<Record<string, unknown>>;
   readonly inputs: readonly RecordedInput[];
 }
 
@@ -51,6 +55,13 @@ function isInput(value: unknown): value is RecordedInput {
     Array.isArray(data) &&
     data.every((item: unknown) => isObject(item) && typeof item.location === 'string' && isHash(item.sha256))
   );
+}
+
+function isGiven(value: unknown): boolean {
+  if (value === undefined) return true;
+  if (!isObject(value)) return false;
+  const { tensors, sha256 } = value;
+  return Array.isArray(tensors) && tensors.every((name) => typeof name === 'string') && isHash(sha256);
 }
 
 function isRow(row: Row): boolean {
@@ -81,7 +92,9 @@ function isRecord(value: unknown): value is AverageRecord {
     ['average', 'last'].includes(record.bn as string) &&
     ['error', 'last'].includes(record.on_int_mismatch as string) &&
     ['auto', 'name', 'graph'].includes(record.match as string) &&
-    typeof record.allow_nonfinite === 'boolean'
+    typeof record.allow_nonfinite === 'boolean' &&
+    isGiven(record.given) &&
+    (record.chosen_by === undefined || isObject(record.chosen_by))
   );
 }
 

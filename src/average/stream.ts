@@ -8,6 +8,7 @@ import {
   openPayload,
   type PayloadCursor,
   rawLocation,
+  type TensorRecord,
 } from '../onnx/index.ts';
 import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-kernel.ts';
 import { FLOAT_BYTES } from './kernel/float-blocks.ts';
@@ -36,6 +37,8 @@ export interface StreamOptions {
   readonly models: readonly Model[];
   readonly rows: readonly Row[];
   readonly allowNonfinite: boolean;
+  /** Values that take the place of averages in every output, by the template's tensor: what was measured on data. */
+  readonly given?: ReadonlyMap<TensorRecord, Uint8Array> | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((doneBytes: number) => void) | undefined;
 }
@@ -63,6 +66,11 @@ export class TensorStream {
   /** Writes a tensor's new values to every output. @throws TemperError NUMERIC_NONFINITE, NUMERIC_OVERFLOW, FORMAT_*, INPUT_* */
   async tensor(stored: StoredTensor, sinks: readonly Sink[]): Promise<void> {
     const { tensor, type } = stored;
+    const given = this.options.given?.get(tensor.template);
+    if (given) {
+      for (const sink of sinks) sink.write(given);
+      return;
+    }
     const cursors = tensor.sources.map((source, i) => openPayload(this.options.models[i] as Model, source));
     if (type === undefined || tensor.type === undefined) return this.integers(stored, cursors, sinks);
     const kernel = this.kernel(tensor.treatment, tensor.type, type);

@@ -1,16 +1,18 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type ByteSource, openFile, readError, TemperError } from '../core/index.ts';
-import { type Model, modelNameOf, openModel } from '../onnx/index.ts';
-import { averageInto, type OutputFiles } from './average-files.ts';
+import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
+import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
 import { hashFile } from './hash-files.ts';
 import { type RecordedInput, readRecord } from './record.ts';
-import { planTensors } from './tensor-plan.ts';
+import { planTensors, type TensorPlan } from './tensor-plan.ts';
 
 export interface Verdict {
   readonly ok: boolean;
   /** One line per finding. */
   readonly findings: readonly string[];
+  /** What was not recomputed, and why; absent where everything was. */
+  readonly notes?: readonly string[];
 }
 
 /** How deep snapshots are looked for below a folder: run folders hold `fold_1/epoch_3.onnx`, not more. */
@@ -94,6 +96,23 @@ function findInput(
   });
 }
 
+/** The values that the subject holds where its record says that they were measured on data: they cannot be recomputed. */
+function givenValues(
+  subject: Model,
+  template: Model,
+  { tensors }: TensorPlan,
+  names: readonly string[],
+): Map<TensorRecord, Uint8Array> {
+  const pairs = matchGraphs(template, subject).tensors;
+  const wanted = new Set(names);
+  return new Map(
+    tensors.flatMap(({ name, template: record }) => {
+      const own = wanted.has(name) ? pairs.get(record)?.tensor : undefined;
+      return own ? [[record, readPayload(subject, own)] as const] : [];
+    }),
+  );
+}
+
 /** Compares what is written with a file, and remembers the first byte that differs. */
 function comparison(open: () => ByteSource) {
   const expected = open();
@@ -122,7 +141,8 @@ function comparison(open: () => ByteSource) {
 }
 
 /**
- * Recomputes an average from its record and its inputs, and compares every byte.
+ * Recomputes an average from its record and its inputs, and compares every byte. Values that were measured on data cannot be
+ * recomputed without it: they are compared with the hash that the record gives.
  * @param inputs where to look besides the model's own folder
  * @throws TemperError INPUT_NOT_FOUND if an input is missing, and as averageInto
  */
@@ -167,13 +187,21 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
         };
       },
     };
+    const plan = planTensors(models, record.template, rules);
+    const given = record.given && givenValues(subject, models[record.template] as Model, plan, record.given.tensors);
+    if (given && givenRecord(plan, given).sha256 !== record.given?.sha256)
+      findings.push(
+        `${path}: the statistics that were measured on data are not those that were written (SHA-256 differs)`,
+      );
     await averageInto(
       {
         models,
         steps: record.inputs.map(({ step }) => step ?? undefined),
         templateIndex: record.template,
-        plan: planTensors(models, record.template, rules),
+        plan,
         rules,
+        given,
+        chosenBy: record.chosen_by,
         rows: [row],
         dtype: record.dtype ?? undefined,
         version: record.version,
@@ -189,7 +217,11 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
       if (result?.difference !== undefined)
         findings.push(`${file}: differs from the recomputed average at byte ${result.difference}`);
     }
-    return { ok: findings.length === 0, findings };
+    const ok = findings.length === 0;
+    if (!record.given) return { ok, findings };
+    const count = record.given.tensors.length;
+    const text = `${count} tensors were measured on data: compared with their recorded SHA-256, not recomputed`;
+    return { ok, findings, notes: [text] };
   } finally {
     for (const model of [subject, ...models]) model.close();
   }

@@ -39,6 +39,7 @@ export {
   RESIZE_RULES,
   type ResizeRule,
 } from './images/geometry.ts';
+export type { InputStatistics } from './images/input-statistics.ts';
 export { type Box, type Pixels, pixels, type Size, toGrey, toRgb } from './images/pixels.ts';
 export { type ResampleOptions, resample } from './images/resample.ts';
 export { INTERPOLATIONS, type Interpolation } from './images/resample-kernels.ts';

@@ -38,6 +38,7 @@ const TEACHER: Teacher = {
   onnxruntime: '1.30.0',
   transform: null,
   transform_sha256: null,
+  class_map: null,
   class_map_sha256: null,
 };
 

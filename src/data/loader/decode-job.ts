@@ -3,6 +3,7 @@ import type { SampleData } from '../datasets/dataset.ts';
 import { allocateInput, applyTransform, type InputData, inputLength } from '../images/apply-transform.ts';
 import { decodeImage, type Orientation } from '../images/decode-image.ts';
 import { isEnlarged, isPadded } from '../images/geometry.ts';
+import { allocateStatistics, type InputStatistics, inputStatistics } from '../images/input-statistics.ts';
 import type { Pixels, Size } from '../images/pixels.ts';
 import type { Transform } from '../images/transform.ts';
 import { type AugmentOptions, applyView, drawView, type ViewRecord } from '../views/augment.ts';
@@ -21,11 +22,15 @@ export interface DecodePlan {
   /** One input per transform is made of each image; they share their decoding. */
   readonly transforms: readonly Transform[];
   readonly views?: Views | undefined;
+  /** Whether mean and deviation of every input are wanted. */
+  readonly statistics?: boolean | undefined;
 }
 
 export interface KeyedImage {
   readonly key: string;
   readonly image: Exclude<SampleData, { kind: 'tensor' }>;
+  /** The views to make, as drawn before; absent: they are drawn. */
+  readonly records?: readonly ViewRecord[] | undefined;
 }
 
 /** What is known of an image after decoding. */
@@ -44,6 +49,8 @@ export interface ImageFacts {
 export interface DecodedJob {
   /** Per transform: the inputs of all images that could be decoded, views of an image side by side. */
   readonly inputs: readonly InputData[];
+  /** Per transform, where they are wanted: of the same inputs. */
+  readonly statistics: readonly InputStatistics[];
   /** Per image: its facts, or why it could not be decoded. */
   readonly images: readonly (ImageFacts | { readonly error: WireError })[];
 }
@@ -62,10 +69,15 @@ function drawViews({ augment, count, seed, first = 0 }: Views, key: string, sour
 }
 
 /** Decodes images and applies every transform to each, in order. A bad image is reported at its place. */
-export async function decodeJob({ transforms, views }: DecodePlan, images: readonly KeyedImage[]): Promise<DecodedJob> {
+export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[]): Promise<DecodedJob> {
+  const { transforms, views } = plan;
   const perImage = views?.count ?? 1;
   const inputs = transforms.map((transform) => allocateInput(transform, images.length * perImage));
   const lengths = transforms.map(inputLength);
+  const channels = transforms.map(({ color }) => (color === 'grey' ? 1 : 3));
+  const statistics = plan.statistics
+    ? channels.map((count) => allocateStatistics(images.length * perImage, count))
+    : [];
   const grey = transforms.every(({ color }) => color === 'grey');
   const orientations = [...new Set(transforms.map(({ orientation }) => orientation))];
   const found: DecodedJob['images'][number][] = [];
@@ -82,7 +94,7 @@ export async function decodeJob({ transforms, views }: DecodePlan, images: reado
       const [{ width, height }] = decoded as [Pixels];
       let at = performance.now();
       const decodeMs = at - start;
-      const records = views ? drawViews(views, keyed.key, { width, height }) : [];
+      const records = views ? (keyed.records ?? drawViews(views, keyed.key, { width, height })) : [];
       for (const [view, record] of records.entries()) {
         for (const [t, transform] of transforms.entries())
           applyView(pixels[t] as Pixels, record, transform, place(t, view));
@@ -103,6 +115,11 @@ export async function decodeJob({ transforms, views }: DecodePlan, images: reado
         decodeMs,
         transformMs: applied.map(({ ms }) => ms),
       });
+      for (const [t, into] of statistics.entries()) {
+        const { layout } = transforms[t] as Transform;
+        for (let view = 0; view < perImage; view++)
+          inputStatistics(place(t, view), channels[t] as number, layout, into, made + view);
+      }
       made += perImage;
     } catch (error) {
       if (!(error instanceof TemperError)) throw error;
@@ -110,5 +127,12 @@ export async function decodeJob({ transforms, views }: DecodePlan, images: reado
     }
   }
   // A subarray of the whole when an image was bad: the receiver copies it anyway.
-  return { inputs: inputs.map((data, t) => data.subarray(0, made * (lengths[t] as number))), images: found };
+  return {
+    inputs: inputs.map((data, t) => data.subarray(0, made * (lengths[t] as number))),
+    statistics: statistics.map(({ mean, std }, t) => ({
+      mean: mean.subarray(0, made * (channels[t] as number)),
+      std: std.subarray(0, made * (channels[t] as number)),
+    })),
+    images: found,
+  };
 }

@@ -2,7 +2,9 @@ import { fromWire, TemperError } from '../../core/index.ts';
 import type { Dataset, ReadyTensor } from '../datasets/dataset.ts';
 import type { InputData } from '../images/apply-transform.ts';
 import { prepareDecoding } from '../images/decode-image.ts';
+import { allocateStatistics, type InputStatistics, inputStatistics } from '../images/input-statistics.ts';
 import type { Transform } from '../images/transform.ts';
+import type { ViewRecord } from '../views/augment.ts';
 import type { DecodedJob, ImageFacts, KeyedImage, Views } from './decode-job.ts';
 import { type DecodePool, decodePool } from './decode-pool.ts';
 import { limit } from './limit.ts';
@@ -20,8 +22,14 @@ export interface LoaderOptions {
   /** One input is made for each; images are decoded once. Empty for data sets that are ready tensors. */
   readonly transforms: readonly Transform[];
   readonly views?: Views | undefined;
+  /** The views of a row, as drawn before: made instead of drawn ones. */
+  readonly records?: ((row: number) => readonly ViewRecord[]) | undefined;
   /** Images of a batch; the last may be short. */
   readonly batch: number;
+  /** Batches end at each multiple of so many rows, too. */
+  readonly partRows?: number | undefined;
+  /** Whether mean and deviation of every input are wanted. */
+  readonly statistics?: boolean | undefined;
   /** Decoding threads. */
   readonly workers: number;
   readonly onBadImage: 'fail' | 'skip';
@@ -52,6 +60,8 @@ export interface LoadedBatch {
   readonly labels: Int32Array | undefined;
   /** Per transform. */
   readonly inputs: readonly BatchInput[];
+  /** Per transform; empty unless they are wanted. */
+  readonly statistics: readonly InputStatistics[];
   /** Per image, once. */
   readonly facts: readonly ImageFacts[];
 }
@@ -61,13 +71,13 @@ function dimsOf({ crop: { width, height }, color, layout }: Transform, images: n
   return layout === 'NCHW' ? [images, channels, height, width] : [images, height, width, channels];
 }
 
-/** Joins the inputs of a batch's jobs; a batch of one job is taken over as it is. */
-function join(parts: readonly InputData[]): InputData {
+/** Joins the arrays of a batch's jobs; a batch of one job is taken over as it is. */
+function join<T extends InputData>(parts: readonly T[]): T {
   const [first] = parts;
   if (!first) throw new RangeError('a batch of no jobs');
   if (parts.length === 1 && first.byteLength === first.buffer.byteLength) return first;
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const joined = new (first.constructor as new (length: number) => InputData)(length);
+  const joined = new (first.constructor as new (length: number) => T)(length);
   let at = 0;
   for (const part of parts) {
     joined.set(part as Uint8Array, at);
@@ -119,17 +129,30 @@ async function decodeBatch(
     dims: dimsOf(transform, kept.length),
     data: join(decoded.map((job) => job.inputs[t] as InputData)),
   }));
-  return { batch: { ...columns(dataset, kept), inputs, facts }, bad };
+  const statistics = options.statistics
+    ? options.transforms.map((_, t) => ({
+        mean: join(decoded.map((job) => (job.statistics[t] as InputStatistics).mean)),
+        std: join(decoded.map((job) => (job.statistics[t] as InputStatistics).std)),
+      }))
+    : [];
+  return { batch: { ...columns(dataset, kept), inputs, statistics, facts }, bad };
 }
 
 /** A file that cannot be read is a bad image too. */
-async function readAndDecode(dataset: Dataset, pool: DecodePool, rows: Uint32Array): Promise<DecodedJob> {
+async function readAndDecode(
+  dataset: Dataset,
+  pool: DecodePool,
+  rows: Uint32Array,
+  recordsOf: LoaderOptions['records'],
+): Promise<DecodedJob> {
   const reads = await Promise.allSettled([...rows].map((row) => dataset.read(row)));
   const readable: KeyedImage[] = [];
   const failed = new Map<number, TemperError>();
   for (const [i, read] of reads.entries()) {
-    const { key } = dataset.sample(rows[i] as number);
-    if (read.status === 'fulfilled') readable.push({ key, image: read.value as KeyedImage['image'] });
+    const row = rows[i] as number;
+    const { key } = dataset.sample(row);
+    if (read.status === 'fulfilled')
+      readable.push({ key, image: read.value as KeyedImage['image'], records: recordsOf?.(row) });
     else if (read.reason instanceof TemperError) failed.set(i, read.reason);
     else throw read.reason;
   }
@@ -137,7 +160,7 @@ async function readAndDecode(dataset: Dataset, pool: DecodePool, rows: Uint32Arr
   if (failed.size === 0) return decoded;
   const images = decoded.images.values();
   return {
-    inputs: decoded.inputs,
+    ...decoded,
     images: [...rows.keys()].map((i) => {
       const error = failed.get(i);
       return error ? { error } : (images.next().value as ImageFacts);
@@ -154,12 +177,19 @@ function columns(dataset: Dataset, rows: readonly number[]): Pick<LoadedBatch, '
   };
 }
 
-async function readyBatch(dataset: Dataset, rows: Uint32Array): Promise<Loaded> {
+async function readyBatch(dataset: Dataset, rows: Uint32Array, withStatistics = false): Promise<Loaded> {
   const tensors = (await Promise.all([...rows].map((row) => dataset.read(row)))) as ReadyTensor[];
   const [first] = tensors;
   const data = join(tensors.map((tensor) => tensor.data));
   const input = { type: 'float32', dims: [rows.length, ...(first?.dims ?? [])], data } as const;
-  return { batch: { ...columns(dataset, [...rows]), inputs: [input], facts: [] }, bad: [] };
+  const statistics: InputStatistics[] = [];
+  if (withStatistics) {
+    const [channels = 1] = first?.dims ?? [];
+    const into = allocateStatistics(rows.length, channels);
+    for (const [i, tensor] of tensors.entries()) inputStatistics(tensor.data, channels, 'NCHW', into, i);
+    statistics.push(into);
+  }
+  return { batch: { ...columns(dataset, [...rows]), inputs: [input], statistics, facts: [] }, bad: [] };
 }
 
 /**
@@ -173,7 +203,7 @@ export async function* loadBatches(
   dataset: Dataset,
   options: LoaderOptions,
 ): AsyncGenerator<LoadedBatch, void, undefined> {
-  const { rows, batch, workers, views } = options;
+  const { rows, batch, workers, views, statistics, partRows = rows.length } = options;
   const ready = dataset.kind === 'tensor';
   const orientations = new Set(options.transforms.map(({ orientation }) => orientation));
   if (views && orientations.size > 1) {
@@ -187,17 +217,18 @@ export async function* loadBatches(
     });
   }
   if (dataset.kind === 'encoded') await prepareDecoding();
-  const pool = ready ? undefined : decodePool({ transforms: options.transforms, views }, workers);
+  const pool = ready ? undefined : decodePool({ transforms: options.transforms, views, statistics }, workers);
   const limited = limit(JOBS_PER_WORKER * workers);
   const started: Promise<Loaded>[] = [];
   let next = 0;
   const start = (): void => {
     if (next >= rows.length) return;
-    const part = rows.subarray(next, next + batch);
-    next += batch;
+    const end = Math.min(next + batch, (Math.floor(next / partRows) + 1) * partRows);
+    const part = rows.subarray(next, end);
+    next = end;
     const loading = pool
-      ? decodeBatch(dataset, (job) => limited(() => readAndDecode(dataset, pool, job)), part, options)
-      : readyBatch(dataset, part);
+      ? decodeBatch(dataset, (job) => limited(() => readAndDecode(dataset, pool, job, options.records)), part, options)
+      : readyBatch(dataset, part, statistics);
     // It is awaited below; until then a failure must not count as unhandled.
     loading.catch(() => undefined);
     started.push(loading);

@@ -32,7 +32,7 @@ export const isPartDone = (folder: string, run: StoreRun, index: number): boolea
  * Reads a sidecar, which must be of this part and run and name the part's files.
  * @throws TemperError INPUT_*, FORMAT_MALFORMED; MISMATCH_VALUE for a part of another run
  */
-export function partSidecar(folder: string, run: StoreRun, runHash: string, index: number): Sidecar {
+function partSidecar(folder: string, run: StoreRun, runHash: string, index: number): Sidecar {
   const file = sidecarPath(index, run.n_parts);
   const path = join(folder, file);
   const sidecar = readSidecar(folder, file);
@@ -52,6 +52,22 @@ export function partSidecar(folder: string, run: StoreRun, runHash: string, inde
   if (listed !== files) throw malformed(path, `files are ${listed}, expected ${files}`);
   if (scores !== null && scores.length !== run.teachers.length) throw malformed(path, `${scores.length} scores`);
   return sidecar;
+}
+
+/**
+ * Whether a part is there and each of its files has its recorded hash: what a run that goes on need not do again.
+ * @throws TemperError MISMATCH_VALUE for a part of another run; INPUT_UNREADABLE
+ */
+export async function isPartWhole(folder: string, run: StoreRun, runHash: string, index: number): Promise<boolean> {
+  try {
+    const { files } = partSidecar(folder, run, runHash, index);
+    for (const [path, expected] of Object.entries(files)) if (await wrongFile(folder, path, expected)) return false;
+    return true;
+  } catch (error) {
+    const damaged = ['INPUT_NOT_FOUND', 'FORMAT_MALFORMED', 'FORMAT_TRUNCATED', 'FORMAT_LIMIT'];
+    if (error instanceof TemperError && damaged.includes(error.code)) return false;
+    throw error;
+  }
 }
 
 /** Whether rows are of the samples that they should be of, and bad where the sidecar says. */

@@ -1,4 +1,4 @@
-export { isPartDone, partProblems, partSidecar } from './check-part.ts';
+export { isPartDone, isPartWhole } from './check-part.ts';
 export {
   allocateColumns,
   type Column,

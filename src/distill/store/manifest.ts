@@ -30,7 +30,9 @@ export interface Teacher {
   /** Null for data that is network input already. */
   readonly transform: Transform | null;
   readonly transform_sha256: string | null;
-  /** Of the list of the network's outputs, in the order of the data's classes, as canonical JSON. */
+  /** For each stored class the network's output; null: all outputs, in their order. */
+  readonly class_map: readonly number[] | null;
+  /** Of class_map as canonical JSON. */
   readonly class_map_sha256: string | null;
 }
 
@@ -114,7 +116,7 @@ export interface Manifest extends StoreRun {
   readonly parts: readonly { readonly part: number; readonly first_row: number; readonly n_rows: number }[];
 }
 
-/** The manifest's members in the order in which they are written. */
+/** Members in the order in which the manifest has them: what a person looks for first. */
 const ORDER = [
   'format',
   'version',
@@ -141,9 +143,29 @@ const ORDER = [
   'files',
   'parts',
 ] as const satisfies readonly (keyof Manifest)[];
+const TEACHER_ORDER = [
+  'index',
+  'name',
+  'sha256',
+  'external_data',
+  'n_classes',
+  'channels',
+  'input',
+  'output',
+  'outputs',
+  'provider',
+  'onnxruntime',
+  'transform',
+  'transform_sha256',
+  'class_map',
+  'class_map_sha256',
+] as const satisfies readonly (keyof Teacher)[];
+
+const inOrder = <T extends object>(value: T, names: readonly (keyof T)[]): Partial<T> =>
+  Object.fromEntries(names.map((name) => [name, value[name]])) as Partial<T>;
 
 /** The manifest's text: one for equal manifests. */
 export function manifestText(manifest: Manifest): string {
-  const ordered = Object.fromEntries(ORDER.map((name) => [name, manifest[name]]));
-  return `${JSON.stringify(ordered, null, 2)}\n`;
+  const teachers = manifest.teachers.map((teacher) => inOrder(teacher, TEACHER_ORDER));
+  return `${JSON.stringify({ ...inOrder(manifest, ORDER), teachers }, null, 2)}\n`;
 }

@@ -78,6 +78,7 @@ const TEACHER: Checks<Teacher> = {
   onnxruntime: isText,
   transform: orNull(isObject),
   transform_sha256: orNull(isHash),
+  class_map: orNull(listOf(isCount, MAX_CLASSES)),
   class_map_sha256: orNull(isHash),
 };
 
@@ -139,6 +140,9 @@ function assertConsistent(path: string, run: StoreRun): void {
     n_parts === Math.ceil(n_rows / rows_per_part) ? '' : `${n_parts} parts of ${rows_per_part} rows for ${n_rows}`,
     (kind === 'top_k') === (top_k !== null) ? '' : `kind ${kind} with top_k ${top_k}`,
     top_k === null || top_k <= least ? '' : `top_k ${top_k} of ${least} classes`,
+    teachers.every(({ class_map, n_classes }) => class_map === null || class_map.length === n_classes)
+      ? ''
+      : 'a class map of another length than n_classes',
     teachers.every(({ index }, i) => index === i) ? '' : 'teachers are not numbered from 0',
   ].filter(Boolean);
   if (problems.length > 0) throw malformed(path, problems.join('; '));

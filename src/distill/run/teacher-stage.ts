@@ -1,0 +1,63 @@
+import { TemperError } from '../../core/index.ts';
+import { detectOutputs } from '../../evaluate/index.ts';
+import { type ClassOutput, readClassOutput, type Session, type Tensors, type ValueInfo } from '../../runtime/index.ts';
+
+/** A teacher that runs. */
+export interface TeacherStage {
+  /** What messages call it. */
+  readonly name: string;
+  readonly session: Session;
+  readonly input: ValueInfo;
+  readonly output: ValueInfo;
+  /** Which of a batch's inputs it takes. */
+  readonly images: number;
+  /** The outputs that are stored, in this order; null: all. */
+  readonly classMap: readonly number[] | null;
+}
+
+export type TeacherOutputs = 'logits' | 'probabilities';
+
+/** What outputs are by their values; log-probabilities serve as logits: softmax(log p) = p. */
+export function outputsOf(output: ClassOutput): TeacherOutputs {
+  return detectOutputs(output) === 'probabilities' ? 'probabilities' : 'logits';
+}
+
+/** @throws TemperError MISMATCH_VALUE for a class map that names an output which the network does not have */
+function assertMapped({ name, classMap, output }: TeacherStage, classes: number): void {
+  const outside = classMap?.find((index) => index >= classes);
+  if (outside === undefined) return;
+  const what = `${name}: the class map names output ${outside}, but ${output.name} has ${classes}`;
+  throw new TemperError('MISMATCH_VALUE', what, { hint: 'Give the class map of this network (--class-map).' });
+}
+
+/** The stored classes of a batch's outputs, in the order in which they are stored. @throws TemperError as readClassOutput */
+export function readOutputs(stage: TeacherStage, outputs: Tensors, rows: number, keys: readonly string[]): ClassOutput {
+  const found = readClassOutput(stage.session, stage.output, outputs, rows, keys);
+  const { classMap } = stage;
+  assertMapped(stage, found.classes);
+  if (classMap === null) return found;
+  const data = new Float64Array(rows * classMap.length);
+  for (let row = 0, at = 0; row < rows; row++) {
+    const first = row * found.classes;
+    for (const index of classMap) data[at++] = found.data[first + index] as number;
+  }
+  return { ...found, classes: classMap.length, data };
+}
+
+/**
+ * What is stored of one row, before centring: logits, or ln p. A probability of 0 counts as the smallest positive value
+ * of the type that the network computed.
+ * @param into [classes]
+ */
+export function logitsOfRow(
+  { data, classes, smallest }: ClassOutput,
+  row: number,
+  outputs: TeacherOutputs,
+  into: Float64Array,
+): void {
+  const first = row * classes;
+  for (let i = 0; i < classes; i++) {
+    const value = data[first + i] as number;
+    into[i] = outputs === 'logits' ? value : Math.log(value === 0 ? smallest : value);
+  }
+}
