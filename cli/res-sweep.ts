@@ -6,6 +6,7 @@ import { badImageDocument, sayBadImages } from './support/bad-images.ts';
 import { DATA, openData } from './support/data-options.ts';
 import { numberRepeated, shortNames } from './support/evaluation-record.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
+import { stringList } from './support/option-values.ts';
 import { checkOutputs, note, print, TALK, WRITE } from './support/output-options.ts';
 import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
 import { runSweep } from './support/run-sweep.ts';
@@ -78,7 +79,7 @@ async function sweep(args: Arguments): Promise<void> {
       const axes = {
         sizes: args.sizes,
         cropRatios: args['crop-ratios'] ?? [undefined],
-        interpolations: args.interpolations ?? [undefined],
+        interpolations: args.interpolations === undefined ? [undefined] : stringList(args.interpolations),
         recalibrate: args.bn === 'recalibrate',
         testPool: args['test-pool'],
       };

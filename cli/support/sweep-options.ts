@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { INTERPOLATIONS } from '../../src/data/index.ts';
 import { prefixedData } from './data-options.ts';
-import { grouped, numberList, stringList } from './option-values.ts';
+import { grouped, numberList } from './option-values.ts';
 import { TRANSFORM } from './transform-options.ts';
 
 const { preset, mean, std, color, orientation } = TRANSFORM;
@@ -29,7 +29,6 @@ export const SWEEP = grouped('Sweep:', {
     type: 'string',
     alias: 'interpolation',
     describe: `One row each: ${INTERPOLATIONS.join(', ')} (default: the preset's)`,
-    coerce: (value: unknown) => (value === undefined ? undefined : stringList(value)),
   },
   bn: {
     choices: ['keep', 'recalibrate'] as const,

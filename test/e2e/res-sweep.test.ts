@@ -111,8 +111,8 @@ test('the report names the answer, holds charts and tables, and asks for nothing
   assert.doesNotMatch(html, /src="http|href="http|@import|url\(http/);
 });
 
-test('300 images cannot tell near sizes apart: the train size is kept and the smallest visible difference is said', () => {
-  const run = sweep(newest, ...FEW, '--train-size', '20', '--sizes', '19,21', '--recommend');
+test('few images cannot tell near sizes apart: the train size is kept and the smallest visible difference is said', () => {
+  const run = sweep(newest, ...FEW, '--limit', '60', '--train-size', '20', '--sizes', '19', '--recommend');
   assert.equal(run.status, 0, run.stderr);
   assert.match(
     run.stdout,
@@ -218,20 +218,19 @@ test('a size that the graph cannot run at is a row with the reason, not the end'
 
 test('images are left out of all rows alike, and listed', async () => {
   const files = await pngs(fashionPixels(4));
-  const tree = writeTree(at('tree'), {
+  writeTree(at('tree'), {
     'a/0.png': files[0] as Uint8Array,
     'a/1.png': files[1] as Uint8Array,
     'b/2.png': files[2] as Uint8Array,
   });
   writeFileSync(join(at('tree'), 'b', '3.png'), 'no image');
-  void tree;
   const args = [newest, '--data', at('tree'), ...TRANSFORM, '--train-size', '20', '--sizes', '24'];
   const { rows } = sweepJson([...args, '--on-bad-image', 'skip']);
   assert.deepEqual(pick(rows, 'n_images', 'n_bad_images'), [
     [3, 1],
     [3, 1],
   ]);
-  assert.equal(sweepJson(args, 4).error?.code, 'FORMAT_IMAGE');
+  assert.equal(sweepJson(args, 5).error?.code, 'UNSUPPORTED_IMAGE');
 });
 
 const REFUSED: readonly (readonly [name: string, args: readonly string[], code: string, pattern: RegExp])[] = [
