@@ -6,7 +6,7 @@ import { assertClassCount, type BadImage } from '../src/data/index.ts';
 import type { OutputKind, ValidClasses } from '../src/evaluate/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
 import { classOutput } from '../src/runtime/index.ts';
-import { badImageRows, sayBadImages, writeBadImages } from './support/bad-images.ts';
+import { badImageDocument, sayBadImages, writeBadImages } from './support/bad-images.ts';
 import { type ChosenData, DATA, type DataArguments, openData } from './support/data-options.ts';
 import { type EvaluateArguments, evaluateSessions, type ModelEvaluation } from './support/evaluate-models.ts';
 import { type Measured, numberRepeated, scoreModels } from './support/evaluation-record.ts';
@@ -80,7 +80,7 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
         ...(valid ? { valid } : {}),
       });
       const list = args.quarantine ?? (args.json ? 'bad_images' : undefined);
-      sayBadImages(quarantine, list ? `all are in ${list}` : '--quarantine FILE.csv lists them', say);
+      sayBadImages(quarantine, say, list ? `all are in ${list}` : '--quarantine FILE.csv lists them');
       const names = numberRepeated(models);
       return {
         measured: evaluations.map((evaluation, i) => {
@@ -255,7 +255,7 @@ export function addEvalCkpt(parser: Argv): Argv {
         {
           models: rows,
           gates: { passed: missed.length === 0, missed },
-          bad_images: badImageRows(found.quarantine),
+          bad_images: found.quarantine.map(badImageDocument),
         },
         `${evaluationText(scores)}\n${settingsText(settings)}${verdict.map((text) => `${text}\n`).join('')}`,
       );

@@ -5,20 +5,28 @@ import { csvText } from '../../src/report/index.ts';
 /** Bad images that are named one by one in notes. */
 const MAX_NAMED = 10;
 
-/** Images that were left out, as records: where they stand in the table, and what is wrong with them. */
-export function badImageRows(
-  quarantine: readonly BadImage[],
-): { row: number; key: string; code: string; message: string }[] {
-  return quarantine.map(({ row, key, error }) => ({ row, key, code: error.code, message: error.message }));
-}
+/** An image that was left out, as a record: where it stands in the table, and what is wrong with it. */
+export const badImageDocument = ({ row, key, error }: BadImage) => ({
+  row,
+  key,
+  code: error.code,
+  message: error.message,
+});
 
 /** The quarantine list as CSV; of no bad images a header. @throws TemperError OUTPUT_* */
 export function writeBadImages(path: string, quarantine: readonly BadImage[], force: boolean): void {
-  writeFileAtomic(path, csvText(['row', 'key', 'code', 'message'], badImageRows(quarantine)), { force });
+  writeFileAtomic(path, csvText(['row', 'key', 'code', 'message'], quarantine.map(badImageDocument)), { force });
 }
 
-/** Names the first of them, says how many there are, and where all are listed. */
-export function sayBadImages(quarantine: readonly BadImage[], listed: string, say: (text: string) => void): void {
+/**
+ * Names the first of the images that were left out, and says how many there are.
+ * @param listed where all of them can be found
+ */
+export function sayBadImages(
+  quarantine: readonly BadImage[],
+  say: (text: string) => void,
+  listed = '--json lists them (bad_images)',
+): void {
   if (quarantine.length === 0) return;
   for (const { key, error } of quarantine.slice(0, MAX_NAMED)) say(`left out ${key}: ${error.message}`);
   const images = quarantine.length === 1 ? '1 bad image is' : `${quarantine.length} bad images are`;

@@ -17,6 +17,7 @@ export {
   type Predictions,
   type Scoring,
   scoreBatch,
+  selectPredictions,
   topClasses,
   type ValidClasses,
 } from './predictions.ts';
