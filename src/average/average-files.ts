@@ -115,6 +115,8 @@ function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): Av
     command: 'avg-ckpt',
     average: row.name,
     divisor: row.divisor,
+    ...(row.trim === undefined ? {} : { trim: row.trim }),
+    ...(row.stock ? { stock_base: used.findIndex(({ i }) => i === row.stock?.base) } : {}),
     template: used.findIndex(({ i }) => i === job.templateIndex),
     // Spelled out: the order of keys is part of the bytes that verify compares.
     bn: job.rules.bn,

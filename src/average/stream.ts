@@ -14,6 +14,8 @@ import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-ke
 import { FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { StoredTensor } from './output-layout.ts';
 import type { Row } from './plan/row.ts';
+import { stockRow } from './stock-ratios.ts';
+import type { AveragedTensor } from './tensor-plan.ts';
 
 /** Where an output's bytes go: a file, or the comparison with one. */
 export interface Sink {
@@ -73,7 +75,7 @@ export class TensorStream {
     }
     const cursors = tensor.sources.map((source, i) => openPayload(this.options.models[i] as Model, source));
     if (type === undefined || tensor.type === undefined) return this.integers(stored, cursors, sinks);
-    const kernel = this.kernel(tensor.treatment, tensor.type, type);
+    const kernel = this.kernel(tensor, tensor.type, type);
     const [from, to] = [FLOAT_BYTES[tensor.type], FLOAT_BYTES[type]];
     const count = elementCount(tensor.template.dims);
     const blockElements = (this.inputs[0] as Uint8Array).length / from;
@@ -117,7 +119,16 @@ export class TensorStream {
     }
   }
 
-  private kernel(treatment: 'average' | 'last', from: FloatType, to: FloatType): BlockKernel {
+  private kernel(tensor: AveragedTensor, from: FloatType, to: FloatType): BlockKernel {
+    const { models, rows } = this.options;
+    const { treatment } = tensor;
+    // Model Stock has other weights for each tensor.
+    if (treatment === 'average' && rows.some(({ stock }) => stock))
+      return blockKernel(
+        rows.map((row) => (row.stock ? stockRow(models, tensor, row) : row)),
+        from,
+        to,
+      );
     const key = `${treatment} ${from} ${to}`;
     let kernel = this.kernels.get(key);
     if (!kernel) {

@@ -64,7 +64,7 @@ test('options of another method, or of two, are usage errors, not ignored', () =
   );
   assertFails('USAGE', [/--decay .*--sigma-rel/], () => planRows(epochs(2), { decay: [0.9], sigmaRel: [0.1] }));
   assertFails('USAGE', [/--method is median/, /uniform, ema, weighted, power, difference/], () =>
-    planRows(epochs(2), { method: 'median' }),
+    planRows(epochs(2), { method: 'mode' }),
   );
   assertFails('USAGE', [/--method is toString/], () => planRows(epochs(2), { method: 'toString' }));
 });
