@@ -199,7 +199,7 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
         templateIndex: record.template,
         plan,
         rules,
-        given,
+        given: [given],
         chosenBy: record.chosen_by,
         rows: [row],
         dtype: record.dtype ?? undefined,
