@@ -1,6 +1,6 @@
 export { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate.ts';
 export { type GuardVerdict, guardVerdict } from './guard.ts';
-export { type Interval, type MetricIntervals, metricIntervals, wilson } from './intervals.ts';
+export { type Interval, type MetricIntervals, metricIntervals, quantile, wilson } from './intervals.ts';
 export { computeMetrics, type ImageScores, imageScores, type Metrics } from './metrics.ts';
 export {
   comparePaired,
@@ -19,6 +19,7 @@ export {
   probabilitiesOf,
   type Scoring,
   scoreBatch,
+  topClasses,
   type ValidClasses,
 } from './predictions.ts';
 export { type ReliabilityBin, reliabilityBins } from './reliability.ts';

@@ -16,13 +16,20 @@ const axisColumn = (field: string, axis: Axis, interval?: readonly [string, stri
   };
 };
 
-const pointRow = (name: string, { x, y, low, high, label }: ChartPoint): FieldRow => ({ name, label, x, y, low, high });
+const pointRow = (series: string, { x, y, low, high, name, label }: ChartPoint): FieldRow => ({
+  series,
+  point: name ?? label,
+  x,
+  y,
+  low,
+  high,
+});
 
 function xyColumns(x: Axis, y: Axis, rows: readonly FieldRow[]): Column[] {
   const has = (field: string): boolean => rows.some((row) => row[field] !== undefined && row[field] !== null);
   return [
-    ...(new Set(rows.map(({ name }) => name)).size > 1 ? [{ field: 'name', header: 'series' }] : []),
-    ...(has('label') ? [{ field: 'label', header: 'point' }] : []),
+    ...(new Set(rows.map(({ series }) => series)).size > 1 ? [{ field: 'series', header: 'series' }] : []),
+    ...(has('point') ? [{ field: 'point', header: 'point' }] : []),
     axisColumn('x', x),
     axisColumn('y', y, has('low') ? ['low', 'high'] : undefined),
   ];

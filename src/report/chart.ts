@@ -29,7 +29,9 @@ export interface ChartPoint {
   /** The interval of y, drawn as a band or a whisker. */
   readonly low?: number | null;
   readonly high?: number | null;
-  /** Drawn beside the point where there is room; shown on hover in any case. */
+  /** What the point is, such as a layer or a file: shown on hover, and in the chart's table of numbers. */
+  readonly name?: string;
+  /** Drawn beside the point where there is room. */
   readonly label?: string;
 }
 

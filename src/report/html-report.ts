@@ -7,7 +7,7 @@ import { PAGE_STYLE } from './html-style.ts';
 import { constantMarkup, type Markup, markup, markupText } from './markup.ts';
 import { withUnit } from './number-format.ts';
 import type { Fact, Page, Part, Section, Table } from './page.ts';
-import { cellText, isNumeric } from './table-cell.ts';
+import { cellText, factText, isNumeric } from './table-cell.ts';
 
 const sourceHash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
@@ -21,9 +21,10 @@ const POLICY = [
   "form-action 'none'",
 ].join('; ');
 
-const HASH = /^[0-9a-f]{32,}$/;
+const HASH = /^[0-9a-f]{64}$/;
 
-function htmlTable(table: Table): Markup {
+/** @param captioned false where what stands above says what the caption would */
+function htmlTable(table: Table, captioned = true): Markup {
   const { caption, columns, rows, highlight = [] } = table;
   const classes = columns.map((column) => (isNumeric(table, column) ? 'number' : ''));
   const head = columns.map(
@@ -38,7 +39,7 @@ function htmlTable(table: Table): Markup {
     });
     return markup`<tr${highlight.includes(r) ? markup` class="highlight"` : undefined}>${cells}</tr>\n`;
   });
-  return markup`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="sortable"><caption><span>${caption}</span></caption>
+  return markup`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="sortable">${captioned ? markup`<caption><span>${caption}</span></caption>` : undefined}
 <thead><tr>${head}</tr></thead>
 <tbody>
 ${body}</tbody></table></div>
@@ -47,7 +48,7 @@ ${body}</tbody></table></div>
 
 function htmlChart(chart: Chart, id: string): Markup {
   return markup`<figure><figcaption><strong>${chart.title}</strong> <span>${chart.description}</span></figcaption>
-${inlineCharts(chart, id)}<details><summary>Numbers</summary>${htmlTable(chartTable(chart))}</details></figure>
+${inlineCharts(chart, id)}<details><summary>Numbers</summary>${htmlTable(chartTable(chart), false)}</details></figure>
 `;
 }
 
@@ -74,8 +75,8 @@ function htmlSection({ heading, parts }: Section, section: number): Markup {
 }
 
 function htmlFact({ name, value }: Fact): Markup {
-  const { text } = cellText({ value }, { field: 'value', header: name });
-  return markup`<dt>${name}</dt><dd${HASH.test(text) ? markup` class="hash"` : undefined}>${text}</dd>\n`;
+  const text = factText(value);
+  return markup`<dt>${name}</dt><dd class="${HASH.test(text) ? 'hash' : ''}">${text}</dd>\n`;
 }
 
 /**

@@ -16,23 +16,26 @@ pre,.hash{font:.8125rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace
 .good{border-color:var(--good)}.caution{border-color:var(--caution)}
 figure{margin:1.5rem 0}
 figcaption{margin:0 0 .75rem}
-figcaption strong,caption{font-weight:600}
+figcaption strong{font-weight:600}
 figcaption span{display:block;max-width:42rem;color:var(--quiet);font-size:.875rem;overflow-wrap:anywhere}
 .row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,19rem),1fr));gap:0 2rem}
 svg.chart{display:block;width:100%;height:auto}
-svg.narrow{display:none}
+svg.narrow{display:none;max-width:30rem}
+.row svg.chart{max-width:27rem}
 .scroll{margin:1.5rem 0;overflow-x:auto}
 .scroll:focus-visible,button:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse;min-width:100%;font-size:.875rem;line-height:1.4;font-variant-numeric:tabular-nums}
-caption{padding:0 0 .5rem;text-align:left;font-size:1rem}
+caption{padding:0 0 .5rem;text-align:left;color:var(--quiet);font-size:.875rem}
 caption span{position:sticky;left:0;display:inline-block;max-width:min(42rem,calc(100vw - 2rem))}
 th,td{padding:.4rem .75rem;text-align:left;vertical-align:baseline;border-bottom:1px solid var(--line)}
 th:first-child,td:first-child{padding-left:0}
 th:last-child,td:last-child{padding-right:0}
 thead th{font-weight:600;vertical-align:bottom;border-bottom:1.5px solid var(--quiet)}
-.number{text-align:right;white-space:nowrap}
-.interval{display:block;color:var(--quiet);font-size:.75rem}
-tbody td:not(.number){min-width:7rem;overflow-wrap:anywhere}
+th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}
+.number{text-align:right}
+td.number{white-space:nowrap}
+.interval{display:block;color:var(--quiet);font-size:.857em}
+td:not(.number){max-width:22rem;overflow-wrap:break-word}
 .highlight td{background:var(--tint);font-weight:600}
 .highlight .interval{font-weight:400}
 th button{margin:0;padding:0;border:0;background:none;color:inherit;font:inherit;text-align:inherit;cursor:pointer}
@@ -44,6 +47,6 @@ summary{color:var(--quiet);cursor:pointer}
 dl{display:grid;grid-template-columns:minmax(8rem,auto) 1fr;gap:.3rem 1.5rem;margin:0;font-size:.875rem}
 dt{color:var(--quiet);overflow-wrap:anywhere}
 dd{margin:0;min-width:0;overflow-wrap:anywhere}
-@media (max-width:35rem){main{padding-top:1.5rem}svg.wide{display:none}svg.narrow{display:block}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.6rem}}
+@media (max-width:40rem){main{padding-top:1.5rem}td:not(.number){max-width:9rem}svg.wide{display:none}svg.narrow{display:block}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.6rem}}
 @media print{@page{margin:15mm}main{max-width:none;padding:0}h2{break-after:avoid}figure,tr,.verdict{break-inside:avoid}thead{display:table-header-group}.scroll{overflow:visible}table{font-size:.7rem}th,td{padding:.25rem .4rem}th button::after{content:""}details:not([open]){display:none}}
 ${CHART_STYLE}`;

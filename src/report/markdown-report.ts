@@ -2,7 +2,7 @@ import { printableLines } from '../core/index.ts';
 import { chartTable } from './chart-table.ts';
 import { withUnit } from './number-format.ts';
 import type { Column, Page, Part, Table } from './page.ts';
-import { cellText, isNumeric } from './table-cell.ts';
+import { cellText, factText, isNumeric } from './table-cell.ts';
 
 /** Characters that begin something in GitHub's Markdown wherever they stand: code, emphasis, links, HTML, math, mentions. */
 const MEANINGFUL = /[\\`*<>[\]|~&@$]/g;
@@ -65,7 +65,7 @@ export function markdownReport({ title, summary, command, sections, provenance }
       { field: 'name', header: 'setting' },
       { field: 'value', header: 'value' },
     ],
-    rows: provenance.map((fact) => ({ ...fact })),
+    rows: provenance.map(({ name, value }) => ({ name, value: factText(value) })),
   };
   return [
     `# ${escapeMarkdown(title)}\n`,

@@ -10,8 +10,8 @@ export interface NumberFormat {
 
 /** A number for people, without its unit; empty for what is no number; what rounds to zero and is more is "<0.0001". */
 export function formatNumber(value: number, { percent = false, digits, signed = false }: NumberFormat): string {
-  if (!Number.isFinite(value)) return '';
   const shown = percent ? 100 * value : value;
+  if (!Number.isFinite(shown)) return '';
   const decimals = digits ?? (percent ? 2 : undefined);
   // toPrecision alone writes 1.235e+5.
   const text = decimals === undefined ? significant(shown) : shown.toFixed(decimals);

@@ -1,4 +1,4 @@
-import { type FieldRow, plainDecimal } from './csv.ts';
+import { type Cell, type FieldRow, plainDecimal } from './csv.ts';
 import { formatNumber } from './number-format.ts';
 import type { Column, Table } from './page.ts';
 
@@ -27,4 +27,11 @@ export function cellText(row: FieldRow, column: Column): CellText {
 export function isNumeric({ rows }: Table, { field }: Column): boolean {
   const cells = rows.map((row) => row[field]).filter((cell) => cell !== undefined && cell !== null);
   return cells.length > 0 && cells.every((cell) => typeof cell === 'number');
+}
+
+/** The value of a setting, as it is. */
+export function factText(value: Cell): string {
+  return typeof value === 'number' && Number.isFinite(value)
+    ? plainDecimal(value)
+    : cellText({ value }, { field: 'value', header: '' }).text;
 }

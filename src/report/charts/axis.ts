@@ -1,6 +1,5 @@
 import { type ScaleContinuousNumeric, scaleLinear, scaleLog } from 'd3-scale';
 import type { Axis } from '../chart.ts';
-import { formatNumber } from '../number-format.ts';
 
 export interface Tick {
   readonly at: number;
@@ -33,10 +32,15 @@ const LOG_MARGIN = 0.04;
 /** Digits that tell ticks apart, without those of 1 - 0.9. */
 const TICK_DIGITS = 6;
 
+/** Larger magnitudes, and differences between neighbours that are as small, are no measurements that a picture can show. */
+const LARGEST = 1e15;
+const SMALLEST = 1e-15;
+const canBeDrawn = (value: number): boolean => Math.abs(value) <= LARGEST;
+
 function extent(values: readonly number[]): [number, number] {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of values) {
-    if (!Number.isFinite(value)) continue;
+    if (!canBeDrawn(value)) continue;
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
@@ -46,14 +50,15 @@ function extent(values: readonly number[]): [number, number] {
 /** A single value is no domain: as much again to either side. */
 function linearDomain(values: readonly number[]): [number, number] {
   const [low, high] = extent(values);
-  if (low < high) return [low, high];
-  const margin = low === 0 ? 1 : Math.abs(low) / 10;
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  if (high - low > SMALLEST * Math.max(1, most)) return [low, high];
+  const margin = most < SMALLEST ? 1 : most / 10;
   return [low - margin, high + margin];
 }
 
 function logDomain(values: readonly number[]): [number, number] {
   const [low, high] = extent(values);
-  const margin = low < high ? (high / low) ** LOG_MARGIN : 2;
+  const margin = high / low > 1 + SMALLEST ? (high / low) ** LOG_MARGIN : 2;
   return [low / margin, high * margin];
 }
 
@@ -81,7 +86,7 @@ export function placeAxis(
   const logarithmic = axis.scale === 'log' || axis.scale === 'decay';
   const ends = axis.scale === 'decay' ? [range[1], range[0]] : range;
   const shown = values.map(drawn);
-  const positive = shown.filter((value) => value > 0);
+  const positive = shown.filter((value) => value >= SMALLEST);
   const linear = scaleLinear().domain(linearDomain(shown));
   const scale: Scale = (
     logarithmic ? scaleLog().domain(logDomain(positive)) : nice ? linear.nice(count) : linear
@@ -95,13 +100,11 @@ export function placeAxis(
     return axis.signed && tick > 0 ? `+${text}` : text;
   };
   return {
-    at: (value) => (logarithmic && drawn(value) <= 0 ? Number.NaN : scale(drawn(value))),
+    at: (value) => {
+      const shownAs = drawn(value);
+      const placeable = canBeDrawn(shownAs) && (!logarithmic || shownAs >= SMALLEST);
+      return placeable ? scale(shownAs) : Number.NaN;
+    },
     ticks: ticks.map((tick) => ({ at: scale(tick), label: format(tick) })),
   };
-}
-
-/** A value as a hover text says it. */
-export function axisValue(axis: Axis, value: number): string {
-  const unit = axis.unit ?? (axis.percent ? '%' : '');
-  return `${formatNumber(value, axis)}${unit === '' ? '' : ` ${unit}`}`;
 }

@@ -1,9 +1,11 @@
-import type { Dot, DotChart } from '../chart.ts';
+import type { Axis, Dot, DotChart } from '../chart.ts';
 import { type Markup, markup, px } from '../markup.ts';
 import { formatNumber, withUnit } from '../number-format.ts';
-import { axisValue, type PlacedAxis, placeAxis } from './axis.ts';
+import { type PlacedAxis, placeAxis } from './axis.ts';
 import { roomyTicks } from './frame.ts';
+import { valueText } from './hover-text.ts';
 import { legend } from './legend.ts';
+import { MARKER_ROW_PX, uprightMarkers } from './markers.ts';
 import { BACKGROUND_SERIES, FONT_PX, seriesClass, symbolMark } from './palette.ts';
 import type { Picture } from './picture.ts';
 import { fitText, textWidth } from './text-width.ts';
@@ -15,7 +17,6 @@ const NARROW_PX = 500;
 const MAX_LABEL_PX = 200;
 const GAP_PX = 12;
 const BELOW_PX = 44;
-const MARKER_ROW_PX = 16;
 
 /** Values with intervals, one a line, in the order given. */
 export function dotsPicture({ axis, dots, background, markers = [] }: DotChart, widthPx: number): Picture {
@@ -29,13 +30,13 @@ export function dotsPicture({ axis, dots, background, markers = [] }: DotChart, 
     widthPx,
   );
   const stacked = widthPx < NARROW_PX;
-  const valueText = ({ value }: Dot): string => formatNumber(value, axis);
+  const shown = ({ value }: Dot): string => formatNumber(value, axis);
   const labelPx = Math.min(
     MAX_LABEL_PX,
     Math.max(...dots.map(({ label }) => textWidth(fitText(label, MAX_LABEL_PX, FONT_PX), FONT_PX)), 0),
   );
   const left = stacked ? GAP_PX : labelPx + GAP_PX;
-  const right = widthPx - GAP_PX - Math.max(...dots.map((dot) => textWidth(valueText(dot), FONT_PX)), 24);
+  const right = widthPx - GAP_PX - Math.max(...dots.map((dot) => textWidth(shown(dot), FONT_PX)), 24);
   const rowPx = stacked ? STACKED_ROW_PX : ROW_PX;
   const top = names.heightPx + 6 + MARKER_ROW_PX * markers.length;
   const bottom = top + rowPx * dots.length;
@@ -44,43 +45,29 @@ export function dotsPicture({ axis, dots, background, markers = [] }: DotChart, 
     count: Math.max(3, Math.round((right - left) / 80)),
     nice: true,
   });
-  const ticks = roomyTicks(x.ticks).map(
-    ({ at, label }) =>
-      markup`<line class="grid" x1="${px(at)}" x2="${px(at)}" y1="${px(top)}" y2="${px(bottom)}"/><text class="quiet middle" x="${px(at)}" y="${px(bottom + 16)}">${label}</text>\n`,
-  );
-  const lines = markers.map(({ at, label }, row) => {
-    const place = x.at(at);
-    const y = top - MARKER_ROW_PX * (markers.length - row) + 8;
-    const toRight = place < (left + right) / 2;
-    return markup`<line class="marker" x1="${px(place)}" x2="${px(place)}" y1="${px(y - 8)}" y2="${px(bottom)}"/><text class="quiet${toRight ? '' : ' end'}" x="${px(toRight ? place + 5 : place - 5)}" y="${px(y)}">${fitText(label, (toRight ? right - place : place - left) - 6, FONT_PX)}</text>\n`;
+  const middle = (left + right) / 2;
+  const ticks = roomyTicks(x.ticks).map(({ at, label }) => {
+    const half = textWidth(label, FONT_PX) / 2;
+    const within = Math.min(widthPx - half, Math.max(half, at));
+    return markup`<line class="grid" x1="${px(at)}" x2="${px(at)}" y1="${px(top)}" y2="${px(bottom)}"/><text class="quiet middle" x="${px(within)}" y="${px(bottom + 16)}">${label}</text>\n`;
   });
   const rows = dots.map((dot, i) => {
     const label = stacked
       ? { x: 0, y: top + rowPx * i + 13, class: '', room: widthPx }
       : { x: labelPx, y: top + rowPx * i + rowPx / 2 + 4, class: 'end', room: MAX_LABEL_PX };
     const y = top + rowPx * i + (stacked ? 24 : rowPx / 2);
-    return markup`${dotMark(dot, seriesOf(dot.group), x, y, axis)}<text class="${label.class}" x="${px(label.x)}" y="${px(label.y)}">${fitText(dot.label, label.room, FONT_PX)}</text><text class="quiet end" x="${px(widthPx)}" y="${px(y + 4)}">${valueText(dot)}</text>\n`;
+    return markup`${dotMark(dot, seriesOf(dot.group), x, y, axis)}<text class="${label.class}" x="${px(label.x)}" y="${px(label.y)}">${fitText(dot.label, label.room, FONT_PX)}</text><text class="quiet end" x="${px(widthPx)}" y="${px(y + 4)}">${shown(dot)}</text>\n`;
   });
   return {
     heightPx: bottom + BELOW_PX,
-    drawing: markup`${names.drawing}${ticks}${lines}${rows}<text class="quiet middle" x="${px((left + right) / 2)}" y="${px(bottom + 36)}">${fitText(withUnit(axis.label, axis), widthPx - left, FONT_PX)}</text>\n`,
+    drawing: markup`${names.drawing}${ticks}${uprightMarkers(markers, x.at, { left, right, top, bottom })}${rows}<text class="quiet middle" x="${px(middle)}" y="${px(bottom + 36)}">${fitText(withUnit(axis.label, axis), 2 * Math.min(middle, widthPx - middle), FONT_PX)}</text>\n`,
   };
 }
 
-function dotMark(
-  { label, value, low, high }: Dot,
-  series: number,
-  x: PlacedAxis,
-  y: number,
-  axis: DotChart['axis'],
-): Markup {
-  const whisker =
-    typeof low === 'number' && typeof high === 'number'
-      ? markup`<line class="whisker ${seriesClass(series)}" x1="${px(x.at(low))}" x2="${px(x.at(high))}" y1="${px(y)}" y2="${px(y)}"/>`
-      : undefined;
-  const interval =
-    typeof low === 'number' && typeof high === 'number'
-      ? ` (${formatNumber(low, axis)} to ${axisValue(axis, high)})`
-      : '';
-  return markup`${whisker}${symbolMark(series, x.at(value), y, `${label}: ${axisValue(axis, value)}${interval}`)}`;
+function dotMark({ label, value, low, high }: Dot, series: number, x: PlacedAxis, y: number, axis: Axis): Markup {
+  const [from, to] = [x.at(low ?? Number.NaN), x.at(high ?? Number.NaN)];
+  const whisker = Number.isFinite(from + to)
+    ? markup`<line class="whisker ${seriesClass(series)}" x1="${px(from)}" x2="${px(to)}" y1="${px(y)}" y2="${px(y)}"/>`
+    : undefined;
+  return markup`${whisker}${symbolMark(series, x.at(value), y, `${label}: ${valueText(axis, value, low, high)}`)}`;
 }

@@ -4,6 +4,7 @@ import { withUnit } from '../number-format.ts';
 import { type PlacedAxis, placeAxis, type Tick } from './axis.ts';
 import type { Box } from './geometry.ts';
 import { type LegendItem, legend } from './legend.ts';
+import { MARKER_ROW_PX, uprightMarkers } from './markers.ts';
 import { FONT_PX } from './palette.ts';
 import { fitText, textWidth } from './text-width.ts';
 
@@ -32,7 +33,6 @@ const TICK_GAP_PX = 8;
 /** Between the data and the ends of the x axis, so that symbols at the ends are whole. */
 const INSET_PX = 12;
 const RIGHT_PX = 12;
-const MARKER_ROW_PX = 15;
 const X_TICK_PX = 64;
 const Y_TICK_PX = 44;
 /** Below the plot: tick labels, and the name of the axis. */
@@ -78,7 +78,7 @@ export function frame(options: FrameOptions): Frame {
   const drawing = markup`${names.drawing}<text class="quiet" x="0" y="${px(yLabelAt)}">${fitText(withUnit(y.label, y), widthPx, FONT_PX)}</text>
 ${yAxis.ticks.map((tick) => yTick(tick, plot))}${roomyTicks(xAxis.ticks).map((tick) => xTick(tick, plot))}<line class="axis" x1="${px(left)}" x2="${px(right)}" y1="${px(bottom)}" y2="${px(bottom)}"/>
 <text class="quiet middle" x="${px((left + right) / 2)}" y="${px(bottom + 2 * LINE_PX + 4)}">${fitText(withUnit(x.label, x), right - left, FONT_PX)}</text>
-${across.map((marker) => acrossMarker(marker, yAxis, plot))}${upright.map((marker, row) => uprightMarker(marker, xAxis, plot, upright.length - row))}`;
+${across.map(({ at }) => levelLine(yAxis.at(at), plot))}${uprightMarkers(upright, xAxis.at, plot)}`;
   return { plot, heightPx: bottom + BELOW_PX, x: xAxis, y: yAxis, drawing };
 }
 
@@ -88,23 +88,8 @@ const yTick = ({ at, label }: Tick, { left, right }: Box): Markup =>
 const xTick = ({ at, label }: Tick, { bottom }: Box): Markup =>
   markup`<line class="axis" x1="${px(at)}" x2="${px(at)}" y1="${px(bottom)}" y2="${px(bottom + 4)}"/><text class="quiet middle" x="${px(at)}" y="${px(bottom + LINE_PX)}">${label}</text>\n`;
 
-/** Labels stand one above the other over the plot, on that side of the line where there is more room. */
-function uprightMarker(
-  { at, label }: Marker,
-  axis: PlacedAxis,
-  { left, right, top, bottom }: Box,
-  row: number,
-): Markup {
-  const x = axis.at(at);
-  if (!Number.isFinite(x)) return markup``;
-  const y = top - MARKER_ROW_PX * row + 6;
-  const toRight = x < (left + right) / 2;
-  const name = fitText(label, (toRight ? right - x : x - left) - 6, FONT_PX);
-  return markup`<line class="marker" x1="${px(x)}" x2="${px(x)}" y1="${px(y - 8)}" y2="${px(bottom)}"/><text class="quiet${toRight ? '' : ' end'}" x="${px(toRight ? x + 5 : x - 5)}" y="${px(y)}">${name}</text>\n`;
-}
-
-function acrossMarker({ at, label }: Marker, axis: PlacedAxis, { left, right }: Box): Markup {
-  const y = axis.at(at);
-  if (!Number.isFinite(y)) return markup``;
-  return markup`<line class="marker" x1="${px(left)}" x2="${px(right)}" y1="${px(y)}" y2="${px(y)}"/><text class="quiet end" x="${px(right)}" y="${px(y - 4)}">${fitText(label, (right - left) / 2, FONT_PX)}</text>\n`;
+/** Its label is placed when the data are known. */
+function levelLine(y: number, { left, right }: Box): Markup | undefined {
+  if (!Number.isFinite(y)) return undefined;
+  return markup`<line class="marker" x1="${px(left)}" x2="${px(right)}" y1="${px(y)}" y2="${px(y)}"/>\n`;
 }

@@ -25,8 +25,8 @@ function draw(chart: Chart, widthPx: number): Picture {
 }
 
 const NARROW_WIDTH_PX = 340;
-const WIDE_WIDTH_PX = 720;
-/** A square chart of 720 px would fill the page. */
+const WIDE_WIDTH_PX = 760;
+/** A square chart of that width would fill the page. */
 const SQUARE: ReadonlySet<Chart['kind']> = new Set(['reliability']);
 export const isSquare = (chart: Chart): boolean => SQUARE.has(chart.kind);
 
@@ -59,7 +59,7 @@ const TITLE_LINE_PX = 20;
 /**
  * A chart as an SVG file of its own: title drawn, style sheet within, light and dark by the reader's preference, no
  * script, nothing loaded. The same chart gives the same bytes.
- * @param widthPx width of the picture; default 720, of a reliability diagram 340, and 16 px around it
+ * @param widthPx width of the picture; default 760, of a reliability diagram 340, and 16 px around it
  */
 export function chartSvg(chart: Chart, widthPx = isSquare(chart) ? NARROW_WIDTH_PX : WIDE_WIDTH_PX): string {
   const { heightPx, drawing } = draw(chart, widthPx);

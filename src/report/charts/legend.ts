@@ -5,8 +5,8 @@ import { fitText, textWidth } from './text-width.ts';
 export interface LegendItem {
   readonly name: string;
   readonly series: number;
-  /** How the series is drawn: a symbol, a solid line, a dashed line. */
-  readonly mark: 'symbol' | 'line' | 'predicted' | 'gap';
+  /** How the series is drawn: symbols, a solid or dashed line, or bars. */
+  readonly mark: 'symbol' | 'line' | 'predicted' | 'bar' | 'gap';
 }
 
 export interface Legend {
@@ -20,8 +20,8 @@ const GAP_PX = 18;
 
 function swatch({ series, mark }: LegendItem, x: number, y: number): Markup {
   if (mark === 'symbol') return symbolMark(series, x + SWATCH_PX / 2, y);
-  if (mark === 'gap') {
-    return markup`<rect class="gap ${seriesClass(series)}" x="${px(x + 3)}" y="${px(y - 5)}" width="14" height="10"/>`;
+  if (mark === 'bar' || mark === 'gap') {
+    return markup`<rect class="${mark} ${seriesClass(series)}" x="${px(x + 3)}" y="${px(y - 5)}" width="14" height="10"/>`;
   }
   const dash = mark === 'predicted' ? ' predicted' : '';
   return markup`<path class="line${dash} ${seriesClass(series)}" d="M${px(x)},${px(y)}h${SWATCH_PX}"/>`;

@@ -1,28 +1,14 @@
 import { area, curveStepAfter, line } from 'd3-shape';
-import type { Axis, ChartPoint, LineChart, Series } from '../chart.ts';
+import type { ChartPoint, LineChart, Series } from '../chart.ts';
 import { type Markup, markup } from '../markup.ts';
-import { axisValue } from './axis.ts';
 import { type Frame, frame } from './frame.ts';
+import { pointText } from './hover-text.ts';
 import { seriesClass, symbolMark } from './palette.ts';
 import type { Picture } from './picture.ts';
-import { labelText, placeLabels } from './place-labels.ts';
+import { labelText, levelText, placeAtLevel, placeLabels, seriesBoxes } from './place-labels.ts';
 
 const numbers = (values: readonly (number | null | undefined)[]): number[] =>
   values.filter((value): value is number => typeof value === 'number');
-
-/** "20 px: 88.53 % (87.89 to 89.14)", after the point's own label. */
-export function pointText(
-  series: string | undefined,
-  { x, y, low, high, label }: ChartPoint,
-  axes: { x: Axis; y: Axis },
-): string {
-  const interval =
-    typeof low === 'number' && typeof high === 'number'
-      ? ` (${axisValue({ ...axes.y, unit: '', percent: axes.y.percent ?? false }, low)} to ${axisValue(axes.y, high)})`
-      : '';
-  const names = [series, label].filter((name) => name !== undefined).join(', ');
-  return `${names === '' ? '' : `${names}\n`}${axes.x.label} ${axisValue(axes.x, x)}\n${axes.y.label} ${axisValue(axes.y, y ?? Number.NaN)}${interval}`;
-}
 
 interface PlacedPoint {
   readonly x: number;
@@ -98,12 +84,17 @@ export function linesPicture(chart: LineChart, widthPx: number): Picture {
   const positions = chart.series.map((series) => placed(series.points, field));
   const drawn = chart.series.map((series, i) => drawSeries(series, i, positions[i] ?? [], chart));
   const labelled = positions.flat().filter(({ x, y, point }) => point.label !== undefined && Number.isFinite(x + y));
+  const boxes = positions.flatMap((line) => seriesBoxes(line.filter(({ x, y }) => Number.isFinite(x + y))));
+  const levels = (chart.markers ?? [])
+    .filter(({ axis, at }) => axis === 'y' && Number.isFinite(field.y.at(at)))
+    .map(({ at, label }) => placeAtLevel(label, field.y.at(at), field.plot, boxes));
   const labels = placeLabels(
     labelled.map(({ x, y, point }) => ({ x, y, label: point.label ?? '' })),
     field.plot,
+    boxes,
   );
   return {
     heightPx: field.heightPx,
-    drawing: markup`${field.drawing}${drawn.map(({ under }) => under)}${drawn.map(({ over }) => over)}${labels.map(labelText)}`,
+    drawing: markup`${field.drawing}${drawn.map(({ under }) => under)}${levels.map(levelText)}${drawn.map(({ over }) => over)}${labels.map(labelText)}`,
   };
 }

@@ -20,8 +20,9 @@ const SYMBOL_AREA_PX = 46;
 /** More series than colours begin again: by then the legend is what tells them apart. */
 export const seriesClass = (index: number): string => `s${index % SERIES.length}`;
 
-/** The symbol of a series, with what is said when the pointer rests on it. */
+/** The symbol of a series, with what is said when the pointer rests on it; nothing where there is no place for it. */
 export function symbolMark(index: number, x: number, y: number, title?: string, faded = false): Markup {
+  if (!Number.isFinite(x + y)) return markup``;
   const shape = SERIES[index % SERIES.length]?.shape ?? symbolCircle;
   const path = symbol(shape, SYMBOL_AREA_PX).digits(2)() ?? '';
   const hover = title === undefined ? undefined : markup`<title>${title}</title>`;
@@ -43,7 +44,7 @@ const DARK: Paper = { paper: '#0d1117', ink: '#e6edf3', quiet: '#9198a1', grid: 
 
 const paperRules = ({ paper, ink, quiet, grid, axis }: Paper): string =>
   `.chart text{fill:${ink}}.chart .quiet{fill:${quiet}}.chart .grid{stroke:${grid}}.chart .axis{stroke:${axis}}
-.chart .marker,.chart .front{stroke:${quiet}}.chart .paper{fill:${paper};stroke:none}.chart .dot{stroke:${paper}}`;
+.chart .marker,.chart .front{stroke:${quiet}}.chart .paper{fill:${paper};stroke:none}.chart .dot,.chart .halo{stroke:${paper}}.chart .exact{stroke:${ink}}`;
 
 export const FONT_PX = 12;
 export const TITLE_FONT_PX = 15;
@@ -53,7 +54,8 @@ export const CHART_STYLE = `.chart text{font:${FONT_PX}px system-ui,-apple-syste
 .chart .title{font-size:${TITLE_FONT_PX}px;font-weight:600}.chart .end{text-anchor:end}.chart .middle{text-anchor:middle}
 .chart .line{stroke-width:2;stroke-linejoin:round}.chart .predicted{stroke-width:1.5;stroke-dasharray:6 4}
 .chart .band{stroke:none;opacity:.17}.chart .whisker{stroke-width:1.5;opacity:.55}.chart .marker{fill:none;stroke-dasharray:2 3}.chart .front{fill:none;stroke-width:1.5}
-.chart .bar{stroke:none;opacity:.75}.chart .count{stroke:none;opacity:.45}.chart .gap{stroke:none;opacity:.4}
+.chart .halo{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}.chart .exact{stroke-width:1;opacity:.6}
+.chart .bar{stroke:none;opacity:.8}.chart .count{stroke:none;opacity:.5}.chart .gap{stroke:none;opacity:.65}
 ${SERIES.map(({ light }, i) => paint(`s${i}`, light)).join('\n')}
 ${paperRules(LIGHT)}.chart .dot{stroke-width:1}.chart .faded{opacity:.5}
 @media screen and (prefers-color-scheme:dark){${SERIES.map(({ dark }, i) => paint(`s${i}`, dark)).join('\n')}

@@ -12,7 +12,7 @@ const COUNTS_PX = 54;
 const COUNTS_GAP_PX = 14;
 const BAR_GAP_PX = 1;
 const PERCENT = { percent: true, digits: 1 } as const;
-const [RIGHT_SERIES, GAP_SERIES] = [0, 1];
+const [RIGHT, OVERCONFIDENT, UNDERCONFIDENT] = [0, 1, 2];
 
 function barText({ low, high, count, confidence, accuracy }: ReliabilityBin): string {
   const range = `confidence over ${formatNumber(low, PERCENT)} up to ${formatNumber(high, PERCENT)} %: ${count} images`;
@@ -20,12 +20,13 @@ function barText({ low, high, count, confidence, accuracy }: ReliabilityBin): st
   return `${range}\nmean confidence ${formatNumber(confidence, PERCENT)} %\nright ${formatNumber(accuracy, PERCENT)} %`;
 }
 
-/** Square, as both axes are probabilities; the gap of each bin is drawn from its accuracy to its mean confidence. */
+/** Square, as both axes are probabilities; the gap of each bin reaches from its accuracy to its mean confidence. */
 export function reliabilityPicture({ bins, ece, eceIfCalibrated }: ReliabilityChart, widthPx: number): Picture {
   const names = legend(
     [
-      { name: 'right answers', series: RIGHT_SERIES, mark: 'symbol' },
-      { name: 'gap to confidence', series: GAP_SERIES, mark: 'gap' },
+      { name: 'right', series: RIGHT, mark: 'bar' },
+      { name: 'too confident', series: OVERCONFIDENT, mark: 'gap' },
+      { name: 'too modest', series: UNDERCONFIDENT, mark: 'gap' },
     ],
     0,
     0,
@@ -54,21 +55,23 @@ export function reliabilityPicture({ bins, ece, eceIfCalibrated }: ReliabilityCh
     const counts = markup`<rect class="count s4" ${span} y="${px(countsBottom - count)}" height="${px(count)}"/>`;
     if (bin.accuracy === null || bin.confidence === null) return counts;
     const [accuracy, confidence] = [y.at(bin.accuracy), y.at(bin.confidence)];
+    const gap = bin.confidence > bin.accuracy ? OVERCONFIDENT : UNDERCONFIDENT;
+    const common = Math.max(accuracy, confidence);
     const middle = px((from + to) / 2);
     const whisker =
       typeof bin.accuracyLow === 'number' && typeof bin.accuracyHigh === 'number'
-        ? markup`<line class="whisker s0" x1="${middle}" x2="${middle}" y1="${px(y.at(bin.accuracyLow))}" y2="${px(y.at(bin.accuracyHigh))}"/>`
+        ? markup`<line class="exact" x1="${middle}" x2="${middle}" y1="${px(y.at(bin.accuracyLow))}" y2="${px(y.at(bin.accuracyHigh))}"/>`
         : undefined;
-    return markup`<g><title>${barText(bin)}</title>${counts}<rect class="bar ${seriesClass(RIGHT_SERIES)}" ${span} y="${px(accuracy)}" height="${px(bottom - accuracy)}"/><rect class="gap ${seriesClass(GAP_SERIES)}" ${span} y="${px(Math.min(accuracy, confidence))}" height="${px(Math.abs(accuracy - confidence))}"/>${whisker}</g>\n`;
+    return markup`<g><title>${barText(bin)}</title>${counts}<rect class="bar ${seriesClass(RIGHT)}" ${span} y="${px(common)}" height="${px(bottom - common)}"/><rect class="gap ${seriesClass(gap)}" ${span} y="${px(Math.min(accuracy, confidence))}" height="${px(Math.abs(accuracy - confidence))}"/>${whisker}</g>\n`;
   });
   const note = `ECE ${formatNumber(ece, { digits: 4 })}${eceIfCalibrated === undefined ? '' : ` (${formatNumber(eceIfCalibrated, { digits: 4 })} if calibrated)`}`;
   return {
     heightPx: countsBottom + 44,
     drawing: markup`${names.drawing}<text class="quiet" x="0" y="${px(names.heightPx + FONT_PX)}">right answers (%)</text>
 ${grid}${bars}<line class="marker" x1="${px(left)}" x2="${px(right)}" y1="${px(bottom)}" y2="${px(top)}"/>
-<text x="${px(left + 8)}" y="${px(top + 16)}">${note}</text>
+<text class="halo" x="${px(left + 8)}" y="${px(top + 16)}">${note}</text>
 <line class="axis" x1="${px(left)}" x2="${px(right)}" y1="${px(bottom)}" y2="${px(bottom)}"/><line class="axis" x1="${px(left)}" x2="${px(right)}" y1="${px(countsBottom)}" y2="${px(countsBottom)}"/>
-<text class="quiet" x="${px(left + 8)}" y="${px(countsTop + 10)}">${total} images, at most ${most} in a bin</text>
+<text class="quiet halo" x="${px(left + 8)}" y="${px(countsTop + 10)}">${total} images, at most ${most} in a bin</text>
 ${ticks}<text class="quiet middle" x="${px((left + right) / 2)}" y="${px(countsBottom + 36)}">confidence (%)</text>
 `,
   };

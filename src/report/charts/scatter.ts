@@ -1,36 +1,43 @@
-import { curveStepAfter, curveStepBefore, line } from 'd3-shape';
+import { line } from 'd3-shape';
 import type { Axis, ScatterChart, ScatterPoint } from '../chart.ts';
 import { type Markup, markup, px } from '../markup.ts';
 import { paretoFront } from '../pareto-front.ts';
 import { frame } from './frame.ts';
-import { pointText } from './lines.ts';
+import { pointText } from './hover-text.ts';
 import { seriesClass, symbolMark } from './palette.ts';
 import type { Picture } from './picture.ts';
-import { labelText, placeLabels } from './place-labels.ts';
+import { labelText, lineBoxes, placeLabels } from './place-labels.ts';
 
 interface Placed {
   readonly x: number;
   readonly y: number;
-  readonly whisker: readonly [number, number] | undefined;
+  /** Ends of the whisker; NaN without an interval. */
+  readonly low: number;
+  readonly high: number;
   readonly series: number;
   readonly onFront: boolean;
   readonly point: ScatterPoint;
 }
 
-/** Between two points of the front, what is reached with certainty is the worse y of the two. */
-function frontLine(front: readonly Placed[], x: Axis): Markup {
-  const path = line<Placed>()
-    .x((point) => point.x)
-    .y((point) => point.y)
-    .curve(x.better === 'lower' ? curveStepAfter : curveStepBefore)
-    .digits(1);
-  const sorted = [...front].sort((a, b) => a.x - b.x);
-  return markup`<path class="line front" d="${path(sorted) ?? ''}"/>\n`;
+interface Corner {
+  readonly x: number;
+  readonly y: number;
 }
 
-const whisker = ({ x, whisker: ends, series }: Placed): Markup | undefined =>
-  ends &&
-  markup`<line class="whisker ${seriesClass(series)}" x1="${px(x)}" x2="${px(x)}" y1="${px(ends[0])}" y2="${px(ends[1])}"/>\n`;
+/** Corners of the front: between two of its points, what is reached for certain is the worse y of the two. */
+function frontCorners(placed: readonly Placed[], x: Axis): Corner[] {
+  const sorted = placed.filter(({ onFront }) => onFront).sort((a, b) => a.x - b.x);
+  return sorted.flatMap((to, i) => {
+    const from = sorted[i - 1];
+    if (!from) return [to];
+    return [x.better === 'lower' ? { x: to.x, y: from.y } : { x: from.x, y: to.y }, to];
+  });
+}
+
+function whisker({ x, low, high, series }: Placed): Markup | undefined {
+  if (!Number.isFinite(low + high)) return undefined;
+  return markup`<line class="whisker ${seriesClass(series)}" x1="${px(x)}" x2="${px(x)}" y1="${px(low)}" y2="${px(high)}"/>\n`;
+}
 
 export function scatterPicture(chart: ScatterChart, widthPx: number): Picture {
   const { x, y, points } = chart;
@@ -48,36 +55,35 @@ export function scatterPicture(chart: ScatterChart, widthPx: number): Picture {
   });
   const onFront = paretoFront(points, { x: x.better ?? 'higher', y: y.better ?? 'higher' });
   const placed = points
-    .map((point, i): Placed => {
-      const { low, high } = point;
-      const ends = typeof low === 'number' && typeof high === 'number' ? ([low, high] as const) : undefined;
-      return {
+    .map(
+      (point, i): Placed => ({
         x: field.x.at(point.x),
         y: field.y.at(point.y),
-        whisker: ends && [field.y.at(ends[0]), field.y.at(ends[1])],
+        low: field.y.at(point.low ?? Number.NaN),
+        high: field.y.at(point.high ?? Number.NaN),
         series: groups.indexOf(point.group ?? ''),
         onFront: chart.front !== true || onFront[i] === true,
         point,
-      };
-    })
+      }),
+    )
     .filter((point) => Number.isFinite(point.x + point.y));
+  const corners = chart.front ? frontCorners(placed, x) : [];
+  const front = line<Corner>()
+    .x((corner) => corner.x)
+    .y((corner) => corner.y)
+    .digits(1)(corners);
   // Labels of the front choose their places first.
   const order = [...placed].sort((a, b) => Number(b.onFront) - Number(a.onFront));
   const labels = placeLabels(
-    order.map((point) => ({ x: point.x, y: point.y, label: point.point.label })),
+    order.map((point) => ({ x: point.x, y: point.y, label: point.point.label, minor: !point.onFront })),
     { ...field.plot, top: field.plot.top - 10 },
+    lineBoxes(corners),
   );
-  const front = chart.front
-    ? frontLine(
-        placed.filter((point) => point.onFront),
-        x,
-      )
-    : markup``;
   const symbols = placed.map(({ x: left, y: top, series, onFront: ahead, point }) =>
     symbolMark(series, left, top, pointText(point.group, point, chart), !ahead),
   );
   return {
     heightPx: field.heightPx,
-    drawing: markup`${field.drawing}${front}${placed.map(whisker)}${symbols}${labels.map(labelText)}`,
+    drawing: markup`${field.drawing}${front ? markup`<path class="line front" d="${front}"/>\n` : undefined}${placed.map(whisker)}${symbols}${labels.map(labelText)}`,
   };
 }

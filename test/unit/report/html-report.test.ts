@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { chartSvg, htmlReport } from '../../../src/report/index.ts';
+import { parseMarkup } from '../../support/markup-tokens.ts';
 import { SAMPLE_CHARTS, SAMPLE_PAGE } from '../../support/sample-page.ts';
 
 const html = htmlReport(SAMPLE_PAGE);
@@ -16,5 +18,47 @@ test('nothing is loaded: no address but the name of SVG, and a policy that admit
   assert.match(
     html,
     /content="default-src &#39;none&#39;; style-src &#39;sha256-[\w+/=]+&#39;; script-src &#39;sha256-[\w+/=]+&#39;;/,
+  );
+});
+
+const elements = parseMarkup(html);
+const all = (tag: string) => elements.filter((element) => element.tag === tag);
+
+test('numbers are sorted by their value, shown with their interval; the highlighted row is set off', () => {
+  const cells = all('td').filter(({ attributes }) => attributes['data-sort'] === '0.8879');
+  assert.ok(cells.some(({ text, attributes }) => text.trim() === '88.79' && attributes.class === 'number'));
+  assert.ok(all('span').some(({ text, attributes }) => text === '88.14 to 89.44' && attributes.class === 'interval'));
+  assert.equal(all('tr').filter(({ attributes }) => attributes.class === 'highlight').length, 1);
+});
+
+test('every chart has a picture for phones and one for wider screens, of one picture the identifiers are unique', () => {
+  const wide = all('svg').filter(({ attributes }) => attributes.class === 'chart wide');
+  const narrow = all('svg').filter(({ attributes }) => attributes.class === 'chart narrow');
+  const square = all('svg').filter(({ attributes }) => attributes.class === 'chart');
+  assert.deepEqual([wide.length, narrow.length, square.length], [5, 5, 2]);
+  const ids = elements.flatMap(({ attributes: { id } }) => (id === undefined ? [] : [id]));
+  assert.equal(new Set(ids).size, ids.length);
+  for (const { attributes } of all('svg')) {
+    for (const id of String(attributes['aria-labelledby']).split(' ')) assert.ok(ids.includes(id), id);
+  }
+});
+
+test('every table can be scrolled with the keyboard, and has a name; its headings are those of columns', () => {
+  assert.ok(all('th').every(({ attributes }) => attributes.scope === 'col'));
+  for (const { attributes } of all('div').filter(({ attributes: { class: name } }) => name === 'scroll')) {
+    assert.deepEqual([attributes.tabindex, attributes.role], ['0', 'region']);
+    assert.notEqual(attributes['aria-label'], '');
+  }
+});
+
+test('the policy names exactly the script and the style sheet of the page', () => {
+  const policy = all('meta').find(({ attributes }) => attributes['http-equiv'] === 'Content-Security-Policy');
+  const hash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+  assert.equal(all('script').length + all('style').length, 2);
+  assert.ok(policy?.attributes.content?.includes(`script-src ${hash(all('script')[0]?.text ?? '')};`));
+  assert.ok(policy?.attributes.content?.includes(`style-src ${hash(all('style')[0]?.text ?? '')};`));
+  assert.ok(
+    elements.every(({ attributes }) => attributes.style === undefined),
+    'a style attribute would be refused',
   );
 });
