@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -20,12 +19,18 @@ import { withModels } from '../support/load-snapshots.ts';
 import { progress } from '../support/progress.ts';
 import { textTable } from '../support/text-table.ts';
 import { version } from '../support/version.ts';
+import { sweepDemo } from './demo-sweep.ts';
 
-/** The main job on real files: 12 snapshots of a small ResNet become averages that are measured beside them. */
+/**
+ * The main job on real files: 12 snapshots of a small ResNet become averages that are measured beside them, and the best
+ * size to test their mean at is looked for.
+ */
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const fashion = join(root, 'fixtures', 'fashion');
 const reports = join(root, 'reports');
+/** Kept, so that the commands of the reports can be run again. */
+const averagesFolder = join(root, 'dist', 'demo');
 /** The statistics that the network was trained with (fixtures/fashion/make/fashion.py). */
 const MEAN = Math.fround(0.286);
 const STD = Math.fround(0.353);
@@ -95,78 +100,76 @@ async function* batches(): AsyncGenerator<LabelledBatch> {
 async function main(): Promise<void> {
   const checkpoints = join(fashion, 'checkpoints');
   const snapshots = readdirSync(checkpoints).map((name) => join(checkpoints, name));
-  const folder = mkdtempSync(join(tmpdir(), 'onnx-temper-demo-'));
-  try {
-    const averages = await makeAverages(snapshots, folder);
-    const models = [
-      ...planRows(
-        snapshots.map((path) => candidateOf(path, 0)),
-        {},
-      ).snapshots.map(({ file }) => file),
-      ...averages,
-    ];
-    const sessions = await Promise.all(models.map((model) => openSession({ model, device: 'auto', threads: 1 })));
-    const bar = progress(`testing ${models.length} models on 10,000 images`, 10_000, false);
-    const evaluations = await evaluateModels(sessions, batches(), { onProgress: (images) => bar.update(images) });
-    bar.end();
-    const rows = models.map((model, i) => {
-      const metrics = computeMetrics((evaluations[i] as (typeof evaluations)[number]).predictions);
-      const interval = wilson(Math.round(metrics.top1 * metrics.n), metrics.n);
-      return {
-        model: basename(model, '.onnx'),
-        kind: averages.includes(model) ? 'average of the 12' : 'single snapshot',
-        model_sha256: createHash('sha256').update(readFileSync(model)).digest('hex'),
-        n_images: metrics.n,
-        test_size: 20,
-        top1: metrics.top1,
-        top1_lo: interval.lo,
-        top1_hi: interval.hi,
-        top5: metrics.top5,
-        nll: Number(metrics.nll.toFixed(6)),
-        version,
-      };
-    });
-    await Promise.all(sessions.map((session) => session.close()));
+  rmSync(averagesFolder, { recursive: true, force: true });
+  mkdirSync(averagesFolder, { recursive: true });
+  const averages = await makeAverages(snapshots, averagesFolder);
+  const models = [
+    ...planRows(
+      snapshots.map((path) => candidateOf(path, 0)),
+      {},
+    ).snapshots.map(({ file }) => file),
+    ...averages,
+  ];
+  const sessions = await Promise.all(models.map((model) => openSession({ model, device: 'auto', threads: 1 })));
+  const bar = progress(`testing ${models.length} models on 10,000 images`, 10_000, false);
+  const evaluations = await evaluateModels(sessions, batches(), { onProgress: (images) => bar.update(images) });
+  bar.end();
+  const rows = models.map((model, i) => {
+    const metrics = computeMetrics((evaluations[i] as (typeof evaluations)[number]).predictions);
+    const interval = wilson(Math.round(metrics.top1 * metrics.n), metrics.n);
+    return {
+      model: basename(model, '.onnx'),
+      kind: averages.includes(model) ? 'average of the 12' : 'single snapshot',
+      model_sha256: createHash('sha256').update(readFileSync(model)).digest('hex'),
+      n_images: metrics.n,
+      test_size: 20,
+      top1: metrics.top1,
+      top1_lo: interval.lo,
+      top1_hi: interval.hi,
+      top5: metrics.top5,
+      nll: Number(metrics.nll.toFixed(6)),
+      version,
+    };
+  });
+  await Promise.all(sessions.map((session) => session.close()));
 
-    mkdirSync(reports, { recursive: true });
-    writeFileAtomic(join(reports, 'average.csv'), csvText(Object.keys(rows[0] as object), rows), { force: true });
-    const best = rows.filter(({ kind }) => kind !== 'average of the 12').reduce((a, b) => (b.top1 > a.top1 ? b : a));
-    const uniform = rows.find(({ model }) => model === 'uniform') as typeof best;
-    const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
-    writeFileAtomic(
-      join(reports, 'average.svg'),
-      chartSvg({
-        kind: 'dots',
-        title: 'Top-1 of 12 snapshots and of their averages, on 10,000 test images',
-        description: `The best snapshot has ${percent(best.top1)}, their uniform average ${percent(uniform.top1)}.`,
-        axis: { label: 'top-1 accuracy, with 95 % Wilson interval', percent: true },
-        background: 'single snapshot',
-        dots: rows.map(({ model, top1, top1_lo, top1_hi, kind }) => ({
-          label: model,
-          value: top1,
-          low: top1_lo,
-          high: top1_hi,
-          group: kind,
-        })),
-      }),
-      { force: true },
-    );
-    const table = textTable(
-      ['model', 'top-1', '95 % interval', 'NLL'],
-      rows.map(({ model, top1, top1_lo, top1_hi, nll }) => [
-        model,
-        percent(top1),
-        `${percent(top1_lo)} to ${percent(top1_hi)}`,
-        nll.toFixed(4),
-      ]),
-    );
-    process.stdout.write(
-      `\n${table}\nbest snapshot ${best.model}: ${percent(best.top1)}; uniform average: ${percent(uniform.top1)}\n`,
-    );
-    process.stdout.write('wrote reports/average.csv and reports/average.svg\n');
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  mkdirSync(reports, { recursive: true });
+  writeFileAtomic(join(reports, 'average.csv'), csvText(Object.keys(rows[0] as object), rows), { force: true });
+  const best = rows.filter(({ kind }) => kind !== 'average of the 12').reduce((a, b) => (b.top1 > a.top1 ? b : a));
+  const uniform = rows.find(({ model }) => model === 'uniform') as typeof best;
+  const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
+  writeFileAtomic(
+    join(reports, 'average.svg'),
+    chartSvg({
+      kind: 'dots',
+      title: 'Top-1 of 12 snapshots and of their averages, on 10,000 test images',
+      description: `The best snapshot has ${percent(best.top1)}, their uniform average ${percent(uniform.top1)}.`,
+      axis: { label: 'top-1 accuracy, with 95 % Wilson interval', percent: true },
+      background: 'single snapshot',
+      dots: rows.map(({ model, top1, top1_lo, top1_hi, kind }) => ({
+        label: model,
+        value: top1,
+        low: top1_lo,
+        high: top1_hi,
+        group: kind,
+      })),
+    }),
+    { force: true },
+  );
+  const table = textTable(
+    ['model', 'top-1', '95 % interval', 'NLL'],
+    rows.map(({ model, top1, top1_lo, top1_hi, nll }) => [
+      model,
+      percent(top1),
+      `${percent(top1_lo)} to ${percent(top1_hi)}`,
+      nll.toFixed(4),
+    ]),
+  );
+  process.stdout.write(
+    `\n${table}\nbest snapshot ${best.model}: ${percent(best.top1)}; uniform average: ${percent(uniform.top1)}\n`,
+  );
+  process.stdout.write('wrote reports/average.csv and reports/average.svg\n');
+  sweepDemo(root, averages[0] as string);
 }
 
 await main();

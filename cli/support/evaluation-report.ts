@@ -1,4 +1,3 @@
-import { reliabilityBins } from '../../src/evaluate/index.ts';
 import {
   type Chart,
   type Column,
@@ -10,6 +9,7 @@ import {
   type Section,
 } from '../../src/report/index.ts';
 import type { ModelScores } from './evaluation-record.ts';
+import { reliabilityChart } from './reliability-chart.ts';
 
 interface Gate {
   /** The expression, if there is one. */
@@ -130,30 +130,6 @@ function pairedSection(scores: readonly ModelScores[]): Section[] {
   ];
 }
 
-/** "overconfident by 3.1 points": the mean of confidence - accuracy. */
-function biasText({ metrics: { meanConfidence, top1, n } }: ModelScores): string {
-  const bias = meanConfidence - top1;
-  const points = formatNumber(Math.abs(bias), { percent: true, digits: 1 });
-  if (Number(points) === 0) return `Mean confidence equals accuracy, on ${n} images.`;
-  return `${bias > 0 ? 'Overconfident' : 'Underconfident'} by ${points} points on average, on ${n} images.`;
-}
-
-function reliabilityChart(scores: ModelScores): Chart {
-  const { metrics, predictions } = scores;
-  return {
-    kind: 'reliability',
-    title: `Reliability of ${nameOf(scores)}`,
-    description: biasText(scores),
-    ece: metrics.ece,
-    eceIfCalibrated: metrics.eceCalibrated,
-    bins: reliabilityBins(predictions).map(({ interval: range, ...bin }) => ({
-      ...bin,
-      accuracyLow: range?.lo ?? null,
-      accuracyHigh: range?.hi ?? null,
-    })),
-  };
-}
-
 function speedSection(scores: readonly ModelScores[]): Section[] {
   const rows = scores.map(({ fields }) => fields).filter(({ img_s_model }) => typeof img_s_model === 'number');
   if (rows.length === 0) return [];
@@ -209,7 +185,7 @@ export function evaluationPage(scores: readonly ModelScores[], gate: Gate, comma
         ],
       },
       ...pairedSection(scores),
-      { heading: 'Calibration', parts: scores.map(reliabilityChart) },
+      { heading: 'Calibration', parts: scores.map((one) => reliabilityChart(nameOf(one), one)) },
       ...speedSection(scores),
     ],
     provenance: factsOf(rows, ['n_images', ...Object.keys(first?.provenance ?? {})], 'model'),

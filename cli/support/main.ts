@@ -73,7 +73,8 @@ export async function main(name: string, addCommands: (parser: Argv) => Argv): P
       .exitProcess(args[0] === 'completion')
       .fail((message, error) => {
         if (error instanceof TemperError) throw error;
-        throw new TemperError('USAGE', message ?? error?.message ?? 'bad usage', {
+        // yargs breaks lines in some of its messages.
+        throw new TemperError('USAGE', (message ?? error?.message ?? 'bad usage').replace(/\s+/g, ' '), {
           hint: `See ${name} --help.`,
           cause: error,
         });

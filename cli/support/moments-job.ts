@@ -20,16 +20,28 @@ export async function modelHashes(
   return { file: basename(model.path), sha256: await sha256OfFile(model.path), ...(data.length > 0 ? { data } : {}) };
 }
 
+/** The hash by which workers, merge and resumed runs know their model. */
+export const modelSha256 = (model: Model): Promise<string> => sha256OfFile(model.path);
+
 /** What batch moments are made from: the same for every worker of a job. */
 export async function momentsRun(
   model: Model,
   layers: readonly BatchNormLayer[],
   job: JobImages,
-  ran: Ran,
+  { provider, onnxruntime }: Ran,
 ): Promise<MomentsRun> {
+  return { ...(await jobSettings(model, layers, job)), provider, onnxruntime };
+}
+
+/** The same, before a session tells its provider. */
+export async function jobSettings(
+  model: Model,
+  layers: readonly BatchNormLayer[],
+  job: JobImages,
+): Promise<Omit<MomentsRun, 'provider' | 'onnxruntime'>> {
   return {
     version,
-    model_sha256: await sha256OfFile(model.path),
+    model_sha256: await modelSha256(model),
     data: basename(job.dataset.source),
     data_table_sha256: job.dataset.tableHash(),
     rows_sha256: rowsHash(job.rows),
@@ -39,8 +51,6 @@ export async function momentsRun(
     batch_size: job.batch,
     batches: batchCount(job),
     layers: layers.map(({ name, channels }) => ({ name, channels })),
-    provider: ran.provider,
-    onnxruntime: ran.onnxruntime,
     processor: cpus()[0]?.model ?? 'unknown',
   };
 }

@@ -8,6 +8,7 @@ import {
   type ModelRecord,
   type NodeRecord,
   nodesOf,
+  readPayload,
   scopesOf,
   type TensorRecord,
 } from '../onnx/index.ts';
@@ -124,6 +125,13 @@ class Parameters {
   }
 }
 
+/** Dropout-12 and later: training_mode is its third input. Before, Dropout was only ever exported for inference. */
+function isActiveDropout(model: Model, { opType, domain, inputs }: NodeRecord, parameters: Parameters): boolean {
+  if (opType !== 'Dropout' || domain !== '') return false;
+  const training = parameters.find(inputs[2] ?? '')?.tensor;
+  return training !== undefined && readPayload(model, training).some((byte) => byte !== 0);
+}
+
 /** Element types by value, as far as the path to a layer needs: most operators pass their first input's type on. */
 function valueTypes(record: ModelRecord): (name: string) => number {
   const known = new Map<string, number>();
@@ -160,7 +168,7 @@ function trainingReason(node: NodeRecord, opset: number): string | undefined {
 /**
  * Finds every BatchNormalization layer, and says why those that cannot be served are skipped.
  * @throws TemperError UNSUPPORTED_GRAPH if there is none (with the export call that keeps them), if the model was exported
- * in training mode, or if its opset has no kernel
+ * in training mode (Dropout alone counts), or if its opset has no kernel
  */
 export function findLayers(model: Model): FoundLayers {
   const { record, path } = model;
@@ -192,7 +200,7 @@ export function findLayers(model: Model): FoundLayers {
   if (inTraining) {
     throw new TemperError(
       'UNSUPPORTED_GRAPH',
-      `${path}: ${nodeName(inTraining)} was ${trainingReason(inTraining, opset)}, and Dropout is active`,
+      `${path}: ${nodeName(inTraining)} was ${trainingReason(inTraining, opset)} (and so will Dropout, if there is any, be active)`,
       {
         hint: KEEP_RECIPE,
         details: { ...details, layer: nodeName(inTraining) },
@@ -200,6 +208,14 @@ export function findLayers(model: Model): FoundLayers {
     );
   }
   const parameters = new Parameters(record);
+  const dropout = record.graph.nodes.find((node) => isActiveDropout(model, node, parameters));
+  if (dropout) {
+    throw new TemperError(
+      'UNSUPPORTED_GRAPH',
+      `${path}: ${nodeName(dropout)} is active: it was exported in training mode, and every run gives other statistics`,
+      { hint: KEEP_RECIPE, details: { ...details, node: nodeName(dropout) } },
+    );
+  }
   const types = valueTypes(record);
   const levels = levelsOf(record);
   const main = new Set(record.graph.nodes);

@@ -1,19 +1,7 @@
 import { TemperError } from '../core/index.ts';
-import { canonicalJson } from '../data/index.ts';
 import type { BatchMoments } from './collect-moments.ts';
-import { FIELDS, MOMENTS_HINT, type MomentsFile, type MomentsRun } from './moments-file.ts';
-
-/** Where workers differ, merged moments are not those of one worker. */
-const SETTINGS = (Object.keys(FIELDS) as (keyof MomentsRun)[]).filter((field) => field !== 'processor');
-
-/** What to do where workers differ. */
-const REMEDIES: Partial<Record<keyof MomentsRun, string>> = {
-  version: 'Run all workers and the merge with one version of onnx-temper.',
-  model_sha256: 'Give all workers the same model file.',
-  data_table_sha256: 'Give all workers the same data: same files, same labels.',
-  provider: 'Run all workers on one kind of device (--device), so that the result does not depend on who did what.',
-  onnxruntime: 'Run all workers with one version of onnxruntime-node.',
-};
+import { MOMENTS_HINT, type MomentsFile } from './moments-file.ts';
+import { assertSameRun, type MomentsRun } from './moments-run.ts';
 
 export interface MergedMoments {
   readonly run: Omit<MomentsRun, 'processor'>;
@@ -24,21 +12,6 @@ export interface MergedMoments {
    * Batches without an image (none could be decoded) are left out, as a worker leaves them out.
    */
   batches(): Generator<BatchMoments>;
-}
-
-function assertSameRun(first: MomentsFile, file: MomentsFile): void {
-  for (const field of SETTINGS) {
-    const [expected, found] = [canonicalJson(first.run[field]), canonicalJson(file.run[field])];
-    if (expected === found) continue;
-    throw new TemperError(
-      'MISMATCH_VALUE',
-      `${file.path}: ${field} is ${found}, but ${first.path} has ${expected}: they are of different jobs`,
-      {
-        hint: REMEDIES[field] ?? 'Give all workers the same options.',
-        details: { path: file.path, reference: first.path, field, found, expected },
-      },
-    );
-  }
 }
 
 /** Places named in a message; a job may have a hundred thousand. */

@@ -109,14 +109,14 @@ export interface LevelDone {
  * normalising by their new statistics, so that each pass gives final ones; passes = depth in BatchNormalization layers.
  * (Updating all levels at once in inference mode is wildly off until as many passes have run.)
  * @param known levels of an earlier, interrupted run
- * @param onLevel called after each level: what it is given can be stored and passed as `known`
+ * @param onLevel called after each level that was measured: what it is given can be stored and passed as `known`
  */
 export async function recalibrateSequentially(
   model: Model,
   layers: readonly BatchNormLayer[],
   options: CollectOptions,
   known: readonly LevelDone[] = [],
-  onLevel: (done: LevelDone) => void = () => {},
+  onLevel: (done: LevelDone, ran: Ran) => void = () => {},
 ): Promise<{ measured: MeasuredLayer[]; ran: Ran | undefined }> {
   const levels = [...new Set(layers.map(({ level }) => level))].sort((a, b) => a - b);
   const done: MeasuredLayer[] = [];
@@ -136,7 +136,7 @@ export async function recalibrateSequentially(
       fold.add(batch),
     );
     const measured = fold.result().map((found, i) => ({ layer: here[i] as BatchNormLayer, ...found }));
-    onLevel({ level, measured });
+    onLevel({ level, measured }, ran);
     done.push(...measured);
   }
   const order = new Map(layers.map((layer, i) => [layer, i]));

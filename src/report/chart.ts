@@ -18,6 +18,8 @@ export interface Axis extends NumberFormat {
   readonly scale?: 'linear' | 'log' | 'decay';
   /** Where ticks are wanted, such as the sizes that were measured; as many are drawn as fit. */
   readonly ticks?: readonly number[];
+  /** A second line of tick labels below those of an x axis: the values over one of them, such as test size over train size. */
+  readonly over?: { readonly value: number; readonly label: string };
   /** What is better: decides which side the Pareto front is on; default `higher`. */
   readonly better?: 'higher' | 'lower';
 }

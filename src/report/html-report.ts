@@ -21,6 +21,9 @@ const POLICY = [
   "form-action 'none'",
 ].join('; ');
 
+/** A number and its unit stay on one line. */
+const prose = (text: string): string => text.replace(/(?<=\d) (?=(?:%|px|ms|points)(?!\w))/g, '\u00a0');
+
 const HASH = /^[0-9a-f]{64}$/;
 
 /** @param captioned false where what stands above says what the caption would */
@@ -47,15 +50,15 @@ ${body}</tbody></table></div>
 }
 
 function htmlChart(chart: Chart, id: string): Markup {
-  return markup`<figure><figcaption><strong>${chart.title}</strong> <span>${chart.description}</span></figcaption>
+  return markup`<figure><figcaption><strong>${chart.title}</strong> <span>${prose(chart.description)}</span></figcaption>
 ${inlineCharts(chart, id)}<details><summary>Numbers</summary>${htmlTable(chartTable(chart), false)}</details></figure>
 `;
 }
 
 function htmlPart(part: Part, id: string): Markup {
-  if (typeof part === 'string') return markup`<p>${part}</p>\n`;
+  if (typeof part === 'string') return markup`<p>${prose(part)}</p>\n`;
   if (part.kind === 'table') return htmlTable(part);
-  if (part.kind === 'verdict') return markup`<p class="verdict ${part.tone}">${part.text}</p>\n`;
+  if (part.kind === 'verdict') return markup`<p class="verdict ${part.tone}">${prose(part.text)}</p>\n`;
   return htmlChart(part, id);
 }
 
@@ -101,7 +104,7 @@ export function htmlReport(page: Page): string {
 <body>
 <main>
 <header><h1>${title}</h1>
-${summary === undefined ? undefined : markup`<p class="summary">${summary}</p>\n`}<pre><code>${command}</code></pre></header>
+${summary === undefined ? undefined : markup`<p class="summary">${prose(summary)}</p>\n`}<pre><code>${command}</code></pre></header>
 ${sections.map((section, i) => htmlSection(section, i + 1))}<section><h2>Provenance</h2>
 <dl>
 ${provenance.map(htmlFact)}</dl></section>

@@ -30,7 +30,7 @@ caption span{position:sticky;left:0;display:inline-block;max-width:min(42rem,cal
 th,td{padding:.4rem .75rem;text-align:left;vertical-align:baseline;border-bottom:1px solid var(--line)}
 th:first-child,td:first-child{padding-left:0}
 th:last-child,td:last-child{padding-right:0}
-thead th{font-weight:600;vertical-align:bottom;border-bottom:1.5px solid var(--quiet)}
+thead th{min-width:4.75rem;font-weight:600;vertical-align:bottom;border-bottom:1.5px solid var(--quiet)}
 th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}
 .number{text-align:right}
 td.number{white-space:nowrap}

@@ -55,8 +55,8 @@ export interface Page {
 }
 
 /**
- * Settings of rows as facts: once where all rows agree, else one fact a row, named by the row's label. What was not set
- * is left out.
+ * Settings of rows as facts: once where all rows agree, else once for each label, with all values that its rows have. What
+ * was not set is left out.
  */
 export function factsOf(rows: readonly FieldRow[], fields: readonly string[], label: string): Fact[] {
   return fields.flatMap((name) => {
@@ -64,6 +64,9 @@ export function factsOf(rows: readonly FieldRow[], fields: readonly string[], la
     if (values.every((value) => value === undefined || value === null)) return [];
     const [first] = values;
     if (values.every((value) => value === first)) return [{ name, value: first }];
-    return rows.map((row, i) => ({ name: `${name}, ${row[label]}`, value: values[i] }));
+    return [...new Set(rows.map((row) => row[label]))].map((one) => {
+      const [value, ...others] = new Set(rows.filter((row) => row[label] === one).map((row) => row[name]));
+      return { name: `${name}, ${one}`, value: others.length === 0 ? value : [value, ...others].join(', ') };
+    });
   });
 }

@@ -6,7 +6,7 @@ import { before, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { average } from '../support/average.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
-import { decodeModel } from '../support/model-builder.ts';
+import { decodeModel, floatsOf } from '../support/model-builder.ts';
 import { avgCkpt, BN_RECAL, type CliResult, runProgram } from '../support/run-cli.ts';
 import { evalJson, IMAGES, ON_CPU, DATA as TEST_DATA, TRANSFORM } from '../support/run-eval.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -109,6 +109,59 @@ test('--json and --csv: every layer by its module, with numbers; --csv has the s
     result.layers,
   );
   assert.match(result.stderr, /300 images are few/);
+});
+
+test('the table and the CSV: shift in old standard deviations, ratio of variances, the largest before and after, by hand', () => {
+  const folder = fresh();
+  const [out, csv] = [join(folder, 'out.onnx'), join(folder, 'layers.csv')];
+  const { status, stdout } = bnRecal(uniform, ...SMALL, '--out', out, '--csv', csv);
+  assert.equal(status, 0);
+  const stored = (path: string, name: string) => Array.from(floatsOf(path, `layer2.bn1.${name}`));
+  const [m0, m1, v0, v1] = [
+    stored(uniform, 'running_mean'),
+    stored(out, 'running_mean'),
+    stored(uniform, 'running_var'),
+    stored(out, 'running_var'),
+  ];
+  const epsilon = 1e-5;
+  const shifts = m0.map((m, c) => ((m1[c] as number) - m) / Math.sqrt((v0[c] as number) + epsilon));
+  const ratios = v0.map((v, c) => ((v1[c] as number) + epsilon) / (v + epsilon)).sort((a, b) => a - b);
+  const largest = (values: readonly number[]) => Math.max(...values.map(Math.abs));
+  const expected: Readonly<Record<string, number>> = {
+    channels: 32,
+    mean_shift_rms: Math.sqrt(shifts.reduce((sum, shift) => sum + shift ** 2, 0) / shifts.length),
+    mean_shift_max: largest(shifts),
+    variance_ratio_min: ratios[0] as number,
+    variance_ratio_max: ratios.at(-1) as number,
+    mean_abs_max_before: largest(m0),
+    mean_abs_max_after: largest(m1),
+    variance_max_before: largest(v0),
+    variance_max_after: largest(v1),
+    zero_variance_channels: 0,
+  };
+  const rows = parse(readFileSync(csv), { columns: true }) as Record<string, string>[];
+  const row = rows.find(({ layer }) => layer === 'layer2.bn1') ?? assert.fail();
+  for (const [field, value] of Object.entries(expected)) {
+    // The report is of what was measured, the file of what was rounded to float32.
+    assert.ok(Math.abs(Number(row[field]) - value) <= 1e-5 * Math.abs(value), `${field}: ${row[field]}, not ${value}`);
+  }
+  const line = stdout.split('\n').find((text) => text.startsWith('layer2.bn1')) ?? assert.fail();
+  const cells = line.split(/ +/);
+  assert.deepEqual(
+    [cells[1], cells[2], cells[3], cells[4], cells[6]],
+    [
+      '32',
+      ...['mean_shift_rms', 'mean_shift_max', 'variance_ratio_min', 'variance_ratio_max'].map((field) =>
+        Number(row[field]).toFixed(4),
+      ),
+    ],
+  );
+  assert.deepEqual(cells.slice(7).map(Number), [
+    ...['mean_abs_max_before', 'mean_abs_max_after', 'variance_max_before', 'variance_max_after'].map((field) =>
+      Number(Number(row[field]).toPrecision(4)),
+    ),
+    0,
+  ]);
 });
 
 test('the same inputs give the same bytes, whatever the workers, with the evaluation transform and with drawn views', () => {
@@ -258,8 +311,11 @@ test('merge refuses what the command refuses, before any work', () => {
   const merge = ['merge', at('all.st'), '--model', uniform];
   fails(2, 'USAGE', /--out/, ...merge);
   fails(2, 'USAGE', /--prior -1/, ...merge, '--out', at('x'), '--prior=-1');
-  fails(3, 'OUTPUT_EXISTS', /all\.st/, ...merge, '--out', at('x'), '--csv', at('all.st'));
-  assert.deepEqual(readdirSync(folder), ['all.st']);
+  fails(3, 'OUTPUT_IS_INPUT', /all\.st/, ...merge, '--out', at('x'), '--csv', at('all.st'), '--force');
+  writeFileSync(at('taken'), 'mine');
+  fails(3, 'OUTPUT_EXISTS', /taken/, ...merge, '--out', at('x'), '--csv', at('taken'));
+  fails(7, 'OUTPUT_WRITE', /no such folder|ENOENT|x/, ...merge, '--out', join(at('missing'), 'x'));
+  assert.deepEqual(readdirSync(folder), ['all.st', 'taken']);
 });
 
 /** Data that cannot be read: whatever is refused in spite of it is refused before any work. */
@@ -273,12 +329,23 @@ test('refused before the data is read: outputs that exist or are inputs, and opt
   fails(3, 'OUTPUT_EXISTS', /taken/, ...with_('--out', taken));
   fails(3, 'OUTPUT_EXISTS', /taken/, ...with_('--out', join(folder, 'o'), '--csv', taken));
   fails(3, 'OUTPUT_IS_INPUT', /uniform/, ...with_('--out', uniform, '--force'));
-  fails(2, 'USAGE', /one name/, ...with_('--out', join(folder, 'o'), '--csv', join(folder, '.', 'o')));
+  fails(3, 'OUTPUT_IS_INPUT', /train-2k/, uniform, '--data', TRAIN, '--out', TRAIN, '--force');
+  fails(7, 'OUTPUT_WRITE', /missing/, ...with_('--out', join(folder, 'missing', 'out.onnx')));
+  fails(2, 'USAGE', /named for two outputs/, ...with_('--out', join(folder, 'o'), '--csv', join(folder, '.', 'o')));
   fails(2, 'USAGE', /no output/, ...with_());
   fails(2, 'USAGE', /--prior -5/, uniform, ...NO_DATA, '--prior=-5');
   fails(2, 'USAGE', /sequential.*torch/, uniform, ...NO_DATA, '--method', 'sequential', '--estimator', 'torch');
   fails(2, 'USAGE', /nothing\* .*|nothing\*/, uniform, ...NO_DATA, '--layers', 'nothing*');
   assert.equal(readFileSync(taken, 'utf8'), 'mine');
+});
+
+test('a worker measures: what belongs to the result is refused, and told where it belongs', () => {
+  const worker = [uniform, ...NO_DATA.slice(0, 2), '--moments-out', join(root, 'never.st')];
+  fails(2, 'USAGE', /--csv has no use without --out.*bn-recal merge/, ...worker, '--csv', join(root, 'never.csv'));
+  fails(2, 'USAGE', /--guard-data has no use/, ...worker, ...GUARD);
+  fails(2, 'USAGE', /--prior has no use/, ...worker, '--prior', '10');
+  fails(2, 'USAGE', /--estimator has no use/, ...worker, '--estimator', 'torch');
+  fails(2, 'USAGE', /--allow-worse has no use/, ...worker, '--allow-worse');
 });
 
 test('refused by value: views without --augment, no samples, bad batches and augmentations', () => {

@@ -41,6 +41,25 @@ test('no install script runs: each package that has one is refused by name', () 
   assert.match(readFileSync('.npmrc', 'utf8'), /^ignore-scripts=true$/m);
 });
 
+test('the package has the programs, the library and the job files, and nothing that only developers need', () => {
+  const { status, stdout, stderr } = spawnSync(
+    'npm',
+    ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'],
+    {
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+    },
+  );
+  assert.equal(status, 0, stderr);
+  const [packed] = JSON.parse(stdout) as { files: { path: string }[] }[];
+  const paths = new Set(packed?.files.map(({ path }) => path));
+  const jobs = readdirSync(join('cli', 'jobs')).map((name) => `cli/jobs/${name}`);
+  assert.ok(jobs.length >= 3);
+  for (const path of [...Object.values(manifest.bin), ...jobs, 'README.md', 'package.json'])
+    assert.ok(paths.has(path), path);
+  for (const path of paths) assert.doesNotMatch(path, /^(test|fixtures|dist\/test|dist\/cli\/dev|reports)\//);
+});
+
 test('each program starts without onnxruntime and sharp, and explains itself', () => {
   assert.deepEqual(Object.keys(manifest.bin).sort(), [
     'avg-ckpt',

@@ -12,7 +12,7 @@ const SIZE_CURVE = {
   kind: 'lines',
   title: 'Top-1 by test size',
   description: 'Without recalibration the best size is the train size, 20 px; with it, 24 px.',
-  x: { label: 'test size', unit: 'px', ticks: SIZES },
+  x: { label: 'test size', unit: 'px', ticks: SIZES, over: { value: 20, label: 'test/train' } },
   y: { label: 'top-1', percent: true },
   series: [
     { name: 'statistics as trained', points: band(MEASURED) },

@@ -4,6 +4,8 @@ import type { Axis } from '../chart.ts';
 export interface Tick {
   readonly at: number;
   readonly label: string;
+  /** The value over that of `Axis.over`. */
+  readonly ratio?: string;
 }
 
 /** An axis on the picture. */
@@ -31,6 +33,7 @@ function drawnAs({ scale, percent }: Axis): Drawn {
 const LOG_MARGIN = 0.04;
 /** Digits that tell ticks apart, without those of 1 - 0.9. */
 const TICK_DIGITS = 6;
+const RATIO_DIGITS = 2;
 
 /** Larger magnitudes, and differences between neighbours that are as small, are no measurements that a picture can show. */
 const LARGEST = 1e15;
@@ -105,6 +108,10 @@ export function placeAxis(
       const placeable = canBeDrawn(shownAs) && (!logarithmic || shownAs >= SMALLEST);
       return placeable ? scale(shownAs) : Number.NaN;
     },
-    ticks: ticks.map((tick) => ({ at: scale(tick), label: format(tick) })),
+    ticks: ticks.map((tick) => ({
+      at: scale(tick),
+      label: format(tick),
+      ...(axis.over ? { ratio: (tick / drawn(axis.over.value)).toFixed(RATIO_DIGITS) } : {}),
+    })),
   };
 }

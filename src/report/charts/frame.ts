@@ -38,15 +38,16 @@ const Y_TICK_PX = 44;
 /** Below the plot: tick labels, and the name of the axis. */
 const BELOW_PX = 44;
 
+const tickWidth = ({ label, ratio = '' }: Tick): number =>
+  Math.max(textWidth(label, FONT_PX), textWidth(ratio, FONT_PX));
+
 /** Every k-th tick, for the smallest k at which labels do not touch. */
 export function roomyTicks(ticks: readonly Tick[]): readonly Tick[] {
   for (let stride = 1; stride < ticks.length; stride++) {
     const kept = ticks.filter((_, i) => i % stride === 0);
-    const fits = kept.every(({ at, label }, i) => {
+    const fits = kept.every((tick, i) => {
       const next = kept[i + 1];
-      if (!next) return true;
-      const halves = (textWidth(label, FONT_PX) + textWidth(next.label, FONT_PX)) / 2;
-      return Math.abs(next.at - at) >= halves + TICK_GAP_PX;
+      return !next || Math.abs(next.at - tick.at) >= (tickWidth(tick) + tickWidth(next)) / 2 + TICK_GAP_PX;
     });
     if (fits) return kept;
   }
@@ -75,18 +76,24 @@ export function frame(options: FrameOptions): Frame {
     { count: Math.max(3, Math.round((right - left) / X_TICK_PX)) },
   );
   const plot: Box = { left, right, top, bottom };
+  const [below, xName] = x.over ? [LINE_PX, `${withUnit(x.label, x)}, and ${x.over.label}`] : [0, withUnit(x.label, x)];
   const drawing = markup`${names.drawing}<text class="quiet" x="0" y="${px(yLabelAt)}">${fitText(withUnit(y.label, y), widthPx, FONT_PX)}</text>
 ${yAxis.ticks.map((tick) => yTick(tick, plot))}${roomyTicks(xAxis.ticks).map((tick) => xTick(tick, plot))}<line class="axis" x1="${px(left)}" x2="${px(right)}" y1="${px(bottom)}" y2="${px(bottom)}"/>
-<text class="quiet middle" x="${px((left + right) / 2)}" y="${px(bottom + 2 * LINE_PX + 4)}">${fitText(withUnit(x.label, x), right - left, FONT_PX)}</text>
+<text class="quiet middle" x="${px((left + right) / 2)}" y="${px(bottom + 2 * LINE_PX + 4 + below)}">${fitText(xName, right - left, FONT_PX)}</text>
 ${across.map(({ at }) => levelLine(yAxis.at(at), plot))}${uprightMarkers(upright, xAxis.at, plot)}`;
-  return { plot, heightPx: bottom + BELOW_PX, x: xAxis, y: yAxis, drawing };
+  return { plot, heightPx: bottom + BELOW_PX + below, x: xAxis, y: yAxis, drawing };
 }
 
 const yTick = ({ at, label }: Tick, { left, right }: Box): Markup =>
   markup`<line class="grid" x1="${px(left)}" x2="${px(right)}" y1="${px(at)}" y2="${px(at)}"/><text class="quiet end" x="${px(left - TICK_GAP_PX)}" y="${px(at + 4)}">${label}</text>\n`;
 
-const xTick = ({ at, label }: Tick, { bottom }: Box): Markup =>
-  markup`<line class="axis" x1="${px(at)}" x2="${px(at)}" y1="${px(bottom)}" y2="${px(bottom + 4)}"/><text class="quiet middle" x="${px(at)}" y="${px(bottom + LINE_PX)}">${label}</text>\n`;
+function xTick({ at, label, ratio }: Tick, { bottom }: Box): Markup {
+  const second =
+    ratio === undefined
+      ? undefined
+      : markup`<text class="quiet middle" x="${px(at)}" y="${px(bottom + 2 * LINE_PX)}">${ratio}</text>`;
+  return markup`<line class="axis" x1="${px(at)}" x2="${px(at)}" y1="${px(bottom)}" y2="${px(bottom + 4)}"/><text class="quiet middle" x="${px(at)}" y="${px(bottom + LINE_PX)}">${label}</text>${second}\n`;
+}
 
 /** Its label is placed when the data are known. */
 function levelLine(y: number, { left, right }: Box): Markup | undefined {

@@ -88,6 +88,25 @@ for (const [name, more] of Object.entries(TRAINING)) {
   });
 }
 
+/** x -> Dropout -> BatchNormalization -> y. */
+const dropout = (training: number): TestModel =>
+  oneLayer(DIMS, {
+    opset: 15,
+    nodes: [node('Dropout', ['x', 'ratio', 'training'], ['d']), bnNode('bn', 'd', 'y')],
+    initializers: [
+      ...parameters('bn'),
+      tensor({ name: 'ratio', dims: [], values: [0.5] }),
+      tensor({ name: 'training', dims: [], values: [training], type: 'bool' }),
+    ],
+  });
+
+test('Dropout that is active makes every run another: refused by its name, where BatchNormalization is not in training', () => {
+  const { message, hint } = assertFails(() => find(dropout(1)), 'UNSUPPORTED_GRAPH');
+  assert.match(message, /: \/d is active: .*training mode/);
+  assert.match(hint ?? '', /model\.eval\(\)/);
+  assert.equal(find(dropout(0)).layers.length, 1);
+});
+
 test('training_mode=0 and empty names of optional outputs are no training', () => {
   assert.equal(find(oneLayer(DIMS, { nodes: [odd(['y'], { training_mode: 0 })] })).layers.length, 1);
   assert.equal(find(oneLayer(DIMS, { opset: 9, nodes: [odd(['y', '', ''])] })).layers.length, 1);

@@ -62,3 +62,8 @@ test('the policy names exactly the script and the style sheet of the page', () =
     'a style attribute would be refused',
   );
 });
+
+test('a number and its unit stay on one line', () => {
+  const [summary] = all('p').filter(({ attributes }) => attributes.class === 'summary');
+  assert.match(summary?.text ?? '', /^Test at 24\u00a0px with recalibrated statistics: 88\.79\u00a0% \(/);
+});

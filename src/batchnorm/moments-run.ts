@@ -1,0 +1,117 @@
+import { TemperError } from '../core/index.ts';
+import { canonicalJson } from '../data/index.ts';
+
+/** What batch moments were made from, and by what. Workers of one job agree on all of it but the processor. */
+export interface MomentsRun {
+  /** Of onnx-temper. */
+  readonly version: string;
+  readonly model_sha256: string;
+  /** Base name of the data set. */
+  readonly data: string;
+  readonly data_table_sha256: string;
+  /** Of the rows selected, in their order. */
+  readonly rows_sha256: string;
+  /** Canonical JSON, and its hash. */
+  readonly transform: string;
+  readonly transform_sha256: string;
+  /** Views, augmentation and seed, as canonical JSON; "null" for the evaluation transform. */
+  readonly views: string;
+  /** Images in a batch; the last of a view may have fewer. */
+  readonly batch_size: number;
+  /** Batches of the whole job. */
+  readonly batches: number;
+  /** Layers measured, in the order of BatchMoments. */
+  readonly layers: readonly { readonly name: string; readonly channels: number }[];
+  readonly provider: string;
+  readonly onnxruntime: string;
+  /** Processor type: other types may round in another order. Workers may differ in it, and the merged result says so. */
+  readonly processor: string;
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isHash = (value: unknown): boolean => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+/** The fields of a run, and what they may be. */
+const FIELDS: Readonly<Record<keyof MomentsRun, (value: unknown) => boolean>> = {
+  version: isText,
+  model_sha256: isHash,
+  data: isText,
+  data_table_sha256: isHash,
+  rows_sha256: isHash,
+  transform: isText,
+  transform_sha256: isHash,
+  views: isText,
+  batch_size: isCount,
+  batches: isCount,
+  layers: (value) =>
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((layer: unknown) => isObject(layer) && isText(layer.name) && isCount(layer.channels)),
+  provider: isText,
+  onnxruntime: isText,
+  processor: isText,
+};
+
+/**
+ * The run in a file's metadata, which names the file's `format` and holds the run as JSON.
+ * @throws what `malformed` makes of what is wrong
+ */
+export function runOf(
+  metadata: ReadonlyMap<string, string>,
+  format: string,
+  malformed: (what: string) => TemperError,
+): MomentsRun {
+  const found = metadata.get('format');
+  if (found !== format) throw malformed(`format ${JSON.stringify(found)}, expected "${format}"`);
+  let run: unknown;
+  try {
+    run = JSON.parse(metadata.get('run') ?? '');
+  } catch {
+    throw malformed('the run is no JSON');
+  }
+  const fields = isObject(run) ? run : {};
+  for (const [field, valid] of Object.entries(FIELDS)) {
+    if (!valid(fields[field])) throw malformed(`${field} of the run is ${JSON.stringify(fields[field])}`);
+  }
+  return fields as unknown as MomentsRun;
+}
+
+/** Where these differ, moments are not those of one run. */
+const SETTINGS = (Object.keys(FIELDS) as (keyof MomentsRun)[]).filter((field) => field !== 'processor');
+
+/** What to do where workers differ. */
+const REMEDIES: Partial<Record<keyof MomentsRun, string>> = {
+  version: 'Run all workers and the merge with one version of onnx-temper.',
+  model_sha256: 'Give all workers the same model file.',
+  data_table_sha256: 'Give all workers the same data: same files, same labels.',
+  provider: 'Run all workers on one kind of device (--device), so that the result does not depend on who did what.',
+  onnxruntime: 'Run all workers with one version of onnxruntime-node.',
+};
+
+/** A run, and where it is written. */
+export interface WrittenRun {
+  readonly path: string;
+  readonly run: MomentsRun;
+}
+
+/**
+ * Runs may differ in the processor alone.
+ * @param hint by default what to do where workers of one job differ
+ * @throws TemperError MISMATCH_VALUE naming the field
+ */
+export function assertSameRun(reference: WrittenRun, file: WrittenRun, hint?: string): void {
+  for (const field of SETTINGS) {
+    const [expected, found] = [canonicalJson(reference.run[field]), canonicalJson(file.run[field])];
+    if (expected === found) continue;
+    throw new TemperError(
+      'MISMATCH_VALUE',
+      `${file.path}: ${field} is ${found}, but ${reference.path} has ${expected}: they are of different jobs`,
+      {
+        hint: hint ?? REMEDIES[field] ?? 'Give all workers the same options.',
+        details: { path: file.path, reference: reference.path, field, found, expected },
+      },
+    );
+  }
+}
