@@ -19,6 +19,7 @@ export {
   probabilitiesOf,
   type Scoring,
   scoreBatch,
+  selectPredictions,
   topClasses,
   type ValidClasses,
 } from './predictions.ts';

@@ -43,11 +43,18 @@ export interface ImageFacts {
   readonly padded: readonly boolean[];
 }
 
+/** Wall milliseconds on a decoding thread, summed over images: decoding, and per transform what follows (0 with views). */
+export interface PreparationTime {
+  readonly decodeMs: number;
+  readonly transformMs: readonly number[];
+}
+
 export interface DecodedJob {
   /** Per transform: the inputs of all images that could be decoded, views of an image side by side. */
   readonly inputs: readonly InputData[];
   /** Per transform, where they are wanted: of the same inputs. */
   readonly statistics: readonly InputStatistics[];
+  readonly time: PreparationTime;
   /** Per image: its facts, or why it could not be decoded. */
   readonly images: readonly (ImageFacts | { readonly error: WireError })[];
 }
@@ -78,6 +85,8 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
   const grey = transforms.every(({ color }) => color === 'grey');
   const orientations = [...new Set(transforms.map(({ orientation }) => orientation))];
   const found: DecodedJob['images'][number][] = [];
+  const transformMs = transforms.map(() => 0);
+  let decodeMs = 0;
   let made = 0;
   const place = (t: number, view: number): InputData => {
     const length = lengths[t] as number;
@@ -85,22 +94,31 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
   };
   for (const keyed of images) {
     try {
+      const start = performance.now();
       const decoded = await Promise.all(orientations.map((orientation) => pixelsOf(keyed, grey, orientation)));
       const pixels = transforms.map(({ orientation }) => decoded[orientations.indexOf(orientation)] as Pixels);
       const [{ width, height }] = decoded as [Pixels];
+      let at = performance.now();
+      decodeMs += at - start;
       const records = views ? (keyed.records ?? drawViews(views, keyed.key, { width, height })) : [];
       for (const [view, record] of records.entries()) {
         for (const [t, transform] of transforms.entries())
           applyView(pixels[t] as Pixels, record, transform, place(t, view));
       }
-      const geometries = views
+      const applied = views
         ? []
-        : transforms.map((transform, t) => applyTransform(pixels[t] as Pixels, transform, place(t, 0)).geometry);
+        : transforms.map((transform, t) => {
+            const { geometry } = applyTransform(pixels[t] as Pixels, transform, place(t, 0));
+            const now = performance.now();
+            transformMs[t] = (transformMs[t] as number) + now - at;
+            at = now;
+            return { enlarged: isEnlarged(geometry), padded: isPadded(geometry) };
+          });
       found.push({
         source: { width, height },
         views: records,
-        enlarged: geometries.map(isEnlarged),
-        padded: geometries.map(isPadded),
+        enlarged: applied.map(({ enlarged }) => enlarged),
+        padded: applied.map(({ padded }) => padded),
       });
       for (const [t, into] of statistics.entries()) {
         const { layout } = transforms[t] as Transform;
@@ -116,6 +134,7 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
   // A subarray of the whole when an image was bad: the receiver copies it anyway.
   return {
     inputs: inputs.map((data, t) => data.subarray(0, made * (lengths[t] as number))),
+    time: { decodeMs, transformMs },
     statistics: statistics.map(({ mean, std }, t) => ({
       mean: mean.subarray(0, made * (channels[t] as number)),
       std: std.subarray(0, made * (channels[t] as number)),
