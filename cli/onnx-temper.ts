@@ -19,5 +19,9 @@ await main('onnx-temper', (parser) =>
       const { addTeacherLogitsCommands } = await import('./teacher-logits.ts');
       return addTeacherLogitsCommands(y);
     })
+    .command('fix-res', 'Tune the last BatchNormalization and the classifier for another test size', async (y) => {
+      const { addFixRes } = await import('./fix-res.ts');
+      return addFixRes(y);
+    })
     .demandCommand(1, 'Name a command.'),
 );

@@ -40,6 +40,8 @@ import {
 } from './support/target-report.ts';
 import { TRANSFORM } from './support/transform-options.ts';
 import { VIEWS } from './support/view-options.ts';
+import { addExport } from './teacher-logits-export.ts';
+import { addScore } from './teacher-logits-score.ts';
 import { addVerify } from './teacher-logits-verify.ts';
 
 const FROM = grouped('Views:', {
@@ -277,7 +279,7 @@ function addMerge(parser: Argv): Argv {
 
 /** teacher-logits with its subcommands. */
 export function addTeacherLogitsCommands(parser: Argv): Argv {
-  return addVerify(addMerge(addRun(parser)));
+  return addExport(addScore(addVerify(addMerge(addRun(parser)))));
 }
 
 await mainIfProgram(import.meta.url, 'teacher-logits', addTeacherLogitsCommands);

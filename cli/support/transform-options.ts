@@ -126,6 +126,21 @@ function assertFits(
   }
 }
 
+/** The options that give a transform, for a model of any layout and type. */
+export function transformArguments(transform: Transform): TransformArguments {
+  const { crop, resize, resizeRule, interpolation, mean, std, color, orientation } = transform;
+  return {
+    preset: 'none',
+    size: `${crop.height}x${crop.width}`,
+    resize: String(Math.min(resize.height, resize.width)),
+    'resize-rule': resizeRule,
+    interpolation,
+    ...(mean.length > 0 ? { mean: mean.join(','), std: std.join(',') } : {}),
+    color,
+    orientation,
+  };
+}
+
 /** Transform options that were given. */
 export function givenTransformOptions(args: TransformArguments): string[] {
   return Object.keys(TRANSFORM).filter((option) => args[option as keyof typeof TRANSFORM] !== undefined);

@@ -18,7 +18,8 @@ function unsupported(layer: string, dataType: number): TemperError {
   );
 }
 
-function decode(bytes: Uint8Array, dataType: number, layer: string): Float64Array {
+/** Values of a float type, exactly. @throws TemperError UNSUPPORTED_DATA_TYPE */
+export function decodeFloats(bytes: Uint8Array, dataType: number, label: string): Float64Array {
   const { buffer, byteOffset, byteLength } = bytes;
   switch (asFloatType(dataType)) {
     case 'float32':
@@ -33,13 +34,14 @@ function decode(bytes: Uint8Array, dataType: number, layer: string): Float64Arra
     case 'bfloat16':
       return Float64Array.from(new Uint16Array(buffer, byteOffset, byteLength / 2), decodeBfloat16);
     default:
-      throw unsupported(layer, dataType);
+      throw unsupported(label, dataType);
   }
 }
 
 /** The statistics that a layer has in the file. */
 export function storedStatistics(model: Model, { name, mean, variance }: BatchNormLayer): Statistics {
-  const read = ({ tensor }: LayerParameter): Float64Array => decode(readPayload(model, tensor), tensor.dataType, name);
+  const read = ({ tensor }: LayerParameter): Float64Array =>
+    decodeFloats(readPayload(model, tensor), tensor.dataType, name);
   return { mean: read(mean), variance: read(variance) };
 }
 
@@ -67,7 +69,7 @@ export function encodeStatistic(values: Float64Array, dataType: number, label: s
             : undefined;
   if (!stored) throw unsupported(label, dataType);
   const bytes = new Uint8Array(stored.buffer);
-  const overflow = decode(bytes, dataType, label).findIndex((value) => !Number.isFinite(value));
+  const overflow = decodeFloats(bytes, dataType, label).findIndex((value) => !Number.isFinite(value));
   if (overflow >= 0) {
     throw new TemperError(
       'NUMERIC_OVERFLOW',

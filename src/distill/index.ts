@@ -1,2 +1,4 @@
+export * from './export/index.ts';
 export * from './run/index.ts';
+export * from './score/index.ts';
 export * from './store/index.ts';

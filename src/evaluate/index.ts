@@ -1,6 +1,6 @@
 export { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate.ts';
 export { type GuardVerdict, guardVerdict } from './guard.ts';
-export { type Interval, type MetricIntervals, metricIntervals, wilson } from './intervals.ts';
+export { type Interval, type MetricIntervals, metricIntervals, quantile, wilson } from './intervals.ts';
 export { computeMetrics, type ImageScores, imageScores, type Metrics } from './metrics.ts';
 export {
   comparePaired,
@@ -18,6 +18,7 @@ export {
   type Predictions,
   type Scoring,
   scoreBatch,
+  topClasses,
   type ValidClasses,
 } from './predictions.ts';
 export { type ReliabilityBin, reliabilityBins } from './reliability.ts';

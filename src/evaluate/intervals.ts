@@ -24,16 +24,18 @@ export function wilson(successes: number, n: number): Interval {
   return { lo: successes === 0 ? 0 : at(centre - half), hi: successes === n ? 1 : at(centre + half) };
 }
 
-/** The 2.5 % and 97.5 % quantiles, interpolated linearly (numpy's default). */
+/** A quantile of ascending values, interpolated linearly (numpy's default). */
+export function quantile(sorted: Float64Array, share: number): number {
+  const at = share * (sorted.length - 1);
+  const below = sorted[Math.floor(at)] as number;
+  const above = sorted[Math.ceil(at)] as number;
+  return below === above ? below : below + (at - Math.floor(at)) * (above - below);
+}
+
+/** The 2.5 % and 97.5 % quantiles. */
 function percentiles(values: Float64Array): Interval {
   const sorted = values.toSorted();
-  const quantile = (q: number): number => {
-    const at = q * (sorted.length - 1);
-    const below = sorted[Math.floor(at)] as number;
-    const above = sorted[Math.ceil(at)] as number;
-    return below === above ? below : below + (at - Math.floor(at)) * (above - below);
-  };
-  return { lo: quantile(0.025), hi: quantile(0.975) };
+  return { lo: quantile(sorted, 0.025), hi: quantile(sorted, 0.975) };
 }
 
 export interface MetricIntervals {

@@ -89,8 +89,8 @@ function checkValid({ classes }: ValidClasses, available: number): void {
   });
 }
 
-/** Places of the `top` highest scores, best first. A strict comparison keeps the first of equals, as torch.argmax. */
-function best(scores: Float64Array, into: Int32Array): void {
+/** Writes the places of the highest scores, best first; -1 past the last. A strict comparison keeps the first of equals, as torch.argmax. */
+export function topClasses(scores: ArrayLike<number>, into: Int32Array): void {
   into.fill(-1);
   for (let k = 0; k < scores.length; k++) {
     const score = scores[k] as number;
@@ -155,7 +155,7 @@ export function scoreBatch(
       squares += e * e;
     }
     const top = columns.top5.subarray(row * TOP, (row + 1) * TOP);
-    best(z, top);
+    topClasses(z, top);
     if (valid) for (const [i, at] of top.entries()) top[i] = at < 0 ? at : (valid.classes[at] as number);
     columns.labels[row] = valid ? (valid.classes[label] as number) : label;
     const nll = max - (z[label] as number) + Math.log(sum);

@@ -67,3 +67,39 @@ export function encodeValueInfo(name: string, dataType: number, dims?: readonly 
     .ValueInfoProto.encode({ name, ...(dataType === 0 ? {} : { type: { tensorType } }) })
     .finish();
 }
+
+export interface NewValue {
+  readonly name: string;
+  /** TensorProto.DataType; 0 leaves the type out. */
+  readonly dataType: number;
+  readonly dims?: readonly (number | string)[];
+}
+
+export interface NewModel {
+  readonly irVersion: number;
+  /** Version of the operators of ai.onnx. */
+  readonly opset: number;
+  readonly nodes: readonly NewNode[];
+  readonly initializers: readonly NewTensor[];
+  readonly inputs: readonly NewValue[];
+  readonly outputs: readonly NewValue[];
+}
+
+/** A whole model of our own making. */
+export function encodeModel(model: NewModel): Uint8Array {
+  const { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } = proto();
+  const value = ({ name, dataType, dims }: NewValue) => ValueInfoProto.decode(encodeValueInfo(name, dataType, dims));
+  const graph = GraphProto.create({
+    name: 'onnx-temper',
+    node: model.nodes.map((node) => NodeProto.decode(encodeNode(node))),
+    initializer: model.initializers.map((tensor) => TensorProto.decode(encodeTensor(tensor))),
+    input: model.inputs.map(value),
+    output: model.outputs.map(value),
+  });
+  return ModelProto.encode({
+    irVersion: model.irVersion,
+    producerName: 'onnx-temper',
+    opsetImport: [{ domain: '', version: model.opset }],
+    graph,
+  }).finish();
+}

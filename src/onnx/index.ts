@@ -19,7 +19,7 @@ export {
   setOutputs,
   setTensorName,
 } from './edits.ts';
-export type { NewNode, NewTensor } from './encode.ts';
+export { encodeModel, type NewModel, type NewNode, type NewTensor, type NewValue } from './encode.ts';
 export { type GraphMatch, matchGraphs, type TensorMatch } from './match-graphs.ts';
 export type { GraphRecord, MetadataEntry, Model, ModelRecord, NodeRecord, NodeScope, TensorRecord } from './model.ts';
 export { modelFromBytes, openModel, rawLocation } from './open-model.ts';

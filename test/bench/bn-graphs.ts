@@ -8,7 +8,7 @@ const INT64 = 7;
 type Node = Proto.INodeProto;
 type Name = (part: string) => string;
 
-/** Nodes that turn the input of a BatchNormalization into `mean` and `variance`, which it then normalises by. */
+/** Nodes that turn the input of a BatchNormalization into `mean` and `variance`. */
 type Measure = (x: string, m: Name) => Node[];
 
 const node = (
@@ -34,11 +34,32 @@ const mulAndMean = (m: Name): Node[] => [
   reduce('ReduceMean', m('squares'), m('var_nc'), [2], 1),
 ];
 
-const sumSquare = (m: Name): Node[] => [
-  reduce('ReduceSumSquare', m('centred'), m('sum'), [2], 1),
+const powAndMean = (m: Name): Node[] => [
+  node('Pow', [m('centred'), 'bench.square'], m('squares')),
+  reduce('ReduceMean', m('squares'), m('var_nc'), [2], 1),
+];
+
+const byLength = (m: Name): Node[] => [
   node('Shape', [m('flat')], m('length'), { start: 2 }),
   node('Cast', [m('length')], m('divisor'), { to: FLOAT }),
   node('Div', [m('sum'), m('divisor')], m('var_nc')),
+];
+
+const sumSquare = (m: Name): Node[] => [reduce('ReduceSumSquare', m('centred'), m('sum'), [2], 1), ...byLength(m)];
+
+const norm = (m: Name): Node[] => [
+  reduce('ReduceL2', m('centred'), m('norm'), [2], 1),
+  node('Mul', [m('norm'), m('norm')], m('sum')),
+  ...byLength(m),
+];
+
+/** Each row [1, L] times itself as a column [L, 1]. */
+const dotProducts = (m: Name): Node[] => [
+  node('Unsqueeze', [m('centred'), 'bench.row'], m('row')),
+  node('Unsqueeze', [m('centred'), 'bench.column'], m('column')),
+  node('MatMul', [m('row'), m('column')], m('dot')),
+  node('Squeeze', [m('dot'), 'bench.column'], m('sum')),
+  ...byLength(m),
 ];
 
 /** Deviations around each image's and channel's own mean. */
@@ -75,6 +96,9 @@ const MEASURES: Readonly<Record<string, Measure>> = {
   'by image, ReduceSumSquare': byImage(sumSquare),
   'by batch, Mul and ReduceMean': byBatch(mulAndMean),
   'by batch, ReduceSumSquare': byBatch(sumSquare),
+  'by batch, ReduceL2': byBatch(norm),
+  'by batch, Pow and ReduceMean': byBatch(powAndMean),
+  'by batch, MatMul': byBatch(dotProducts),
   'over [0, 2, 3] at once': (x, m) => [
     reduce('ReduceMean', x, m('mean_c'), [0, 2, 3], 1),
     node('Sub', [x, m('mean_c')], m('centred')),
@@ -104,9 +128,39 @@ const MEASURES: Readonly<Record<string, Measure>> = {
   ],
 };
 
+/** Deviations in the input's own shape, which the convolution below scales. */
+const CONVOLUTION = 'by batch, depthwise Conv normalises';
+const centredInPlace: Measure = (x, m) => [
+  reduce('ReduceMean', x, m('mean_nc'), [2, 3], 1),
+  reduce('ReduceMean', m('mean_nc'), m('mean_c'), [0], 1),
+  node('Sub', [x, m('mean_c')], m('centred')),
+  node('Mul', [m('centred'), m('centred')], m('squares')),
+  reduce('ReduceMean', m('squares'), m('var_nc'), [2, 3], 1),
+  reduce('ReduceMean', m('var_nc'), m('var_c'), [0], 1),
+  node('Reshape', [m('mean_c'), 'bench.all'], m('mean')),
+  node('Reshape', [m('var_c'), 'bench.all'], m('variance')),
+];
+
+/**
+ * Instead of BatchNormalization, which the CPU provider runs in one thread: one multiplication a channel, as a convolution that
+ * Relu is fused with. (The prototype has one epsilon for all layers.)
+ */
+const normaliseByConvolution = (
+  [scale = '', bias = '']: readonly string[],
+  output: string,
+  channels: number,
+  m: Name,
+): Node[] => [
+  node('Add', [m('variance'), 'bench.epsilon'], m('shifted')),
+  node('Sqrt', [m('shifted')], m('deviation')),
+  node('Div', [scale, m('deviation')], m('factor')),
+  node('Reshape', [m('factor'), 'bench.filter'], m('filter')),
+  node('Conv', [m('centred'), m('filter'), bias], output, { kernel_shape: [1, 1], group: channels }),
+];
+
 /** The operator's own training mode: with momentum 0 outputs 1 and 2 are the batch's mean and biased variance. */
 const TRAINING_MODE = 'training mode of the operator';
-export const BN_VARIANTS: readonly string[] = [...Object.keys(MEASURES), TRAINING_MODE];
+export const BN_VARIANTS: readonly string[] = [...Object.keys(MEASURES), CONVOLUTION, TRAINING_MODE];
 
 const int64 = (name: string, ...values: number[]): Proto.ITensorProto => ({
   name,
@@ -114,6 +168,23 @@ const int64 = (name: string, ...values: number[]): Proto.ITensorProto => ({
   dataType: INT64,
   rawData: new Uint8Array(BigInt64Array.from(values, BigInt).buffer),
 });
+
+const float = (name: string, value: number): Proto.ITensorProto => ({
+  name,
+  dims: [],
+  dataType: FLOAT,
+  rawData: new Uint8Array(Float32Array.of(value).buffer),
+});
+
+const CONSTANTS: readonly Proto.ITensorProto[] = [
+  int64('bench.flat', 0, 0, -1),
+  int64('bench.all', -1),
+  int64('bench.row', 2),
+  int64('bench.column', 3),
+  int64('bench.filter', -1, 1, 1, 1),
+  float('bench.square', 2),
+  float('bench.epsilon', 1e-5),
+];
 
 /** The nodes that outputs depend on, and the names that they read. */
 function reachable(nodes: readonly Node[], outputs: readonly string[]): { alive: Node[]; needed: Set<string> } {
@@ -138,8 +209,12 @@ export function prototypeMomentsGraph(model: Uint8Array, variant: string): Uint8
     if (original.opType !== 'BatchNormalization') return [original];
     const m = (part: string): string => `bench.${i}.${part}`;
     outputs.push(m('mean'), m('variance'));
-    const measure = MEASURES[variant];
     const [x = '', ...parameters] = original.input ?? [];
+    if (variant === CONVOLUTION) {
+      const channels = Number(graph.initializer?.find(({ name }) => name === parameters[0])?.dims?.[0]);
+      return [...centredInPlace(x, m), ...normaliseByConvolution(parameters, original.output?.[0] ?? '', channels, m)];
+    }
+    const measure = MEASURES[variant];
     if (measure) {
       const input = [x, ...parameters.slice(0, 2), m('mean'), m('variance')];
       return [...measure(x, m), { ...original, input }];
@@ -153,9 +228,8 @@ export function prototypeMomentsGraph(model: Uint8Array, variant: string): Uint8
     return [{ ...original, output: [...(original.output ?? []), m('mean'), m('variance')], attribute }];
   });
   const { alive, needed } = reachable(nodes, outputs);
-  const constants = [int64('bench.flat', 0, 0, -1), int64('bench.all', -1)];
   graph.node = alive;
-  graph.initializer = [...(graph.initializer ?? []), ...constants].filter(({ name }) => needed.has(name ?? ''));
+  graph.initializer = [...(graph.initializer ?? []), ...CONSTANTS].filter(({ name }) => needed.has(name ?? ''));
   graph.valueInfo = [];
   graph.output = outputs.map((name) => ({ name, type: { tensorType: { elemType: FLOAT } } }));
   return onnx.ModelProto.encode(proto).finish();

@@ -6,11 +6,11 @@ import { parseArgs } from 'node:util';
 import { type EvaluateArguments, evaluateSessions } from '../../cli/support/evaluate-models.ts';
 import { transformFor } from '../../cli/support/transform-options.ts';
 import { type BatchInput, loadBatches, openDataset, selectRows } from '../../src/data/index.ts';
-import { openSession, type Session, type Tensor } from '../../src/runtime/index.ts';
+import { openSession } from '../../src/runtime/index.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { writePhotos } from '../support/photos.ts';
 import { resnet18, writeSyntheticModel } from '../support/resnet.ts';
-import { median } from './measure.ts';
+import { copies, HEADER, halvesLine, infer, measureHalves } from './halves.ts';
 
 const TARGET = 1.15;
 const PHOTOS = 400;
@@ -37,38 +37,6 @@ interface Case {
   readonly args: Omit<EvaluateArguments, 'device'>;
 }
 
-interface Cost {
-  /** Wall and processor time (user + system, all threads), in milliseconds. */
-  readonly wall: number;
-  readonly cpu: number;
-}
-
-async function cost(work: () => Promise<unknown>): Promise<Cost> {
-  const [start, used] = [performance.now(), process.cpuUsage()];
-  await work();
-  const { user, system } = process.cpuUsage(used);
-  return { wall: performance.now() - start, cpu: (user + system) / 1000 };
-}
-
-interface Round {
-  readonly inference: Cost;
-  readonly decoding: Cost;
-  readonly whole: Cost;
-}
-
-/** Time over the longer half, and work over the sum of both: the latter does not care for other programs on the cores. */
-const times = ({ inference, decoding, whole }: Round): number => whole.wall / Math.max(inference.wall, decoding.wall);
-const work = ({ inference, decoding, whole }: Round): number => whole.cpu / (inference.cpu + decoding.cpu);
-
-/** Batches that the session may take over: each run empties them. */
-const copies = (batches: readonly BatchInput[]): BatchInput[] =>
-  batches.map((batch) => ({ ...batch, data: batch.data.slice() }));
-
-async function infer(session: Session, batches: readonly BatchInput[]): Promise<void> {
-  const name = session.inputs[0]?.name ?? '';
-  await Promise.all(batches.map((batch) => session.run({ [name]: batch as Tensor })));
-}
-
 /** One round is inference alone, decoding alone and the whole, in this order. */
 async function measure({ name, model, data, labels, args }: Case): Promise<void> {
   const session = await openSession({ model, device: 'cpu', threads });
@@ -85,34 +53,21 @@ async function measure({ name, model, data, labels, args }: Case): Promise<void>
     } as const;
     const ready: BatchInput[] = [];
     for await (const { inputs } of loadBatches(dataset, loader)) ready.push(inputs[0] as BatchInput);
-    const decode = async (): Promise<void> => {
-      for await (const _ of loadBatches(dataset, loader));
-    };
-    const rounds: Round[] = [];
-    for (let round = 0; round <= repetitions; round++) {
-      const batches = copies(ready);
-      const inference = await cost(() => infer(session, batches));
-      const decoding = await cost(decode);
-      const whole = await cost(() =>
-        evaluateSessions([session], { dataset, rows }, given, { signal: new AbortController().signal }),
-      );
-      if (round > 0) rounds.push({ inference, decoding, whole });
-    }
-    const perImage = (part: keyof Round): string =>
-      (median(rounds.map((round) => round[part].wall)) / rows.length).toFixed(3).padStart(9);
-    const ratios = rounds.map(times);
-    const ratio = median(ratios);
-    const cells = [
-      name.padEnd(30),
-      perImage('inference'),
-      perImage('decoding'),
-      perImage('whole'),
-      ratio.toFixed(2).padStart(7),
-      `(${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
-      median(rounds.map(work)).toFixed(2).padStart(7),
-      ratio <= TARGET ? '  met' : '  MISSED',
-    ];
-    console.log(cells.join(' '));
+    let batches: BatchInput[] = [];
+    const rounds = await measureHalves(
+      {
+        prepare: () => {
+          batches = copies(ready);
+        },
+        infer: () => infer(session, batches),
+        decode: async () => {
+          for await (const _ of loadBatches(dataset, loader));
+        },
+        whole: () => evaluateSessions([session], { dataset, rows }, given, { signal: new AbortController().signal }),
+      },
+      repetitions,
+    );
+    console.log(halvesLine(name, rows.length, rounds, TARGET));
   } finally {
     await session.close();
     await dataset.close();
@@ -144,5 +99,5 @@ console.log(
   `Node ${process.versions.node}, ${availableParallelism()} cores, threads ${threads}, workers ${workers}, ` +
     `${repetitions} interleaved repetitions; ${photos} JPEGs of about 500 x 375`,
 );
-console.log(`${'ms per image'.padEnd(30)} inference  decoding     whole  x longer half (range)  x work`);
+console.log(HEADER);
 for (const one of cases) await measure(one);

@@ -61,7 +61,14 @@ test('the package has the programs, the library and the job files, and nothing t
 });
 
 test('each program starts without onnxruntime and sharp, and explains itself', () => {
-  assert.deepEqual(Object.keys(manifest.bin).sort(), ['avg-ckpt', 'bn-recal', 'eval-ckpt', 'onnx-temper']);
+  assert.deepEqual(Object.keys(manifest.bin).sort(), [
+    'avg-ckpt',
+    'bn-recal',
+    'eval-ckpt',
+    'fix-res',
+    'onnx-temper',
+    'teacher-logits',
+  ]);
   for (const [name, path] of Object.entries(manifest.bin)) {
     assert.match(readFileSync(path, 'utf8'), /^#!\/usr\/bin\/env node\n/, path);
     const { status, stdout } = spawnSync(process.execPath, [path, '--help'], { encoding: 'utf8' });

@@ -33,15 +33,20 @@ function normalised(): Float32Array {
   return Float32Array.from({ length: 256 }, (_, x) => Math.fround(Math.fround(x / 255) - mean) / std);
 }
 
+/** Pixels of 8 bits as the network takes them. */
+export function fashionPixels(pixels: Uint8Array): Float32Array<ArrayBuffer> {
+  const table = normalised();
+  return Float32Array.from(pixels, (x) => table[x] as number);
+}
+
 /** The 10,000 test images at 20 px, ready for the network. */
 export async function* testBatches(size: number): AsyncGenerator<LabelledBatch> {
   const images = await readIdxImages(`${FASHION}/test-20px-images-idx3-ubyte.gz`);
   const labels = await readIdxLabels(`${FASHION}/test-labels-idx1-ubyte.gz`);
-  const table = normalised();
   const pixels = images.height * images.width;
   for (let from = 0; from < images.count; from += size) {
     const to = Math.min(from + size, images.count);
-    const data = Float32Array.from(images.data.subarray(from * pixels, to * pixels), (x) => table[x] as number);
+    const data = fashionPixels(images.data.subarray(from * pixels, to * pixels));
     yield {
       images: [{ type: 'float32', dims: [to - from, 1, images.height, images.width], data }],
       keys: Array.from({ length: to - from }, (_, i) => String(from + i).padStart(8, '0')),

@@ -71,6 +71,8 @@ export interface Dataset {
   read(row: number): Promise<SampleData>;
   /** Where a row lies in its source, for messages: "row 7", "shard-0001.tar!0007". */
   describeRow(row: number): string;
+  /** The archive that a row lies in; of data sets in archives alone. */
+  readonly archiveOf?: (row: number) => string;
   /**
    * SHA-256 (hex) of the lines `["key",label]\n` (JSON, UTF-8, null where unlabelled) in table order: equal for two
    * sources that list the same keys and labels in the same order, whatever their formats.
@@ -91,6 +93,7 @@ export interface SampleSource {
   /** Why there are no labels, where one would expect them: "no column named label, class, …; columns: …". */
   readonly unlabelled?: string;
   describeRow(row: number): string;
+  readonly archiveOf?: (row: number) => string;
   read(row: number): Promise<SampleData>;
   close?(): Promise<void>;
 }
@@ -164,6 +167,7 @@ export function dataset(source: SampleSource, labels: RawLabels | undefined, cla
       return source.read(row);
     },
     describeRow: describe,
+    ...(source.archiveOf && { archiveOf: source.archiveOf }),
     tableHash() {
       if (hash !== undefined) return hash;
       const sha = createHash('sha256');

@@ -249,6 +249,7 @@ export async function openWebDataset(path: string, shards: readonly string[]): P
       ? { unlabelled: `no .cls member, and no .json with a field named ${LABEL_NAMES.join(', ')}` }
       : { labels: { from: index.labelFrom, values: index.labels } }),
     describeRow: placeOf,
+    archiveOf: (row) => shards[index.shard[row] as number] as string,
     async read(row) {
       const shard = index.shard[row] as number;
       const [offset, size] = [index.offset[row] as number, index.size[row] as number];

@@ -1,6 +1,6 @@
 import { TemperError } from '../../core/index.ts';
 import { cropPixels, type InputData, toInput } from '../images/apply-transform.ts';
-import { planGeometry, roundHalfEven } from '../images/geometry.ts';
+import { type Geometry, planGeometry, roundHalfEven } from '../images/geometry.ts';
 import { type Box, type Pixels, type Size, toGrey, toRgb } from '../images/pixels.ts';
 import { resample } from '../images/resample.ts';
 import type { Transform } from '../images/transform.ts';
@@ -19,6 +19,11 @@ export interface AugmentOptions {
   readonly flip?: number;
   /** Half-widths: a factor is uniform in [max(0, 1 - value), 1 + value]. The order of operations is drawn too. */
   readonly colorJitter?: Partial<Readonly<Record<JitterOp, number>>>;
+  /**
+   * FixRes' fine-tuning crop: the evaluation crop moved sideways by up to the whole margin, either way. Not with
+   * randomResizedCrop.
+   */
+  readonly shiftedCrop?: boolean;
 }
 
 /** One view, fully determined: stored beside what was computed from it, so that it can be replayed. Plain JSON. */
@@ -27,6 +32,8 @@ export interface ViewRecord {
   readonly crop: Box | null;
   readonly flip: boolean;
   readonly jitter: readonly JitterStep[];
+  /** Share of the left margin by which the evaluation crop moves, in (-1, 1): left where negative. Absent: not moved. */
+  readonly shift?: number;
 }
 
 /** torchvision's defaults. */
@@ -39,18 +46,20 @@ export type Draw = () => number;
 
 /**
  * Draws a view's parameters. Pure but for `draw`, which is called in this order: per try of the crop area, ratio and
- * (if it fits) top and left; flip; the order of the jitter operations; their factors. Absent parts draw nothing.
+ * (if it fits) top and left; flip; the order of the jitter operations; their factors; how far and which way the crop moves.
+ * Absent parts draw nothing.
  * @throws TemperError USAGE
  */
 export function drawView(options: AugmentOptions, source: Size, draw: Draw): ViewRecord {
   checkAugment(options);
-  const { randomResizedCrop, flip, colorJitter: jitter } = options;
+  const { randomResizedCrop, flip, colorJitter: jitter, shiftedCrop } = options;
   return {
     crop: randomResizedCrop
       ? drawCrop(source, randomResizedCrop.scale ?? SCALE, randomResizedCrop.ratio ?? RATIO, draw)
       : null,
     flip: flip !== undefined && draw() < flip,
     jitter: jitter ? drawJitter(jitter, draw) : [],
+    ...(shiftedCrop ? { shift: draw() * (draw() < 0.5 ? 1 : -1) } : {}),
   };
 }
 
@@ -89,7 +98,7 @@ function drawJitter(halfWidths: Partial<Readonly<Record<JitterOp, number>>>, dra
   });
 }
 
-function checkAugment({ randomResizedCrop, flip, colorJitter: jitter }: AugmentOptions): void {
+function checkAugment({ randomResizedCrop, flip, colorJitter: jitter, shiftedCrop }: AugmentOptions): void {
   const { scale = SCALE, ratio = RATIO } = randomResizedCrop ?? {};
   const ordered = ([low, high]: readonly [number, number]): boolean => low > 0 && low <= high && high < Infinity;
   const halfWidths = Object.values(jitter ?? {});
@@ -97,6 +106,7 @@ function checkAugment({ randomResizedCrop, flip, colorJitter: jitter }: AugmentO
     ordered(scale) && scale[1] <= 1 ? '' : `scale: found ${scale.join(',')}, expected 0 < a <= b <= 1`,
     ordered(ratio) ? '' : `ratio: found ${ratio.join(',')}, expected 0 < a <= b`,
     flip === undefined || (flip >= 0 && flip <= 1) ? '' : `flip: found ${flip}, expected a probability`,
+    randomResizedCrop && shiftedCrop ? 'a random resized crop cannot be a shifted one' : '',
     halfWidths.every((by) => by >= 0 && by < Infinity) ? '' : `jitter: found ${halfWidths.join(',')}, expected >= 0`,
   ].filter(Boolean);
   if (problems.length === 0) return;
@@ -104,13 +114,22 @@ function checkAugment({ randomResizedCrop, flip, colorJitter: jitter }: AugmentO
 }
 
 /** The 8-bit pixels of a view: crop, resize, flip, jitter. */
-export function viewPixels(image: Pixels, { crop, flip, jitter }: ViewRecord, transform: Transform): Pixels {
+export function viewPixels(image: Pixels, { crop, flip, jitter, shift }: ViewRecord, transform: Transform): Pixels {
   const { resizeRule, resize, crop: size, interpolation, color } = transform;
   const source = color === 'grey' ? toGrey(image) : image.channels === 4 ? toRgb(image) : image;
   const cropped = crop
     ? resample(source, { interpolation, size, crop })
-    : cropPixels(source, transform, planGeometry(source, resizeRule, resize, size));
+    : cropPixels(source, transform, shifted(planGeometry(source, resizeRule, resize, size), shift));
   return colorJitter(flip ? flipHorizontally(cropped) : cropped, jitter);
+}
+
+/** Moves the crop by a share of its left offset j: 0 to j whole pixels, all equally likely, as the reference draws them. */
+function shifted(geometry: Geometry, shift = 0): Geometry {
+  const { resized, crop } = geometry;
+  const by = Math.sign(shift) * Math.floor(Math.abs(shift) * (crop.left + 1));
+  // Where the margin is odd, the right one may be a pixel narrower.
+  const left = Math.max(0, Math.min(crop.left + by, resized.width - crop.width));
+  return crop.left === 0 ? geometry : { ...geometry, crop: { ...crop, left } };
 }
 
 /**

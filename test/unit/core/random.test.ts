@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { philox4x32, random } from '../../../src/core/index.ts';
+import { philox4x32, random, streamKey } from '../../../src/core/index.ts';
 
 const words = (seed: number, ...keys: (number | string)[]): number[] => {
   const stream = random(seed, ...keys);
@@ -71,4 +72,17 @@ test('floats and bounded integers are uniform', () => {
   assert.ok(Math.abs(third / 6000 - 1 / 3) < 0.025, `${third} of 6000`);
   assert.equal(random(1).below(1), 0);
   assert.ok(random(1).below(2 ** 32) < 2 ** 32);
+});
+
+test("a stream's key is what the generator runs under: the first eight bytes of the hash of its seed and keys", () => {
+  const key = streamKey(7, 'aä', 2);
+  const out = new Uint32Array(4);
+  const hash = createHash('sha256').update('[7,"aä",2]').digest();
+  assert.equal(key, hash.readBigUInt64LE(0));
+  philox4x32([0, 0, hash.readUInt32LE(8), hash.readUInt32LE(12)], [Number(key & 0xffffffffn), Number(key >> 32n)], out);
+  const stream = random(7, 'aä', 2);
+  assert.deepEqual(
+    [...out],
+    [0, 1, 2, 3].map(() => stream.uint32()),
+  );
 });

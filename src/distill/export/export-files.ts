@@ -1,0 +1,68 @@
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { type AtomicFile, openAtomic, outputExists, writeError, writeFileAtomic } from '../../core/index.ts';
+import type { Store } from '../store/index.ts';
+
+/** Written last: what the export holds, and what it was made from. */
+const EXPORT_FILE = 'export.json';
+
+export interface ExportedFile {
+  /** Relative to the export, with forward slashes. */
+  readonly path: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** The files of an export; each appears whole or not at all. */
+export interface ExportFiles {
+  /** Writes a file; what `write` throws leaves nothing of it. */
+  add(path: string, write: (file: AtomicFile) => void | Promise<void>): Promise<void>;
+  /** Writes export.json: `what`, and the list of files. */
+  finish(what: Readonly<Record<string, unknown>>): readonly ExportedFile[];
+}
+
+/**
+ * Starts an export in a folder, which is made if it is missing.
+ * @throws TemperError OUTPUT_EXISTS for a folder with anything in it, unless `force`; OUTPUT_WRITE
+ */
+export function startExport(folder: string, force: boolean): ExportFiles {
+  if (!force && existsSync(folder) && readdirSync(folder).length > 0) throw outputExists(folder);
+  const files: ExportedFile[] = [];
+  const makeFolder = (path: string): void => {
+    try {
+      mkdirSync(path, { recursive: true });
+    } catch (error) {
+      throw writeError(path, error);
+    }
+  };
+  makeFolder(folder);
+  return {
+    async add(path, write) {
+      const target = join(folder, ...path.split('/'));
+      makeFolder(dirname(target));
+      const file = openAtomic(target);
+      try {
+        await write(file);
+        files.push({ path, sha256: file.sha256(), bytes: file.size });
+        file.publish({ force });
+      } finally {
+        file.discard();
+      }
+    },
+    finish(what) {
+      const listed = Object.fromEntries(files.map(({ path, sha256, bytes }) => [path, { sha256, bytes }]));
+      const text = `${JSON.stringify({ ...what, files: listed }, null, 2)}\n`;
+      writeFileAtomic(join(folder, EXPORT_FILE), text, { force });
+      return files;
+    },
+  };
+}
+
+/** What the manifest says of a store, without its lists of files: enough to use and to trace an export. */
+export function storeSettings({
+  folder,
+  manifest,
+}: Pick<Store, 'folder' | 'manifest'>): Readonly<Record<string, unknown>> {
+  const { files: _, parts: __, ...settings } = manifest;
+  return { store: basename(folder), ...settings };
+}

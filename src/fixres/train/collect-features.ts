@@ -1,0 +1,90 @@
+import type { Ran } from '../../batchnorm/index.ts';
+import { TemperError } from '../../core/index.ts';
+import type { Model } from '../../onnx/index.ts';
+import { type Device, imageInput, openSession, runBatches, type Tensor } from '../../runtime/index.ts';
+import { backboneGraph } from '../cut/backbone-graph.ts';
+import { type FeatureCache, type FeatureCacheOptions, featureCache } from './feature-cache.ts';
+
+/** Images ready for the network. */
+export interface ImageBatch {
+  readonly images: Tensor;
+  /** Absent where there are none. */
+  readonly labels: Int32Array | undefined;
+  readonly keys: readonly string[];
+}
+
+export interface CollectOptions {
+  readonly device: Device;
+  readonly threads?: number | undefined;
+  /** The image input, where a model has several. */
+  readonly input?: string | undefined;
+  readonly batches: AsyncIterable<ImageBatch>;
+  readonly onProgress?: ((images: number) => void) | undefined;
+}
+
+export interface Features {
+  readonly cache: FeatureCache;
+  readonly labels: Int32Array | undefined;
+  readonly keys: readonly string[];
+  readonly ran: Ran;
+}
+
+/** Runs the nodes before the cut over batches, and hands on what crosses it. @throws TemperError EXECUTION_* */
+export async function runBackbone(
+  model: Model,
+  values: readonly string[],
+  { device, threads, input, batches, onProgress }: CollectOptions,
+  take: (outputs: Readonly<Record<string, Tensor>>, rows: number, batch: ImageBatch) => void,
+): Promise<Ran> {
+  const graph = backboneGraph(model, values);
+  const session = await openSession({
+    ...graph,
+    device,
+    label: model.path,
+    ...(threads === undefined ? {} : { threads }),
+  });
+  try {
+    const stage = { session, input: imageInput(session, input), fetches: values, images: 0 };
+    const ready = (async function* () {
+      for await (const batch of batches) yield { images: [batch.images], meta: batch };
+    })();
+    let images = 0;
+    for await (const { outputs, rows, meta } of runBatches([stage], ready)) {
+      take(outputs[0] ?? {}, rows, meta);
+      images += rows;
+      onProgress?.(images);
+    }
+    if (images === 0) {
+      throw new TemperError('INPUT_TOO_FEW', 'no image to train on', {
+        hint: 'Check --train, --train-rows and --train-limit.',
+      });
+    }
+    return { images, provider: session.provider, onnxruntime: session.ortVersion };
+  } finally {
+    await session.close();
+  }
+}
+
+/** Runs everything before the cut once per image and view, and keeps what crosses it. */
+export async function collectFeatures(
+  model: Model,
+  cache: FeatureCacheOptions,
+  options: CollectOptions,
+): Promise<Features> {
+  const features = featureCache(cache);
+  const labels: number[] = [];
+  const keys: string[] = [];
+  let labelled = true;
+  try {
+    const ran = await runBackbone(model, cache.names, options, (outputs, rows, batch) => {
+      features.append(outputs, rows);
+      keys.push(...batch.keys);
+      if (batch.labels) labels.push(...batch.labels);
+      else labelled = false;
+    });
+    return { cache: features, labels: labelled ? Int32Array.from(labels) : undefined, keys, ran };
+  } catch (error) {
+    features.close();
+    throw error;
+  }
+}
