@@ -5,6 +5,7 @@ import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { assertClassCount, type BadImage } from '../src/data/index.ts';
 import { csvText } from '../src/report/index.ts';
 import { classOutput } from '../src/runtime/index.ts';
+import { badImageDocument, sayBadImages } from './support/bad-images.ts';
 import { type ChosenData, DATA, type DataArguments, openData } from './support/data-options.ts';
 import {
   type EvaluateArguments,
@@ -38,9 +39,6 @@ const NOT_WITH_FROM = [
   ...Object.keys(TRANSFORM),
 ];
 const isNamed = (path: string | undefined): path is string => path !== undefined;
-
-/** Bad images that are named one by one; --json lists all. */
-const MAX_NAMED_BAD_IMAGES = 10;
 
 interface MeasureArguments extends EvaluateArguments, DataArguments, Talk {
   readonly outputs: 'auto' | 'logits' | 'probabilities';
@@ -87,12 +85,6 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
   } finally {
     await chosen.dataset.close();
   }
-}
-
-function sayBadImages(quarantine: readonly BadImage[], say: (text: string) => void): void {
-  for (const { key, error } of quarantine.slice(0, MAX_NAMED_BAD_IMAGES)) say(`left out ${key}: ${error.message}`);
-  if (quarantine.length === 0) return;
-  say(`${quarantine.length} bad images are left out of all numbers; --json lists them (bad_images)`);
 }
 
 function settingsOf({ transform, session, timing, predictions }: ModelEvaluation, { dataset }: ChosenData): string {
@@ -227,12 +219,7 @@ export function addEvalCkpt(parser: Argv): Argv {
         {
           models: rows,
           gates: { passed: missed.length === 0, missed },
-          bad_images: found.quarantine.map(({ row, key, error }) => ({
-            row,
-            key,
-            code: error.code,
-            message: error.message,
-          })),
+          bad_images: found.quarantine.map(badImageDocument),
         },
         `${evaluationText(scores)}\n${settingsText(settings)}${verdict.map((text) => `${text}\n`).join('')}`,
       );

@@ -19,6 +19,14 @@ await main('onnx-temper', (parser) =>
       const { addTeacherLogitsCommands } = await import('./teacher-logits.ts');
       return addTeacherLogitsCommands(y);
     })
+    .command(
+      'res-sweep',
+      'Measure models at many sizes: which one to test at, and whether it is worth the time',
+      async (y) => {
+        const { addResSweep } = await import('./res-sweep.ts');
+        return addResSweep(y);
+      },
+    )
     .command('fix-res', 'Tune the last BatchNormalization and the classifier for another test size', async (y) => {
       const { addFixRes } = await import('./fix-res.ts');
       return addFixRes(y);

@@ -35,7 +35,7 @@ export interface Measured {
   readonly provenance: Provenance;
 }
 
-function scoreFields(predictions: Predictions, metrics: Metrics, seed: number): FieldRow {
+export function scoreFields(predictions: Predictions, metrics: Metrics, seed: number): FieldRow {
   const intervals = metricIntervals(predictions, { seed });
   return {
     n_images: metrics.n,
@@ -68,7 +68,7 @@ export function numberRepeated(paths: readonly string[]): string[] {
 }
 
 /** File names; paths where two files have the same name (run1/best.onnx, run2/best.onnx). */
-function shortNames(models: readonly string[]): string[] {
+export function shortNames(models: readonly string[]): string[] {
   const names = models.map((model) => basename(model));
   return new Set(names).size === names.length ? names : [...models];
 }
@@ -76,7 +76,7 @@ function shortNames(models: readonly string[]): string[] {
 /** Of a single image no spread is known: empty, as what is not measured. */
 const finite = (value: number | undefined): number | undefined => (Number.isFinite(value) ? value : undefined);
 
-function pairedFields(
+export function pairedFields(
   baseline: string | undefined,
   paired: PairedComparison | undefined,
   adjusted: number | undefined,

@@ -1,13 +1,13 @@
 import { type Dataset, loadBatches, type Transform, type Views } from '../../src/data/index.ts';
-import type { ImageBatch } from '../../src/fixres/index.ts';
+import { type Store, studentBatches } from '../../src/distill/index.ts';
+import type { ImageBatch, storeTargets } from '../../src/fixres/index.ts';
 import type { Tensor } from '../../src/runtime/index.ts';
 
-/** Images to run through the network: the rows once per view, in order. */
-export interface ImagesOfViews {
+/** Images to run through the network. */
+export interface ImagesToRun {
   readonly dataset: Dataset;
   readonly rows: Uint32Array;
   readonly transform: Transform;
-  readonly views: Pick<Views, 'augment' | 'count' | 'seed'> | undefined;
   readonly batch: number;
   readonly workers: number;
   readonly onBadImage: 'fail' | 'skip';
@@ -16,8 +16,11 @@ export interface ImagesOfViews {
 }
 
 /** All images of the first view, then of the second: a row of what is computed from them is view · images + image. */
-export async function* batchesOfViews(images: ImagesOfViews): AsyncGenerator<ImageBatch> {
-  const { dataset, rows, transform, views, batch, workers, onBadImage, note, signal } = images;
+export async function* batchesOfViews(
+  images: ImagesToRun,
+  views: Pick<Views, 'augment' | 'count' | 'seed'> | undefined,
+): AsyncGenerator<ImageBatch> {
+  const { dataset, rows, transform, batch, workers, onBadImage, note, signal } = images;
   for (let view = 0; view < (views?.count ?? 1); view++) {
     const loaded = loadBatches(dataset, {
       rows,
@@ -32,5 +35,29 @@ export async function* batchesOfViews(images: ImagesOfViews): AsyncGenerator<Ima
       signal.throwIfAborted();
       yield { images: inputs[0] as Tensor, keys, labels };
     }
+  }
+}
+
+/** The store that images are seen through, and where its samples lie in the data set. */
+export interface StoreImages {
+  readonly store: Store;
+  readonly ofStore: Uint32Array;
+}
+
+/** The views that a store recorded: all of an image, then of the next; with what the teachers said, if it is read. */
+export async function* batchesOfStore(
+  images: ImagesToRun,
+  { store, ofStore }: StoreImages,
+  targets: ReturnType<typeof storeTargets> | undefined,
+): AsyncGenerator<ImageBatch> {
+  const { dataset, note, ...options } = images;
+  const quarantine = ({ key, error }: { key: string; error: Error }): void => note(`left out ${key}: ${error.message}`);
+  try {
+    for await (const batch of studentBatches(store, dataset, { ...options, ofStore, quarantine })) {
+      const { images: inputs, keys, rows } = batch;
+      yield { images: inputs, keys, labels: undefined, targets: targets?.read(rows) };
+    }
+  } finally {
+    targets?.close();
   }
 }

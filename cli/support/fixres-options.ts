@@ -1,19 +1,22 @@
-import type { Options } from 'yargs';
+import type { InferredOptionTypes, Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
 import type { AugmentOptions } from '../../src/data/index.ts';
 import { MODES, SCHEDULES } from '../../src/fixres/index.ts';
-import { prefixedData } from './data-options.ts';
+import { DATA, prefixedData } from './data-options.ts';
 import { grouped, oneNumber, wholeNumber } from './option-values.ts';
+import { TALK, WRITE } from './output-options.ts';
+import { RUNTIME } from './runtime-options.ts';
+import { TRANSFORM } from './transform-options.ts';
 
 /** The data sets of fix-res: `--train`, `--val`, `--shifted`, each with `-labels`, `-rows` and `-limit`. */
-export const TUNING_DATA = {
+const TUNING_DATA = {
   ...prefixedData('train', 'to tune on', 'train'),
   ...prefixedData('val', 'on which the result must be better, or nothing is written', 'val'),
   ...prefixedData('shifted', 'of another distribution, measured too', 'shifted'),
 };
 
 /** What is tuned, and how. Defaults are the reference's (facebookresearch/FixRes, imnet_finetune). */
-export const TUNING = grouped('Tuning:', {
+const TUNING = grouped('Tuning:', {
   mode: {
     choices: MODES,
     default: 'paper' as const,
@@ -27,8 +30,8 @@ export const TUNING = grouped('Tuning:', {
   },
   transform: {
     choices: ['v1', 'v2'] as const,
-    default: 'v2' as const,
-    describe: 'v1: the test transform; v2: with flip, color jitter of 0.05 and a crop that moves sideways',
+    describe:
+      'v1: the test transform; v2: with flip, color jitter of 0.05 and a crop that moves sideways (default: v2, or the views of --targets)',
   },
   views: {
     type: 'string',
@@ -48,6 +51,15 @@ export const TUNING = grouped('Tuning:', {
     choices: SCHEDULES,
     default: 'step' as const,
     describe: 'step: a tenth every 30 epochs; cosine: down to 0',
+  },
+  targets: {
+    type: 'string',
+    describe: 'Store of teacher-logits: train on what teachers said of its views instead of labels',
+  },
+  temperature: {
+    type: 'string',
+    describe: 'Temperature T of --targets: T² times the cross-entropy of the softmaxes at T (default: 1)',
+    coerce: oneNumber('temperature'),
   },
   'label-smoothing': {
     type: 'string',
@@ -70,9 +82,33 @@ export const TUNING = grouped('Tuning:', {
   'allow-worse': { type: 'boolean', default: false, describe: 'Write although it is not better on --val at test size' },
 } as const satisfies Record<string, Options>);
 
-export interface TuningArguments {
+const OUT = grouped('Output:', {
+  out: { type: 'string', describe: 'The tuned model' },
+  history: { type: 'string', describe: 'The epochs as CSV: rate, loss, and with --patience what was found on --val' },
+} as const satisfies Record<string, Options>);
+
+const { seed, classes, 'on-bad-image': onBadImage } = DATA;
+/** All options of fix-res. */
+export const FIX_RES = {
+  ...OUT,
+  ...TUNING,
+  ...TUNING_DATA,
+  ...{ seed, classes, 'on-bad-image': onBadImage },
+  ...TRANSFORM,
+  ...RUNTIME,
+  ...WRITE,
+  ...TALK,
+};
+export type FixResArguments = InferredOptionTypes<typeof FIX_RES> & { readonly model: string } & Record<
+    string,
+    unknown
+  >;
+
+interface TuningArguments {
   readonly mode: (typeof MODES)[number];
-  readonly transform: 'v1' | 'v2';
+  readonly transform?: 'v1' | 'v2' | undefined;
+  readonly targets?: string | undefined;
+  readonly temperature?: number | undefined;
   readonly views?: number | undefined;
   readonly epochs?: number | undefined;
   readonly lr?: number | undefined;
@@ -89,6 +125,7 @@ export interface Tuning {
   readonly momentum: number;
   readonly weightDecay: number;
   readonly labelSmoothing: number;
+  readonly temperature: number;
   readonly views: number;
   readonly augment: AugmentOptions | undefined;
 }
@@ -112,25 +149,39 @@ function inRange(option: string, value: number, least: number, below: number): n
   });
 }
 
-/** @throws TemperError USAGE for values out of range */
-export function tuningOf(args: TuningArguments, batch: number): Tuning {
-  const { transform, mode } = args;
-  if (transform === 'v1' && args.views !== undefined) {
-    throw new TemperError('USAGE', '--views has no use with --transform v1: it is the same every time', {
-      hint: 'Leave it out, or use --transform v2.',
-    });
+/** Options that leave each other no use. @throws TemperError USAGE */
+function checkTogether({ mode, transform, views, targets, temperature, ...args }: TuningArguments): void {
+  const refuse = (option: string, why: string): never => {
+    throw new TemperError('USAGE', `--${option} has no use ${why}`, { hint: 'Leave it out.', details: { option } });
+  };
+  if (transform === 'v1' && views !== undefined) refuse('views', 'with --transform v1: it is the same every time');
+  if (targets === undefined) {
+    if (temperature !== undefined) refuse('temperature', 'without --targets');
+    return;
   }
+  if (mode === 'stats') refuse('targets', 'with --mode stats: nothing is trained');
+  if (transform !== undefined) refuse('transform', 'with --targets: images are seen as the store recorded them');
+  if (views !== undefined) refuse('views', 'with --targets: the store says how many there are');
+  if ((args['label-smoothing'] ?? 0) > 0) refuse('label-smoothing', 'with --targets: no labels are trained on');
+}
+
+/** @throws TemperError USAGE for values out of range, and options that have no use together */
+export function tuningOf(args: TuningArguments, batch: number): Tuning {
+  checkTogether(args);
+  const { transform = 'v2', mode } = args;
   const epochs = args.epochs ?? EPOCHS[transform];
   const unlimited = Number.POSITIVE_INFINITY;
   const lr = inRange('lr', args.lr ?? (RATE_AT_512 * batch) / 512, 0, unlimited);
+  const drawn = transform === 'v2' && args.targets === undefined;
   return {
     epochs,
     lr,
     momentum: inRange('momentum', args.momentum ?? 0.9, 0, 1),
     weightDecay: inRange('weight-decay', args['weight-decay'] ?? 1e-4, 0, unlimited),
     labelSmoothing: inRange('label-smoothing', args['label-smoothing'] ?? 0, 0, 1),
+    temperature: inRange('temperature', args.temperature ?? 1, Number.MIN_VALUE, unlimited),
     // More views than epochs would never be seen.
-    views: transform === 'v1' ? 1 : (args.views ?? Math.min(DEFAULT_VIEWS, mode === 'stats' ? DEFAULT_VIEWS : epochs)),
-    augment: transform === 'v1' ? undefined : V2,
+    views: drawn ? (args.views ?? Math.min(DEFAULT_VIEWS, mode === 'stats' ? DEFAULT_VIEWS : epochs)) : 1,
+    augment: drawn ? V2 : undefined,
   };
 }

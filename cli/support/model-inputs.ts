@@ -1,3 +1,4 @@
+import { TemperError } from '../../src/core/index.ts';
 import { dataTypeName, type Model } from '../../src/onnx/index.ts';
 import type { DeclaredInputs } from './transform-options.ts';
 
@@ -14,4 +15,18 @@ export function declaredInputs({ path, record }: Model): DeclaredInputs {
         dims: tensorType?.dims ?? [],
       })),
   };
+}
+
+/** The output that holds the classes, by what the file says: as named, or the only one. @throws TemperError USAGE */
+export function outputName(model: Model, name: string | undefined): string {
+  const names = model.record.graph.outputs.map((output) => output.name);
+  const found = name === undefined ? (names.length === 1 ? names[0] : undefined) : names.find((one) => one === name);
+  if (found !== undefined) return found;
+  throw new TemperError(
+    'USAGE',
+    `${model.path}: ${name === undefined ? 'has several outputs' : `has no output ${name}`}: ${names.join(', ')}`,
+    {
+      hint: 'Name the class output with --output.',
+    },
+  );
 }

@@ -8,9 +8,13 @@ export { assertSameRun, type MomentsRun } from './moments-run.ts';
 export {
   type CollectOptions,
   collectMoments,
+  type LayerFolds,
   type LevelDone,
+  layerFolds,
   type MeasuredLayer,
+  type MomentsSession,
   measure,
+  openMoments,
   type Ran,
   recalibrateByBatch,
   recalibrateSequentially,

@@ -24,9 +24,46 @@ export interface Ran {
   readonly onnxruntime: string;
 }
 
+/** A session that returns the batch moments of layers' inputs. */
+export interface MomentsSession {
+  readonly provider: Provider;
+  readonly onnxruntime: string;
+  /** @throws TemperError EXECUTION_*, NUMERIC_NONFINITE with layer and batch */
+  run(batch: NumberedBatch): Promise<BatchMoments>;
+  close(): Promise<void>;
+}
+
 /**
- * One pass: the batch moments of layers' inputs, batch by batch. Every layer before normalises with the moments of the
- * batch (as in training), or with frozen statistics.
+ * Opens a session for batch moments: of any size of images that the graph takes. Every layer before normalises with the
+ * moments of the batch (as in training), or with frozen statistics.
+ * @throws TemperError EXECUTION_*
+ */
+export async function openMoments(
+  model: Model,
+  layers: readonly BatchNormLayer[],
+  options: Pick<CollectOptions, 'device' | 'threads'> & {
+    readonly frozen?: readonly FrozenStatistics[];
+    readonly batchNormalised: boolean;
+  },
+): Promise<MomentsSession> {
+  const graph = momentsGraph(model, { layers, batchNormalised: options.batchNormalised, frozen: options.frozen ?? [] });
+  const session = await openSession({
+    model: graph.model,
+    externalData: graph.externalData,
+    device: options.device,
+    label: model.path,
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+  });
+  return {
+    provider: session.provider,
+    onnxruntime: session.ortVersion,
+    run: (batch) => momentsOfBatch(session, graph, layers, batch),
+    close: () => session.close(),
+  };
+}
+
+/**
+ * One pass: the batch moments of layers' inputs, batch by batch, as {@link openMoments} measures them.
  *
  * Memory: three batches of images, and the activations of one.
  * @throws TemperError EXECUTION_*, NUMERIC_NONFINITE with layer and batch, and what the batches throw
@@ -37,23 +74,16 @@ export async function collectMoments(
   options: CollectOptions & { readonly frozen?: readonly FrozenStatistics[]; readonly batchNormalised: boolean },
   take: (batch: BatchMoments) => void,
 ): Promise<Ran> {
-  const graph = momentsGraph(model, { layers, batchNormalised: options.batchNormalised, frozen: options.frozen ?? [] });
-  const session = await openSession({
-    model: graph.model,
-    externalData: graph.externalData,
-    device: options.device,
-    label: model.path,
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-  });
+  const session = await openMoments(model, layers, options);
   try {
     let images = 0;
     for await (const batch of readAhead(options.batches(), AHEAD)) {
-      const moments = await momentsOfBatch(session, graph, layers, batch);
+      const moments = await session.run(batch);
       take(moments);
       images += moments.images;
       options.onProgress?.(images);
     }
-    return { images, provider: session.provider, onnxruntime: session.ortVersion };
+    return { images, provider: session.provider, onnxruntime: session.onnxruntime };
   } finally {
     await session.close();
   }
@@ -66,18 +96,34 @@ export interface MeasuredLayer {
   readonly count: number;
 }
 
+/** Statistics of layers, folded from the moments of batches as they come. */
+export interface LayerFolds {
+  add(batch: BatchMoments): void;
+  /** @throws TemperError INPUT_TOO_FEW */
+  measured(): MeasuredLayer[];
+}
+
+/** Folds batch moments, which must come in batch order. */
+export function layerFolds(layers: readonly BatchNormLayer[], name: EstimatorName): LayerFolds {
+  const fold = estimator(
+    name,
+    layers.map(({ channels }) => channels),
+  );
+  return {
+    add: (batch) => fold.add(batch),
+    measured: () => fold.result().map((found, i) => ({ layer: layers[i] as BatchNormLayer, ...found })),
+  };
+}
+
 /** Folds batch moments in batch order. @throws TemperError INPUT_TOO_FEW */
 export function measure(
   layers: readonly BatchNormLayer[],
   name: EstimatorName,
   batches: Iterable<BatchMoments>,
 ): MeasuredLayer[] {
-  const fold = estimator(
-    name,
-    layers.map(({ channels }) => channels),
-  );
-  for (const batch of batches) fold.add(batch);
-  return fold.result().map((found, i) => ({ layer: layers[i] as BatchNormLayer, ...found }));
+  const folds = layerFolds(layers, name);
+  for (const batch of batches) folds.add(batch);
+  return folds.measured();
 }
 
 /**
@@ -90,12 +136,9 @@ export async function recalibrateByBatch(
   name: EstimatorName,
   options: CollectOptions,
 ): Promise<{ measured: MeasuredLayer[]; ran: Ran }> {
-  const fold = estimator(
-    name,
-    layers.map(({ channels }) => channels),
-  );
-  const ran = await collectMoments(model, layers, { ...options, batchNormalised: true }, (batch) => fold.add(batch));
-  return { measured: fold.result().map((found, i) => ({ layer: layers[i] as BatchNormLayer, ...found })), ran };
+  const folds = layerFolds(layers, name);
+  const ran = await collectMoments(model, layers, { ...options, batchNormalised: true }, (batch) => folds.add(batch));
+  return { measured: folds.measured(), ran };
 }
 
 /** A level that is done: its layers' statistics, which later levels build on. */
@@ -128,14 +171,11 @@ export async function recalibrateSequentially(
       continue;
     }
     const here = layers.filter((layer) => layer.level === level);
-    const fold = estimator(
-      'population',
-      here.map(({ channels }) => channels),
-    );
+    const folds = layerFolds(here, 'population');
     ran = await collectMoments(model, here, { ...options, batchNormalised: false, frozen: done }, (batch) =>
-      fold.add(batch),
+      folds.add(batch),
     );
-    const measured = fold.result().map((found, i) => ({ layer: here[i] as BatchNormLayer, ...found }));
+    const measured = folds.measured();
     onLevel({ level, measured }, ran);
     done.push(...measured);
   }

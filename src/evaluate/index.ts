@@ -18,6 +18,7 @@ export {
   type Predictions,
   type Scoring,
   scoreBatch,
+  selectPredictions,
   topClasses,
   type ValidClasses,
 } from './predictions.ts';

@@ -188,3 +188,16 @@ export function concatPredictions(parts: readonly Predictions[]): Predictions {
   }
   return joined;
 }
+
+/** The columns of some images, in the order given. */
+export function selectPredictions(all: Predictions, rows: readonly number[]): Predictions {
+  const floats = (column: Float64Array): Float64Array => Float64Array.from(rows, (row) => column[row] as number);
+  return {
+    keys: rows.map((row) => all.keys[row] as string),
+    labels: Int32Array.from(rows, (row) => all.labels[row] as number),
+    top5: Int32Array.from(rows.flatMap((row) => [...all.top5.subarray(row * TOP, (row + 1) * TOP)])),
+    nll: floats(all.nll),
+    confidence: floats(all.confidence),
+    sumP2: floats(all.sumP2),
+  };
+}

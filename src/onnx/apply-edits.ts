@@ -1,6 +1,7 @@
 import { readBytes } from '../core/index.ts';
 import { type Edit, plannedBytes, planRewrite } from './edit.ts';
 import type { Model } from './model.ts';
+import { modelFromBytes } from './open-model.ts';
 
 /**
  * The edited model in memory: for throw-away graphs, and for a look at a change before it is written.
@@ -26,4 +27,14 @@ export function externalDataOf(model: Model): { path: string; data: Uint8Array }
     const source = model.external(location);
     return { path: location, data: readBytes(source, 0, source.size) };
   });
+}
+
+/** The edited model, walked again: for throw-away graphs that are looked at or edited further. External data stays where it is. */
+export function editedModel(model: Model, edits: readonly Edit[]): Model {
+  return {
+    ...modelFromBytes(applyEdits(model, edits)),
+    path: model.path,
+    externalLocations: model.externalLocations,
+    external: (location) => model.external(location),
+  };
 }

@@ -226,6 +226,11 @@ export function setDimension(dimension: Message, name: string): Edit {
   return { within: dimension, start, end, pieces: [delimited(FIELD.dimension.dimParam, name)] };
 }
 
+/** Removes the exporter's shapes of values between nodes: they hold for one input size alone. */
+export function removeValueInfos(graph: GraphRecord): Edit[] {
+  return graph.valueInfos.map(({ tagStart, end }) => ({ within: graph.message, start: tagStart, end, pieces: [] }));
+}
+
 /** Makes the graph return exactly these values (types may be left out: 0 is untyped). */
 export function setOutputs(
   graph: GraphRecord,

@@ -1,4 +1,4 @@
-export { applyEdits, externalDataOf } from './apply-edits.ts';
+export { applyEdits, editedModel, externalDataOf } from './apply-edits.ts';
 export { type DataPart, dataFileName, layOutExternal, modelNameOf } from './data-layout.ts';
 export { asFloatType, dataTypeName, FLOAT_TYPES, type FloatType, findDataType, floatTypeCode } from './data-type.ts';
 export { type Edit, plannedBytes, planRewrite, type Segment, type Slot } from './edit.ts';
@@ -9,6 +9,7 @@ export {
   insertNode,
   removeInitializer,
   removeNode,
+  removeValueInfos,
   renameOutput,
   replaceGraphInput,
   replaceInline,
@@ -21,7 +22,16 @@ export {
 } from './edits.ts';
 export { encodeModel, type NewModel, type NewNode, type NewTensor, type NewValue } from './encode.ts';
 export { type GraphMatch, matchGraphs, type TensorMatch } from './match-graphs.ts';
-export type { GraphRecord, MetadataEntry, Model, ModelRecord, NodeRecord, NodeScope, TensorRecord } from './model.ts';
+export type {
+  AttributeRecord,
+  GraphRecord,
+  MetadataEntry,
+  Model,
+  ModelRecord,
+  NodeRecord,
+  NodeScope,
+  TensorRecord,
+} from './model.ts';
 export { modelFromBytes, openModel, rawLocation } from './open-model.ts';
 export { openPayload, type PayloadCursor, readPayload, samePayload } from './payload.ts';
 export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './provenance.ts';

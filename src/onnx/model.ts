@@ -32,6 +32,8 @@ export interface GraphRecord extends NodeScope {
   readonly sparseInitializers: readonly SparseRecord[];
   readonly inputs: readonly ValueInfoRecord[];
   readonly outputs: readonly ValueInfoRecord[];
+  /** value_info: the exporter's shapes of values between nodes, which an edit of sizes makes wrong. */
+  readonly valueInfos: readonly Message[];
 }
 
 export interface FunctionRecord extends NodeScope {

@@ -221,6 +221,7 @@ function readGraph(walk: Walk, message: Message): GraphRecord {
   const sparseInitializers: SparseRecord[] = [];
   const inputs: ValueInfoRecord[] = [];
   const outputs: ValueInfoRecord[] = [];
+  const valueInfos: Message[] = [];
   walk.visit(message, (field) => {
     switch (field.number) {
       case 1:
@@ -238,13 +239,17 @@ function readGraph(walk: Walk, message: Message): GraphRecord {
       case 12:
         outputs.push(readValueInfo(walk, walk.child(field, message)));
         break;
+      case 13:
+        walk.count(field.tagStart);
+        valueInfos.push(walk.child(field, message));
+        break;
       case 15:
         sparseInitializers.push(readSparse(walk, walk.child(field, message)));
         break;
     }
   });
   refuseDuplicates(walk, [...initializers, ...sparseInitializers.map(({ values }) => values)]);
-  return { message, name, nodes, initializers, sparseInitializers, inputs, outputs };
+  return { message, name, nodes, initializers, sparseInitializers, inputs, outputs, valueInfos };
 }
 
 /** onnx.checker refuses two initializers of one name; onnxruntime takes the last. */

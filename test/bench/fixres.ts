@@ -44,7 +44,7 @@ async function* batches() {
   for (let from = 0; from < images; from += batch) {
     const count = Math.min(batch, images - from);
     const labels = Int32Array.from({ length: count }, () => stream.below(1000));
-    yield { images: batchOf(count), labels, keys: labels.reduce<string[]>((keys) => [...keys, ''], []) };
+    yield { images: batchOf(count), labels, keys: Array.from(labels, () => '') };
   }
 }
 
@@ -75,7 +75,7 @@ async function epochOf(mode: 'fc' | 'paper' | 'affine'): Promise<Pass> {
   const features = await collectFeatures(model, cache, { ...run, batches: batches() });
   const state = initialState(cut);
   const targets = labelTargets(features.labels ?? [], cut.tail.classes, 0);
-  const trainer = await openTrainer(cut, features.cache, 1, targets, state, {
+  const trainer = await openTrainer(cut, features.cache, { count: 1, order: 'by-view' }, targets, state, {
     ...run,
     epochs: 1000,
     batch,

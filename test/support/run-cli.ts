@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 export const AVG_CKPT = fileURLToPath(new URL('../../cli/avg-ckpt.js', import.meta.url));
 export const EVAL_CKPT = fileURLToPath(new URL('../../cli/eval-ckpt.js', import.meta.url));
 export const BN_RECAL = fileURLToPath(new URL('../../cli/bn-recal.js', import.meta.url));
+export const RES_SWEEP = fileURLToPath(new URL('../../cli/res-sweep.js', import.meta.url));
 export const TEACHER_LOGITS = fileURLToPath(new URL('../../cli/teacher-logits.js', import.meta.url));
 export const FIX_RES = fileURLToPath(new URL('../../cli/fix-res.js', import.meta.url));
 export const ONNX_TEMPER = fileURLToPath(new URL('../../cli/onnx-temper.js', import.meta.url));

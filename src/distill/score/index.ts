@@ -1,4 +1,5 @@
 export { type Divergence, divergence, ghostDivergence, klOf, largestKl, logSoftmax } from './divergence.ts';
+export { type TargetReader, targetReader } from './read-targets.ts';
 export { type ScoreOptions, type SourceScore, type StudentBatch, scoreStudent } from './score-student.ts';
 export { rowsOfStore, rowsToScore, type StudentViews, studentBatches } from './student-batches.ts';
 export {

@@ -10,8 +10,8 @@ import { SHAPES } from './shapes.ts';
 /** Every operator that gradients go through. BatchNormalization is expanded into these (batchnorm.ts). */
 export const RULES: Rules = { ...ARITHMETIC, ...ACTIVATIONS, ...SHAPES, ...POOLING, ...LINEAR };
 
-/** Values that depend on `sources`, gradients included. @throws TemperError UNSUPPORTED_GRAPH by operator */
-function dependent(nodes: readonly NewNode[], sources: readonly string[]): Set<string> {
+/** Values that gradients go through on their way to `sources`. @throws TemperError UNSUPPORTED_GRAPH by operator */
+export function dependent(nodes: readonly NewNode[], sources: readonly string[]): Set<string> {
   const found = new Set(sources);
   for (const node of nodes) {
     if (!node.inputs.some((name) => found.has(name))) continue;
@@ -22,7 +22,7 @@ function dependent(nodes: readonly NewNode[], sources: readonly string[]): Set<s
         'UNSUPPORTED_GRAPH',
         `operator ${operator} (${node.name || node.outputs[0]}) has no gradient here`,
         {
-          hint: `Operators with one: BatchNormalization, ${Object.keys(RULES).join(', ')}. Or tune the classifier alone: --mode fc.`,
+          hint: `Operators with one: BatchNormalization, ${Object.keys(RULES).join(', ')}. Or use --mode paper or fc, whose gradients end at the classifier.`,
           details: { operator },
         },
       );

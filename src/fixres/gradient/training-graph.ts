@@ -3,7 +3,7 @@ import { encodeModel, type NewNode, type NewTensor, type NewValue } from '../../
 import type { Tail } from '../cut/cut.ts';
 import { int64s } from '../cut/read-node.ts';
 import { type BatchMomentNames, expandBatchNorm } from './batchnorm.ts';
-import { differentiate } from './differentiate.ts';
+import { dependent, differentiate } from './differentiate.ts';
 import { type GraphBuilder, graphBuilder } from './graph-builder.ts';
 
 const FLOAT = 1;
@@ -13,6 +13,9 @@ const IR_VERSION = 8;
 const OPSET = 17;
 const BATCH = 'N';
 const PREFIX = 'onnx_temper.train';
+
+/** What is fed as the targets: a cache that holds a tensor of this name feeds its rows. */
+export const TARGETS = `${PREFIX}.targets`;
 
 /** Sizes of values, as they are in a batch of some images. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
@@ -49,6 +52,11 @@ function forwardTail(tail: Tail, batch: boolean): Forward {
   }
   const logits = builder.emit('Reshape', [tail.logits, builder.ints([0, -1])]);
   return { builder, moments, logits };
+}
+
+/** Refuses a tail that cannot be trained, before any image is run. @throws TemperError UNSUPPORTED_GRAPH by operator */
+export function assertDifferentiable(tail: Tail, trained: readonly string[], batch: boolean): void {
+  dependent(forwardTail(tail, batch).builder.nodes, trained);
 }
 
 /** Inputs of float32: one row an image, of the sizes given; parameters as they are. */
@@ -113,9 +121,8 @@ export function scoringGraph(tail: Tail, rowDims: Shapes): { model: Uint8Array; 
 
 export interface TrainingGraph {
   readonly model: Uint8Array;
-  /** What is fed beside the cut tensors: every parameter, the targets [N, classes], and 1/N. */
+  /** What is fed beside the cut tensors: these, the targets [N, classes], and 1/N. */
   readonly parameters: readonly string[];
-  readonly targets: string;
   readonly share: string;
   /** [N]: the loss of each image. */
   readonly losses: string;
@@ -150,7 +157,7 @@ export function trainingGraph(
   const { builder, moments, logits } = forwardTail(tail, batch);
   const forward = [...builder.nodes];
   const constants = new Map(tail.constants.map((tensor) => [tensor.name, tensor]));
-  const [targets, share] = [`${PREFIX}.targets`, `${PREFIX}.share`];
+  const [targets, share] = [TARGETS, `${PREFIX}.share`];
   const scores = temperature === 1 ? logits : builder.emit('Div', [logits, builder.floats([temperature])]);
   const logP = builder.emit('LogSoftmax', [scores], { axis: 1 });
   const cross = builder.emit('ReduceSum', [builder.emit('Mul', [targets, logP]), builder.ints([1])], { keepdims: 0 });
@@ -194,5 +201,5 @@ export function trainingGraph(
     inputs,
     results.map((name) => ({ name, dataType: FLOAT })),
   );
-  return { model, parameters, targets, share, losses, gradients, moments };
+  return { model, parameters, share, losses, gradients, moments };
 }

@@ -95,7 +95,7 @@ function parse(text: string | undefined): unknown {
 /**
  * Reads the checkpoint of a run; undefined where there is none.
  * @param like the state before the first step: every array must be there, of the same length
- * @param discard whether the checkpoint of another run counts as none
+ * @param discard whether one that does not serve this run counts as none
  * @throws TemperError MISMATCH_VALUE for a checkpoint of another run; FORMAT_*
  */
 export function readCheckpoint(path: string, run: string, like: TrainState, discard = false): Checkpoint | undefined {
@@ -104,9 +104,7 @@ export function readCheckpoint(path: string, run: string, like: TrainState, disc
   try {
     const file = openSafetensors(source);
     if (file.metadata.get('format') !== FORMAT) throw refuse(path, 'is no checkpoint of fix-res');
-    const same = file.metadata.get('run') === run;
-    if (!same && discard) return undefined;
-    if (!same) throw refuse(path, 'is the checkpoint of another run');
+    if (file.metadata.get('run') !== run) throw refuse(path, 'is the checkpoint of another run');
     const progress = parse(file.metadata.get('progress'));
     if (!isProgress(progress)) throw refuse(path, 'does not say how far it is');
     const read = (group: (typeof GROUPS)[number], arrays: ReadonlyMap<string, Float32Array>) =>
@@ -124,6 +122,9 @@ export function readCheckpoint(path: string, run: string, like: TrainState, disc
     };
     const best = progress.best && { ...progress.best, parameters: read('best', like.parameters) };
     return { run, state, history: progress.history, best: best ?? undefined };
+  } catch (error) {
+    if (discard && error instanceof TemperError) return undefined;
+    throw error;
   } finally {
     source.close();
   }

@@ -3,6 +3,7 @@ import { TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import { type Device, imageInput, openSession, runBatches, type Tensor } from '../../runtime/index.ts';
 import { backboneGraph } from '../cut/backbone-graph.ts';
+import { TARGETS } from '../gradient/training-graph.ts';
 import { type FeatureCache, type FeatureCacheOptions, featureCache } from './feature-cache.ts';
 
 /** Images ready for the network. */
@@ -11,6 +12,8 @@ export interface ImageBatch {
   /** Absent where there are none. */
   readonly labels: Int32Array | undefined;
   readonly keys: readonly string[];
+  /** [N, classes]: distributions, where they are not made of labels. */
+  readonly targets?: Tensor | undefined;
 }
 
 export interface CollectOptions {
@@ -65,7 +68,10 @@ export async function runBackbone(
   }
 }
 
-/** Runs everything before the cut once per image and view, and keeps what crosses it. */
+/**
+ * Runs everything before the cut once per image and view, and keeps what crosses it.
+ * @param cache its names: those of the cut, and {@link TARGETS} where batches bring targets
+ */
 export async function collectFeatures(
   model: Model,
   cache: FeatureCacheOptions,
@@ -76,8 +82,9 @@ export async function collectFeatures(
   const keys: string[] = [];
   let labelled = true;
   try {
-    const ran = await runBackbone(model, cache.names, options, (outputs, rows, batch) => {
-      features.append(outputs, rows);
+    const values = cache.names.filter((name) => name !== TARGETS);
+    const ran = await runBackbone(model, values, options, (outputs, rows, batch) => {
+      features.append(batch.targets ? { ...outputs, [TARGETS]: batch.targets } : outputs, rows);
       keys.push(...batch.keys);
       if (batch.labels) labels.push(...batch.labels);
       else labelled = false;

@@ -44,6 +44,14 @@ function asFloat32({ type, data }: Tensor, name: string): Float32Array {
   });
 }
 
+function freeSpace(folder: string): { bavail: number; bsize: number } {
+  try {
+    return statfsSync(folder);
+  } catch (error) {
+    throw writeError(folder, error);
+  }
+}
+
 /** A file that only this process sees; where the platform allows it, its name is gone at once. */
 function scratchFile(folder: string) {
   const path = join(folder, `.onnx-temper-features.${randomBytes(6).toString('hex')}.tmp`);
@@ -110,7 +118,7 @@ export function featureCache({ names, memoryBytes, folder, expectedRows }: Featu
     memoryRows = Math.floor(memoryBytes / (4 * rowLength));
     const onDisk = Math.max(0, expectedRows - memoryRows) * 4 * rowLength;
     if (onDisk === 0) return;
-    const { bavail, bsize } = statfsSync(folder);
+    const { bavail, bsize } = freeSpace(folder);
     if (onDisk <= bavail * bsize) return;
     const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
     throw new TemperError(

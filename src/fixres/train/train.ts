@@ -2,10 +2,12 @@ import { TemperError } from '../../core/index.ts';
 import { type Device, openSession, type Session, type Tensor, type Tensors } from '../../runtime/index.ts';
 import type { Cut, Tail } from '../cut/cut.ts';
 import {
+  assertDifferentiable,
   parameterDims,
   parameterNames,
   probeGraph,
   type Shapes,
+  TARGETS,
   type TrainingGraph,
   trainingGraph,
 } from '../gradient/training-graph.ts';
@@ -51,6 +53,13 @@ function trainedParameters({ mode, tail }: Cut): string[] {
   if (mode === 'stats') return [];
   const classifier = tail.classifier.map(({ name }) => name);
   return mode === 'affine' && tail.norm ? [...classifier, tail.norm.scale, tail.norm.bias] : classifier;
+}
+
+const normalisesByBatch = ({ mode }: Cut): boolean => mode === 'paper' || mode === 'affine';
+
+/** Refuses what cannot be trained, before any image is run. @throws TemperError UNSUPPORTED_GRAPH by operator */
+export function assertTrainable(cut: Cut): void {
+  assertDifferentiable(cut.tail, trainedParameters(cut), normalisesByBatch(cut));
 }
 
 function constantFloats(tail: Tail, name: string): Float32Array {
@@ -105,7 +114,8 @@ async function measureShapes(
   const session = await openSession({ model: probe.model, ...sessionOptions(options, 'the tail') });
   try {
     const rows = Array.from({ length: Math.min(2, cache.rows) }, (_, row) => row);
-    const features = cache.gather(rows);
+    const all = cache.gather(rows);
+    const features = Object.fromEntries(tail.inputs.map((name) => [name, all[name] as Tensor]));
     const shapes = new Map<string, readonly number[]>(Object.entries(features).map(([name, { dims }]) => [name, dims]));
     const wanted = session.inputs.map(({ name }) => name);
     const parameters = parameterNames(tail).filter((name) => wanted.includes(name));
@@ -128,16 +138,20 @@ interface Step {
   readonly feeds: Tensors;
 }
 
-/** What a step is fed besides the parameters. */
-function prepareStep(graph: TrainingGraph, cache: FeatureCache, targets: Targets, rows: Uint32Array): Step {
+function targetTensor(targets: Targets, rows: Uint32Array): Tensor {
   const { classes } = targets;
   const data = new Float32Array(rows.length * classes);
   for (const [i, row] of rows.entries()) targets.fill(row, data.subarray(i * classes, (i + 1) * classes));
+  return { type: 'float32', dims: [rows.length, classes], data };
+}
+
+/** What a step is fed besides the parameters. */
+function prepareStep(graph: TrainingGraph, cache: FeatureCache, targets: Targets | undefined, rows: Uint32Array): Step {
   return {
     rows: rows.length,
     feeds: {
       ...cache.gather(rows),
-      [graph.targets]: { type: 'float32', dims: [rows.length, classes], data },
+      ...(targets ? { [TARGETS]: targetTensor(targets, rows) } : {}),
       [graph.share]: { type: 'float32', dims: [], data: Float32Array.of(1 / rows.length) },
     },
   };
@@ -151,6 +165,12 @@ function assertFinite(loss: number, epoch: number, step: number): void {
   });
 }
 
+/** Where the views of an image lie in the cache: all images of a view together, or all views of an image. */
+export interface CachedViews {
+  readonly count: number;
+  readonly order: 'by-view' | 'by-image';
+}
+
 /** Trains the tail of a model on cached features. */
 export interface Trainer {
   /** One pass over the images; the state is changed in place. @throws TemperError EXECUTION_*, NUMERIC_NONFINITE */
@@ -161,20 +181,20 @@ export interface Trainer {
 /**
  * Opens a session with the graph of a training step. Batches are cut from the order of the epoch, the last may be short;
  * epoch e sees view e mod V of each image.
- * @param views of each image: rows of the cache are view-major
+ * @param targets absent: the cache holds them ({@link TARGETS})
  * @throws TemperError UNSUPPORTED_GRAPH for an operator without a gradient; INPUT_TOO_FEW; EXECUTION_*
  */
 export async function openTrainer(
   cut: Cut,
   cache: FeatureCache,
-  views: number,
-  targets: Targets,
+  views: CachedViews,
+  targets: Targets | undefined,
   state: TrainState,
   options: TrainOptions,
 ): Promise<Trainer> {
-  const { tail, mode } = cut;
-  const batchNormalised = mode === 'paper' || mode === 'affine';
-  const images = cache.rows / views;
+  const { tail } = cut;
+  const batchNormalised = normalisesByBatch(cut);
+  const images = cache.rows / views.count;
   const last = images % options.batch || options.batch;
   if (batchNormalised && valuesPerChannel(cache, tail, Math.min(last, images)) < 2) {
     throw new TemperError('INPUT_TOO_FEW', `a batch of ${last} image has one value a channel: it has no variance`, {
@@ -211,8 +231,10 @@ export async function openTrainer(
     async epoch(state, signal) {
       const epoch = state.epochs;
       const lr = rateOf(options.schedule, options.lr, epoch, options.epochs);
-      const first = (epoch % views) * images;
-      const order = epochOrder(images, epoch, options.shuffle).map((image) => first + image);
+      const view = epoch % views.count;
+      const order = epochOrder(images, epoch, options.shuffle).map((image) =>
+        views.order === 'by-view' ? view * images + image : image * views.count + view,
+      );
       const batches = Math.ceil(images / options.batch);
       const prepare = (b: number): Step =>
         prepareStep(graph, cache, targets, order.subarray(b * options.batch, (b + 1) * options.batch));

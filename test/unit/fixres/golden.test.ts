@@ -57,17 +57,24 @@ for (const mode of ['fc', 'paper', 'affine'] as const) {
         { ...RUN, batches: imageBatches('train-2k', 100) },
       );
       const start = initialState(cut);
-      const trainer = await openTrainer(cut, cache, 1, labelTargets(labels!, 10, 0), start, {
-        ...RUN,
-        epochs: EPOCHS,
-        batch: 100,
-        lr: 0.01,
-        momentum: 0.9,
-        weightDecay: 1e-4,
-        schedule: 'step',
-        shuffle: undefined,
-        temperature: 1,
-      });
+      const trainer = await openTrainer(
+        cut,
+        cache,
+        { count: 1, order: 'by-view' },
+        labelTargets(labels!, 10, 0),
+        start,
+        {
+          ...RUN,
+          epochs: EPOCHS,
+          batch: 100,
+          lr: 0.01,
+          momentum: 0.9,
+          weightDecay: 1e-4,
+          schedule: 'step',
+          shuffle: undefined,
+          temperature: 1,
+        },
+      );
       const { state, history } = await fit(trainer, start, {
         epochs: EPOCHS,
         run: '',

@@ -89,17 +89,24 @@ async function tuned(model: Model, mode: Mode) {
   if (mode === 'stats') {
     setStatistics(state, cut, (await layerMoments(model, cut, { ...RUN, batches: batches(SIZES.test) })).moments);
   } else {
-    const trainer = await openTrainer(cut, features.cache, 1, labelTargets(LABELS, 1000, 0.1), state, {
-      ...RUN,
-      epochs: 1,
-      batch: BATCH,
-      lr: 0.05,
-      momentum: 0.9,
-      weightDecay: 1e-4,
-      schedule: 'step',
-      shuffle: undefined,
-      temperature: 1,
-    });
+    const trainer = await openTrainer(
+      cut,
+      features.cache,
+      { count: 1, order: 'by-view' },
+      labelTargets(LABELS, 1000, 0.1),
+      state,
+      {
+        ...RUN,
+        epochs: 1,
+        batch: BATCH,
+        lr: 0.05,
+        momentum: 0.9,
+        weightDecay: 1e-4,
+        schedule: 'step',
+        shuffle: undefined,
+        temperature: 1,
+      },
+    );
     await trainer.epoch(state);
     await trainer.close();
   }

@@ -129,3 +129,39 @@ test('impossible ranges, and records of another image, are usage errors', () => 
   const record = { crop: { left: 5, top: 0, width: 5, height: 5 }, flip: false, jitter: [] };
   assert.throws(() => applyView(noise(9, 9, 3), record, resolveTransform({ size: 4 })), usage);
 });
+
+test("FixRes' shifted crop: sideways by up to the whole margin, every place as likely on its side", () => {
+  const image = noise(40, 30, 3);
+  // 40 x 30 becomes 40 x 30; the crop of 24 leaves 8 pixels left and right, 3 above.
+  const transform = resolveTransform({
+    preset: 'none',
+    size: 24,
+    resize: 30,
+    resizeRule: 'short',
+    interpolation: 'bilinear',
+  });
+  const at = (shift: number) => viewPixels(image, { crop: null, flip: false, jitter: [], shift }, transform);
+  const left = ({ data }: { data: Uint8Array }): number => {
+    for (let x = 0; x <= 16; x++) {
+      const first = (3 * 40 + x) * 3;
+      if (Buffer.compare(image.data.subarray(first, first + 72), data.subarray(0, 72)) === 0) return x;
+    }
+    return -1;
+  };
+  assert.deepEqual(
+    [0, 0.11, 0.112, -0.112, 0.9999, -0.9999].map((shift) => left(at(shift))),
+    [8, 8, 9, 7, 16, 0],
+  );
+  const source = { width: 40, height: 30 };
+  const uniforms = [0.25, 0.9];
+  assert.deepEqual(
+    drawView({ shiftedCrop: true }, source, () => uniforms.shift() as number),
+    {
+      crop: null,
+      flip: false,
+      jitter: [],
+      shift: -0.25,
+    },
+  );
+  assert.throws(() => drawView({ shiftedCrop: true, randomResizedCrop: {} }, source, Math.random), TemperError);
+});

@@ -1,0 +1,146 @@
+#!/usr/bin/env node
+import type { Argv, InferredOptionTypes } from 'yargs';
+import { TemperError, writeFileAtomic } from '../src/core/index.ts';
+import { csvText } from '../src/report/index.ts';
+import { badImageDocument, sayBadImages } from './support/bad-images.ts';
+import { DATA, openData } from './support/data-options.ts';
+import { numberRepeated, shortNames } from './support/evaluation-record.ts';
+import { interruptSignal, mainIfProgram } from './support/main.ts';
+import { checkOutputs, note, print, TALK, WRITE } from './support/output-options.ts';
+import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
+import { runSweep } from './support/run-sweep.ts';
+import { RUNTIME, workersOf } from './support/runtime-options.ts';
+import { choiceDocument, choiceText, chooseSizes } from './support/sweep-choice.ts';
+import { openSweepModels } from './support/sweep-models.ts';
+import { BN_DATA, SWEEP, SWEEP_TRANSFORM } from './support/sweep-options.ts';
+import { planCells } from './support/sweep-plan.ts';
+import { predictedRatios, predictionDocument, predictionText } from './support/sweep-prediction.ts';
+import { type SweptRow, sweptRows } from './support/sweep-record.ts';
+import { sweepPage } from './support/sweep-report.ts';
+import { sweepText } from './support/sweep-text.ts';
+
+const OPTIONS = {
+  ...SWEEP,
+  ...DATA,
+  ...BN_DATA,
+  ...SWEEP_TRANSFORM,
+  ...RUNTIME,
+  ...REPORT,
+  ...WRITE,
+  ...TALK,
+};
+type Arguments = InferredOptionTypes<typeof OPTIONS> & {
+  readonly models: readonly string[];
+  readonly out?: string | undefined;
+} & Readonly<Record<string, unknown>>;
+
+/** What can be refused before any work. @throws TemperError USAGE, OUTPUT_* */
+function checkArguments(args: Arguments): void {
+  if ((args.bn === 'recalibrate') !== (args['bn-data'] !== undefined)) {
+    throw new TemperError(
+      'USAGE',
+      args.bn === 'recalibrate' ? '--bn recalibrate needs images' : '--bn-data has no use',
+      { hint: 'Give --bn recalibrate --bn-data SRC, images of training.' },
+    );
+  }
+  const inputs = [...args.models, args.data, args.labels, args.classes, args['bn-data']];
+  const isPath = (path: unknown): path is string => typeof path === 'string';
+  if (args.report !== undefined) reportFormat(args.report);
+  checkOutputs([args.out, args.report].filter(isPath), inputs.filter(isPath), args.force);
+}
+
+/** Rows that could not be measured, or should not be believed, are said once each. */
+function sayVerdicts(rows: readonly SweptRow[], say: (text: string) => void): void {
+  for (const { cell, model, verdict } of rows) {
+    if (verdict.verdict !== 'safe') say(`${model.name} at ${cell.size} px is ${verdict.verdict}: ${verdict.reason}`);
+  }
+}
+
+async function sweep(args: Arguments): Promise<void> {
+  const signal = interruptSignal();
+  const say = (text: string): void => note(args, text);
+  checkArguments(args);
+  const chosen = await openData(args, { labelled: true });
+  try {
+    if (chosen.dataset.kind === 'tensor') {
+      throw new TemperError('USAGE', `${chosen.dataset.source}: numbers ready for the network have one size`, {
+        hint: 'Name a data set of images: a sweep resizes them.',
+      });
+    }
+    const names = shortNames(numberRepeated(args.models));
+    const models = await openSweepModels(args.models, names, {
+      trainSizes: args['train-size'],
+      testPool: args['test-pool'],
+      args,
+      say,
+    });
+    try {
+      const axes = {
+        sizes: args.sizes,
+        cropRatios: args['crop-ratios'] ?? [undefined],
+        interpolations: args.interpolations ?? [undefined],
+        recalibrate: args.bn === 'recalibrate',
+        testPool: args['test-pool'],
+      };
+      const cells = planCells(models, axes, args);
+      const run = await runSweep({ models, cells, chosen, args, signal, note: say });
+      const seed = args.seed ?? 0;
+      const predictions = predictedRatios(models, run.sources, cells, args.scale, seed);
+      const rows = sweptRows(run.swept, {
+        chosen,
+        skipped: run.quarantine.length,
+        seed,
+        workers: workersOf(args),
+        apparent: predictions && new Map(predictions.map(({ model, apparent }) => [model, apparent])),
+        args,
+      });
+      const choices = chooseSizes(rows, seed);
+      signal.throwIfAborted();
+      sayBadImages(run.quarantine, say);
+      sayVerdicts(rows, say);
+      const fields = rows.map((row) => row.fields);
+      if (args.out !== undefined) {
+        writeFileAtomic(args.out, csvText(Object.keys(fields[0] ?? {}), fields), { force: args.force });
+      }
+      if (args.report !== undefined) {
+        writeReport(args.report, sweepPage({ rows, choices, predictions }, commandLine('res-sweep')), args.force);
+      }
+      print(
+        args,
+        {
+          rows: fields,
+          choices: choices.map(choiceDocument),
+          predicted: predictions?.map(predictionDocument) ?? null,
+          bad_images: run.quarantine.map(badImageDocument),
+        },
+        [sweepText(rows), choiceText(choices, args.recommend), predictionText(predictions)].filter(Boolean).join('\n'),
+      );
+    } finally {
+      await Promise.all(models.map((model) => model.close()));
+    }
+  } finally {
+    await chosen.dataset.close();
+  }
+}
+
+/** res-sweep: at which size should this model be tested, and is it worth the time? */
+export function addResSweep(parser: Argv): Argv {
+  return parser.command(
+    '$0 <models..>',
+    'Measure models at many sizes, crop ratios and filters in one pass over the images',
+    (y) =>
+      y
+        .positional('models', { type: 'string', array: true, demandOption: true, describe: 'ONNX models' })
+        .options(OPTIONS)
+        .options({ out: { type: 'string', describe: 'The table as CSV', group: 'Output:' } })
+        .example('$0 m.onnx --data val/ --train-size 224 --sizes 160:384:32 --preset timm', 'the ratio table')
+        .example('$0 m.onnx --data val/ --train-size 224 --sizes 1x,1.14x,1.29x --crop-ratios 0.875,1', 'a grid')
+        .epilogue(
+          'Numbers in --json and CSV are fractions (0.8911). Exit codes: 2 usage, 3 input, 4 format, 5 unsupported, ' +
+            '6 the data and the models do not fit, 7 no row could run, 8 NaN or Inf.',
+        ),
+    async (args) => sweep(args as unknown as Arguments),
+  );
+}
+
+await mainIfProgram(import.meta.url, 'res-sweep', addResSweep);

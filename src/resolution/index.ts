@@ -1,0 +1,10 @@
+export { type ApparentSize, apparentSize, squareImageRatio, type TrainingCrop } from './apparent-size.ts';
+export { chooseSize, type SizeCandidate, type SizeChoice } from './choose-size.ts';
+export type { SizeFinding } from './findings.ts';
+export { type FreeSizeOptions, freeSize } from './free-size.ts';
+export { type IsolatedSession, isolate, type ProbeNames, probe, relativeDifference } from './probe.ts';
+export { type RecalibrateSizesOptions, recalibrateSizes, type SizedModel, type SizeJob } from './recalibrate-sizes.ts';
+export { type AnalysedModel, analyseSizes, type SizeAnalysis } from './size-analysis.ts';
+export { parseSizes } from './sizes.ts';
+export { testTimePool } from './test-pool.ts';
+export { type SizeVerdict, sizeVerdict, type VerdictKind } from './verdict.ts';
