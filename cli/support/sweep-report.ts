@@ -36,7 +36,7 @@ const ACCURACY_COLUMNS: readonly Column[] = [
   { field: 'variant', header: 'variant' },
   { field: 'top1', header: 'top-1', percent: true, interval: interval('top1') },
   { field: 'top1_difference', header: 'against train size', ...DIFFERENCE, interval: interval('top1_difference') },
-  { field: 'mcnemar_p_holm', header: 'p (Holm)', digits: 4 },
+  { field: 'mcnemar_p_holm', header: 'p (Holm)', digits: 4, positive: true },
   { field: 'top5', header: 'top-5', percent: true },
   { field: 'nll', header: 'NLL', digits: 4 },
   { field: 'brier', header: 'Brier', digits: 4 },
