@@ -5,6 +5,7 @@ import {
   type BadImage,
   type ImageFacts,
   loadBatches,
+  type PreparationTime,
   type Size,
   type Transform,
   transformHash,
@@ -93,14 +94,16 @@ function preparation(transforms: number) {
   return {
     sources,
     add(facts: readonly ImageFacts[]): void {
-      for (const { source, enlarged, padded, decodeMs, transformMs } of facts) {
+      for (const { source, enlarged, padded } of facts) {
         sources.push(source);
         for (const [t, sum] of sums.entries()) {
           sum.enlarged += Number(enlarged[t]);
           sum.padded += Number(padded[t]);
-          sum.ms += decodeMs + (transformMs[t] as number);
         }
       }
+    },
+    addTime({ decodeMs, transformMs }: PreparationTime): void {
+      for (const [t, sum] of sums.entries()) sum.ms += decodeMs + (transformMs[t] as number);
     },
     of(t: number): Pick<ModelEvaluation, 'enlarged' | 'padded' | 'preparationMs'> {
       const { enlarged, padded, ms } = sums[t] ?? { enlarged: 0, padded: 0, ms: 0 };
@@ -144,6 +147,7 @@ export async function evaluateStages(
       workers: workersOf(args),
       onBadImage: args['on-bad-image'],
       quarantine: (bad) => quarantine.push(bad),
+      onPrepared: (time) => prepared.addTime(time),
     });
     for await (const { inputs, keys, labels, facts } of loaded) {
       signal.throwIfAborted();

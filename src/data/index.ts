@@ -58,7 +58,7 @@ export {
   type TransformOptions,
   transformHash,
 } from './images/transform.ts';
-export type { ImageFacts, Views } from './loader/decode-job.ts';
+export type { ImageFacts, PreparationTime, Views } from './loader/decode-job.ts';
 export {
   type BadImage,
   type BatchInput,

@@ -41,7 +41,10 @@ export interface ImageFacts {
   /** Per transform: whether the evaluation geometry enlarges or pads the picture. */
   readonly enlarged: readonly boolean[];
   readonly padded: readonly boolean[];
-  /** Wall milliseconds on the decoding thread: decoding, and per transform what follows (empty with views). */
+}
+
+/** Wall milliseconds on a decoding thread, summed over images: decoding, and per transform what follows (0 with views). */
+export interface PreparationTime {
   readonly decodeMs: number;
   readonly transformMs: readonly number[];
 }
@@ -51,6 +54,7 @@ export interface DecodedJob {
   readonly inputs: readonly InputData[];
   /** Per transform, where they are wanted: of the same inputs. */
   readonly statistics: readonly InputStatistics[];
+  readonly time: PreparationTime;
   /** Per image: its facts, or why it could not be decoded. */
   readonly images: readonly (ImageFacts | { readonly error: WireError })[];
 }
@@ -81,6 +85,8 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
   const grey = transforms.every(({ color }) => color === 'grey');
   const orientations = [...new Set(transforms.map(({ orientation }) => orientation))];
   const found: DecodedJob['images'][number][] = [];
+  const transformMs = transforms.map(() => 0);
+  let decodeMs = 0;
   let made = 0;
   const place = (t: number, view: number): InputData => {
     const length = lengths[t] as number;
@@ -93,7 +99,7 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
       const pixels = transforms.map(({ orientation }) => decoded[orientations.indexOf(orientation)] as Pixels);
       const [{ width, height }] = decoded as [Pixels];
       let at = performance.now();
-      const decodeMs = at - start;
+      decodeMs += at - start;
       const records = views ? (keyed.records ?? drawViews(views, keyed.key, { width, height })) : [];
       for (const [view, record] of records.entries()) {
         for (const [t, transform] of transforms.entries())
@@ -103,17 +109,16 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
         ? []
         : transforms.map((transform, t) => {
             const { geometry } = applyTransform(pixels[t] as Pixels, transform, place(t, 0));
-            const [before, now] = [at, performance.now()];
+            const now = performance.now();
+            transformMs[t] = (transformMs[t] as number) + now - at;
             at = now;
-            return { enlarged: isEnlarged(geometry), padded: isPadded(geometry), ms: now - before };
+            return { enlarged: isEnlarged(geometry), padded: isPadded(geometry) };
           });
       found.push({
         source: { width, height },
         views: records,
         enlarged: applied.map(({ enlarged }) => enlarged),
         padded: applied.map(({ padded }) => padded),
-        decodeMs,
-        transformMs: applied.map(({ ms }) => ms),
       });
       for (const [t, into] of statistics.entries()) {
         const { layout } = transforms[t] as Transform;
@@ -129,6 +134,7 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
   // A subarray of the whole when an image was bad: the receiver copies it anyway.
   return {
     inputs: inputs.map((data, t) => data.subarray(0, made * (lengths[t] as number))),
+    time: { decodeMs, transformMs },
     statistics: statistics.map(({ mean, std }, t) => ({
       mean: mean.subarray(0, made * (channels[t] as number)),
       std: std.subarray(0, made * (channels[t] as number)),

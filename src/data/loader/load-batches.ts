@@ -5,7 +5,7 @@ import { prepareDecoding } from '../images/decode-image.ts';
 import { allocateStatistics, type InputStatistics, inputStatistics } from '../images/input-statistics.ts';
 import type { Transform } from '../images/transform.ts';
 import type { ViewRecord } from '../views/augment.ts';
-import type { DecodedJob, ImageFacts, KeyedImage, Views } from './decode-job.ts';
+import type { DecodedJob, ImageFacts, KeyedImage, PreparationTime, Views } from './decode-job.ts';
 import { type DecodePool, decodePool } from './decode-pool.ts';
 import { limit } from './limit.ts';
 
@@ -37,6 +37,8 @@ export interface LoaderOptions {
   readonly keepEmpty?: boolean | undefined;
   /** Told of every image that was skipped, in order, before the batch that it would have been in. */
   readonly quarantine?: ((bad: BadImage) => void) | undefined;
+  /** Told of the time that each batch took on the decoding threads, before the batch. */
+  readonly onPrepared?: ((time: PreparationTime) => void) | undefined;
 }
 
 export interface BadImage {
@@ -97,6 +99,7 @@ function badImage(dataset: Dataset, row: number, error: TemperError): TemperErro
 interface Loaded {
   readonly batch: LoadedBatch;
   readonly bad: readonly BadImage[];
+  readonly times: readonly PreparationTime[];
 }
 
 async function decodeBatch(
@@ -135,7 +138,11 @@ async function decodeBatch(
         std: join(decoded.map((job) => (job.statistics[t] as InputStatistics).std)),
       }))
     : [];
-  return { batch: { ...columns(dataset, kept), inputs, statistics, facts }, bad };
+  return {
+    batch: { ...columns(dataset, kept), inputs, statistics, facts },
+    bad,
+    times: decoded.map(({ time }) => time),
+  };
 }
 
 /** A file that cannot be read is a bad image too. */
@@ -189,7 +196,7 @@ async function readyBatch(dataset: Dataset, rows: Uint32Array, withStatistics = 
     for (const [i, tensor] of tensors.entries()) inputStatistics(tensor.data, channels, 'NCHW', into, i);
     statistics.push(into);
   }
-  return { batch: { ...columns(dataset, [...rows]), inputs: [input], statistics, facts: [] }, bad: [] };
+  return { batch: { ...columns(dataset, [...rows]), inputs: [input], statistics, facts: [] }, bad: [], times: [] };
 }
 
 /**
@@ -239,6 +246,7 @@ export async function* loadBatches(
       const loaded = await loading;
       start();
       for (const bad of loaded.bad) options.quarantine?.(bad);
+      for (const time of loaded.times) options.onPrepared?.(time);
       if (loaded.batch.rows.length > 0 || options.keepEmpty) yield loaded.batch;
     }
   } finally {
