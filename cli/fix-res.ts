@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { basename } from 'node:path';
 import type { Argv } from 'yargs';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { canonicalJson } from '../src/data/index.ts';
@@ -9,16 +10,21 @@ import { splitRows } from '../src/select/index.ts';
 import { compareAtSizes, comparisonText, type MeasuredSet } from './support/fixres-evaluation.ts';
 import { checkLabels, type Job, openSets, openTargets, sizesOf, sizeText } from './support/fixres-job.ts';
 import { FIX_RES, type FixResArguments, tuningOf } from './support/fixres-options.ts';
+import { fixResPage, settingsFacts } from './support/fixres-report.ts';
 import { checkpointPath, settingsOf, type Tuned, tune } from './support/fixres-tune.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { outputName } from './support/model-inputs.ts';
 import { checkOutputs, note, print } from './support/output-options.ts';
+import { commandLine, reportFormat, writeReport } from './support/report-file.ts';
 import { batchOf } from './support/runtime-options.ts';
 
 /** What can be refused before any work. @throws TemperError USAGE, OUTPUT_* */
 function checkOptions(model: Model, args: FixResArguments): void {
   const { out, mode } = args;
   if (out === undefined) throw new TemperError('USAGE', 'no output is named', { hint: 'Give --out FILE.' });
+  if (args.size === undefined) {
+    throw new TemperError('USAGE', 'no test size is named', { hint: 'Give --size N, and --train-size N.' });
+  }
   if (mode === 'stats' && args.patience !== undefined) {
     throw new TemperError('USAGE', '--patience has no use with --mode stats: nothing is trained', {
       hint: 'Leave it out.',
@@ -27,8 +33,9 @@ function checkOptions(model: Model, args: FixResArguments): void {
   assertOutput(model, out, args.force);
   const named = ['train', 'train-labels', 'val', 'val-labels', 'shifted', 'shifted-labels', 'classes'];
   const inputs = [args.model, ...named.flatMap((name) => (args[name] === undefined ? [] : [String(args[name])]))];
+  if (args.report !== undefined) reportFormat(args.report);
   checkOutputs(
-    [out, args.history].filter((path) => path !== undefined),
+    [out, args.history, args.report].filter((path) => path !== undefined),
     inputs,
     args.force,
   );
@@ -95,6 +102,23 @@ async function finish(
   const guard = comparisons.find(({ set, size }) => set === 'val' && size === sizeText(sizes.test))?.verdict;
   if (!guard) throw new Error('the model is measured at test size');
   const refused = !guard.better && !args['allow-worse'];
+  const { classifier, norm } = cut;
+  const layers = [
+    ...(norm ? [`${norm.name}${norm.kind === 'folded' ? ' (folded)' : ''}`] : []),
+    ...(cut.mode === 'stats' ? [] : [classifier.weight.name]),
+  ].join(', ');
+  const losses =
+    history.length > 0
+      ? `loss ${history[0]?.train_loss.toFixed(4)} to ${history.at(-1)?.train_loss.toFixed(4)} in ${history.length} epochs`
+      : 'no training';
+  const summary = `${cut.mode} of ${layers}: ${losses}, ${images} images and views`;
+  if (args.report !== undefined) {
+    const title = `FixRes of ${basename(model.path)}, ${sizeText(sizes.train)} to ${sizeText(sizes.test)} px`;
+    const facts = settingsFacts({ ...settings, provider: ran.provider, onnxruntime: ran.onnxruntime });
+    const command = commandLine('fix-res');
+    const page = fixResPage(comparisons, guard, { epochs: rows, taken: epoch, title, summary, facts, command });
+    writeReport(args.report, page, args.force);
+  }
   const record = {
     ...settings,
     n_images: images,
@@ -106,17 +130,12 @@ async function finish(
   const metadata = { key: nextStepKey(model.record), value: canonicalJson(record) };
   const written = refused ? undefined : writeEdited(model, edits, { path: out, force: args.force, inline, metadata });
   removeCheckpoint(checkpointPath(out));
-  const { classifier, norm } = cut;
-  const tail = `${norm ? `${norm.name}${norm.kind === 'folded' ? ' (folded)' : ''}, ` : ''}${cut.mode === 'stats' ? '' : classifier.weight.name}`;
-  const losses =
-    history.length > 0
-      ? `loss ${history[0]?.train_loss.toFixed(4)} to ${history.at(-1)?.train_loss.toFixed(4)} in ${history.length} epochs`
-      : 'no training';
   print(
     args,
     {
       output: written ?? null,
       history: args.history ?? null,
+      report: args.report ?? null,
       mode: cut.mode,
       layer: norm ? { name: norm.name, batch_normalization: norm.kind } : null,
       changed,
@@ -132,7 +151,7 @@ async function finish(
       },
       comparisons: comparisons.map(({ row }) => row),
     },
-    `${comparisonText(comparisons)}\n${cut.mode} of ${tail.replace(/, $/, '')}: ${losses}, ${images} images and views\n` +
+    `${comparisonText(comparisons)}\n${summary}\n` +
       `at test size: ${guard.text}\n${
         written
           ? `${written.path}  ${written.bytes} bytes  sha256 ${written.sha256}\n`

@@ -55,8 +55,15 @@ const { data, labels, format, classes, split, seed } = DATA;
 const { device, threads, workers } = RUNTIME;
 const ALL = {
   ...RECOMPUTE,
-  ...{ data, labels, format, classes, split, seed },
-  ...{ device, threads, workers },
+  data,
+  labels,
+  format,
+  classes,
+  split,
+  seed,
+  device,
+  threads,
+  workers,
   ...TALK,
 };
 type Arguments = InferredOptionTypes<typeof ALL> & { readonly store: string };

@@ -22,7 +22,7 @@ import type { Gate } from './support/gate.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { grouped } from './support/option-values.ts';
 import { note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
-import { progress } from './support/progress.ts';
+import { type Progress, progress } from './support/progress.ts';
 import { RUNTIME } from './support/runtime-options.ts';
 import { checkTargetFolder, removeStore } from './support/target-folder.ts';
 import { prepareTargets, type TargetJob, type TargetJobArguments } from './support/target-job.ts';
@@ -186,7 +186,15 @@ async function make(args: Arguments, job: TargetJob, gates: readonly Gate[], sig
   const start = performance.now();
   try {
     await makeParts({
-      ...{ folder, run, dataset, rows, teachers, transforms, viewsFrom, workers, signal },
+      folder,
+      run,
+      dataset,
+      rows,
+      teachers,
+      transforms,
+      viewsFrom,
+      workers,
+      signal,
       runHash: hash,
       parts: left,
       onBadImage: args['on-bad-image'],
@@ -234,12 +242,13 @@ async function teach(args: Arguments): Promise<void> {
 async function merge(args: InferredOptionTypes<typeof MERGE> & { readonly store: string }): Promise<void> {
   const signal = interruptSignal();
   const gates = parseGates(args.gate);
-  const bar = progress(`checking ${args.store}`, 0, args.quiet);
-  try {
-    await finish(args.store, await checkParts(args.store, { signal }), gates, args);
-  } finally {
-    bar.end();
-  }
+  let bar: Progress | undefined;
+  const onProgress = (parts: number, all: number): void => {
+    bar ??= progress(`checking ${args.store}`, all, args.quiet);
+    bar.update(parts);
+  };
+  const manifest = await checkParts(args.store, { signal, onProgress }).finally(() => bar?.end());
+  await finish(args.store, manifest, gates, args);
 }
 
 function addRun(parser: Argv): Argv {

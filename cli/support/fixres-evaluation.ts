@@ -29,7 +29,7 @@ function rowOf(
   const { before, after, paired } = verdict;
   return {
     set,
-    size,
+    test_size: Number.isNaN(Number(size)) ? size : Number(size),
     n_images: paired.n,
     top1_before: before,
     top1_after: after,

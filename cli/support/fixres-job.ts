@@ -197,14 +197,19 @@ export function measureLayer(job: Job, transform: Transform): ReturnType<typeof 
   return passOver(job, trainingPass(job, transform, label, false), (options) => layerMoments(model, cut, options));
 }
 
-function features(job: Job, pass: Pass, more: readonly string[]): ReturnType<typeof collectFeatures> {
+function features(
+  job: Job,
+  pass: Pass,
+  more: readonly string[],
+  usedBytes: number,
+): ReturnType<typeof collectFeatures> {
   const { model, cut, args } = job;
   return passOver(job, pass, (options, rows) =>
     collectFeatures(
       model,
       {
         names: [...cut.tail.inputs, ...more],
-        memoryBytes: (args['cache-memory'] ?? 0) * 2 ** 20,
+        memoryBytes: Math.max(0, (args['cache-memory'] ?? 0) * 2 ** 20 - usedBytes),
         folder: dirname(resolve(args.out ?? '')),
         expectedRows: rows,
       },
@@ -216,14 +221,18 @@ function features(job: Job, pass: Pass, more: readonly string[]): ReturnType<typ
 /** What crosses the cut for the training images at test size, with their targets if teachers gave them. */
 export function trainingFeatures(job: Job): ReturnType<typeof collectFeatures> {
   const pass = trainingPass(job, job.sizes.test, 'running everything before the cut', true);
-  return features(job, pass, job.targets ? [TARGETS] : []);
+  return features(job, pass, job.targets ? [TARGETS] : [], 0);
 }
 
-/** The same for the images that early stopping looks at. */
-export function validationFeatures(job: Job, chosen: ChosenData): ReturnType<typeof collectFeatures> {
+/** The same for the images that early stopping looks at. @param usedBytes of --cache-memory */
+export function validationFeatures(
+  job: Job,
+  chosen: ChosenData,
+  usedBytes: number,
+): ReturnType<typeof collectFeatures> {
   const pass: Pass = {
     ...{ label: 'running --val', transform: job.sizes.test, chosen, views: 1 },
     batches: (images) => batchesOfViews(images, undefined),
   };
-  return features(job, pass, []);
+  return features(job, pass, [], usedBytes);
 }

@@ -5,6 +5,7 @@ import { MODES, SCHEDULES } from '../../src/fixres/index.ts';
 import { DATA, prefixedData } from './data-options.ts';
 import { grouped, oneNumber, wholeNumber } from './option-values.ts';
 import { TALK, WRITE } from './output-options.ts';
+import { REPORT } from './report-file.ts';
 import { RUNTIME } from './runtime-options.ts';
 import { TRANSFORM } from './transform-options.ts';
 
@@ -96,6 +97,7 @@ export const FIX_RES = {
   ...{ seed, classes, 'on-bad-image': onBadImage },
   ...TRANSFORM,
   ...RUNTIME,
+  ...REPORT,
   ...WRITE,
   ...TALK,
 };

@@ -41,7 +41,7 @@ async function train(job: Job, start: TrainState, run: string): Promise<Tuned> {
   const resumed = readCheckpoint(checkpoint, run, start, args.force);
   if (resumed) note(args, `going on after epoch ${resumed.state.epochs} from ${checkpoint}`);
   const features = await trainingFeatures(job);
-  const validation = stop && (await validationFeatures(job, stop));
+  const validation = stop && (await validationFeatures(job, stop, features.cache.memoryBytes));
   try {
     const labels = targets ? undefined : labelTargets(features.labels ?? [], cut.tail.classes, tuning.labelSmoothing);
     const views: CachedViews = targets

@@ -169,7 +169,13 @@ async function describeJob(
   const views: Views | undefined =
     plan.augment === null ? undefined : { ...plan, augment: plan.augment, count: plan.views };
   const probe = await probeTeachers({
-    ...{ dataset, rows, teachers, views, batch, workers, signal },
+    dataset,
+    rows,
+    teachers,
+    views,
+    batch,
+    workers,
+    signal,
     transforms: distinct,
     onBadImage: args['on-bad-image'],
   });

@@ -33,6 +33,14 @@ export function float16Table(): Float64Array {
   return table;
 }
 
+/** The values of many bit patterns: an order of magnitude faster than Float32Array.from with a function. */
+export function decodeFloat16s(bits: Uint16Array): Float32Array<ArrayBuffer> {
+  const table = float16Table();
+  const values = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) values[i] = table[bits[i] as number] as number;
+  return values;
+}
+
 export function decodeFloat16(bits: number): number {
   return float16Table()[bits] as number;
 }

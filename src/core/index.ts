@@ -12,7 +12,14 @@ export {
   type WireError,
   writeError,
 } from './errors.ts';
-export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16, float16Table } from './float16.ts';
+export {
+  decodeBfloat16,
+  decodeFloat16,
+  decodeFloat16s,
+  encodeBfloat16,
+  encodeFloat16,
+  float16Table,
+} from './float16.ts';
 export { emptyMoments, type Moments, mergeMoments, momentsOfBatch, populationVariance } from './moments.ts';
 export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';

@@ -43,6 +43,7 @@ export type { InputStatistics } from './images/input-statistics.ts';
 export { type Box, type Pixels, pixels, type Size, toGrey, toRgb } from './images/pixels.ts';
 export { type ResampleOptions, resample } from './images/resample.ts';
 export { INTERPOLATIONS, type Interpolation } from './images/resample-kernels.ts';
+export { isTransform } from './images/stored-transform.ts';
 export {
   COLORS,
   type Color,

@@ -1,4 +1,4 @@
-import { decodeFloat16, TemperError } from '../core/index.ts';
+import { decodeFloat16s, TemperError } from '../core/index.ts';
 import type { Session } from './session.ts';
 import type { Tensor, Tensors, ValueInfo } from './tensor.ts';
 
@@ -64,7 +64,7 @@ function wrong(session: Session, what: string, hint: string): TemperError {
 /** The values as floats, and the smallest positive value of the type. */
 function floats({ type, data }: Tensor): Float32Array | Float64Array {
   if (data instanceof Float32Array || data instanceof Float64Array) return data;
-  if (type === 'float16' && data instanceof Uint16Array) return Float32Array.from(data, decodeFloat16);
+  if (type === 'float16' && data instanceof Uint16Array) return decodeFloat16s(data);
   throw new TemperError('UNSUPPORTED_DATA_TYPE', `a class output of type ${type}`, { hint: 'Name another --output.' });
 }
 

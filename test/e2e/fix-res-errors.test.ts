@@ -49,6 +49,7 @@ test('what is asked for and has no use, or is missing', () => {
   fixResFails(args, 2, 'USAGE', /no output is named/);
   fixResFails([uniform, ...VAL, ...SIZES, '--out', out()], 2, 'USAGE', /no --train is named/);
   fixResFails([uniform, ...TRAIN, ...SIZES, '--out', out()], 2, 'USAGE', /no --val is named/);
+  fixResFails([uniform, ...TRAIN, ...VAL, '--out', out()], 2, 'USAGE', /no test size is named/);
   fixResFails([...args, '--views', '2', '--out', out()], 2, 'USAGE', /--views has no use with --transform v1/);
   fixResFails([...args, '--mode', 'stats', '--patience', '2', '--out', out()], 2, 'USAGE', /--patience has no use/);
   fixResFails(

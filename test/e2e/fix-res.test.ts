@@ -29,13 +29,18 @@ const golden = (mode: string) =>
 
 test("paper: torch's top-1 at 28 px, measured at both sizes in pairs; eval-ckpt finds the same; the file says what it is", () => {
   const folder = fresh();
-  const [out, history] = [join(folder, 'out.onnx'), join(folder, 'history.csv')];
-  const found = fixResJson([...BASE, ...AS_TORCH, '--mode', 'paper', '--out', out, '--history', history]);
+  const [out, history, report] = ['out.onnx', 'history.csv', 'report.md'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const files = ['--out', out, '--history', history, '--report', report];
+  const found = fixResJson([...BASE, ...AS_TORCH, '--mode', 'paper', ...files]);
   assert.deepEqual(
-    found.comparisons.map(({ set, size, n_images }) => [set, size, n_images]),
+    found.comparisons.map(({ set, test_size, n_images }) => [set, test_size, n_images]),
     [
-      ['val', '20', 10_000],
-      ['val', '28', 10_000],
+      ['val', 20, 10_000],
+      ['val', 28, 10_000],
     ],
   );
   const [at20, at28] = found.comparisons;
@@ -70,13 +75,15 @@ test("paper: torch's top-1 at 28 px, measured at both sizes in pairs; eval-ckpt 
     seed: 0,
     label_smoothing: 0,
   });
-  assert.deepEqual(readdirSync(folder).sort(), ['history.csv', 'out.onnx']);
+  assert.match(readFileSync(report, 'utf8'), /FixRes of uniform\.onnx, 20 to 28 px.*86\.28.*88\.02.*Training loss/s);
+  assert.deepEqual(readdirSync(folder).sort(), ['history.csv', 'out.onnx', 'report.md']);
 });
 
 test('stats needs no labels: statistics at 28 px alone are better there', () => {
   const out = join(fresh(), 'out.onnx');
   const train = TRAIN.slice(0, 2);
-  const found = fixResJson([uniform, ...train, ...VAL, ...SIZES, '--mode', 'stats', '--transform', 'v1', '--out', out]);
+  const args = [uniform, ...train, ...VAL, ...SIZES, '--val-limit', '2000', '--transform', 'v1', '--allow-worse'];
+  const found = fixResJson([...args, '--mode', 'stats', '--out', out]);
   assert.deepEqual(found.changed, ['layer3.bn2.running_mean', 'layer3.bn2.running_var']);
   assert.deepEqual([found.epochs, found.n_images], [[], 2000]);
   assert.ok(Number(found.comparisons[1]?.top1_after) > Number(found.comparisons[1]?.top1_before));
@@ -128,7 +135,7 @@ test('a shifted set is measured before and after too', () => {
     out,
   ]);
   assert.deepEqual(
-    comparisons.map(({ set, size, n_images }) => `${set} ${size} ${n_images}`),
+    comparisons.map(({ set, test_size, n_images }) => `${set} ${test_size} ${n_images}`),
     ['val 20 500', 'val 28 500', 'shifted 20 300', 'shifted 28 300'],
   );
 });

@@ -117,6 +117,27 @@ test('a class map stores the outputs in the order of the data, and drops those t
   teacherFails([newest, ...unlabelled, ...beyond], 6, 'MISMATCH_VALUE', /names output 10, but logits has 10/);
 });
 
+test('a class map by names: class folders have the outputs of their names, whatever order the network has them in', async () => {
+  const [boot, shirt] = (await pngs(fashionPixels(2))) as [Uint8Array, Uint8Array];
+  writeTree(folder, {
+    'named/boot/0.png': boot,
+    'named/shirt/1.png': shirt,
+    'names.txt': 'shirt\t6\nbag\t8\nboot\t9\n',
+  });
+  const args = [newest, ...TRANSFORM, '--size', '20', '--data', at('named')];
+  teacherFails([...args, '--out', at('not')], 6, 'MISMATCH_VALUE', /2 class names \(boot, shirt.*10 classes/);
+  teacherJson([...args, '--class-map', at('names.txt'), '--out', at('by name')]);
+  const { manifest } = openStore(at('by name'));
+  assert.deepEqual(
+    [manifest.classes, manifest.teachers[0]?.class_map],
+    [
+      ['boot', 'shirt'],
+      [9, 6],
+    ],
+  );
+  assert.equal(manifest.scores?.[0]?.n, 2);
+});
+
 test('probabilities are stored as their logarithm: log-softmax of the logits at every temperature', () => {
   const softmax = variant(folder, 'softmax');
   const form = ['--store-dtype', 'float32'];

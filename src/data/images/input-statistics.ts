@@ -1,4 +1,4 @@
-import { float16Table } from '../../core/index.ts';
+import { decodeFloat16s } from '../../core/index.ts';
 import type { InputData } from './apply-transform.ts';
 import type { Layout } from './transform.ts';
 
@@ -47,11 +47,7 @@ function channelSums(
   return [shift, s0 + s1 + (s2 + s3), q0 + q1 + (q2 + q3)];
 }
 
-const decoded = (data: InputData): InputData => {
-  if (!(data instanceof Uint16Array)) return data;
-  const table = float16Table();
-  return Float32Array.from(data, (bits) => table[bits] as number);
-};
+const decoded = (data: InputData): InputData => (data instanceof Uint16Array ? decodeFloat16s(data) : data);
 
 /**
  * Mean and population standard deviation of each channel of one input, computed in float64, rounded to float32. uint8

@@ -4,13 +4,13 @@ import type { TargetRows } from '../store/index.ts';
 export interface TargetDifference {
   /** Rows compared. */
   readonly rows: number;
-  /** Largest |Δ| of a stored value, of the row's highest logit and of a log-sum-exp. */
+  /** Largest |Δ| of a stored value, of a row's highest logit, of a log-sum-exp. */
   readonly logits: number;
   readonly max: number;
   readonly lse: number;
-  /** The largest of these that rounding does not explain, over max(1, the row's range of logits). */
+  /** The largest of these that rounding to the storage type does not explain, over max(1, range of the row's logits). */
   readonly relative: number;
-  /** KL(stored ‖ now) at T = 1, in nats; of a top-K row the classes that are left out count as one. */
+  /** KL(stored ‖ now) at T = 1 in nats, both normalised over the classes that are stored. */
   readonly meanKl: number;
   readonly maxKl: number;
   /** Share of rows whose best class is the same. */
@@ -21,139 +21,133 @@ export interface TargetDifference {
   readonly inputs: number;
 }
 
-/** Half a unit in the last place of binary16, relative; the smallest subnormal. */
-const HALF_ULP = 2 ** -11;
-const SUBNORMAL = 2 ** -24;
-/** float32's, for what is stored in it. */
-const SINGLE_ULP = 2 ** -24;
+/** Half a unit in the last place, relative; the smallest subnormal of binary16. */
+const HALF_ULP_16 = 2 ** -11;
+const SUBNORMAL_16 = 2 ** -24;
+const HALF_ULP_32 = 2 ** -24;
 /** Classes whose agreement is told for dense stores. */
 const TOP = 5;
 
-/** The best classes of a row, as a set. */
+const rounding16 = (value: number): number => Math.max(SUBNORMAL_16, Math.abs(value) * HALF_ULP_16);
+const rounding32 = (value: number): number => Math.abs(value) * HALF_ULP_32;
+
+/** ln Σ exp(z/T), for z <= 0. */
+function logSumExp(z: Iterable<number>, temperature = 1): number {
+  let sum = 0;
+  for (const value of z) sum += Math.exp(value / temperature);
+  return Math.log(sum);
+}
+
+/** The best classes, of equal ones the lower index first. */
 function bestOf(z: Float64Array, count: number): number[] {
   return [...z.keys()].sort((a, b) => (z[b] as number) - (z[a] as number) || a - b).slice(0, count);
 }
 
-interface Sums {
-  rows: number;
-  logits: number;
-  max: number;
-  lse: number;
-  relative: number;
-  kl: number;
-  maxKl: number;
-  top1: number;
-  overlap: number;
-  inputs: number;
+/** KL(p ‖ q) of softmax(p) and softmax(q). */
+function divergence(p: Float64Array, q: Float64Array): number {
+  const [lseP, lseQ] = [logSumExp(p), logSumExp(q)];
+  const kl = p.reduce((sum, value, k) => {
+    const logP = value - lseP;
+    return sum + Math.exp(logP) * (logP - ((q[k] as number) - lseQ));
+  }, 0);
+  return Math.max(0, kl);
+}
+
+/** Largest |a - b|, and the largest of what `rounding` of the stored value does not explain. */
+function largest(
+  stored: ArrayLike<number>,
+  now: ArrayLike<number>,
+  rounding: (value: number) => number,
+): [number, number] {
+  let [difference, unexplained] = [0, 0];
+  for (let i = 0; i < stored.length; i++) {
+    const delta = Math.abs((stored[i] as number) - (now[i] as number));
+    difference = Math.max(difference, delta);
+    unexplained = Math.max(unexplained, delta - rounding(stored[i] as number));
+  }
+  return [difference, unexplained];
+}
+
+/** Largest |a - b| over max(1, |b|). */
+function largestRelative(now: Float32Array, then: Float32Array): number {
+  return now.reduce((most, value, i) => {
+    const stored = then[i] as number;
+    return Math.max(most, Math.abs(value - stored) / Math.max(1, Math.abs(stored)));
+  }, 0);
+}
+
+/** Mean and deviation of a network input, per channel. */
+export type RowInputs = readonly [mean: Float32Array, std: Float32Array];
+
+/** @param z what the teacher says now, before centring */
+function compareRow(
+  stored: TargetRows,
+  row: number,
+  z: Float64Array,
+  inputs: RowInputs,
+  form: { readonly temperatures: readonly number[]; readonly half: boolean },
+): Omit<TargetDifference, 'rows' | 'meanKl'> {
+  const { width, indices } = stored;
+  const of = <T extends Float32Array | Uint16Array | Uint32Array>(column: T, each: number): T =>
+    column.subarray(row * each, (row + 1) * each) as T;
+  const m = z.reduce((a, b) => Math.max(a, b));
+  const centred = z.map((value) => value - m);
+  const range = Math.max(1, -centred.reduce((a, b) => Math.min(a, b)));
+  const kept = Float64Array.from(of(stored.values, width));
+  const classes = indices && [...of(indices, width)];
+  const now = classes ? Float64Array.from(classes, (index) => centred[index] as number) : centred;
+  const lse = form.temperatures.map((temperature) => logSumExp(centred, temperature));
+
+  const [logits, byLogits] = largest(kept, now, form.half ? rounding16 : rounding32);
+  const [lseDifference, byLse] = largest(of(stored.lse, form.temperatures.length), lse, rounding32);
+  const [maxDifference, byMax] = largest(of(stored.max, 1), [m], rounding32);
+  const count = classes ? width : Math.min(TOP, width);
+  const [bestNow, bestThen] = [bestOf(centred, count), classes ?? bestOf(kept, count)];
+  const channels = inputs[0].length;
+  return {
+    logits,
+    lse: lseDifference,
+    max: maxDifference,
+    relative: Math.max(byLogits / range, byLse / range, byMax / Math.max(range, Math.abs(m))),
+    maxKl: divergence(kept, now),
+    top1: Number(bestNow[0] === bestThen[0]),
+    overlap: bestNow.filter((index) => bestThen.includes(index)).length / count,
+    inputs: Math.max(
+      largestRelative(inputs[0], of(stored.inputMean, channels)),
+      largestRelative(inputs[1], of(stored.inputStd, channels)),
+    ),
+  };
 }
 
 /**
- * Compares rows one after the other. Pure but for its sums.
+ * Compares rows one after the other.
  * @param half whether values are stored as float16: its rounding is no difference
  */
 export function targetComparison(temperatures: readonly number[], half: boolean) {
-  const sums: Sums = {
-    rows: 0,
-    logits: 0,
-    max: 0,
-    lse: 0,
-    relative: 0,
-    kl: 0,
-    maxKl: 0,
-    top1: 0,
-    overlap: 0,
-    inputs: 0,
-  };
-  /** @param z what the teacher says now @param inputs [mean, std] of its input, channels each */
-  const add = (
-    stored: TargetRows,
-    row: number,
-    z: Float64Array,
-    inputs: readonly [Float32Array, Float32Array],
-  ): void => {
-    const { width, values, indices } = stored;
-    const m = z.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-    const range = Math.max(1, m - z.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY));
-    const first = row * width;
-    const rounding = (value: number): number =>
-      half ? Math.max(SUBNORMAL, Math.abs(value) * HALF_ULP) : Math.abs(value) * SINGLE_ULP;
-    const unexplained = (difference: number, value: number): void => {
-      sums.relative = Math.max(sums.relative, (difference - rounding(value)) / range);
-    };
-    const storedLse = stored.lse.subarray(row * temperatures.length, (row + 1) * temperatures.length);
-    const lseNow = temperatures.map((t) => Math.log(z.reduce((sum, value) => sum + Math.exp((value - m) / t), 0)));
-    for (let k = 0; k < width; k++) {
-      const value = values[first + k] as number;
-      const difference = Math.abs(value - ((z[indices ? (indices[first + k] as number) : k] as number) - m));
-      sums.logits = Math.max(sums.logits, difference);
-      unexplained(difference, value);
-    }
-    for (const [t, now] of lseNow.entries()) {
-      const difference = Math.abs((storedLse[t] as number) - now);
-      sums.lse = Math.max(sums.lse, difference);
-      sums.relative = Math.max(sums.relative, (difference - Math.abs(now) * SINGLE_ULP) / range);
-    }
-    const maxDifference = Math.abs((stored.max[row] as number) - m);
-    sums.max = Math.max(sums.max, maxDifference);
-    sums.relative = Math.max(sums.relative, (maxDifference - Math.abs(m) * SINGLE_ULP) / Math.max(range, Math.abs(m)));
-
-    const kl = klOfRow(stored, row, z, m);
-    sums.kl += kl;
-    sums.maxKl = Math.max(sums.maxKl, kl);
-    const count = indices ? width : Math.min(TOP, width);
-    const now = bestOf(z, count);
-    const before = indices
-      ? [...indices.subarray(first, first + width)]
-      : bestOf(Float64Array.from(values.subarray(first, first + width)), count);
-    sums.top1 += Number(now[0] === before[0]);
-    sums.overlap += now.filter((index) => before.includes(index)).length / count;
-    const channels = inputs[0].length;
-    for (const [now_, then] of [
-      [inputs[0], stored.inputMean],
-      [inputs[1], stored.inputStd],
-    ] as const) {
-      for (let c = 0; c < channels; c++) {
-        const [a, b] = [now_[c] as number, then[row * channels + c] as number];
-        sums.inputs = Math.max(sums.inputs, Math.abs(a - b) / Math.max(1, Math.abs(b)));
-      }
-    }
-    sums.rows++;
-  };
+  let most = { logits: 0, max: 0, lse: 0, relative: 0, maxKl: 0, inputs: 0 };
+  let sums = { rows: 0, kl: 0, top1: 0, overlap: 0 };
   return {
-    add,
-    result(): TargetDifference {
-      const { rows, kl, top1, overlap, relative, ...rest } = sums;
-      const mean = (value: number): number => (rows === 0 ? 0 : value / rows);
-      return {
-        ...rest,
-        rows,
-        relative: Math.max(0, relative),
-        meanKl: mean(kl),
-        top1: mean(top1),
-        overlap: mean(overlap),
+    /** @param z what the teacher says now */
+    add(stored: TargetRows, row: number, z: Float64Array, inputs: RowInputs): void {
+      const found = compareRow(stored, row, z, inputs, { temperatures, half });
+      most = {
+        logits: Math.max(most.logits, found.logits),
+        max: Math.max(most.max, found.max),
+        lse: Math.max(most.lse, found.lse),
+        relative: Math.max(most.relative, found.relative),
+        maxKl: Math.max(most.maxKl, found.maxKl),
+        inputs: Math.max(most.inputs, found.inputs),
+      };
+      sums = {
+        rows: sums.rows + 1,
+        kl: sums.kl + found.maxKl,
+        top1: sums.top1 + found.top1,
+        overlap: sums.overlap + found.overlap,
       };
     },
+    result(): TargetDifference {
+      const mean = (sum: number): number => (sums.rows === 0 ? 0 : sum / sums.rows);
+      return { ...most, rows: sums.rows, meanKl: mean(sums.kl), top1: mean(sums.top1), overlap: mean(sums.overlap) };
+    },
   };
-}
-
-/** KL(stored ‖ now) at T = 1, both normalised by their own sums; what top-K leaves out counts as one class. */
-function klOfRow({ width, values, indices }: TargetRows, row: number, z: Float64Array, m: number): number {
-  const first = row * width;
-  const lseNow = Math.log(z.reduce((sum, value) => sum + Math.exp(value - m), 0));
-  const kept = values.subarray(first, first + width);
-  const lseStored = Math.log(kept.reduce((sum, value) => sum + Math.exp(value), 0));
-  // Of top-K rows the shares among the K are compared: those of the rest are compared by lse.
-  let lseKept = lseNow;
-  if (indices) {
-    let sum = 0;
-    for (let k = 0; k < width; k++) sum += Math.exp((z[indices[first + k] as number] as number) - m);
-    lseKept = Math.log(sum);
-  }
-  let kl = 0;
-  for (let k = 0; k < width; k++) {
-    const p = (kept[k] as number) - lseStored;
-    const q = (z[indices ? (indices[first + k] as number) : k] as number) - m - lseKept;
-    kl += Math.exp(p) * (p - q);
-  }
-  return Math.max(0, kl);
 }

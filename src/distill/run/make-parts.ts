@@ -139,6 +139,8 @@ export async function makeParts(job: PartsJob): Promise<void> {
   const bufferOf = (part: number): PartBuffer => {
     while (buffer?.index !== part) {
       if (buffer) finish(buffer);
+      // Let go before the next is made: one part is held.
+      buffer = undefined;
       buffer = partBuffer(run, waiting.shift() as number, dataset, rows);
     }
     return buffer;

@@ -45,7 +45,12 @@ export async function probeTeachers(job: ProbeJob): Promise<Probe> {
     let given = 0;
     // Bad images are told when their turn comes.
     for await (const { inputs, keys, statistics } of loadBatches(job.dataset, {
-      ...{ rows, transforms, views, batch, workers, onBadImage },
+      rows,
+      transforms,
+      views,
+      batch,
+      workers,
+      onBadImage,
       statistics: true,
     })) {
       signal?.throwIfAborted();
@@ -57,7 +62,9 @@ export async function probeTeachers(job: ProbeJob): Promise<Probe> {
     }
   }
   const stages = teachers.map(({ session, input, output, images }) => ({
-    ...{ session, input, images },
+    session,
+    input,
+    images,
     fetches: [output.name],
   }));
   let found: Probe['teachers'] | undefined;

@@ -21,8 +21,8 @@ import { runHash } from './start-store.ts';
 const MAX_LISTED = 20;
 
 export interface CheckOptions {
-  /** Called after each part. */
-  readonly onProgress?: ((parts: number) => void) | undefined;
+  /** Called after each part, with the number of all. */
+  readonly onProgress?: ((parts: number, all: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -137,7 +137,7 @@ export async function checkParts(folder: string, { onProgress, signal }: CheckOp
     sidecars.push(value);
     const file = sidecarPath(part, run.n_parts);
     records[file] = await hashFile(folder, file);
-    onProgress?.(sidecars.length);
+    onProgress?.(sidecars.length, run.n_parts);
   }
   return manifestOf(run, sidecars, records);
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
-  float16Table,
+  decodeFloat16s,
+  type FileSource,
   openFile,
   openSafetensors,
   type SafetensorsArray,
@@ -72,11 +73,8 @@ function assertColumns(path: string, file: SafetensorsFile, columns: readonly Co
   }
 }
 
-const floats = (values: SafetensorsArray): Float32Array => {
-  if (values instanceof Float32Array) return values;
-  const table = float16Table();
-  return Float32Array.from(values as Uint16Array, (bits) => table[bits] as number);
-};
+const floats = (values: SafetensorsArray): Float32Array =>
+  values instanceof Float32Array ? values : decodeFloat16s(values as Uint16Array);
 
 /** The record of a view, from its columns. @throws TemperError FORMAT_MALFORMED */
 function recordAt(
@@ -113,16 +111,17 @@ export function openPart(folder: string, run: StoreRun, index: number): Part {
   const range = partRange(run, index);
   const rows = range.end - range.first;
   const columns = partColumns(run);
-  const open: { source: ReturnType<typeof openFile>; file: SafetensorsFile }[] = [];
+  const sources: FileSource[] = [];
+  const files: SafetensorsFile[] = [];
   const close = (): void => {
-    for (const { source } of open) source.close();
+    for (const source of sources) source.close();
   };
   try {
     for (const [i, path] of arrayPaths(run, index).entries()) {
       const source = openFile(join(folder, path));
-      open.push({ source, file: undefined as unknown as SafetensorsFile });
+      sources.push(source);
       const file = openSafetensors(source);
-      open[i] = { source, file };
+      files.push(file);
       assertColumns(source.path, file, columns[i] as Column[], rows);
     }
   } catch (error) {
@@ -130,9 +129,9 @@ export function openPart(folder: string, run: StoreRun, index: number): Part {
     throw error;
   }
   const fileOf = (i: number): SafetensorsFile => {
-    const found = open[i];
-    if (!found) throw new RangeError(`file ${i} of ${open.length}`);
-    return found.file;
+    const found = files[i];
+    if (!found) throw new RangeError(`file ${i} of ${files.length}`);
+    return found;
   };
   const column = (file: number, name: string, start = 0, end = rows): SafetensorsArray =>
     fileOf(file).read(name, start, end);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { openFile, readBytes, TemperError } from '../../core/index.ts';
-import { DATASET_FORMATS } from '../../data/index.ts';
+import { DATASET_FORMATS, isTransform, transformHash } from '../../data/index.ts';
 import {
   FORMAT,
   FORMAT_VERSION,
@@ -11,6 +11,7 @@ import {
   type StoreRun,
   type Teacher,
 } from './manifest.ts';
+import { isStoredAugment } from './stored-augment.ts';
 
 /** Some hundred thousand parts; JSON of it takes a gigabyte of objects. */
 const MAX_JSON_BYTES = 256 << 20;
@@ -76,7 +77,7 @@ const TEACHER: Checks<Teacher> = {
   outputs: oneOf('logits', 'probabilities'),
   provider: isText,
   onnxruntime: isText,
-  transform: orNull(isObject),
+  transform: orNull(isTransform),
   transform_sha256: orNull(isHash),
   class_map: orNull(listOf(isCount, MAX_CLASSES)),
   class_map_sha256: orNull(isHash),
@@ -98,7 +99,7 @@ const RUN: Checks<StoreRun> = {
   temperatures: (value) =>
     listOf((t) => isNumber(t) && (t as number) > 0, MAX_TEMPERATURES)(value) && (value as unknown[]).length > 0,
   seed: isCount,
-  augment: orNull(isObject),
+  augment: orNull(isStoredAugment),
   views_from: orNull(isHash),
   samples: object({ sha256: isHash, format: oneOf(...DATASET_FORMATS) }),
   data_sha256: isHash,
@@ -143,6 +144,9 @@ function assertConsistent(path: string, run: StoreRun): void {
     teachers.every(({ class_map, n_classes }) => class_map === null || class_map.length === n_classes)
       ? ''
       : 'a class map of another length than n_classes',
+    teachers.every(({ transform, transform_sha256: hash }) => (transform ? transformHash(transform) : null) === hash)
+      ? ''
+      : 'a transform_sha256 that is not of its transform',
     teachers.every(({ index }, i) => index === i) ? '' : 'teachers are not numbered from 0',
   ].filter(Boolean);
   if (problems.length > 0) throw malformed(path, problems.join('; '));

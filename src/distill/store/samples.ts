@@ -20,7 +20,8 @@ export function* samplesText(dataset: Pick<Dataset, 'sample'>, rows: Uint32Array
       const { key, label } = dataset.sample(row);
       return [key, label === undefined ? '' : String(label)];
     });
-    yield stringify(cells, { record_delimiter: 'unix' });
+    // A lone carriage return ends a line for some readers, Python's csv among them.
+    yield stringify(cells, { record_delimiter: 'unix', quoted_match: /\r/ });
   }
 }
 
@@ -53,7 +54,7 @@ function labelOf(path: string, row: number, text: string): number | undefined {
  */
 export async function* readSamples(path: string): AsyncGenerator<Sample, void, undefined> {
   const input = createReadStream(path);
-  const parser = parse({ relax_quotes: false });
+  const parser = parse({ record_delimiter: '\n' });
   let failed: unknown;
   input.on('error', (error) => {
     failed = readError(path, error);

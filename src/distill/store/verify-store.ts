@@ -59,7 +59,7 @@ export async function verifyStore(folder: string, { onProgress, signal }: CheckO
       let next = await part.next();
       for (; !next.done; next = await part.next()) problems.push(next.value);
       if (next.value) sidecars.push(next.value);
-      onProgress?.(parts);
+      onProgress?.(parts, run.n_parts);
     }
     // Without all of them nothing follows; what is wrong has been told.
     if (!whole || sidecars.length < parts) return undefined;

@@ -12,8 +12,9 @@ export interface FeatureCache {
   readonly rows: number;
   /** Bytes of a row: all tensors, as float32. */
   readonly rowBytes: number;
-  /** Bytes that lie on disk. */
+  /** Bytes that lie on disk, and in memory. */
   readonly diskBytes: number;
+  readonly memoryBytes: number;
   /** Sizes of each tensor without the batch. */
   readonly dims: ReadonlyMap<string, readonly number[]>;
   /** Appends the rows of a batch. @throws TemperError OUTPUT_WRITE, UNSUPPORTED_DATA_TYPE, EXECUTION_OUTPUT */
@@ -35,7 +36,8 @@ export interface FeatureCacheOptions {
   readonly expectedRows: number;
 }
 
-function asFloat32({ type, data }: Tensor, name: string): Float32Array {
+/** Values in float32; float16 exactly. @throws TemperError UNSUPPORTED_DATA_TYPE */
+export function asFloat32({ type, data }: Tensor, name: string): Float32Array {
   if (data instanceof Float32Array) return data;
   if (type === 'float16') return Float32Array.from(data as Uint16Array, decodeFloat16);
   if (data instanceof Float64Array) return Float32Array.from(data);
@@ -158,6 +160,9 @@ export function featureCache({ names, memoryBytes, folder, expectedRows }: Featu
     },
     get diskBytes() {
       return file?.size ?? 0;
+    },
+    get memoryBytes() {
+      return Math.min(rows, memoryRows) * 4 * rowLength;
     },
     dims,
     append(outputs, count) {

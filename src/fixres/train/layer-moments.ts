@@ -4,13 +4,13 @@ import type { Model } from '../../onnx/index.ts';
 import type { Tensor } from '../../runtime/index.ts';
 import type { Cut } from '../cut/cut.ts';
 import { type CollectOptions, runBackbone } from './collect-features.ts';
+import { asFloat32 } from './feature-cache.ts';
 import type { TrainState } from './train.ts';
 
 /** Moments of each channel of [N, C, …], in float64: the mean first, then squared deviations from it. */
-function channelMoments({ dims, data }: Tensor): Moments {
+function channelMoments(values: Float32Array, dims: readonly number[]): Moments {
   const [n = 0, channels = 0, ...rest] = dims;
   const positions = rest.reduce((product, size) => product * size, 1);
-  const values = data as Float32Array;
   const [mean, m2] = [new Float64Array(channels), new Float64Array(channels)];
   const count = n * positions;
   for (let c = 0; c < channels; c++) {
@@ -44,14 +44,14 @@ export async function layerMoments(
   let total = emptyMoments(norm.channels);
   const ran = await runBackbone(model, [norm.input], options, (outputs, rows) => {
     const tensor = outputs[norm.input] as Tensor;
-    if (tensor.type !== 'float32' || tensor.dims[0] !== rows || tensor.dims[1] !== norm.channels) {
+    if (tensor.dims[0] !== rows || tensor.dims[1] !== norm.channels) {
       throw new TemperError(
         'UNSUPPORTED_GRAPH',
-        `${model.path}: ${norm.input} is ${tensor.type} [${tensor.dims.join(', ')}], expected float32 [${rows}, ${norm.channels}, …]`,
+        `${model.path}: ${norm.input} is [${tensor.dims.join(', ')}], expected [${rows}, ${norm.channels}, …]`,
         { hint: 'Tune the classifier alone: --mode fc.' },
       );
     }
-    total = mergeMoments(total, channelMoments(tensor));
+    total = mergeMoments(total, channelMoments(asFloat32(tensor, norm.input), tensor.dims));
   });
   if (![...total.mean, ...total.m2].every(Number.isFinite)) {
     throw new TemperError('NUMERIC_NONFINITE', `${model.path}: ${norm.input} holds NaN or infinities`, {

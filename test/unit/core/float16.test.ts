@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16, float16Table } from '../../../src/core/index.ts';
+import {
+  decodeBfloat16,
+  decodeFloat16,
+  decodeFloat16s,
+  encodeBfloat16,
+  encodeFloat16,
+  float16Table,
+} from '../../../src/core/index.ts';
 
 /** The neighbouring float64 of a positive finite value. */
 function neighbour(value: number, step: 1n | -1n): number {
@@ -87,4 +94,9 @@ test('bfloat16: decoding is the upper half of a float32', () => {
 test('encoding does not go through float32: 1 + 2^-11 + 2^-40 is above a tie that float32 would make of it', () => {
   assert.equal(encodeFloat16(1 + 2 ** -11 + 2 ** -40), 0x3c01);
   assert.equal(encodeFloat16(Math.fround(1 + 2 ** -11 + 2 ** -40)), 0x3c00);
+});
+
+test('many bit patterns decode as each alone', () => {
+  const bits = Uint16Array.from({ length: 65_536 }, (_, i) => i);
+  assert.deepEqual([...decodeFloat16s(bits)], [...bits].map(decodeFloat16));
 });

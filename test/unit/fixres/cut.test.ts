@@ -281,6 +281,46 @@ test('weights stored in float16 behind a Cast are trained in float32 and rounded
   assertClose(after, seen, 2e-3);
 });
 
+test('a network in float16: its tail is trained in float32, its tensors stay float16', async () => {
+  const half = (item: { name: string; dims: readonly number[]; values: readonly number[] }) =>
+    tensor({ ...item, type: 'float16' });
+  const middle = [node('Sigmoid', ['h'], ['shortcut']), node('Add', ['shortcut', 'n'], ['m'])];
+  const { nodes } = network({
+    middle,
+    ends: [node('Gemm', ['flat', 'fc.weight', 'fc.bias'], ['z']), node('Cast', ['z'], ['y'], { to: 1 })],
+  });
+  const model = {
+    nodes: [node('Cast', ['x'], ['h'], { to: 10 }), bnNode('bn', 'h', 'n'), ...nodes.slice(1)],
+    initializers: [...parametersOf('bn', CHANNELS), head.fc, head.bias].map(half),
+  };
+  const { seen, after, out } = await tuned(writeModel(fresh(), network(model)), 'affine');
+  assertClose(after, seen, 1e-2);
+  assert.ok(decodeModel(out).graph?.initializer?.every(({ dataType }) => dataType === 10));
+});
+
+test('a convolution without a bias gets one', async () => {
+  const path = writeModel(
+    fresh(),
+    network({
+      nodes: [
+        node('Conv', ['x', 'conv'], ['n'], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }),
+        node('Relu', ['n'], ['m']),
+        ...pooled('m'),
+        node('Gemm', ['flat', 'fc.weight', 'fc.bias'], ['y']),
+      ],
+      initializers: [
+        tensor({ ...weights(5, CHANNELS, CHANNELS, 3, 3), name: 'conv' }),
+        tensor(head.fc),
+        tensor(head.bias),
+      ],
+    }),
+  );
+  const { cut, changed, seen, after } = await tuned(path, 'affine');
+  assert.equal(cut.norm?.kind, 'folded');
+  assert.deepEqual(changed, ['fc.weight', 'fc.bias', 'conv', 'conv.bias']);
+  assertClose(after, seen);
+});
+
 test('a tensor that others read too is left to them: the classifier and the layer get their own', async () => {
   // An exporter merges equal tensors: here the bias of the classifier is a weight elsewhere, and mean and bias are one.
   const shared = tensor({ name: 'shared', dims: [CLASSES], values: [0.5, 0.5, 0.5] });

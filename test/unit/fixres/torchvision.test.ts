@@ -66,7 +66,7 @@ function distance(a: Float32Array, b: Float32Array): number {
   return Math.max(...a.map((value, i) => Math.abs(value - b[i]!))) / sd;
 }
 
-const SIZES = { train: 48, test: 64 };
+const SIZES = { train: 32, test: 48 };
 
 /** Tunes a model for one epoch as the command does. */
 async function tuned(model: Model, mode: Mode) {

@@ -10,6 +10,7 @@ import {
   type SafetensorsTensor,
   writeSafetensors,
 } from '../../../../src/core/index.ts';
+import { resolveTransform } from '../../../../src/data/index.ts';
 import { openStore, type Store } from '../../../../src/distill/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 import { makeStore, storeRun } from '../../../support/target-store.ts';
@@ -72,6 +73,25 @@ const MANIFESTS: Readonly<Record<string, [Change, ErrorCode, RegExp]>> = {
     (m) => ({ ...m, parts: (m.parts as Json[]).slice(1, 1) }),
     'FORMAT_MALFORMED',
     /0 are listed, expected 4/,
+  ],
+  'a transform that cannot be applied': [
+    (m) => ({ ...m, teachers: [{ ...first(m, 'teachers'), transform: { resize: 'all' } }] }),
+    'FORMAT_MALFORMED',
+    /teachers is/,
+  ],
+  'the hash of another transform': [
+    (m) => {
+      const second = (m.teachers as Json[])[1];
+      return { ...m, teachers: [{ ...first(m, 'teachers'), transform: resolveTransform() }, second] };
+    },
+    'FORMAT_MALFORMED',
+    /transform_sha256 that is not of its transform/,
+  ],
+  'views that no column records': [(m) => ({ ...m, augment: { shiftedCrop: true } }), 'FORMAT_MALFORMED', /augment is/],
+  'augmentation of another shape': [
+    (m) => ({ ...m, augment: { randomResizedCrop: { scale: [0, '1'] } } }),
+    'FORMAT_MALFORMED',
+    /augment is/,
   ],
   'scores of one teacher': [
     (m) => ({ ...m, scores: [first(m, 'scores')] }),
