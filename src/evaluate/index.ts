@@ -15,6 +15,7 @@ export {
 export {
   concatPredictions,
   type Predictions,
+  probabilitiesOf,
   type Scoring,
   scoreBatch,
   selectPredictions,
