@@ -4,7 +4,6 @@ import type { Argv, InferredOptionTypes, Options } from 'yargs';
 import { averageFiles, type PublishedOutput } from '../src/average/index.ts';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { canonicalJson } from '../src/data/index.ts';
-import type { TensorRecord } from '../src/onnx/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
 import {
   BN_MODES,
@@ -13,19 +12,18 @@ import {
   FAMILIES,
   type Family,
   linearRecipes,
-  type NamedCandidate,
   openResultsCache,
   type Reported,
   type SearchResult,
   searchAverages,
-  statisticSlots,
-  valuesAt,
 } from '../src/select/index.ts';
 import { planOptions, SELECTION, TENSORS } from './support/average-options.ts';
 import {
   type CandidateArguments,
   type CandidateData,
   candidateEvaluator,
+  givenStatistics,
+  halves,
   type OpenedSnapshots,
   openCandidateData,
   openIngredients,
@@ -135,20 +133,6 @@ function bnMode(args: Arguments): BnMode {
   throw new TemperError('USAGE', `--bn ${mode} needs images to measure statistics on`, { hint: 'Give --bn-data SRC.' });
 }
 
-/** The statistics of a recalibrated candidate, by the template's tensor. */
-function givenStatistics(
-  opened: OpenedSnapshots,
-  candidate: NamedCandidate,
-  layers: ReturnType<typeof recalibrableLayers>,
-): Map<TensorRecord, Uint8Array> {
-  const { prepared, stored } = opened.ingredients;
-  return new Map(
-    statisticSlots(prepared, layers)
-      .flatMap(({ mean, variance }) => [mean, variance])
-      .map((slot) => [stored[slot]?.tensor.template as TensorRecord, valuesAt(prepared, candidate, slot).slice()]),
-  );
-}
-
 /** What the output says about how it was chosen: nothing that a second run would not find again. */
 function chosenBy(result: SearchResult, chosen: Reported, data: CandidateData, facts: FieldRow) {
   const { best, bestSingle, verdict, evaluated } = result;
@@ -209,7 +193,7 @@ async function search(args: Arguments): Promise<void> {
       const layers = mode === 'average' ? [] : recalibrableLayers(opened, mode === 'recalibrate', say);
       const bn = layers.length === 0 ? 'average' : mode;
       const template = ingredients.models[opened.templateIndex] as (typeof models)[number];
-      const data = await openCandidateData(template, args, memoryBytes, say, signal);
+      const data = await openCandidateData(template, args, halves, memoryBytes, say, signal);
       try {
         const evaluator = candidateEvaluator(opened, args);
         const { provider, refused, ortVersion } = await evaluator.probe(templateCandidate(opened, template.path));
@@ -239,8 +223,8 @@ async function search(args: Arguments): Promise<void> {
             families: new Set(families),
             bn,
             layers,
-            selection: data.selection,
-            report: data.report,
+            selection: data.parts[0] as CandidateData['parts'][number],
+            report: data.parts[1] as CandidateData['parts'][number],
             bnImages: data.bnImages,
             memoryBytes: Math.max(candidateBytes(ingredients), memoryBytes / 4),
             cache: openResultsCache(cachePath),
@@ -283,8 +267,9 @@ async function search(args: Arguments): Promise<void> {
             rows: [chosen.evaluated.recipe.row],
             dtype: undefined,
             version,
-            given:
+            given: [
               chosen.evaluated.bn === 'recalibrate' ? givenStatistics(opened, chosen.candidate, layers) : undefined,
+            ],
             chosenBy: chosenBy(result, chosen, data, facts),
             allowNonfinite: args['allow-nonfinite'],
             signal,

@@ -15,6 +15,7 @@ import {
 } from '../src/average/index.ts';
 import { TemperError, writeError } from '../src/core/index.ts';
 import { addSearch } from './avg-ckpt-search.ts';
+import { addSwag } from './avg-ckpt-swag.ts';
 import { METHOD, planOptions, SELECTION, STORAGE, TENSORS, tensorRules } from './support/average-options.ts';
 import { diagnosisDocument, diagnosisText } from './support/diagnosis-output.ts';
 import { isAverage, leaveOutAverages, planFiles, withModels } from './support/load-snapshots.ts';
@@ -254,7 +255,7 @@ function addDiagnose(parser: Argv): Argv {
 
 /** avg-ckpt and its subcommands. */
 export function addAvgCkpt(parser: Argv): Argv {
-  return addSearch(addDiagnose(addVerify(addAverage(parser))));
+  return addSwag(addSearch(addDiagnose(addVerify(addAverage(parser)))));
 }
 
 await mainIfProgram(import.meta.url, 'avg-ckpt', addAvgCkpt);

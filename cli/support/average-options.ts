@@ -54,6 +54,8 @@ export const METHOD = grouped('Method:', {
   'sigma-rel': numbers('sigma-rel', 'power: relative width of the profile (EDM2); several: one output each'),
   gamma: numbers('gamma', 'power: exponent of the profile; several: one output each'),
   t0: number('t0', "power: step before the first snapshot (default: one interval; 0 is EDM2's)"),
+  trim: number('trim', 'trimmed: share of the values that are left out at each end (default: 0.1)'),
+  base: { type: 'string', describe: 'model-stock: the anchor among the snapshots (default: the first)' },
   'input-sigma-rel': number('input-sigma-rel', 'power: the snapshots are power EMAs of this width'),
 } as const satisfies Record<string, Options>);
 
@@ -134,6 +136,8 @@ export function planOptions(args: PlanArguments): PlanOptions {
     sigmaRel: args['sigma-rel'] as number[] | undefined,
     gamma: given.gamma,
     t0: given.t0,
+    trim: args.trim as number | undefined,
+    base: args.base as string | undefined,
     inputSigmaRel: args['input-sigma-rel'] as number | undefined,
   };
 }

@@ -10,7 +10,7 @@ import { type BatchNormLayer, findLayers, type NumberedBatch } from '../../src/b
 import { TemperError } from '../../src/core/index.ts';
 import { canonicalJson, selectRows, type Transform, transformHash } from '../../src/data/index.ts';
 import type { LabelledBatch } from '../../src/evaluate/index.ts';
-import type { Model } from '../../src/onnx/index.ts';
+import type { Model, TensorRecord } from '../../src/onnx/index.ts';
 import { parseDevice } from '../../src/runtime/index.ts';
 import {
   CandidateEvaluator,
@@ -21,6 +21,7 @@ import {
   type Replay,
   splitRows,
   statisticSlots,
+  valuesAt,
 } from '../../src/select/index.ts';
 import { candidateTransform, labelledReplay, numberedReplay } from './candidate-images.ts';
 import { argumentsOf, type ChosenData, type DataArguments, openData } from './data-options.ts';
@@ -111,11 +112,17 @@ export function recalibrableLayers(
   }
 }
 
-/** The images of a search: two halves of --val, and --bn-data. */
+/** Rows of --val for one purpose. */
+export interface Part {
+  readonly name: string;
+  readonly rows: Uint32Array;
+}
+
+/** The images of candidates: parts of --val, and --bn-data. */
 export interface CandidateData {
   readonly val: ChosenData;
-  readonly selection: Replay<LabelledBatch>;
-  readonly report: Replay<LabelledBatch>;
+  /** In the order of the parts. */
+  readonly parts: readonly Replay<LabelledBatch>[];
   readonly bnImages: Replay<NumberedBatch> | undefined;
   readonly bnImageCount: number;
   readonly transform: Transform | undefined;
@@ -135,10 +142,20 @@ async function openBn(args: CandidateArguments): Promise<ChosenData | undefined>
   };
 }
 
-/** Opens both data sets, cuts --val into halves, and reads what fits. @throws TemperError USAGE, INPUT_*, FORMAT_* */
+/** One half chooses, the other reports. */
+export function halves({ dataset, rows }: ChosenData, seed: number): Part[] {
+  const { selection, report } = splitRows(dataset, rows, seed);
+  return [
+    { name: 'selection', rows: selection },
+    { name: 'report', rows: report },
+  ];
+}
+
+/** Opens both data sets and reads what fits. @throws TemperError USAGE, INPUT_*, FORMAT_* */
 export async function openCandidateData(
   template: Model,
   args: CandidateArguments,
+  cut: (val: ChosenData, seed: number) => readonly Part[],
   memoryBytes: number,
   note: (text: string) => void,
   signal: AbortSignal,
@@ -146,7 +163,7 @@ export async function openCandidateData(
   const valArguments: DataArguments = argumentsOf('val', args, 'val');
   if (valArguments.data === undefined) {
     throw new TemperError('USAGE', 'no validation images are named', {
-      hint: 'Give --val SRC: one half of it chooses, the other reports.',
+      hint: 'Give --val SRC.',
     });
   }
   const val = await openData(valArguments, { labelled: true });
@@ -159,7 +176,7 @@ export async function openCandidateData(
     bn = await openBn(args);
     const declared = declaredInputs(template);
     const seed = args.seed ?? 0;
-    const halves = splitRows(val.dataset, val.rows, seed);
+    const cuts = cut(val, seed);
     const transform = candidateTransform(val, declared, args);
     const batch = batchOf(args, [modelInput(declared, args.input).batch]);
     let left = memoryBytes * IMAGE_SHARE;
@@ -169,15 +186,16 @@ export async function openCandidateData(
         note(`${what} do not fit in ${Math.floor(left)} bytes of --memory: they are decoded for every pass`);
       return made;
     };
-    const half = async (rows: Uint32Array, what: string) =>
+    const read = async ({ name, rows }: Part) =>
       keep(
         await labelledReplay(
           { dataset: val.dataset, rows },
           { transform, batch, args, limitBytes: left, note, signal },
         ),
-        what,
+        `the images for ${name}`,
       );
-    const selection = await half(halves.selection, 'the images to choose by');
+    const [first, ...others] = cuts as [Part, ...Part[]];
+    const parts = [await read(first)];
     const bnJob: JobImages | undefined = bn && {
       dataset: bn.dataset,
       rows: bn.rows,
@@ -190,19 +208,17 @@ export async function openCandidateData(
       signal,
     };
     const bnImages = bnJob && keep(await numberedReplay(bnJob, left), 'the images for statistics');
-    const report = await half(halves.report, 'the images to report on');
+    for (const part of others) parts.push(await read(part));
     return {
       val,
-      selection,
-      report,
+      parts,
       bnImages,
       bnImageCount: bnJob ? bnJob.rows.length * (bnJob.views?.count ?? 1) : 0,
       transform,
       settings: {
         data_table_sha256: val.dataset.tableHash(),
-        selection_rows_sha256: rowsHash(halves.selection),
-        report_rows_sha256: rowsHash(halves.report),
-        inputs_sha256: selection.sha256,
+        ...Object.fromEntries(cuts.map(({ name, rows }) => [`${name}_rows_sha256`, rowsHash(rows)])),
+        inputs_sha256: parts[0]?.sha256,
         transform_sha256: transform ? transformHash(transform) : null,
         batch_size: batch,
       },
@@ -242,4 +258,18 @@ export function candidateEvaluator({ ingredients }: OpenedSnapshots, args: Candi
 export function templateCandidate({ ingredients }: OpenedSnapshots, label: string): NamedCandidate {
   const { prepared } = ingredients;
   return { name: label, graph: prepared.graph, weights: prepared.emptyWeights() };
+}
+
+/** The statistics of a recalibrated candidate, by the template's tensor. */
+export function givenStatistics(
+  opened: OpenedSnapshots,
+  candidate: NamedCandidate,
+  layers: readonly BatchNormLayer[],
+): Map<TensorRecord, Uint8Array> {
+  const { prepared, stored } = opened.ingredients;
+  return new Map(
+    statisticSlots(prepared, layers)
+      .flatMap(({ mean, variance }) => [mean, variance])
+      .map((slot) => [stored[slot]?.tensor.template as TensorRecord, valuesAt(prepared, candidate, slot).slice()]),
+  );
 }

@@ -41,7 +41,7 @@ export const PAIRED_COLUMNS: readonly Column[] = [
   { field: 'nll_difference', header: 'NLL', digits: 4, signed: true, interval: interval('nll_difference') },
   { field: 'only_model_right', header: 'only this right', unit: 'images' },
   { field: 'only_baseline_right', header: 'only the first right', unit: 'images' },
-  { field: 'mcnemar_p_holm', header: 'p (Holm)', digits: 4 },
+  { field: 'mcnemar_p_holm', header: 'p (Holm)', digits: 4, positive: true },
   { field: 'smallest_difference', header: 'smallest visible', percent: true, unit: 'points' },
 ];
 

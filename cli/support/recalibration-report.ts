@@ -105,7 +105,7 @@ function guardParts({ guard, written }: Recalibration): Part[] {
         },
         { field: 'lost', header: 'lost', unit: 'images' },
         { field: 'won', header: 'won', unit: 'images' },
-        { field: 'p', header: 'p (McNemar)', digits: 4 },
+        { field: 'p', header: 'p (McNemar)', digits: 4, positive: true },
       ],
       rows: [
         {

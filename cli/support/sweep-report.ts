@@ -10,10 +10,11 @@ import {
   type Section,
   type Series,
 } from '../../src/report/index.ts';
+import { reliabilityChart } from './reliability-chart.ts';
 import { choiceSentences, type ModelChoice, recommendedOptions } from './sweep-choice.ts';
 import type { SweepModel } from './sweep-models.ts';
 import type { Prediction } from './sweep-prediction.ts';
-import type { SweptRow } from './sweep-record.ts';
+import { measuredOf, type SweptRow } from './sweep-record.ts';
 
 export interface SweepResult {
   readonly rows: readonly SweptRow[];
@@ -35,7 +36,7 @@ const ACCURACY_COLUMNS: readonly Column[] = [
   { field: 'variant', header: 'variant' },
   { field: 'top1', header: 'top-1', percent: true, interval: interval('top1') },
   { field: 'top1_difference', header: 'against train size', ...DIFFERENCE, interval: interval('top1_difference') },
-  { field: 'mcnemar_p_holm', header: 'p (Holm)', digits: 4 },
+  { field: 'mcnemar_p_holm', header: 'p (Holm)', digits: 4, positive: true },
   { field: 'top5', header: 'top-5', percent: true },
   { field: 'nll', header: 'NLL', digits: 4 },
   { field: 'brier', header: 'Brier', digits: 4 },
@@ -109,6 +110,7 @@ function markersOf(models: readonly SweepModel[], { predictions, choices }: Swee
 function ratioChart(result: SweepResult, models: readonly SweepModel[]): Chart {
   const { rows } = result;
   const sizes = [...new Set(rows.map(({ cell }) => cell.size))].sort((a, b) => a - b);
+  const trainSizes = new Set(models.map(({ trainSize }) => trainSize));
   const measured = rows.filter(({ metrics }) => metrics);
   const best = measured.reduce((most, row) => (number(row.fields, 'top1') > number(most.fields, 'top1') ? row : most));
   const percent = formatNumber(number(best.fields, 'top1'), { percent: true });
@@ -116,8 +118,14 @@ function ratioChart(result: SweepResult, models: readonly SweepModel[]): Chart {
     kind: 'lines',
     title: 'Top-1 by test size',
     description: `Highest at ${best.cell.size} px with ${percent} %. Bands are 95 % intervals of each row alone: paired differences are narrower.`,
-    x: { label: 'test size', unit: 'px', digits: 0, ticks: sizes },
-    y: { label: 'top-1', percent: true, digits: 1 },
+    x: {
+      label: 'test size',
+      unit: 'px',
+      digits: 0,
+      ticks: sizes,
+      ...(trainSizes.size === 1 ? { over: { value: models[0]?.trainSize ?? 1, label: 'test/train' } } : {}),
+    },
+    y: { label: 'top-1', percent: true },
     series: curves(rows),
     markers: markersOf(models, result),
   };
@@ -192,6 +200,19 @@ function doubts(rows: readonly SweptRow[]): Part[] {
     }));
 }
 
+/** Of the train size and of what is recommended: diagrams of every size would be a gallery. */
+function calibrationSection(choices: readonly ModelChoice[]): Section[] {
+  const rows = [...new Set(choices.flatMap(({ baseline, recommended }) => [baseline, recommended]))];
+  const parts = rows.flatMap((row) => {
+    const { metrics, model, cell } = row;
+    const predictions = measuredOf(row)?.predictions;
+    return metrics && predictions
+      ? [reliabilityChart(`${model.name} at ${cell.size} px`, { metrics, predictions })]
+      : [];
+  });
+  return parts.length === 0 ? [] : [{ heading: 'Calibration', parts }];
+}
+
 /** The report of res-sweep. */
 export function sweepPage(result: SweepResult, command: string): Page {
   const { rows, choices } = result;
@@ -208,7 +229,7 @@ export function sweepPage(result: SweepResult, command: string): Page {
     {
       heading: 'Which size',
       parts: [
-        ratioChart(result, models),
+        ...(measured.length > 0 ? [ratioChart(result, models)] : []),
         ...choiceParts(choices),
         ...apparentChart(result),
         {
@@ -221,6 +242,7 @@ export function sweepPage(result: SweepResult, command: string): Page {
         },
       ],
     },
+    ...calibrationSection(choices),
     {
       heading: 'What it costs',
       parts: [

@@ -95,7 +95,12 @@ export function givenRecord(
   return { tensors: names, sha256: hash.digest('hex') };
 }
 
-function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): AverageRecord {
+function recordOf(
+  job: AverageJob,
+  row: Row,
+  given: ReadonlyMap<TensorRecord, Uint8Array> | undefined,
+  hashes: readonly InputHashes[],
+): AverageRecord {
   const used = job.models.flatMap((model, i) => {
     const coefficient = row.coefficients[i] as number;
     if (coefficient === 0 && i !== job.templateIndex) return [];
@@ -115,6 +120,9 @@ function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): Av
     command: 'avg-ckpt',
     average: row.name,
     divisor: row.divisor,
+    ...(row.trim === undefined ? {} : { trim: row.trim }),
+    ...(row.swag ? { swag: row.swag } : {}),
+    ...(row.stock ? { stock_base: used.findIndex(({ i }) => i === row.stock?.base) } : {}),
     template: used.findIndex(({ i }) => i === job.templateIndex),
     // Spelled out: the order of keys is part of the bytes that verify compares.
     bn: job.rules.bn,
@@ -122,7 +130,7 @@ function recordOf(job: AverageJob, row: Row, hashes: readonly InputHashes[]): Av
     match: job.rules.match,
     dtype: job.dtype ?? null,
     allow_nonfinite: job.allowNonfinite,
-    ...(job.given ? { given: givenRecord(job.plan, job.given) } : {}),
+    ...(given ? { given: givenRecord(job.plan, given) } : {}),
     ...(job.chosenBy ? { chosen_by: job.chosenBy } : {}),
     inputs: used.map(({ input }) => input),
   };
@@ -225,7 +233,7 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
     job.signal?.throwIfAborted();
     for (const model of models) model.assertUnchanged();
     return rows.map((row, i) => {
-      const record = recordOf(job, row, hashes);
+      const record = recordOf(job, row, job.given?.[i], hashes);
       const model = sinks[i] as WrittenOutput['model'];
       model.write(delimitedMetadata({ key: nextStepKey(template.record), value: JSON.stringify(record) }));
       return { row, record, model, data: data?.[i] };

@@ -1,6 +1,5 @@
-import { decodeBfloat16, float16Table } from '../core/index.ts';
 import { elementCount, type FloatType, type Model, openPayload } from '../onnx/index.ts';
-import { FLOAT_BYTES } from './kernel/float-blocks.ts';
+import { decodeFloat64, FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { AveragedTensor } from './tensor-plan.ts';
 
 interface NonFiniteTensor {
@@ -51,20 +50,6 @@ const OUTLIER_RATIO = 2;
  * its last epoch; networks trained from different seeds have -.03 to .005 (their channels are in another order).
  */
 const UNRELATED_COSINE = 0.25;
-
-/** Decodes a block to float64; returns whether all values are finite. */
-function decode(type: FloatType, bytes: Uint8Array, count: number, into: Float64Array): boolean {
-  const { buffer, byteOffset } = bytes;
-  let zero = 0;
-  const table = float16Table();
-  const bits16 = (): Uint16Array => new Uint16Array(buffer, byteOffset, count);
-  if (type === 'float32') into.set(new Float32Array(buffer, byteOffset, count));
-  else if (type === 'float64') into.set(new Float64Array(buffer, byteOffset, count));
-  else if (type === 'float16') for (const [i, bits] of bits16().entries()) into[i] = table[bits] as number;
-  else for (const [i, bits] of bits16().entries()) into[i] = decodeBfloat16(bits);
-  for (let i = 0; i < count; i++) zero += (into[i] as number) * 0;
-  return zero === 0;
-}
 
 function dot(a: Float64Array, b: Float64Array, count: number): number {
   let sum = 0;
@@ -126,7 +111,7 @@ function addTensor(
       const bytes = (raw[i] as Uint8Array).subarray(0, length * FLOAT_BYTES[type]);
       const x = values[i] as Float64Array;
       cursor.read(bytes);
-      if (!decode(type, bytes, length, x)) {
+      if (!decodeFloat64(type, bytes, length, x)) {
         for (let k = 0; k < length; k++) {
           if (Number.isFinite(x[k])) continue;
           const found = bad[i] as { count: number; firstElement: number };

@@ -8,5 +8,6 @@ export type { PlanOptions } from './plan/plan-options.ts';
 export { effectiveModels, normalisedRow, type Row } from './plan/row.ts';
 export { type Candidate, candidateOf, stemOf } from './plan/snapshot-name.ts';
 export { TensorStream } from './stream.ts';
+export { type SwagSample, swagRows } from './swag/swag-rows.ts';
 export { chooseTemplate, planTensors, type TensorPlan, type TensorRules } from './tensor-plan.ts';
 export { type Verdict, verifyAverage } from './verify.ts';

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { TemperError } from '../core/index.ts';
 import { FLOAT_TYPES, type FloatType, type Model, provenanceSteps } from '../onnx/index.ts';
 import { checkRow, type Row } from './plan/row.ts';
+import type { SwagSample } from './swag/swag-rows.ts';
 import type { TensorRules } from './tensor-plan.ts';
 
 /** One snapshot as the record names it: base names and hashes, never a path. */
@@ -23,6 +24,12 @@ export interface AverageRecord {
   readonly average: string;
   /** out = (Σ coefficient · x) / divisor. */
   readonly divisor: number;
+  /** Values that are left out at each end of every coordinate; the coefficients are then 1. */
+  readonly trim?: number;
+  /** The sample that was drawn around the mean. */
+  readonly swag?: SwagSample;
+  /** Index of Model Stock's anchor: the weights of each tensor follow from the inputs. */
+  readonly stock_base?: number;
   /** Index of the input whose other bytes the output keeps. */
   readonly template: number;
   readonly bn: TensorRules['bn'];
@@ -85,7 +92,7 @@ function isRecord(value: unknown): value is AverageRecord {
     typeof record.version === 'string' &&
     typeof record.average === 'string' &&
     typeof record.divisor === 'number' &&
-    isRow({ name: record.average, coefficients, divisor: record.divisor }) &&
+    isRow(recordedRow(record as AverageRecord, coefficients)) &&
     Number.isInteger(record.template) &&
     inputs[record.template as number] !== undefined &&
     (record.dtype === null || FLOAT_TYPES.some((type) => type === record.dtype)) &&
@@ -96,6 +103,22 @@ function isRecord(value: unknown): value is AverageRecord {
     isGiven(record.given) &&
     (record.chosen_by === undefined || isObject(record.chosen_by))
   );
+}
+
+/** The row that a record describes. */
+export function recordedRow(
+  record: Pick<AverageRecord, 'average' | 'divisor' | 'trim' | 'swag' | 'stock_base'>,
+  coefficients: readonly number[],
+): Row {
+  const { average: name, divisor, trim, swag, stock_base } = record;
+  return {
+    name,
+    coefficients,
+    divisor,
+    ...(trim === undefined ? {} : { trim }),
+    ...(swag === undefined ? {} : { swag }),
+    ...(stock_base === undefined ? {} : { stock: { base: stock_base } }),
+  };
 }
 
 /**

@@ -9,11 +9,15 @@ import {
   type PayloadCursor,
   rawLocation,
   type TensorRecord,
+  type TensorRole,
 } from '../onnx/index.ts';
 import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-kernel.ts';
 import { FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { StoredTensor } from './output-layout.ts';
 import type { Row } from './plan/row.ts';
+import { stockRow } from './stock-ratios.ts';
+import { swagKernel } from './swag/swag-kernel.ts';
+import type { AveragedTensor } from './tensor-plan.ts';
 
 /** Where an output's bytes go: a file, or the comparison with one. */
 export interface Sink {
@@ -33,12 +37,15 @@ const MAX_WIDENING = 4;
 /** How often the event loop gets a turn, for progress and Ctrl-C. */
 const TURN_MS = 30;
 
+/** Statistics are functions of weights and data, and variances stay above zero: they are not sampled. */
+const SAMPLED: ReadonlySet<TensorRole> = new Set(['weight', 'unused']);
+
 export interface StreamOptions {
   readonly models: readonly Model[];
   readonly rows: readonly Row[];
   readonly allowNonfinite: boolean;
-  /** Values that take the place of averages in every output, by the template's tensor: what was measured on data. */
-  readonly given?: ReadonlyMap<TensorRecord, Uint8Array> | undefined;
+  /** Per row: values that take the place of averages, by the template's tensor: what was measured on data. */
+  readonly given?: readonly (ReadonlyMap<TensorRecord, Uint8Array> | undefined)[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((doneBytes: number) => void) | undefined;
 }
@@ -66,14 +73,14 @@ export class TensorStream {
   /** Writes a tensor's new values to every output. @throws TemperError NUMERIC_NONFINITE, NUMERIC_OVERFLOW, FORMAT_*, INPUT_* */
   async tensor(stored: StoredTensor, sinks: readonly Sink[]): Promise<void> {
     const { tensor, type } = stored;
-    const given = this.options.given?.get(tensor.template);
-    if (given) {
-      for (const sink of sinks) sink.write(given);
+    const given = sinks.map((_, row) => this.options.given?.[row]?.get(tensor.template));
+    if (given.every((values) => values !== undefined)) {
+      for (const [row, sink] of sinks.entries()) sink.write(given[row] as Uint8Array);
       return;
     }
     const cursors = tensor.sources.map((source, i) => openPayload(this.options.models[i] as Model, source));
     if (type === undefined || tensor.type === undefined) return this.integers(stored, cursors, sinks);
-    const kernel = this.kernel(tensor.treatment, tensor.type, type);
+    const kernel = this.kernel(tensor, tensor.type, type);
     const [from, to] = [FLOAT_BYTES[tensor.type], FLOAT_BYTES[type]];
     const count = elementCount(tensor.template.dims);
     const blockElements = (this.inputs[0] as Uint8Array).length / from;
@@ -83,7 +90,10 @@ export class TensorStream {
         cursor.read((this.inputs[i] as Uint8Array).subarray(0, length * from));
       const bad = kernel(this.inputs, this.outputs, length);
       if (bad && !this.options.allowNonfinite) throw this.nonFinite(stored, bad, start);
-      for (const [row, sink] of sinks.entries()) sink.write((this.outputs[row] as Uint8Array).subarray(0, length * to));
+      for (const [row, sink] of sinks.entries()) {
+        const values = given[row]?.subarray(start * to, (start + length) * to);
+        sink.write(values ?? (this.outputs[row] as Uint8Array).subarray(0, length * to));
+      }
       await this.turn(length * from * cursors.length);
     }
   }
@@ -117,7 +127,15 @@ export class TensorStream {
     }
   }
 
-  private kernel(treatment: 'average' | 'last', from: FloatType, to: FloatType): BlockKernel {
+  private kernel(tensor: AveragedTensor, from: FloatType, to: FloatType): BlockKernel {
+    const { models, rows } = this.options;
+    const { treatment } = tensor;
+    // Model Stock has other weights for each tensor, a sample other numbers.
+    if (treatment === 'average' && rows.some(({ stock, swag }) => stock ?? swag)) {
+      const resolved = rows.map((row) => (row.stock ? stockRow(models, tensor, row) : row));
+      const kernel = blockKernel(resolved, from, to);
+      return SAMPLED.has(tensor.role) ? swagKernel(rows, tensor.name, from, to, kernel) : kernel;
+    }
     const key = `${treatment} ${from} ${to}`;
     let kernel = this.kernels.get(key);
     if (!kernel) {

@@ -4,7 +4,7 @@ import { type ByteSource, openFile, readError, TemperError } from '../core/index
 import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
 import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
 import { hashFile } from './hash-files.ts';
-import { type RecordedInput, readRecord } from './record.ts';
+import { type RecordedInput, readRecord, recordedRow } from './record.ts';
 import { planTensors, type TensorPlan } from './tensor-plan.ts';
 
 export interface Verdict {
@@ -158,11 +158,10 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
     for (const { path: file } of found) models.push(openModel(file, models[0]));
 
     const rules = { bn: record.bn, onIntMismatch: record.on_int_mismatch, match: record.match };
-    const row = {
-      name: record.average,
-      coefficients: record.inputs.map((i) => i.coefficient),
-      divisor: record.divisor,
-    };
+    const row = recordedRow(
+      record,
+      record.inputs.map(({ coefficient }) => coefficient),
+    );
     const [location] = subject.externalLocations;
     const model = comparison(() => subject.source);
     const data = location === undefined ? undefined : comparison(() => subject.external(location));
@@ -200,7 +199,7 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
         templateIndex: record.template,
         plan,
         rules,
-        given,
+        given: [given],
         chosenBy: record.chosen_by,
         rows: [row],
         dtype: record.dtype ?? undefined,

@@ -21,6 +21,7 @@ export {
   float16Table,
 } from './float16.ts';
 export { emptyMoments, type Moments, mergeMoments, momentsOfBatch, populationVariance } from './moments.ts';
+export { normals } from './normal.ts';
 export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
 export {

@@ -1,5 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import {
+  type ClassOutput,
   classOutput,
   imageInput,
   readClassOutput,
@@ -37,6 +38,8 @@ export interface EvaluateOptions {
   readonly images?: readonly number[];
   /** Batches prepared while one runs. */
   readonly ahead?: number;
+  /** Told of every model's outputs and what they are, batch by batch, with the number of the batch's first image. */
+  readonly onOutputs?: (model: number, output: ClassOutput, kind: OutputKind, first: number) => void;
   /** Called after each batch with the number of images so far. */
   readonly onProgress?: (images: number) => void;
 }
@@ -80,6 +83,7 @@ export async function evaluateModels(
     for (const [i, model] of models.entries()) {
       const scores = readClassOutput(model.stage.session, model.output, result.outputs[i] ?? {}, result.rows, keys);
       model.kind ??= detectOutputs(scores);
+      options.onOutputs?.(i, scores, model.kind, images);
       model.parts.push(scoreBatch(scores, keys, labels, { kind: model.kind, valid }));
       model.ms.push(result.ms[i] as number);
     }

@@ -16,6 +16,7 @@ export {
   detectOutputs,
   type OutputKind,
   type Predictions,
+  probabilitiesOf,
   type Scoring,
   scoreBatch,
   selectPredictions,

@@ -166,6 +166,27 @@ export function scoreBatch(
   return columns;
 }
 
+/**
+ * The rows of a batch as probabilities, in float64: softmax of logits and log-probabilities (shifted by the maximum), probabilities as
+ * they are.
+ * @returns [rows, classes]
+ */
+export function probabilitiesOf({ rows, classes, data }: ClassOutput, kind: OutputKind): Float64Array {
+  const p = Float64Array.from(data.subarray(0, rows * classes));
+  if (kind === 'probabilities') return p;
+  for (let row = 0; row < rows; row++) {
+    const z = p.subarray(row * classes, (row + 1) * classes);
+    const max = z.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    let sum = 0;
+    for (const [k, score] of z.entries()) {
+      z[k] = Math.exp(score - max);
+      sum += z[k] as number;
+    }
+    for (let k = 0; k < classes; k++) z[k] = (z[k] as number) / sum;
+  }
+  return p;
+}
+
 /** Joins the columns of batches, in order. */
 export function concatPredictions(parts: readonly Predictions[]): Predictions {
   const n = parts.reduce((total, part) => total + part.labels.length, 0);

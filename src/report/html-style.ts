@@ -24,7 +24,7 @@ svg.narrow{display:none;max-width:30rem}
 .row svg.chart{max-width:27rem}
 .scroll{margin:1.5rem 0;overflow-x:auto}
 .scroll:focus-visible,button:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
-table{border-collapse:collapse;min-width:100%;font-size:.875rem;line-height:1.4;font-variant-numeric:tabular-nums}
+table{border-collapse:separate;border-spacing:0;min-width:100%;font-size:.875rem;line-height:1.4;font-variant-numeric:tabular-nums}
 caption{padding:0 0 .5rem;text-align:left;color:var(--quiet);font-size:.875rem}
 caption span{position:sticky;left:0;display:inline-block;max-width:min(42rem,calc(100vw - 2rem))}
 th,td{padding:.4rem .75rem;text-align:left;vertical-align:baseline;border-bottom:1px solid var(--line)}

@@ -6,16 +6,21 @@ export interface NumberFormat {
   readonly digits?: number;
   /** Positive numbers get a plus: differences. */
   readonly signed?: boolean;
+  /** Zero stands for a number that is too small for float64, as p values become: it is shown as "<0.0001". */
+  readonly positive?: boolean;
 }
 
 /** A number for people, without its unit; empty for what is no number; what rounds to zero and is more is "<0.0001". */
-export function formatNumber(value: number, { percent = false, digits, signed = false }: NumberFormat): string {
+export function formatNumber(
+  value: number,
+  { percent = false, digits, signed = false, positive = false }: NumberFormat,
+): string {
   const shown = percent ? 100 * value : value;
   if (!Number.isFinite(shown)) return '';
   const decimals = digits ?? (percent ? 2 : undefined);
   // toPrecision alone writes 1.235e+5.
   const text = decimals === undefined ? significant(shown) : shown.toFixed(decimals);
-  if (shown > 0 && !signed && Number(text) === 0)
+  if ((positive || (shown > 0 && !signed)) && Number(text) === 0)
     return `<${(10 ** -(decimals ?? MAX_DECIMALS)).toFixed(decimals ?? MAX_DECIMALS)}`;
   const unsigned = /^-0\.?0*$/.test(text) ? text.slice(1) : text;
   return signed && shown > 0 ? `+${unsigned}` : unsigned;

@@ -38,7 +38,11 @@ function used({ models, stored }: Ingredients, rows: readonly Row[]) {
   const pick = <T>(values: readonly T[]): T[] => indexes.map((i) => values[i] as T);
   return {
     models: pick(models),
-    rows: rows.map((row) => ({ ...row, coefficients: pick(row.coefficients) })),
+    rows: rows.map((row) => ({
+      ...row,
+      coefficients: pick(row.coefficients),
+      ...(row.stock ? { stock: { base: indexes.indexOf(row.stock.base) } } : {}),
+    })),
     stored: stored.map((one) => ({ ...one, tensor: { ...one.tensor, sources: pick(one.tensor.sources) } })),
   };
 }

@@ -6,7 +6,7 @@ import {
   recalibrateByBatch,
 } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { evaluateModels, type LabelledBatch, type Predictions } from '../evaluate/index.ts';
+import { type EvaluateOptions, evaluateModels, type LabelledBatch, type Predictions } from '../evaluate/index.ts';
 import { type Device, openSession, type Session } from '../runtime/index.ts';
 import { type CandidateModel, modelOf, type PreparedModel, valuesAt, WEIGHTS_LOCATION } from './prepared-model.ts';
 import type { Replay } from './replay.ts';
@@ -75,17 +75,22 @@ export class CandidateEvaluator {
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
     take: (predictions: Predictions, index: number) => void,
+    onOutputs?: EvaluateOptions['onOutputs'],
   ): Promise<void> {
     const start = performance.now();
     try {
-      if (images.kept) await this.oneByOne(candidates, images, take);
-      else for (const [i, found] of (await this.together(candidates, images)).entries()) take(found, i);
+      if (images.kept) await this.oneByOne(candidates, images, take, onOutputs);
+      else for (const [i, found] of (await this.together(candidates, images, onOutputs)).entries()) take(found, i);
     } finally {
       this.milliseconds += performance.now() - start;
     }
   }
 
-  private async run(sessions: readonly Session[], images: Replay<LabelledBatch>): Promise<Predictions[]> {
+  private async run(
+    sessions: readonly Session[],
+    images: Replay<LabelledBatch>,
+    onOutputs: EvaluateOptions['onOutputs'],
+  ): Promise<Predictions[]> {
     const { input, output, signal } = this.options;
     async function* batches(): AsyncGenerator<LabelledBatch> {
       for await (const batch of images.pass()) {
@@ -96,6 +101,7 @@ export class CandidateEvaluator {
     const evaluations = await evaluateModels(sessions, batches(), {
       ...(input === undefined ? {} : { input }),
       ...(output === undefined ? {} : { output }),
+      ...(onOutputs ? { onOutputs } : {}),
     });
     return evaluations.map(({ predictions }) => predictions);
   }
@@ -104,6 +110,7 @@ export class CandidateEvaluator {
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
     take: (predictions: Predictions, index: number) => void,
+    onOutputs: EvaluateOptions['onOutputs'],
   ): Promise<void> {
     const opening = (i: number): Promise<Session> | undefined => {
       const candidate = candidates[i];
@@ -118,7 +125,7 @@ export class CandidateEvaluator {
         const session = await next;
         next = opening(i + 1);
         try {
-          const [predictions] = await this.run([session], images);
+          const [predictions] = await this.run([session], images, onOutputs);
           take(predictions as Predictions, i);
         } finally {
           await session.close();
@@ -132,11 +139,15 @@ export class CandidateEvaluator {
     }
   }
 
-  private async together(candidates: readonly NamedCandidate[], images: Replay<LabelledBatch>): Promise<Predictions[]> {
+  private async together(
+    candidates: readonly NamedCandidate[],
+    images: Replay<LabelledBatch>,
+    onOutputs: EvaluateOptions['onOutputs'],
+  ): Promise<Predictions[]> {
     const sessions: Session[] = [];
     try {
       for (const candidate of candidates) sessions.push(await open(this.options, candidate));
-      return await this.run(sessions, images);
+      return await this.run(sessions, images, onOutputs);
     } finally {
       await Promise.all(sessions.map((session) => session.close()));
     }

@@ -1,3 +1,4 @@
+export { BayesianAverage } from './bayesian-average.ts';
 export { candidateBytes, type Ingredients, makeCandidates } from './candidate-weights.ts';
 export { CandidateEvaluator, type NamedCandidate, statisticSlots } from './evaluator.ts';
 export { inMemory, prepareModel, valuesAt } from './prepared-model.ts';

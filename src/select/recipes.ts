@@ -1,7 +1,7 @@
 import { type Candidate, normalisedRow, planRows, type Row, stemOf } from '../average/index.ts';
 
 /** The kinds of averages, in the order in which they are made. */
-export const FAMILIES = ['last', 'window', 'ema', 'power', 'greedy', 'pruned', 'learned'] as const;
+export const FAMILIES = ['last', 'window', 'ema', 'power', 'robust', 'greedy', 'pruned', 'learned'] as const;
 /** Single snapshots are always among the candidates: they are what an average has to beat. */
 export type Family = 'single' | (typeof FAMILIES)[number];
 
@@ -27,6 +27,7 @@ export interface RecipeOptions {
 const DECAYS = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
 /** The widths that EDM2 found its best models between, and wider: .2887 is the uniform average. */
 const SIGMAS = [0.05, 0.1, 0.15, 0.2, 0.25];
+const TRIMS = [0.1, 0.25];
 /** Up to this many snapshots every k is tried; beyond, k grows by about a quarter. */
 const EVERY_K = 16;
 
@@ -87,7 +88,11 @@ export function linearRecipes(snapshots: readonly Candidate[], options: RecipeOp
     }
   }
   if (wanted.has('window')) recipes.push(...windows(n, options.window ?? windowWidths(n)));
-  const planned = (family: 'ema' | 'power', values: readonly number[], plan: Parameters<typeof planRows>[1]): void => {
+  const planned = (
+    family: 'ema' | 'power' | 'robust',
+    values: readonly number[],
+    plan: Parameters<typeof planRows>[1],
+  ): void => {
     const { rows, notes } = planRows(snapshots, { order: 'list', ...plan });
     for (const text of notes) options.note(text);
     recipes.push(...rows.map((row, i): Recipe => ({ family, name: row.name, parameter: values[i], row })));
@@ -95,6 +100,12 @@ export function linearRecipes(snapshots: readonly Candidate[], options: RecipeOp
   if (wanted.has('ema') && n > 1) {
     const values = options.decay ?? DECAYS;
     planned('ema', values, { decay: values });
+  }
+  // Of two the median and every trimmed mean are the mean.
+  if (wanted.has('robust') && n > 2) {
+    planned('robust', [], { method: 'median' });
+    for (const trim of TRIMS.filter((share) => Math.floor(share * n) > 0 && Math.floor(share * n) < (n - 1) >> 1))
+      planned('robust', [trim], { trim });
   }
   if (wanted.has('power') && n > 1) {
     const values = options.sigmaRel ?? SIGMAS;

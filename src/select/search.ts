@@ -82,8 +82,8 @@ export interface SearchResult {
 }
 
 /** Rows of the same weights are one candidate, whatever they are called. */
-function weightsKey({ coefficients, divisor }: Row): string {
-  return coefficients.map((value) => value / divisor).join(',');
+function weightsKey({ coefficients, divisor, trim = 0 }: Row): string {
+  return [...coefficients.map((value) => value / divisor), trim].join(',');
 }
 
 function contentHash({ graph, weights }: NamedCandidate): string {

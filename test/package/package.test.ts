@@ -67,6 +67,7 @@ test('each program starts without onnxruntime and sharp, and explains itself', (
     'eval-ckpt',
     'fix-res',
     'onnx-temper',
+    'res-sweep',
     'teacher-logits',
   ]);
   for (const [name, path] of Object.entries(manifest.bin)) {

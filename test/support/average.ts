@@ -6,6 +6,7 @@ import {
   type PublishedOutput,
   planRows,
   planTensors,
+  type Row,
   type TensorPlan,
   type TensorRules,
 } from '../../src/average/index.ts';
@@ -16,6 +17,8 @@ export const RULES: TensorRules = { bn: 'average', onIntMismatch: 'error', match
 export interface AverageOptions {
   readonly rules?: Partial<TensorRules>;
   readonly plan?: PlanOptions;
+  /** Instead of the plan's own rows. */
+  readonly rows?: readonly Row[];
   readonly dtype?: FloatType;
   readonly allowNonfinite?: boolean;
   readonly force?: boolean;
@@ -66,7 +69,7 @@ export function average(
           templateIndex,
           plan: tensors,
           rules,
-          rows: plan.rows,
+          rows: options.rows ?? plan.rows,
           dtype: options.dtype,
           version: '0.0.0-test',
           allowNonfinite: options.allowNonfinite ?? false,

@@ -2,6 +2,7 @@ import type { FloatType } from '../../onnx/index.ts';
 import type { Row } from '../plan/row.ts';
 import { compensatedQuotients } from './compensated.ts';
 import { DECODERS, ENCODERS, FLOAT_BYTES, float64View, isFiniteAt } from './float-blocks.ts';
+import { trimmedSums } from './order-statistics.ts';
 
 /** An element that came out NaN or infinite. It is stored all the same: the caller decides. */
 export interface NonFinite {
@@ -39,11 +40,12 @@ interface Terms {
   readonly inputs: readonly number[];
   readonly coefficients: readonly number[];
   readonly divisor: number;
+  readonly trim: number;
 }
 
-function termsOf({ coefficients, divisor }: Row): Terms {
+function termsOf({ coefficients, divisor, trim = 0 }: Row): Terms {
   const inputs = [...coefficients.keys()].filter((i) => coefficients[i] !== 0);
-  return { inputs, coefficients: inputs.map((i) => coefficients[i] as number), divisor };
+  return { inputs, coefficients: inputs.map((i) => coefficients[i] as number), divisor, trim };
 }
 
 /** The one input that the row equals on this block: its only term, or any of several that are the same bytes. */
@@ -96,6 +98,10 @@ type Summation = (inputs: readonly Uint8Array[], start: number, count: number) =
 function float64Summation(sums: Float64Array): Summation {
   return (inputs, start, count) => (terms) => {
     const xs = terms.inputs.map((i) => float64View(inputs[i] as Uint8Array, start, count));
+    if (terms.trim > 0) {
+      trimmedSums(sums, xs, terms.trim, count);
+      return xs.length - 2 * terms.trim;
+    }
     compensatedQuotients(sums, xs, terms.coefficients, terms.divisor, count);
     return 1;
   };
@@ -115,7 +121,12 @@ function float32Summation(sums: Float64Array, from: Exclude<FloatType, 'float64'
       return decoded[i];
     };
     return (terms) => {
-      weightedSums(sums, terms.inputs.map(input), terms.coefficients, count);
+      const xs = terms.inputs.map(input);
+      if (terms.trim > 0) {
+        trimmedSums(sums, xs, terms.trim, count);
+        return xs.length - 2 * terms.trim;
+      }
+      weightedSums(sums, xs, terms.coefficients, count);
       return terms.divisor;
     };
   };
@@ -141,6 +152,7 @@ function firstNonFinite(
  * 2^29 / N. float64 is summed in twice its precision (compensated.ts): within 1 ulp. A block on which all terms of a row
  * are the same bytes, or whose row has one term and divides it out, is copied if the types are the same (NaN payloads and
  * -0 included), and converted with one rounding if not.
+ * Rows with `trim` are order statistics (order-statistics.ts): float64 sums of what is left, divided and rounded once.
  * Memory: 64 KiB a kernel, and 32 KiB an input where 16-bit types are decoded, whatever the size of the block.
  */
 export function blockKernel(rows: readonly Row[], from: FloatType, to: FloatType): BlockKernel {
@@ -153,7 +165,7 @@ export function blockKernel(rows: readonly Row[], from: FloatType, to: FloatType
     const sources = planned.map((terms) => soleSource(terms, inputs, byteLength));
     const effective = planned.map((terms, row): Terms => {
       const source = sources[row];
-      return source === undefined ? terms : { inputs: [source], coefficients: [1], divisor: 1 };
+      return source === undefined ? terms : { inputs: [source], coefficients: [1], divisor: 1, trim: 0 };
     });
     let found: NonFinite | undefined;
     for (let start = 0; start < count; start += CHUNK) {

@@ -40,6 +40,15 @@ export const DECODERS: Readonly<Record<Exclude<FloatType, 'float64'>, Decoder>> 
   },
 };
 
+/** Decodes a block to float64; returns whether all values are finite. */
+export function decodeFloat64(type: FloatType, bytes: Uint8Array, count: number, into: Float64Array): boolean {
+  if (type === 'float64') into.set(float64View(bytes, 0, count));
+  else into.set(DECODERS[type](bytes, 0, count, () => new Float32Array(count)));
+  let zero = 0;
+  for (let i = 0; i < count; i++) zero += (into[i] as number) * 0;
+  return zero === 0;
+}
+
 type Encoder = (sums: Float64Array, divisor: number, bytes: Uint8Array, start: number, count: number) => boolean;
 
 /**

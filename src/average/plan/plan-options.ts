@@ -32,6 +32,11 @@ export interface PlanOptions {
   /** The snapshots are power-function EMAs of this width. */
   readonly inputSigmaRel?: number | undefined;
 
+  /** Share of the values that are left out at each end, in [0, 0.5). */
+  readonly trim?: number | undefined;
+  /** Model Stock's anchor: the file, or its name, of one of the snapshots. */
+  readonly base?: string | undefined;
+
   readonly order?: 'natural' | 'mtime' | 'list' | undefined;
   readonly last?: readonly number[] | undefined;
   readonly first?: readonly number[] | undefined;

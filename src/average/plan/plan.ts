@@ -64,7 +64,13 @@ function noteFallingSteps(ordered: readonly Candidate[], options: PlanOptions, n
 /** Puts a selection's row into the columns of all snapshots of the plan. */
 function spread(row: Row, suffix: string, selected: readonly Candidate[], all: readonly Candidate[]): Row {
   const coefficients = new Map(selected.map((snapshot, index) => [snapshot, row.coefficients[index] as number]));
-  return { ...row, name: row.name + suffix, coefficients: all.map((snapshot) => coefficients.get(snapshot) ?? 0) };
+  const base = row.stock && selected[row.stock.base];
+  return {
+    ...row,
+    name: row.name + suffix,
+    coefficients: all.map((snapshot) => coefficients.get(snapshot) ?? 0),
+    ...(base ? { stock: { base: all.indexOf(base) } } : {}),
+  };
 }
 
 /**

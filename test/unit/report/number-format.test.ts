@@ -11,6 +11,7 @@ const CASES: readonly [number, NumberFormat, string][] = [
   [0, { signed: true, digits: 2 }, '0.00'],
   [1e-9, { digits: 4 }, '<0.0001'],
   [0, { digits: 4 }, '0.0000'],
+  [0, { digits: 4, positive: true }, '<0.0001'],
   [1.8137, {}, '1.814'],
   [0.0044281, {}, '0.004428'],
   [123456.7, {}, '123457'],

@@ -6,17 +6,19 @@ import { epochs, named } from '../average/candidates.ts';
 const quiet = { note: () => {} };
 const all = { families: FAMILIES, ...quiet };
 
-test('twelve snapshots: singles, every k, windows that are no mean of the last k, seven EMAs, five power profiles', () => {
+test('twelve snapshots: singles, every k, windows that are no mean of the last k, seven EMAs, five power profiles, three robust ones', () => {
   const recipes = linearRecipes(epochs(12), all);
   const count = (family: string): number => recipes.filter((recipe) => recipe.family === family).length;
-  assert.deepEqual(['single', 'last', 'window', 'ema', 'power'].map(count), [12, 11, 11, 7, 5]);
+  assert.deepEqual(['single', 'last', 'window', 'ema', 'power', 'robust'].map(count), [12, 11, 11, 7, 5, 3]);
   assert.equal(new Set(recipes.map(({ name }) => name)).size, recipes.length);
   for (const { name, row } of recipes) {
     assert.equal(row.coefficients.length, 12, name);
     const sum = row.coefficients.reduce((total, value) => total + value, 0);
     assert.ok(Math.abs(sum - row.divisor) < 1e-9 * Math.abs(row.divisor), name);
   }
-  const keys = recipes.map(({ row }) => row.coefficients.map((value) => (value / row.divisor).toPrecision(12)).join());
+  const keys = recipes.map(
+    ({ row }) => `${row.coefficients.map((value) => (value / row.divisor).toPrecision(12)).join()} ${row.trim ?? 0}`,
+  );
   assert.equal(new Set(keys).size, keys.length, 'no two candidates are the same average');
 });
 

@@ -63,8 +63,8 @@ test('options of another method, or of two, are usage errors, not ignored', () =
     planRows(epochs(2), { method: 'ema', decay: [0.9], weightsText: '1,2' }),
   );
   assertFails('USAGE', [/--decay .*--sigma-rel/], () => planRows(epochs(2), { decay: [0.9], sigmaRel: [0.1] }));
-  assertFails('USAGE', [/--method is median/, /uniform, ema, weighted, power, difference/], () =>
-    planRows(epochs(2), { method: 'median' }),
+  assertFails('USAGE', [/--method is mode/, /uniform, ema, weighted, power, difference/], () =>
+    planRows(epochs(2), { method: 'mode' }),
   );
   assertFails('USAGE', [/--method is toString/], () => planRows(epochs(2), { method: 'toString' }));
 });

@@ -1,0 +1,40 @@
+import { TemperError } from '../../core/index.ts';
+import { usageError } from '../plan/plan-options.ts';
+import { normalisedRow } from '../plan/row.ts';
+import { fileMatcher } from '../plan/tables.ts';
+import type { Method } from './method.ts';
+
+/**
+ * Model Stock: each tensor between the mean of the others and an anchor, as far as their angle says. The plan holds who the anchor is;
+ * the ratios follow from the snapshots (stock-ratios.ts).
+ * @throws USAGE for an anchor that is not among the snapshots; INPUT_TOO_FEW
+ */
+export const modelStock: Method = {
+  summary: 'Model Stock: each tensor between the mean and an anchor, by the angle of the snapshots seen from it',
+  source:
+    'Jang, Yun, Han 2024, Model Stock: All we need is just a few fine-tuned models, arXiv 2403.19522, Eq. 3 (any N)',
+  options: ['base'],
+  impliedBy: ['base'],
+  rows: ({ snapshots, note }, { base }) => {
+    if (snapshots.length < 3) {
+      throw new TemperError(
+        'INPUT_TOO_FEW',
+        `model-stock: ${snapshots.length} snapshots, expected an anchor and two more`,
+        {
+          hint: 'Name the anchor (such as the pre-trained weights) and at least two others.',
+          details: { found: snapshots.length, expected: 3 },
+        },
+      );
+    }
+    const at = base === undefined ? 0 : snapshots.findIndex(({ file }) => fileMatcher([base])(file) === 0);
+    if (at < 0) throw usageError(`--base ${base} is not among the snapshots`, 'Name one of the inputs.');
+    note(
+      `model_stock: the anchor is ${snapshots[at]?.file}; the weights of each tensor follow from the snapshots, the plan shows equal ones`,
+    );
+    const row = normalisedRow(
+      'model_stock',
+      snapshots.map(() => 1),
+    );
+    return [{ ...row, stock: { base: at } }];
+  },
+};

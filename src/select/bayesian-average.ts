@@ -1,0 +1,38 @@
+import { type OutputKind, type Predictions, probabilitiesOf, scoreBatch } from '../evaluate/index.ts';
+import type { ClassOutput } from '../runtime/index.ts';
+
+/**
+ * The mean of several models' probabilities on the same images: the Bayesian model average, with equal weights, as SWAG's samples have.
+ *
+ * Memory: 8 bytes for each image and class.
+ */
+export class BayesianAverage {
+  private readonly images: number;
+  private sum: Float64Array | undefined;
+  private classes = 0;
+  private models = 0;
+
+  constructor(images: number) {
+    this.images = images;
+  }
+
+  /** Adds a batch of one model's outputs. @param first the number of its first image */
+  add(output: ClassOutput, kind: OutputKind, first: number): void {
+    this.sum ??= new Float64Array(this.images * output.classes);
+    this.classes = output.classes;
+    if (first === 0) this.models++;
+    const p = probabilitiesOf(output, kind);
+    const at = first * output.classes;
+    for (let i = 0; i < p.length; i++) this.sum[at + i] = (this.sum[at + i] as number) + (p[i] as number);
+  }
+
+  /** Scores the average so far against the labels of one of its models. */
+  predictions({ keys, labels }: Predictions): Predictions {
+    const { sum, classes, models } = this;
+    if (!sum) throw new Error('no model was added');
+    const data = sum.map((value) => value / models);
+    return scoreBatch({ rows: keys.length, classes, data, smallest: Number.MIN_VALUE }, keys, labels, {
+      kind: 'probabilities',
+    });
+  }
+}
