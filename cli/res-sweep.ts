@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import type { Argv, InferredOptionTypes } from 'yargs';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
+import { assertClassCount } from '../src/data/index.ts';
 import { csvText } from '../src/report/index.ts';
 import { badImageDocument, sayBadImages } from './support/bad-images.ts';
 import { DATA, openData } from './support/data-options.ts';
@@ -76,6 +77,7 @@ async function sweep(args: Arguments): Promise<void> {
       say,
     });
     try {
+      for (const { classes } of models) assertClassCount(chosen.dataset, classes);
       const axes = {
         sizes: args.sizes,
         cropRatios: args['crop-ratios'] ?? [undefined],

@@ -216,7 +216,7 @@ test('a size that the graph cannot run at is a row with the reason, not the end'
   assert.match(run.stderr, /reshape\.onnx at 40 px is blocked/);
 });
 
-test('images are left out of all rows alike, and listed', async () => {
+test('images are left out of all rows alike; labels must fit the model', async () => {
   const files = await pngs(fashionPixels(4));
   writeTree(at('tree'), {
     'a/0.png': files[0] as Uint8Array,
@@ -224,7 +224,22 @@ test('images are left out of all rows alike, and listed', async () => {
     'b/2.png': files[2] as Uint8Array,
   });
   writeFileSync(join(at('tree'), 'b', '3.png'), 'no image');
-  const args = [newest, '--data', at('tree'), ...TRANSFORM, '--train-size', '20', '--sizes', '24'];
+  // Two folders for ten classes: refused, unless a map says which.
+  const unnamed = [newest, '--data', at('tree'), ...TRANSFORM, '--train-size', '20', '--sizes', '24'];
+  assert.equal(sweepJson(unnamed, 6).error?.code, 'MISMATCH_VALUE');
+  writeFileSync(at('classes.json'), JSON.stringify({ a: 3, b: 7 }));
+  const args = [
+    newest,
+    '--data',
+    at('tree'),
+    '--classes',
+    at('classes.json'),
+    ...TRANSFORM,
+    '--train-size',
+    '20',
+    '--sizes',
+    '24',
+  ];
   const { rows } = sweepJson([...args, '--on-bad-image', 'skip']);
   assert.deepEqual(pick(rows, 'n_images', 'n_bad_images'), [
     [3, 1],
