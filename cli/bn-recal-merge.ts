@@ -5,7 +5,7 @@ import { openModel } from '../src/onnx/index.ts';
 import { imagesOf } from './support/batch-pass.ts';
 import type { ChosenData } from './support/data-options.ts';
 import { interruptSignal } from './support/main.ts';
-import { modelSha256 } from './support/moments-job.ts';
+import { modelSha256 } from './support/model-hash.ts';
 import { note } from './support/output-options.ts';
 import { checkResult, MERGE, type MergeArguments } from './support/recalibration-options.ts';
 import { openGuard, writeResult } from './support/recalibration-result.ts';

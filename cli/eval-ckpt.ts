@@ -3,25 +3,22 @@ import { basename } from 'node:path';
 import type { Argv } from 'yargs';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { assertClassCount, type BadImage } from '../src/data/index.ts';
-import { csvText } from '../src/report/index.ts';
+import type { OutputKind, ValidClasses } from '../src/evaluate/index.ts';
+import { csvText, type FieldRow } from '../src/report/index.ts';
 import { classOutput } from '../src/runtime/index.ts';
-import { badImageDocument, sayBadImages } from './support/bad-images.ts';
+import { badImageDocument, sayBadImages, writeBadImages } from './support/bad-images.ts';
 import { type ChosenData, DATA, type DataArguments, openData } from './support/data-options.ts';
-import {
-  type EvaluateArguments,
-  evaluateSessions,
-  type ModelEvaluation,
-  sha256OfFile,
-} from './support/evaluate-models.ts';
+import { type EvaluateArguments, evaluateSessions, type ModelEvaluation } from './support/evaluate-models.ts';
 import { type Measured, numberRepeated, scoreModels } from './support/evaluation-record.ts';
 import { evaluationPage } from './support/evaluation-report.ts';
 import { evaluationText, settingsText } from './support/evaluation-text.ts';
 import { missedGates, parseGate } from './support/gate.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
+import { modelFileSha256, sha256OfFile } from './support/model-hash.ts';
 import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
 import { isParquet, readPerImage, writePerImage } from './support/per-image-file.ts';
 import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
-import { openSessions, RUNTIME } from './support/runtime-options.ts';
+import { GRAPH_OPTIMIZATION, openSessions, RUNTIME } from './support/runtime-options.ts';
 import { TRANSFORM } from './support/transform-options.ts';
 import { transformFields, transformText } from './support/transform-record.ts';
 import { readValidClasses } from './support/valid-classes.ts';
@@ -36,13 +33,26 @@ const NOT_WITH_FROM = [
   'rows',
   'limit',
   'valid-classes',
+  'quarantine',
   ...Object.keys(TRANSFORM),
 ];
 const isNamed = (path: string | undefined): path is string => path !== undefined;
 
+const OUTPUTS = ['auto', 'logits', 'probabilities', 'sigmoid'] as const;
+
+/** How outputs that are no logits are scored, for people. */
+const SCORED_AS: Readonly<Partial<Record<OutputKind, string>>> = {
+  probabilities: 'probabilities, scored as such: by ln p',
+  'log-probabilities': 'log-probabilities, scored as such',
+  sigmoid:
+    'sigmoid scores (each in 0 to 1, no sum of 1), scored as the logits before the Sigmoid, ln(p / (1 - p)); ' +
+    '--outputs logits would take them as they are',
+};
+
 interface MeasureArguments extends EvaluateArguments, DataArguments, Talk {
-  readonly outputs: 'auto' | 'logits' | 'probabilities';
+  readonly outputs: (typeof OUTPUTS)[number];
   readonly 'valid-classes'?: string | undefined;
+  readonly quarantine?: string | undefined;
 }
 
 interface Measurement {
@@ -62,21 +72,25 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
         const [, classes] = classOutput(session, args.output).dims;
         if (typeof classes === 'number' && !valid) assertClassCount(chosen.dataset, classes);
       }
-      const hashes = await Promise.all(models.map(sha256OfFile));
+      const hashes = await Promise.all(models.map(modelFileSha256));
+      const subset = args['valid-classes'] === undefined ? {} : await subsetFields(args['valid-classes'], valid);
       const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, args, {
         outputs: args.outputs,
         signal,
         ...(valid ? { valid } : {}),
       });
-      sayBadImages(quarantine, say);
+      const list = args.quarantine ?? (args.json ? 'bad_images' : undefined);
+      sayBadImages(quarantine, say, list ? `all are in ${list}` : '--quarantine FILE.csv lists them');
       const names = numberRepeated(models);
       return {
         measured: evaluations.map((evaluation, i) => {
           const model = names[i] as string;
-          if (evaluation.outputs !== 'logits') say(`${model}: its outputs are ${evaluation.outputs}, scored as such`);
-          return measuredModel(model, hashes[i] as string, evaluation, chosen, quarantine.length, args);
+          const read = SCORED_AS[evaluation.outputs];
+          if (read) say(`${model}: its outputs are ${read}`);
+          const files = { model_sha256: hashes[i] as string, n_bad_images: quarantine.length, ...subset };
+          return measuredModel(model, files, evaluation, chosen, args);
         }),
-        settings: evaluations.map((evaluation) => settingsOf(evaluation, chosen)),
+        settings: evaluations.map((evaluation) => settingsOf(evaluation, chosen, valid)),
         quarantine,
       };
     } finally {
@@ -87,17 +101,26 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
   }
 }
 
-function settingsOf({ transform, session, timing, predictions }: ModelEvaluation, { dataset }: ChosenData): string {
+/** The subset of classes that is scored, as fields: how many, and which file says so. */
+async function subsetFields(path: string, valid: ValidClasses | undefined): Promise<FieldRow> {
+  return { valid_classes: valid?.classes.length, valid_classes_sha256: await sha256OfFile(path) };
+}
+
+function settingsOf(
+  { transform, session, timing, predictions }: ModelEvaluation,
+  { dataset }: ChosenData,
+  valid: ValidClasses | undefined,
+): string {
   const found = transform ? transformText(transform) : 'none: the data is network input';
-  return `${predictions.keys.length} images of ${dataset.source} on ${session.provider}, batches of ${timing.batch}; transform ${found}`;
+  const subset = valid ? `, scored among ${valid.classes.length} classes` : '';
+  return `${predictions.keys.length} images of ${dataset.source} on ${session.provider}, batches of ${timing.batch}${subset}; transform ${found}`;
 }
 
 function measuredModel(
   model: string,
-  sha256: string,
+  files: FieldRow,
   evaluation: ModelEvaluation,
   { dataset }: ChosenData,
-  skipped: number,
   args: MeasureArguments,
 ): Measured {
   const { transform, timing, session } = evaluation;
@@ -112,15 +135,16 @@ function measuredModel(
       batch: timing.batch,
     },
     provenance: {
-      model_sha256: sha256,
+      ...files,
       data: basename(dataset.source),
       data_table_sha256: dataset.tableHash(),
       rows: args.rows,
       limit: args.limit,
-      n_bad_images: skipped,
       ...transformFields(transform),
       outputs: evaluation.outputs,
       provider: session.provider,
+      threads: args.threads,
+      graph_optimization: args['graph-optimization'],
       onnxruntime: session.ortVersion,
       seed: args.seed ?? 0,
       version,
@@ -150,12 +174,13 @@ export function addEvalCkpt(parser: Argv): Argv {
     (y) =>
       y
         .positional('models', { type: 'string', array: true, default: [] as string[], describe: 'ONNX models' })
-        .options({ ...DATA, ...TRANSFORM, ...RUNTIME, ...REPORT, ...WRITE, ...TALK })
+        .options({ ...DATA, ...TRANSFORM, ...RUNTIME, ...GRAPH_OPTIMIZATION, ...REPORT, ...WRITE, ...TALK })
         .options({
           outputs: {
-            choices: ['auto', 'logits', 'probabilities'] as const,
+            choices: OUTPUTS,
             default: 'auto' as const,
-            describe: 'What the models give; auto recognises probabilities and scores them by log p',
+            describe:
+              'What the models give; auto tells by the first batch, and scores p as ln p, sigmoid scores as ln(p/(1-p))',
             group: 'Scoring:',
           },
           'valid-classes': {
@@ -172,6 +197,11 @@ export function addEvalCkpt(parser: Argv): Argv {
           'per-image': {
             type: 'string',
             describe: 'Predictions of every image, as .csv or .parquet',
+            group: 'Output:',
+          },
+          quarantine: {
+            type: 'string',
+            describe: 'Images that --on-bad-image skip left out, as CSV: row, key, code, message',
             group: 'Output:',
           },
           from: {
@@ -191,7 +221,7 @@ export function addEvalCkpt(parser: Argv): Argv {
     async (args) => {
       const signal = interruptSignal();
       const gates = args.gate === undefined ? [] : args.gate.split(',').map(parseGate);
-      const { from, 'per-image': perImage, out, report, seed = 0 } = args;
+      const { from, 'per-image': perImage, out, quarantine, report, seed = 0 } = args;
       if ((args.models.length === 0) === (from === undefined)) {
         throw new TemperError('USAGE', from === undefined ? 'no model is named' : '--from needs no models', {
           hint: 'Name models with --data, or a file with --from.',
@@ -199,13 +229,19 @@ export function addEvalCkpt(parser: Argv): Argv {
       }
       if (perImage !== undefined) isParquet(perImage);
       if (report !== undefined) reportFormat(report);
+      if (quarantine !== undefined && args['on-bad-image'] !== 'skip') {
+        throw new TemperError('USAGE', '--quarantine has no use with --on-bad-image fail', {
+          hint: 'Add --on-bad-image skip, which leaves bad images out, or leave --quarantine out.',
+        });
+      }
       const inputs = [...args.models, args.data, args.labels, args.classes, args['valid-classes'], from];
-      checkOutputs([perImage, out, report].filter(isNamed), inputs.filter(isNamed), args.force);
+      checkOutputs([perImage, out, quarantine, report].filter(isNamed), inputs.filter(isNamed), args.force);
       const found = from === undefined ? await measure(args.models, args, signal) : await measuredBefore(from, seed);
       const scores = scoreModels(found.measured, seed);
       signal.throwIfAborted();
       const rows = scores.map(({ fields }) => fields);
       if (perImage !== undefined) writePerImage(perImage, scores, args.force);
+      if (quarantine !== undefined) writeBadImages(quarantine, found.quarantine, args.force);
       if (out !== undefined) writeFileAtomic(out, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
       const missed = rows.flatMap((row) => missedGates(gates, row));
       if (report !== undefined) {

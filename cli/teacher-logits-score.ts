@@ -16,8 +16,8 @@ import {
 import { csvText } from '../src/report/index.ts';
 import type { Session } from '../src/runtime/index.ts';
 import { type ChosenData, DATA, openData } from './support/data-options.ts';
-import { sha256OfFile } from './support/evaluate-models.ts';
 import { interruptSignal } from './support/main.ts';
+import { modelFileSha256, sha256OfFile } from './support/model-hash.ts';
 import { grouped, numberList, wholeNumber } from './support/option-values.ts';
 import { checkOutputs, note, print, TALK, WRITE } from './support/output-options.ts';
 import { progress } from './support/progress.ts';
@@ -220,7 +220,7 @@ async function report(store: Store, { dataset }: ChosenData, found: Scored, args
   const { scores, transform, quarantine } = found;
   const provenance = {
     student: basename(args.student),
-    student_sha256: await sha256OfFile(args.student),
+    student_sha256: await modelFileSha256(args.student),
     store: args.store,
     store_manifest_sha256: await sha256OfFile(join(store.folder, MANIFEST_FILE)),
     data_table_sha256: dataset.tableHash(),

@@ -13,7 +13,7 @@ import { openModel } from '../src/onnx/index.ts';
 import { classOutput, imageInput, type Session } from '../src/runtime/index.ts';
 import { DATA, openData } from './support/data-options.ts';
 import { interruptSignal } from './support/main.ts';
-import { modelHashes } from './support/moments-job.ts';
+import { modelHashes } from './support/model-hash.ts';
 import { grouped, oneNumber, stringList, wholeNumber } from './support/option-values.ts';
 import { note, print, TALK } from './support/output-options.ts';
 import { progress } from './support/progress.ts';

@@ -17,9 +17,9 @@ import {
   startStore,
 } from '../src/distill/index.ts';
 import { DATA } from './support/data-options.ts';
-import { sha256OfFile } from './support/evaluate-models.ts';
 import type { Gate } from './support/gate.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
+import { sha256OfFile } from './support/model-hash.ts';
 import { grouped } from './support/option-values.ts';
 import { note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
 import { type Progress, progress } from './support/progress.ts';

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -16,6 +15,7 @@ import { computeMetrics, evaluateModels, type LabelledBatch, wilson } from '../.
 import { chartSvg, csvText } from '../../src/report/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
 import { withModels } from '../support/load-snapshots.ts';
+import { modelFileSha256 } from '../support/model-hash.ts';
 import { progress } from '../support/progress.ts';
 import { textTable } from '../support/text-table.ts';
 import { version } from '../support/version.ts';
@@ -114,13 +114,14 @@ async function main(): Promise<void> {
   const bar = progress(`testing ${models.length} models on 10,000 images`, 10_000, false);
   const evaluations = await evaluateModels(sessions, batches(), { onProgress: (images) => bar.update(images) });
   bar.end();
+  const hashes = await Promise.all(models.map(modelFileSha256));
   const rows = models.map((model, i) => {
     const metrics = computeMetrics((evaluations[i] as (typeof evaluations)[number]).predictions);
     const interval = wilson(Math.round(metrics.top1 * metrics.n), metrics.n);
     return {
       model: basename(model, '.onnx'),
       kind: averages.includes(model) ? 'average of the 12' : 'single snapshot',
-      model_sha256: createHash('sha256').update(readFileSync(model)).digest('hex'),
+      model_sha256: hashes[i],
       n_images: metrics.n,
       test_size: 20,
       top1: metrics.top1,

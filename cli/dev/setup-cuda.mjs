@@ -23,7 +23,7 @@ try {
   run(join('node_modules', 'onnxruntime-node', 'script', 'install.js'), ['--onnxruntime-node-install=cuda12']);
 } catch {
   console.error(
-    'The CUDA libraries could not be fetched: check the connection to NuGet (and HTTPS_PROXY), then run again.',
+    'The CUDA libraries could not be fetched: check the connection to NuGet (behind a proxy: GLOBAL_AGENT_HTTPS_PROXY), then run again.',
   );
   process.exit(7);
 }

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { TemperError } from '../../src/core/index.ts';
 import {
   type BadImage,
@@ -16,12 +14,6 @@ import type { ChosenData } from './data-options.ts';
 import { progress } from './progress.ts';
 import { batchOf, type RuntimeArguments, workersOf } from './runtime-options.ts';
 import { givenTransformOptions, modelInput, type TransformArguments, transformFor } from './transform-options.ts';
-
-export async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  return hash.digest('hex');
-}
 
 export interface EvaluateArguments extends RuntimeArguments, TransformArguments {
   readonly 'on-bad-image': 'fail' | 'skip';
@@ -176,6 +168,14 @@ export async function evaluateStages(
       quarantine,
       sources: prepared.sources,
     };
+  } catch (error) {
+    const [first] = quarantine;
+    if (!first || !(error instanceof TemperError) || error.code !== 'INPUT_TOO_FEW') throw error;
+    throw new TemperError('INPUT_TOO_FEW', `no image was evaluated: all ${quarantine.length} are bad`, {
+      hint: `Check --data; the first: ${first.error.message}`,
+      details: { key: first.key },
+      cause: first.error,
+    });
   } finally {
     bar.end();
   }

@@ -15,9 +15,8 @@ import {
   setStatistics,
   type TrainState,
 } from '../../src/fixres/index.ts';
-import { sha256OfFile } from './evaluate-models.ts';
 import { type Job, measureLayer, runtimeOf, sizeText, trainingFeatures, validationFeatures } from './fixres-job.ts';
-import { modelHashes } from './moments-job.ts';
+import { modelHashes, sha256OfFile } from './model-hash.ts';
 import { note } from './output-options.ts';
 import { progress } from './progress.ts';
 import { rowsHash } from './recalibration.ts';

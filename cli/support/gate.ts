@@ -37,6 +37,11 @@ const COMPARE: Readonly<Record<Gate['operator'], (a: number, b: number) => boole
  * @throws TemperError USAGE; a bare field is explained: the shell took the rest for a redirection
  */
 export function parseGate(text: string): Gate {
+  if (text.trim() === '') {
+    throw new TemperError('USAGE', '--gate: an empty condition', {
+      hint: "Write --gate 'top1>=0.9'; several are separated by commas.",
+    });
+  }
   const [, field = '', operator, number] = /^([a-z0-9_]+)\s*(?:([<>=:]+)(.*))?$/.exec(text.trim()) ?? [];
   const limit = number === undefined || number.trim() === '' ? Number.NaN : Number(number);
   const better = Object.hasOwn(DIRECTIONS, field) ? DIRECTIONS[field] : undefined;

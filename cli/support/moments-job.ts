@@ -3,25 +3,9 @@ import { basename } from 'node:path';
 import type { BatchMoments, BatchNormLayer, MomentsRun, Ran } from '../../src/batchnorm/index.ts';
 import { canonicalJson, transformHash } from '../../src/data/index.ts';
 import type { Model } from '../../src/onnx/index.ts';
-import { sha256OfFile } from './evaluate-models.ts';
+import { modelSha256 } from './model-hash.ts';
 import { batchCount, type JobImages, rowsHash } from './recalibration.ts';
 import { version } from './version.ts';
-
-/** SHA-256 of a model with its data files: those of a model without are its own. */
-export async function modelHashes(
-  model: Model,
-): Promise<{ file: string; sha256: string; data?: { location: string; sha256: string }[] }> {
-  const data = await Promise.all(
-    model.externalLocations.map(async (location) => ({
-      location,
-      sha256: await sha256OfFile(model.external(location).path),
-    })),
-  );
-  return { file: basename(model.path), sha256: await sha256OfFile(model.path), ...(data.length > 0 ? { data } : {}) };
-}
-
-/** The hash by which workers, merge and resumed runs know their model. */
-export const modelSha256 = (model: Model): Promise<string> => sha256OfFile(model.path);
 
 /** What batch moments are made from: the same for every worker of a job. */
 export async function momentsRun(

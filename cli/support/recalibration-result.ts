@@ -7,7 +7,7 @@ import { csvText, type FieldRow, plainDecimal } from '../../src/report/index.ts'
 import type { Collected } from './batch-pass.ts';
 import { argumentsOf, type ChosenData, openData } from './data-options.ts';
 import type { EvaluateArguments } from './evaluate-models.ts';
-import { modelHashes } from './moments-job.ts';
+import { modelHashes } from './model-hash.ts';
 import { note, print, type Talk } from './output-options.ts';
 import { guardEdits, recalibrated } from './recalibration.ts';
 import { recalibrationPage } from './recalibration-report.ts';

@@ -1,6 +1,12 @@
 import { availableParallelism } from 'node:os';
 import type { Options } from 'yargs';
-import { openSession, parseDevice, type Session } from '../../src/runtime/index.ts';
+import {
+  GRAPH_OPTIMIZATIONS,
+  type GraphOptimization,
+  openSession,
+  parseDevice,
+  type Session,
+} from '../../src/runtime/index.ts';
 import { grouped, wholeNumber } from './option-values.ts';
 
 /** More decoding threads than this read no faster from one disk; each holds a decoder. */
@@ -26,9 +32,19 @@ export const RUNTIME = grouped('Runtime:', {
   output: { type: 'string', describe: 'The class output, where a model has several' },
 } as const satisfies Record<string, Options>);
 
+/** For commands that run models as they are: those that rewrite graphs choose the level themselves. */
+export const GRAPH_OPTIMIZATION = grouped('Runtime:', {
+  'graph-optimization': {
+    choices: GRAPH_OPTIMIZATIONS,
+    default: 'all' as const,
+    describe: "onnxruntime's graph optimization level",
+  },
+} as const satisfies Record<string, Options>);
+
 export interface RuntimeArguments {
   readonly device: string;
   readonly threads?: number | undefined;
+  readonly 'graph-optimization'?: GraphOptimization | undefined;
   readonly workers?: number | undefined;
   readonly batch?: number | undefined;
   readonly input?: string | undefined;
@@ -51,8 +67,12 @@ export async function openSessions(
   say: (text: string) => void,
 ): Promise<Session[]> {
   const device = parseDevice(args.device);
-  const threads = args.threads === undefined ? {} : { threads: args.threads };
-  const opened = await Promise.allSettled(models.map((model) => openSession({ model, device, ...threads })));
+  const options = {
+    device,
+    ...(args.threads === undefined ? {} : { threads: args.threads }),
+    graphOptimization: args['graph-optimization'] ?? 'all',
+  } as const;
+  const opened = await Promise.allSettled(models.map((model) => openSession({ model, ...options })));
   const sessions = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failed = opened.find((result) => result.status === 'rejected');
   if (failed) {

@@ -10,7 +10,7 @@ import {
   testTimePool,
 } from '../../src/resolution/index.ts';
 import { openSession, parseDevice, type Session } from '../../src/runtime/index.ts';
-import { sha256OfFile } from './evaluate-models.ts';
+import { modelFileSha256 } from './model-hash.ts';
 import { declaredInputs } from './model-inputs.ts';
 import { openSessions, type RuntimeArguments } from './runtime-options.ts';
 import { modelInput } from './transform-options.ts';
@@ -168,7 +168,7 @@ async function openOne(
     return {
       path,
       name,
-      sha256: await sha256OfFile(path),
+      sha256: await modelFileSha256(path),
       trainSize,
       fixedSize: fixed?.height,
       input: usedInput,

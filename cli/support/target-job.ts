@@ -30,7 +30,7 @@ import { openModel } from '../../src/onnx/index.ts';
 import { classOutput, imageInput, type Session } from '../../src/runtime/index.ts';
 import { type ChosenData, type DataArguments, openData } from './data-options.ts';
 import { transformsFor } from './evaluate-models.ts';
-import { modelHashes } from './moments-job.ts';
+import { modelHashes } from './model-hash.ts';
 import { batchOf, openSessions, type RuntimeArguments, workersOf } from './runtime-options.ts';
 import { checkRowsPerPart, checkTopK, formOf, parseTemperatures, type TargetArguments } from './target-options.ts';
 import { modelInput, type TransformArguments, valueFor } from './transform-options.ts';

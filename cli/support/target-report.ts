@@ -1,5 +1,6 @@
 import type { BadSample, Manifest, StoreRun, TeacherScore } from '../../src/distill/index.ts';
 import { type Gate, missedGates } from './gate.ts';
+import { combinedSha256 } from './model-hash.ts';
 import { textTable } from './text-table.ts';
 
 /** A size for people. */
@@ -22,7 +23,7 @@ export function teacherFields({ teachers }: StoreRun, scores: readonly TeacherSc
     const score = scores?.[i];
     return {
       model: teacher.name,
-      model_sha256: teacher.sha256,
+      model_sha256: combinedSha256(teacher.sha256, teacher.external_data),
       n_classes: teacher.n_classes,
       outputs: teacher.outputs,
       provider: teacher.provider,

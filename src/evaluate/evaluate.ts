@@ -10,14 +10,8 @@ import {
   type Tensor,
   type Timing,
 } from '../runtime/index.ts';
-import {
-  concatPredictions,
-  detectOutputs,
-  type OutputKind,
-  type Predictions,
-  scoreBatch,
-  type ValidClasses,
-} from './predictions.ts';
+import { detectOutputs, type OutputKind } from './output-kind.ts';
+import { concatPredictions, type Predictions, scoreBatch, type ValidClasses } from './predictions.ts';
 
 /** Images ready for the network, with their names and true classes. */
 export interface LabelledBatch {
@@ -32,7 +26,7 @@ export interface EvaluateOptions {
   readonly input?: string;
   readonly output?: string;
   /** What the outputs are; `auto` decides for each model by its first batch. */
-  readonly outputs?: 'auto' | 'logits' | 'probabilities';
+  readonly outputs?: 'auto' | Exclude<OutputKind, 'log-probabilities'>;
   readonly valid?: ValidClasses;
   /** Per session: which of a batch's images it takes. Default: the first, for all. */
   readonly images?: readonly number[];
@@ -66,7 +60,7 @@ export async function evaluateModels(
     const output = classOutput(session, options.output);
     const input = imageInput(session, options.input);
     const stage = { session, input, fetches: [output.name], images: options.images?.[i] ?? 0 };
-    const kind = outputs === 'auto' ? undefined : (outputs as OutputKind);
+    const kind = (outputs === 'auto' ? undefined : outputs) as OutputKind | undefined;
     return { stage, output, kind, parts: [] as Predictions[], ms: [] as number[] };
   });
   const rows: number[] = [];

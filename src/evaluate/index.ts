@@ -2,6 +2,7 @@ export { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBat
 export { type GuardVerdict, guardVerdict } from './guard.ts';
 export { type Interval, type MetricIntervals, metricIntervals, quantile, wilson } from './intervals.ts';
 export { computeMetrics, type ImageScores, imageScores, type Metrics } from './metrics.ts';
+export { detectOutputs, OUTPUT_KINDS, type OutputKind } from './output-kind.ts';
 export {
   comparePaired,
   holm,
@@ -13,8 +14,6 @@ export {
 } from './paired.ts';
 export {
   concatPredictions,
-  detectOutputs,
-  type OutputKind,
   type Predictions,
   probabilitiesOf,
   type Scoring,

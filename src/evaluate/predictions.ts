@@ -1,5 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import type { ClassOutput } from '../runtime/index.ts';
+import { OUTPUT_KINDS, type OutputKind, rowOf } from './output-kind.ts';
 
 /**
  * What one model said about each image: the one source of every metric, row i of each column one image. Written to a
@@ -19,9 +20,6 @@ export interface Predictions {
   readonly sumP2: Float64Array;
 }
 
-/** Log-probabilities are scored as logits: softmax(log p) = p. */
-export type OutputKind = 'logits' | 'probabilities' | 'log-probabilities';
-
 export interface ValidClasses {
   /** The model's classes that count, in this order; scores of the others are dropped before anything else. */
   readonly classes: readonly number[];
@@ -34,36 +32,7 @@ export interface Scoring {
   readonly valid?: ValidClasses | undefined;
 }
 
-/** How far a row of probabilities may be from 1: the error of 1,000 float16 roundings, far below any row of logits. */
-const SUM_TOLERANCE = 1e-3;
 const TOP = 5;
-
-function isDistribution({ data, classes }: ClassOutput, row: number): boolean {
-  let sum = 0;
-  for (let i = row * classes; i < (row + 1) * classes; i++) {
-    const p = data[i] as number;
-    if (p < 0) return false;
-    sum += p;
-  }
-  return Math.abs(sum - 1) <= SUM_TOLERANCE;
-}
-
-function isLogDistribution({ data, classes }: ClassOutput, row: number): boolean {
-  let sum = 0;
-  for (let i = row * classes; i < (row + 1) * classes; i++) {
-    const z = data[i] as number;
-    if (z > 0) return false;
-    sum += Math.exp(z);
-  }
-  return Math.abs(sum - 1) <= SUM_TOLERANCE;
-}
-
-/** What the outputs are, by the rows of a batch: probabilities if each is >= 0 and sums to 1 within 1e-3. */
-export function detectOutputs(output: ClassOutput): OutputKind {
-  const rows = Array.from({ length: output.rows }, (_, row) => row);
-  if (rows.every((row) => isDistribution(output, row))) return 'probabilities';
-  return rows.every((row) => isLogDistribution(output, row)) ? 'log-probabilities' : 'logits';
-}
 
 /** The position of a label among the scored classes. */
 function position(label: number, key: string, scored: number, valid: ValidClasses | undefined): number {
@@ -103,12 +72,12 @@ export function topClasses(scores: ArrayLike<number>, into: Int32Array): void {
 }
 
 /**
- * Scores a batch, all in float64. With scores z (logits, or ln p), m = max z and S = Σ exp(z - m): nll = m + ln S - z of
- * the label; p = exp(z - m) / S. Probabilities are thereby divided by their sum; a probability of 0 (a label whose
- * score is -Infinity, too) counts as the smallest positive value of the type that the model computed, since ln 0 would
- * make the mean infinite.
- * @throws TemperError MISMATCH_VALUE for a label outside the classes; EXECUTION_OUTPUT for a row that is no
- * distribution though probabilities were said; NUMERIC_NONFINITE for a row without a finite score; USAGE
+ * Scores a batch, all in float64. With scores z (logits; ln p of probabilities; ln(p / (1 - p)) of sigmoid scores),
+ * m = max z and S = Σ exp(z - m): nll = m + ln S - z of the label; p = exp(z - m) / S. Probabilities are thereby divided
+ * by their sum; a probability of 0 (a label whose score is -Infinity, too) counts as the smallest positive value of the
+ * type that the model computed, since ln 0 would make the mean infinite.
+ * @throws TemperError MISMATCH_VALUE for a label outside the classes; EXECUTION_OUTPUT for a row that is not of the kind
+ * that was said; NUMERIC_NONFINITE for a row without a finite score; USAGE
  */
 export function scoreBatch(
   output: ClassOutput,
@@ -116,7 +85,8 @@ export function scoreBatch(
   labels: ArrayLike<number>,
   { kind, valid }: Scoring,
 ): Predictions {
-  const { rows, classes, data, smallest } = output;
+  const { rows, classes, smallest } = output;
+  const { fits, score, required } = OUTPUT_KINDS[kind];
   if (valid) checkValid(valid, classes);
   const scored = valid?.classes.length ?? classes;
   const columns: Predictions = {
@@ -130,15 +100,15 @@ export function scoreBatch(
   const z = new Float64Array(scored);
   for (let row = 0; row < rows; row++) {
     const key = keys[row] as string;
-    if (kind === 'probabilities' && !isDistribution(output, row)) {
-      throw new TemperError('EXECUTION_OUTPUT', `${key}: the outputs are not probabilities (>= 0, sum 1)`, {
-        hint: 'Pass --outputs logits.',
-        details: { key },
+    const values = rowOf(output, row);
+    if (required && !fits(values)) {
+      throw new TemperError('EXECUTION_OUTPUT', `${key}: the outputs are not ${required}`, {
+        hint: 'Say what they are: --outputs logits, for example.',
+        details: { key, kind },
       });
     }
     for (let k = 0; k < scored; k++) {
-      const value = data[row * classes + (valid ? (valid.classes[k] as number) : k)] as number;
-      z[k] = kind === 'probabilities' ? Math.log(value === 0 ? smallest : value) : value;
+      z[k] = score(values[valid ? (valid.classes[k] as number) : k] as number, output);
     }
     const max = z.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
     if (!Number.isFinite(max)) {

@@ -10,10 +10,16 @@ export interface ClassOutput {
   readonly data: Float32Array | Float64Array;
   /** The smallest positive value of the type that the model computed: what a probability of 0 stands for. */
   readonly smallest: number;
+  /** The largest value below 1 of that type: what a sigmoid score of 1 stands for. */
+  readonly largestBelowOne: number;
 }
 
-/** Smallest subnormals of the floating types. */
-const SMALLEST: Readonly<Record<string, number>> = { float16: 2 ** -24, float32: 2 ** -149, float64: 2 ** -1074 };
+/** Of the floating types: the smallest subnormal, and the largest value below 1. */
+const LIMITS: Readonly<Record<string, Pick<ClassOutput, 'smallest' | 'largestBelowOne'>>> = {
+  float16: { smallest: 2 ** -24, largestBelowOne: 1 - 2 ** -11 },
+  float32: { smallest: 2 ** -149, largestBelowOne: 1 - 2 ** -24 },
+  float64: { smallest: 2 ** -1074, largestBelowOne: 1 - 2 ** -53 },
+};
 
 type Labelled = Pick<Session, 'label'>;
 
@@ -51,7 +57,7 @@ export function imageInput(session: Labelled & Pick<Session, 'inputs'>, name?: s
  */
 export function classOutput(session: Session, name?: string): ValueInfo {
   const output = pick(session, 'output', session.outputs, name);
-  if (output.type in SMALLEST) return output;
+  if (Object.hasOwn(LIMITS, output.type)) return output;
   throw new TemperError('UNSUPPORTED_DATA_TYPE', `${session.label}: output ${output.name} is ${output.type}`, {
     hint: 'Name the output with the logits or probabilities (--output), not an ArgMax.',
   });
@@ -104,5 +110,7 @@ export function readClassOutput(
       details: { key: keys?.[row], row, class: bad % classes },
     });
   }
-  return { rows, classes, data, smallest: SMALLEST[tensor.type] as number };
+  const limits = LIMITS[tensor.type];
+  if (!limits) throw new Error('floats() took it');
+  return { rows, classes, data, ...limits };
 }

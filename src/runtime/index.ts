@@ -9,6 +9,6 @@ export {
   summarizeTiming,
   type Timing,
 } from './pipeline.ts';
-export type { GraphOptimization } from './protocol.ts';
+export { GRAPH_OPTIMIZATIONS, type GraphOptimization } from './protocol.ts';
 export { openSession, type RunResult, type Session, type SessionOptions } from './session.ts';
 export type { Tensor, TensorData, Tensors, TensorType, ValueInfo } from './tensor.ts';

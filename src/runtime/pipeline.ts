@@ -1,6 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import { runInPieces } from './fixed-batch.ts';
-import type { Session } from './session.ts';
+import type { RunResult, Session } from './session.ts';
 import type { Tensor, Tensors, ValueInfo } from './tensor.ts';
 
 /**
@@ -55,30 +55,46 @@ export interface Stage {
   readonly images: number;
 }
 
+/** Batches that wait in the inference thread behind the one that runs: the next starts without a word from outside. */
+const QUEUED = 1;
+
 async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batch<M>>): AsyncGenerator<BatchResult<M>> {
+  const started: { meta: M; rows: number; runs: Promise<RunResult[]> }[] = [];
+  const finish = async (): Promise<BatchResult<M>> => {
+    const { meta, rows, runs } = started.shift() as (typeof started)[number];
+    const done = await runs;
+    return { meta, rows, outputs: done.map(({ outputs }) => outputs), ms: done.map(({ ms }) => ms) };
+  };
+  let last: { session: Session; run: Promise<RunResult> } | undefined;
   for await (const { images, meta } of batches) {
     const [rows = 0] = images[0]?.dims ?? [];
-    const outputs: Tensors[] = [];
-    const ms: number[] = [];
-    // One model at a time: side by side they would share the cores, and their times would mean nothing.
+    const runs: Promise<RunResult>[] = [];
     for (const [i, { session, input, fetches, images: index }] of stages.entries()) {
+      // One model at a time: side by side they would share the cores, and their times would mean nothing. The batches of
+      // one model queue in its thread.
+      if (last && last.session !== session) await Promise.allSettled([last.run]);
       const tensor = images[index] as Tensor;
       // The last model that takes a tensor takes it over.
-      const last = stages.findLastIndex((stage) => stage.images === index) === i;
-      const batch = last ? tensor : { ...tensor, data: tensor.data.slice() };
-      const result = await runInPieces(session, input, batch, fetches);
-      outputs.push(result.outputs);
-      ms.push(result.ms);
+      const final = stages.findLastIndex((stage) => stage.images === index) === i;
+      const run = runInPieces(session, input, final ? tensor : { ...tensor, data: tensor.data.slice() }, fetches);
+      runs.push(run);
+      last = { session, run };
     }
-    yield { meta, rows, outputs, ms };
+    const all = Promise.all(runs);
+    // It is awaited at its place; until then a failure must not count as unhandled.
+    all.catch(() => undefined);
+    started.push({ meta, rows, runs: all });
+    if (started.length > QUEUED) yield finish();
   }
+  while (started.length > 0) yield finish();
 }
 
 /**
- * Runs every model on every batch, in order. Up to `ahead` batches are prepared while one runs, and one result waits
- * while the caller works on the last: decoding, inference and scoring overlap. The images of a batch are handed over to
- * the thread of the last model that takes them. A graph fixed to another batch gets it in pieces, the last filled up.
- * Memory: `ahead` + 2 batches.
+ * Runs every model on every batch, in order. Up to `ahead` batches are prepared while one runs, one more waits in the
+ * inference thread, and one result waits while the caller works on the last: decoding, inference and scoring overlap. The
+ * images of a batch are handed over to the thread of the last model that takes them. A graph fixed to another batch gets
+ * it in pieces, the last filled up.
+ * Memory: `ahead` + 3 batches.
  * @throws TemperError what the batches or `Session.run` throw
  */
 export function runBatches<M>(

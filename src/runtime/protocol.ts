@@ -2,7 +2,9 @@ import type { WireError } from '../core/index.ts';
 import type { Device, Provider } from './device.ts';
 import type { Tensors, ValueInfo } from './tensor.ts';
 
-export type GraphOptimization = 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
+/** onnxruntime's graphOptimizationLevel. */
+export const GRAPH_OPTIMIZATIONS = ['disabled', 'basic', 'extended', 'layout', 'all'] as const;
+export type GraphOptimization = (typeof GRAPH_OPTIMIZATIONS)[number];
 
 /** What the inference thread is started with. */
 export interface WorkerOptions {

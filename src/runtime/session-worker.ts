@@ -14,6 +14,12 @@ import { ortError } from './ort-errors.ts';
 import type { Reply, Request, WorkerOptions } from './protocol.ts';
 import { TENSOR_ARRAYS, type Tensor, type TensorData, type TensorType, type ValueInfo } from './tensor.ts';
 
+/**
+ * onnxruntime's threads wait asleep instead of in a loop: between two batches the decoding threads have the cores.
+ * A thread that spins takes a core from them for as long as it waits.
+ */
+const WAIT_ASLEEP = { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } };
+
 const options = workerData as WorkerOptions;
 const port = parentPort as MessagePort;
 
@@ -56,6 +62,7 @@ async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<R
       executionProviders: [provider],
       graphOptimizationLevel: options.graphOptimization,
       logSeverityLevel: 4,
+      extra: WAIT_ASLEEP,
       ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
       ...(options.externalData === undefined ? {} : { externalData: [...options.externalData] }),
     };

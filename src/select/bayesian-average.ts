@@ -31,8 +31,7 @@ export class BayesianAverage {
     const { sum, classes, models } = this;
     if (!sum) throw new Error('no model was added');
     const data = sum.map((value) => value / models);
-    return scoreBatch({ rows: keys.length, classes, data, smallest: Number.MIN_VALUE }, keys, labels, {
-      kind: 'probabilities',
-    });
+    const float64 = { smallest: Number.MIN_VALUE, largestBelowOne: 1 - Number.EPSILON / 2 };
+    return scoreBatch({ rows: keys.length, classes, data, ...float64 }, keys, labels, { kind: 'probabilities' });
   }
 }

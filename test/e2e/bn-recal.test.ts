@@ -7,6 +7,7 @@ import { parse } from 'csv-parse/sync';
 import { average } from '../support/average.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { decodeModel, floatsOf } from '../support/model-builder.ts';
+import { withExternalData } from '../support/model-variants.ts';
 import { avgCkpt, BN_RECAL, type CliResult, runProgram } from '../support/run-cli.ts';
 import { evalJson, IMAGES, ON_CPU, DATA as TEST_DATA, TRANSFORM } from '../support/run-eval.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -316,6 +317,21 @@ test('merge refuses what the command refuses, before any work', () => {
   fails(3, 'OUTPUT_EXISTS', /taken/, ...merge, '--out', at('x'), '--csv', at('taken'));
   fails(7, 'OUTPUT_WRITE', /no such folder|ENOENT|x/, ...merge, '--out', join(at('missing'), 'x'));
   assert.deepEqual(readdirSync(folder), ['all.st', 'taken']);
+});
+
+test('merge refuses moments of other weights, where only the external data differs', () => {
+  const folder = fresh();
+  for (const name of ['a', 'b']) mkdirSync(join(folder, name));
+  const [model, other] = [
+    withExternalData(join(folder, 'a')),
+    withExternalData(join(folder, 'b'), (data) => data.writeFloatLE(0.5, 0)),
+  ];
+  const moments = join(folder, 'all.st');
+  const out = ['--out', join(folder, 'out.onnx')];
+  const run = bnRecal(model, ...SMALL, '--moments-out', moments);
+  assert.equal(run.status, 0, run.stderr);
+  fails(6, 'MISMATCH_VALUE', /not the model that the moments are of/, 'merge', moments, '--model', other, ...out);
+  assert.equal(bnRecal('merge', moments, '--model', model, ...out).status, 0);
 });
 
 /** Data that cannot be read: whatever is refused in spite of it is refused before any work. */

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { parse } from 'csv-parse/sync';
 import { fashionLabels, fashionPixels, idxBytes, npyBytes, pngs, writeTree } from '../support/dataset-files.ts';
 import { SNAPSHOTS } from '../support/fashion.ts';
 import { EVAL_CKPT, runProgram } from '../support/run-cli.ts';
@@ -60,10 +61,26 @@ test('--on-bad-image skip leaves it out of everything, counts it, and lists it',
   const without = evalJson([newest, '--data', at('set/good.csv'), ...skip]);
   assert.deepEqual([scoresOf(models[0]), without.bad_images], [scoresOf(without.models[0]), []]);
   const said = evalCkpt(newest, '--data', at('set/all.csv'), ...skip);
-  assert.match(said.stderr, /left out 13\.png: .*cannot decode.*\n.*1 bad images are left out/s);
+  assert.match(said.stderr, /left out 13\.png: .*cannot decode.*\n.*1 bad image is left out.*--quarantine FILE\.csv/s);
   assert.match(said.stdout, /^29 images of/m);
   const [gone] = evalJson([newest, '--data', at('set/missing.csv'), ...skip]).bad_images;
   assert.deepEqual([gone?.row, gone?.code], [1, 'INPUT_NOT_FOUND']);
+});
+
+test('--quarantine lists the images that were left out, as CSV, whole or not at all; without any, the header alone', () => {
+  const skip = [...SIZED, '--on-bad-image', 'skip'];
+  const list = at('bad-images.csv');
+  const run = evalCkpt(newest, '--data', at('set/all.csv'), ...skip, '--quarantine', list);
+  assert.match(run.stderr, /all are in .*bad-images\.csv/);
+  const [row, ...others] = parse(readFileSync(list), { columns: true }) as Record<string, string>[];
+  assert.deepEqual(others, []);
+  assert.deepEqual([row?.row, row?.key, row?.code], [String(BAD), `${BAD}.png`, 'FORMAT_IMAGE']);
+  assert.match(row?.message ?? '', /cannot decode/);
+  const good = [newest, '--data', at('set/good.csv'), ...SIZED, '--quarantine', list];
+  evalFails([...good, '--on-bad-image', 'skip'], 3, 'OUTPUT_EXISTS', /bad-images\.csv/);
+  evalFails([...good, '--force'], 2, 'USAGE', /--quarantine has no use with --on-bad-image fail/);
+  evalJson([...good, '--on-bad-image', 'skip', '--force']);
+  assert.equal(readFileSync(list, 'utf8'), 'row,key,code,message\n');
 });
 
 test('nothing but bad images is an error, not a division by zero', () => {
@@ -71,7 +88,7 @@ test('nothing but bad images is an error, not a division by zero', () => {
     [newest, '--data', at('set/bad.csv'), ...SIZED, '--on-bad-image', 'skip'],
     3,
     'INPUT_TOO_FEW',
-    /no image was evaluated/,
+    /no image was evaluated: all 1 are bad.*the first: .*cannot decode/,
   );
 });
 

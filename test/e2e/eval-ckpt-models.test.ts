@@ -1,8 +1,11 @@
 /** eval-ckpt on every kind of model: what the file says about its input and output is found out and obeyed. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { SNAPSHOTS } from '../support/fashion.ts';
-import { type Variant, variant } from '../support/model-variants.ts';
+import { type Variant, variant, withExternalData } from '../support/model-variants.ts';
 import { DATA, evalCkpt, evalFails, evalJson, type Row, scoresOf, TRANSFORM } from '../support/run-eval.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -21,18 +24,19 @@ function near(found: Row | undefined, fields: readonly string[], tolerance: numb
   }
 }
 
-test('probabilities and log-probabilities are recognised, said, and score as the logits they were made from', () => {
+test('probabilities, log-probabilities and sigmoid scores are recognised, said, and score as the logits they were made from', () => {
   for (const [name, said] of [
     ['softmax', 'probabilities'],
     ['logSoftmax', 'log-probabilities'],
+    ['sigmoid', 'sigmoid'],
   ] as const) {
     const path = model(name);
     const [row] = evalJson([path, ...SIZED]).models;
     assert.equal(row?.outputs, said);
     assert.equal(row?.top1, plain?.top1);
-    // The model's own softmax is float32.
-    near(row, ['nll', 'brier', 'ece15'], 1e-5);
-    assert.match(evalCkpt(path, ...SIZED).stderr, new RegExp(`its outputs are ${said}, scored as such`));
+    // The model's own softmax is float32; of a sigmoid near 1 few bits are left.
+    near(row, ['nll', 'brier', 'ece15'], name === 'sigmoid' ? 1e-3 : 1e-5);
+    assert.match(evalCkpt(path, ...SIZED).stderr, new RegExp(`its outputs are ${said}[^\\n]*, scored as`));
   }
 });
 
@@ -127,6 +131,25 @@ test('several outputs or inputs, and channels that images lack, are refused with
   evalFails([model('fourChannels'), ...SIZED], 6, 'MISMATCH_INPUT', /takes 4 channels, rgb images have 3.*\.npy/);
   evalFails([newest, ...SIZED, '--color', 'rgb'], 6, 'MISMATCH_INPUT', /takes 1 channels, rgb.*--color grey/);
   evalFails([model('rgb'), ...SIZED, '--color', 'grey'], 6, 'MISMATCH_INPUT', /takes 3 channels, grey.*--color rgb/);
+});
+
+test('model_sha256 covers external data: other weights behind the same .onnx file have another hash', () => {
+  const [a, b] = ['a', 'b'].map((name) => join(folder, name)) as [string, string];
+  for (const sub of [a, b]) mkdirSync(sub);
+  const paths = [withExternalData(a), withExternalData(b, (data) => data.writeFloatLE(0.5, 0))] as const;
+  const sha = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+  const hashOf = (path: string): string => sha(readFileSync(path));
+  const rows = paths.map((path) => evalJson([path, ...SIZED]).models[0]);
+  assert.equal(hashOf(paths[0]), hashOf(paths[1]));
+  for (const [i, sub] of [a, b].entries()) {
+    const text = `${hashOf(join(sub, 'm.onnx'))}\n${hashOf(join(sub, 'm.data'))}  m.data\n`;
+    assert.equal(rows[i]?.model_sha256, sha(text));
+  }
+  assert.notEqual(rows[0]?.model_sha256, rows[1]?.model_sha256);
+  assert.deepEqual(scoresOf(rows[0]), scoresOf(plain));
+  assert.equal(plain?.model_sha256, hashOf(newest));
+  rmSync(join(a, 'm.data'));
+  evalFails([paths[0], ...SIZED], 4, 'FORMAT_EXTERNAL_DATA', /m\.data.*beside the model/);
 });
 
 test('outputs that are NaN stop the run and name the image', () => {

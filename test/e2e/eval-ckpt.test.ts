@@ -1,10 +1,12 @@
 /** eval-ckpt as a user runs it: what it prints and writes, gates, predictions that are read back, choosing rows. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
+import sharp from 'sharp';
 import { fashionLabels, fashionPixels, pngs, writeTree } from '../support/dataset-files.ts';
 import { SNAPSHOTS } from '../support/fashion.ts';
 import { EVAL_CKPT, ONNX_TEMPER, runProgram } from '../support/run-cli.ts';
@@ -187,6 +189,12 @@ test('--valid-classes: class indices as labels, and places in the list where the
   // Of three classes all are among the best five.
   assert.equal(byPlace?.top5, 1);
   evalFails([newest, ...DATA, ...options], 6, 'MISMATCH_VALUE', /label \d is none of the 3 in .*valid\.txt/);
+  const [row] = evalJson([newest, '--data', at('subset'), ...options]).models;
+  const sha256 = createHash('sha256')
+    .update(readFileSync(at('valid.txt')))
+    .digest('hex');
+  assert.deepEqual([row?.valid_classes, row?.valid_classes_sha256], [3, sha256]);
+  assert.match(evalCkpt(newest, '--data', at('subset'), ...options).stdout, /scored among 3 classes; transform/);
   // Without the list, three folders cannot be the network's ten classes.
   evalFails([newest, '--data', at('subset'), ...options.slice(0, -2)], 6, 'MISMATCH_VALUE', /3 class names.*--classes/);
 });
@@ -199,6 +207,51 @@ test('a class map numbers the folders, and its labels are never places in --vali
   assert.deepEqual(scoresOf(mapped), scoresOf(evalJson(options).models[0]));
   // Three names and three valid classes, but the map says that they are classes 0, 1 and 2.
   evalFails([...options, '--classes', at('wrong.json')], 6, 'MISMATCH_VALUE', /label 0 is none of/);
+});
+
+test('--graph-optimization: another level gives the same classes, and is recorded', () => {
+  const levels = ['all', 'disabled'].map((level) => evalJson([...ONE, '--graph-optimization', level]).models[0]);
+  assert.deepEqual(
+    levels.map((row) => [row?.graph_optimization, row?.threads]),
+    [
+      ['all', 1],
+      ['disabled', 1],
+    ],
+  );
+  assert.equal(levels[0]?.top1, levels[1]?.top1);
+  assert.ok(Math.abs(Number(levels[0]?.nll) - Number(levels[1]?.nll)) < 1e-5);
+  evalFails([...ONE, '--graph-optimization', 'most'], 2, 'USAGE', /graph-optimization/);
+});
+
+test('--orientation exif evaluates pictures upright: as their rotated copies, and otherwise than as they are stored', async () => {
+  const names = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `jpeg-exif-${i}`);
+  const upright = names.map((name) => sharp(`fixtures/images/${name}.jpg`).autoOrient().png().toBuffer());
+  const table = (extension: string): string =>
+    `path,label\n${names.map((name, i) => `${name}.${extension},${i}`).join('\n')}\n`;
+  writeTree(at('exif'), {
+    ...Object.fromEntries((await Promise.all(upright)).map((png, i) => [`${names[i]}.png`, png])),
+    ...Object.fromEntries(names.map((name) => [`${name}.jpg`, readFileSync(`fixtures/images/${name}.jpg`)])),
+    'stored.csv': table('jpg'),
+    'upright.csv': table('png'),
+  });
+  const measured = (data: string, ...more: string[]): Row | undefined =>
+    evalJson([newest, '--data', at(data), ...TRANSFORM, '--size', '20', ...more]).models[0];
+  const [stored, exif] = [measured('exif/stored.csv'), measured('exif/stored.csv', '--orientation', 'exif')];
+  assert.deepEqual([stored?.orientation, exif?.orientation], ['ignore', 'exif']);
+  assert.deepEqual(scoresOf(exif), scoresOf(measured('exif/upright.csv')));
+  assert.notEqual(exif?.nll, stored?.nll);
+  assert.notEqual(exif?.transform_sha256, stored?.transform_sha256);
+  // Each model may see the pictures its own way.
+  const both = evalJson(
+    [newest, newest, '--data', at('exif/stored.csv'), ...TRANSFORM, '--size', '20'].concat([
+      '--orientation',
+      'ignore',
+      '--orientation',
+      'exif',
+    ]),
+  ).models;
+  assert.deepEqual(both.map(scoresOf), [stored, exif].map(scoresOf));
+  evalFails([...ONE, '--orientation', 'up'], 2, 'USAGE', /orientation: found up, expected one of ignore, exif/);
 });
 
 test('onnx-temper eval-ckpt is eval-ckpt; --help names defaults, an example and exit codes', () => {

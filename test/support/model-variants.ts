@@ -50,6 +50,7 @@ const scalar = (name: string, value: number) => tensor({ name, dims: [], values:
 const VARIANTS = {
   softmax: to(valueInfo('p', ['N', 10]), [node('Softmax', ['logits'], ['p'], { axis: -1 })]),
   logSoftmax: to(valueInfo('logp', ['N', 10]), [node('LogSoftmax', ['logits'], ['logp'], { axis: -1 })]),
+  sigmoid: to(valueInfo('s', ['N', 10]), [node('Sigmoid', ['logits'], ['s'])]),
   twoOutputs: to(valueInfo('p', ['N', 10]), [node('Softmax', ['logits'], ['p'], { axis: -1 })], { keep: true }),
   /** [N, 10, 1, 1], as networks that end in a convolution and a pooling give. */
   fourDims: to(valueInfo('map', ['N', 10, 1, 1]), [node('Unsqueeze', ['logits', 'axes'], ['map'])], {
@@ -102,4 +103,32 @@ export type Variant = keyof typeof VARIANTS;
 /** Writes a variant of the newest snapshot into `folder`. */
 export function variant(folder: string, name: Variant): string {
   return variantOf(SNAPSHOTS.at(-1) as string, join(folder, `${name}.onnx`), VARIANTS[name]);
+}
+
+/**
+ * The newest snapshot with its weights in a file beside it, m.onnx and m.data in `folder`: the same .onnx bytes whatever
+ * the weights, which `change` may alter.
+ */
+export function withExternalData(folder: string, change: (data: Buffer) => void = () => undefined): string {
+  const chunks: Uint8Array[] = [];
+  const path = variantOf(SNAPSHOTS.at(-1) as string, join(folder, 'm.onnx'), (graph) => {
+    let offset = 0;
+    graph.initializer = graph.initializer.map((initializer) => {
+      const bytes = initializer.rawData as Uint8Array | undefined;
+      if (!bytes || bytes.length < 64) return initializer;
+      const entries = { location: 'm.data', offset, length: bytes.length };
+      chunks.push(bytes);
+      offset += bytes.length;
+      const { rawData: _, ...rest } = initializer as { rawData?: unknown };
+      return {
+        ...rest,
+        dataLocation: 1,
+        externalData: Object.entries(entries).map(([key, value]) => ({ key, value: String(value) })),
+      } as Initializer;
+    });
+  });
+  const data = Buffer.concat(chunks);
+  change(data);
+  writeFileSync(join(folder, 'm.data'), data);
+  return path;
 }

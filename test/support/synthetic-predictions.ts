@@ -9,7 +9,7 @@ export function normal(stream: Random): number {
 
 export function makeOutput(rows: number[][], smallest = 2 ** -149): ClassOutput {
   const classes = (rows[0] as number[]).length;
-  return { rows: rows.length, classes, data: Float64Array.from(rows.flat()), smallest };
+  return { rows: rows.length, classes, data: Float64Array.from(rows.flat()), smallest, largestBelowOne: 1 - 2 ** -24 };
 }
 
 export function softmax(z: number[]): number[] {

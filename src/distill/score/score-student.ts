@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { detectOutputs, type OutputKind, topClasses } from '../../evaluate/index.ts';
+import { detectOutputs, OUTPUT_KINDS, type OutputKind, topClasses } from '../../evaluate/index.ts';
 import {
   type ClassOutput,
   classOutput,
@@ -56,22 +56,17 @@ export interface SourceScore extends TargetScore {
 const TOP = 5;
 
 /**
- * The student's logits of one row. Of probabilities (and log-probabilities) the logarithm; p = 0 counts as the smallest
- * positive value of the type that the model computed, since the divergence from it would be infinite.
+ * The student's logits of one row, as they are scored ({@link OUTPUT_KINDS}). A log-probability of -Infinity, as p = 0,
+ * counts as that of the smallest positive value of the type that the model computed, since the divergence from it would be
+ * infinite.
  */
-function studentRow(
-  { classes, data, smallest }: ClassOutput,
-  row: number,
-  kind: OutputKind,
-  key: string,
-): Float64Array {
-  const z = Float64Array.from(data.subarray(row * classes, (row + 1) * classes));
-  if (kind !== 'logits') {
-    const least = Math.log(smallest);
-    for (let k = 0; k < classes; k++) {
-      z[k] = Math.max(least, kind === 'probabilities' ? Math.log(z[k] as number) : (z[k] as number));
-    }
-  }
+function studentRow(output: ClassOutput, row: number, kind: OutputKind, key: string): Float64Array {
+  const { classes, data, smallest } = output;
+  const { score } = OUTPUT_KINDS[kind];
+  const least = kind === 'log-probabilities' ? Math.log(smallest) : Number.NEGATIVE_INFINITY;
+  const z = Float64Array.from(data.subarray(row * classes, (row + 1) * classes), (value) =>
+    Math.max(least, score(value, output)),
+  );
   const bad = z.findIndex((value) => !Number.isFinite(value));
   if (bad < 0) return z;
   throw new TemperError('NUMERIC_NONFINITE', `${key}: the student gives class ${bad} ${z[bad]}: no finite divergence`, {

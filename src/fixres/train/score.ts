@@ -47,7 +47,7 @@ export async function openScorer(
     async metrics(state) {
       const parts = [];
       for await (const { from, rows, data } of batches(state)) {
-        const output = { rows, classes: tail.classes, data, smallest: 2 ** -149 };
+        const output = { rows, classes: tail.classes, data, smallest: 2 ** -149, largestBelowOne: 1 - 2 ** -24 };
         const own = (labels ?? []).slice(from, from + rows);
         parts.push(scoreBatch(output, keys.slice(from, from + rows), own, { kind: 'logits' }));
       }

@@ -75,6 +75,26 @@ test('one row that is no distribution makes a batch logits, and contradicts decl
   fails('EXECUTION_OUTPUT', () => scoreBatch(mixed, names(2), [0, 0], { kind: 'probabilities' }));
 });
 
+test('sigmoid scores are told from probabilities and from a few logits, and score as the logits they were made from', () => {
+  const scores = rows.map((row) => row.map((z) => 1 / (1 + Math.exp(-z))));
+  assert.equal(detectOutputs(makeOutput(scores)), 'sigmoid');
+  const scored = scoreBatch(makeOutput(scores), names(200), labels, { kind: 'sigmoid' });
+  const expected = scoreBatch(makeOutput(rows), names(200), labels, { kind: 'logits' });
+  assert.deepEqual(scored.top5, expected.top5);
+  for (const column of ['nll', 'confidence', 'sumP2'] as const) {
+    for (let i = 0; i < 200; i++) close(scored[column][i] as number, expected[column][i] as number, 1e-10);
+  }
+  // Two images of seven classes are no evidence, one value outside is proof of the contrary.
+  assert.equal(detectOutputs(makeOutput(scores.slice(0, 2))), 'logits');
+  assert.equal(detectOutputs(makeOutput([...scores, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.01]])), 'logits');
+  fails('EXECUTION_OUTPUT', () => scoreBatch(makeOutput(rows), names(200), labels, { kind: 'sigmoid' }));
+});
+
+test('sigmoid scores that have reached 0 or 1 count as what their type holds next to it', () => {
+  const { nll } = scoreBatch(makeOutput([[1, 0]]), ['a'], [1], { kind: 'sigmoid' });
+  close(nll[0] as number, Math.log(2 ** 24 - 1) + 149 * Math.LN2, 1e-12);
+});
+
 test('a probability of 0 counts as the smallest of its type', () => {
   const half = scoreBatch(makeOutput([[1, 0]], 2 ** -24), ['a'], [1], { kind: 'probabilities' });
   close(half.nll[0] as number, 24 * Math.LN2, 1e-7);

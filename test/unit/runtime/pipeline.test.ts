@@ -5,6 +5,7 @@ import {
   openSession,
   readAhead,
   runBatches,
+  type Session,
   summarizeTiming,
   type Tensor,
   type Tensors,
@@ -80,6 +81,68 @@ test('every model sees every batch, in order, the last one short', async () => {
   }
   assert.deepEqual(rows, [4, 4, 1]);
   await Promise.all(sessions.map((session) => session.close()));
+});
+
+/** Delegates to a session and notes how many of its runs are in flight. */
+function watched(session: Session, flight: { now: number; most: number }): Session {
+  return {
+    ...session,
+    async run(feeds, fetches) {
+      flight.now++;
+      flight.most = Math.max(flight.most, flight.now);
+      try {
+        return await session.run(feeds, fetches);
+      } finally {
+        flight.now--;
+      }
+    },
+  };
+}
+
+test('the next batch of one model waits in its thread; of several models one runs at a time', async () => {
+  for (const [models, expected] of [
+    [1, 2],
+    [2, 1],
+  ] as const) {
+    const flight = { now: 0, most: 0 };
+    const sessions = await Promise.all(
+      Array.from({ length: models }, () => openSession({ model: IDENTITY, device: 'cpu', threads: 1 })),
+    );
+    const stages = sessions.map((session) => ({
+      session: watched(session, flight),
+      input: session.inputs[0] as ValueInfo,
+      fetches: ['y'],
+      images: 0,
+    }));
+    async function* batches() {
+      for (let meta = 0; meta < 8; meta++)
+        yield { images: [{ type: 'float32', dims: [1, 3], data: new Float32Array(3) }] as const, meta };
+    }
+    let taken = 0;
+    for await (const { meta } of runBatches(stages, batches())) assert.equal(meta, taken++);
+    assert.deepEqual([taken, flight.most], [8, expected]);
+    await Promise.all(sessions.map((session) => session.close()));
+  }
+});
+
+test('a run that fails is told at its place, behind the results of the batches before it', async () => {
+  const session = await openSession({ model: IDENTITY, device: 'cpu', threads: 1 });
+  async function* batches() {
+    for (let meta = 0; meta < 6; meta++) {
+      const width = meta === 3 ? 2 : 3;
+      yield { images: [{ type: 'float32', dims: [1, width], data: new Float32Array(width) }] as const, meta };
+    }
+  }
+  const stage = { session, input: session.inputs[0] as ValueInfo, fetches: ['y'], images: 0 };
+  const seen: number[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const { meta } of runBatches([stage], batches())) seen.push(meta);
+    },
+    { code: 'MISMATCH_INPUT' },
+  );
+  assert.deepEqual(seen, [0, 1, 2]);
+  await session.close();
 });
 
 test('a graph fixed to a batch takes batches of any size: in pieces, the last filled up, the filling dropped', async () => {

@@ -57,6 +57,10 @@ test('anything else is a usage error', () => {
   for (const name of ['toString', '__proto__', 'constructor']) assertFails(() => parseGate(`${name}>=0`), 'USAGE');
 });
 
+test('an empty condition, such as behind a last comma, is said to be one', () => {
+  for (const text of ['', ' ']) assert.match(assertFails(() => parseGate(text), 'USAGE').message, /empty condition/);
+});
+
 test('limits are inclusive where they say so; what was not measured, or is NaN, misses', () => {
   const missed = (gate: string, row: Record<string, number | string>): number =>
     missedGates([parseGate(gate)], { model: 'm', ...row }).length;

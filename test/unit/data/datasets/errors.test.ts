@@ -160,10 +160,12 @@ test('Parquet: no image column, no Parquet, cut short, images without bytes, lab
   const good = parquetBytes([new Uint8Array([1]), null], [0n, 1n]);
   write({
     'p/junk.parquet': Buffer.alloc(100, 3),
+    'p/short.parquet': 'PAR1',
     'p/cut.parquet': good.subarray(0, good.length - 20),
     'p/null.parquet': good,
   });
   await refused(at('p/junk.parquet'), 'FORMAT_MALFORMED', /Parquet/);
+  await refused(at('p/short.parquet'), 'FORMAT_MALFORMED', /4 bytes, too short for a Parquet file/);
   await refused(at('p/cut.parquet'), 'FORMAT_MALFORMED', /Parquet/);
   const table = await openDataset(at('p/null.parquet'));
   await assert.rejects(table.read(1), { code: 'FORMAT_TABLE', message: /row 1: the image has no bytes/ });

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { TemperError } from '../../../../src/core/index.ts';
-import { type Interpolation, resample } from '../../../../src/data/index.ts';
+import { type Interpolation, type Pixels, type ResampleOptions, resample } from '../../../../src/data/index.ts';
 import { noise } from '../../../support/noise.ts';
 
 interface Case {
@@ -103,4 +103,53 @@ test('empty sizes and boxes outside the image are usage errors', () => {
     () => resample(image, { interpolation: 'box', size, crop: { left: -1, top: 0, width: 2, height: 3 } }),
     usage,
   );
+});
+
+/** Bands 0 to 2 of four go through the passes in plain integers, whatever their number. */
+function byBands(image: Pixels, options: ResampleOptions): Uint8Array {
+  const { width, height, data } = image;
+  const four = new Uint8Array(width * height * 4).map((_, i) =>
+    (i & 3) === 3 ? 0 : (data[(i >> 2) * 3 + (i & 3)] ?? 0),
+  );
+  return resample({ ...image, data: four, channels: 4 }, options).data.filter((_, i) => (i & 3) !== 3);
+}
+
+test('RGB in vectors equals plain integers: thousands of taps, edges with fewer, several strips, one axis alone', () => {
+  for (const [from, to] of [
+    [
+      [40, 20000],
+      [40, 3],
+    ],
+    [
+      [20000, 40],
+      [3, 40],
+    ],
+    [
+      [9000, 4],
+      [2, 3],
+    ],
+    [
+      [700, 500],
+      [221, 177],
+    ],
+    [
+      [1, 3000],
+      [5, 7],
+    ],
+    [
+      [3000, 1],
+      [7, 5],
+    ],
+    [
+      [33, 47],
+      [500, 400],
+    ],
+  ] as [[number, number], [number, number]][]) {
+    const image = noise(...from, 3);
+    for (const interpolation of ['bilinear', 'lanczos'] as const) {
+      const options = { interpolation, size: sizeOf(to) };
+      const found = resample(image, options).data;
+      assert.ok(Buffer.compare(found, byBands(image, options)) === 0, `${interpolation} ${from} to ${to}`);
+    }
+  }
 });
