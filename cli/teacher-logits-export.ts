@@ -15,6 +15,7 @@ import {
   tarByCount,
 } from '../src/distill/index.ts';
 import { DATA, openData } from './support/data-options.ts';
+import { interruptSignal } from './support/main.ts';
 import { grouped } from './support/option-values.ts';
 import { print, TALK, WRITE } from './support/output-options.ts';
 import { samePath } from './support/snapshot-inputs.ts';
@@ -83,7 +84,7 @@ async function exportStore(args: Arguments): Promise<void> {
     throw new TemperError('OUTPUT_IS_INPUT', `${out}: is the store`, { hint: 'Choose another --out.' });
   }
   const store = openStore(args.store);
-  const files = startExport(out, force);
+  const files = startExport(out, force, interruptSignal());
   await WRITERS[to](store, files, args);
   const written = files.finish({ format: `onnx-temper-targets-${to}`, version: 1, made_from: storeSettings(store) });
   const bytes = written.reduce((sum, file) => sum + file.bytes, 0);

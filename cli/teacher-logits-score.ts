@@ -22,6 +22,7 @@ import { grouped, numberList, wholeNumber } from './support/option-values.ts';
 import { checkOutputs, note, print, TALK, WRITE } from './support/output-options.ts';
 import { progress } from './support/progress.ts';
 import { batchOf, openSessions, RUNTIME, workersOf } from './support/runtime-options.ts';
+import { classMapOf } from './support/target-job.ts';
 import { perRowFile } from './support/target-row-file.ts';
 import { classRows, scoreRows, scoreText, tailText } from './support/target-score-text.ts';
 import {
@@ -51,6 +52,10 @@ const SCORE = grouped('Scoring:', {
     choices: ['auto', 'logits', 'probabilities'] as const,
     default: 'auto' as const,
     describe: 'What the student gives; probabilities are scored by log p',
+  },
+  'class-map': {
+    type: 'string',
+    describe: "Index of each class name in the student's output, where its classes are others or in another order",
   },
   worst: {
     type: 'string',
@@ -149,7 +154,10 @@ async function measure(
   const rows = rowsToScore(store, dataset, ofStore, asked);
   const quarantine: BadImage[] = [];
   const bar = progress(`scoring ${session.label}`, rows.length * store.manifest.views, args.quiet);
-  const file = args['per-row'] === undefined ? undefined : perRowFile(args['per-row'], temperatures, args.force);
+  const file =
+    args['per-row'] === undefined
+      ? undefined
+      : perRowFile(args['per-row'], { temperatures, labelled: dataset.labelled }, args.force);
   try {
     const batches = studentBatches(store, dataset, {
       ofStore,
@@ -172,6 +180,7 @@ async function measure(
       outputs: args.outputs,
       input: args.input,
       output: args.output,
+      classMap: classMapOf(args, chosen, 0, 1),
       onProgress: (done) => bar.update(done),
       onRow: (source, row) => file?.add(source, row),
     });

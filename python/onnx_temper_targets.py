@@ -318,7 +318,7 @@ class Store:
         self.top_k: Optional[int] = self._count("top_k") if self.kind == "top_k" else None
         self.store_dtype: str = self._one_of("store_dtype", ("float16", "float32"))
         temperatures = m.get("temperatures")
-        numbers = isinstance(temperatures, list) and all(isinstance(t, (int, float)) and t > 0 for t in temperatures)
+        numbers = isinstance(temperatures, list) and all(isinstance(t, (int, float)) and 0 < t < np.inf for t in temperatures)
         if not numbers or not temperatures:
             raise self._malformed("temperatures", temperatures)
         self.temperatures: Tuple[float, ...] = tuple(float(t) for t in temperatures)
@@ -326,12 +326,16 @@ class Store:
         if not isinstance(self.teachers, list) or not self.teachers or not all(isinstance(t, dict) for t in self.teachers):
             raise self._malformed("teachers", self.teachers)
         for i in range(len(self.teachers)):
-            self.n_classes(i)
+            if self.top_k is not None and self.top_k > self.n_classes(i):
+                raise self._malformed("top_k", self.top_k)
         agrees = (
             self.n_rows == self.n_samples * self.views
             and self.rows_per_part % self.views == 0
             and self.n_parts == -(-self.n_rows // self.rows_per_part)
         )
+        files = m.get("files")
+        if not isinstance(files, dict) or len(files) != 2 + self.n_parts * (2 + len(self.teachers)):
+            raise self._malformed("files", files)
         if not agrees:
             raise StoreError(f"{self.path}: the manifest's numbers of samples, views, rows and parts do not agree")
         self.augmented: bool = m.get("augment") is not None
@@ -695,8 +699,7 @@ class Store:
     def verify(self) -> List[str]:
         """Reads everything once: hashes, sizes, names, sidecars, columns, keys. Returns what is wrong: nothing, or messages."""
         problems: List[str] = []
-        files = self.manifest.get("files")
-        files = files if isinstance(files, dict) else {}
+        files = self.manifest["files"]
         names = {"run.json", "samples.csv"}
         for p in range(self.n_parts):
             names.add(f"parts/part-{p:05d}-of-{self.n_parts:05d}.json")
@@ -717,7 +720,7 @@ class Store:
                 for teacher in range(len(self.teachers)):
                     self._part(p, teacher)
                 self._verify_part(p, files, problems)
-        except StoreError as error:
+        except (KeyError, ValueError) as error:
             problems.append(str(error))
         return problems
 

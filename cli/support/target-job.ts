@@ -82,9 +82,14 @@ function viewPlan(args: TargetJobArguments, samples: string): { plan: ViewPlan; 
   return { plan, from };
 }
 
-/** Which outputs a teacher's stored classes are. @throws TemperError MISMATCH_VALUE, FORMAT_TABLE, INPUT_*, USAGE */
-function classMapOf(args: TargetJobArguments, { dataset }: ChosenData, i: number, n: number): readonly number[] | null {
-  const path = valueFor(args as unknown as Record<string, unknown>, 'class-map', i, n);
+/** Which outputs of model i of n the classes of the data are; null: all, in order. @throws TemperError MISMATCH_VALUE, FORMAT_TABLE, INPUT_*, USAGE */
+export function classMapOf(
+  args: { readonly 'class-map'?: unknown },
+  { dataset }: ChosenData,
+  i: number,
+  n: number,
+): readonly number[] | null {
+  const path = valueFor(args, 'class-map', i, n);
   return path === undefined || path === 'none' ? null : classOutputs(readClassMap(path), dataset.classes);
 }
 

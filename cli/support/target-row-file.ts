@@ -1,5 +1,5 @@
 import { openAtomic } from '../../src/core/index.ts';
-import { klOf, type ScoredRow } from '../../src/distill/index.ts';
+import { klOf, type ScoredRow, type ScoreOptions } from '../../src/distill/index.ts';
 import { csvText, type FieldRow } from '../../src/report/index.ts';
 
 /** Rows that are turned into text at a time. */
@@ -17,7 +17,11 @@ export interface PerRowFile {
 }
 
 /** KL of every row as CSV, written as it comes: memory does not grow with the rows. */
-export function perRowFile(path: string, temperatures: readonly number[], force: boolean): PerRowFile {
+export function perRowFile(
+  path: string,
+  { temperatures, labelled }: Pick<ScoreOptions, 'temperatures' | 'labelled'>,
+  force: boolean,
+): PerRowFile {
   const fields = ['source', 'key', 'view', 'label', 'teacher_class', 'student_class', ...temperatures.map(klField)];
   const file = openAtomic(path);
   let held: FieldRow[] = [];
@@ -36,7 +40,7 @@ export function perRowFile(path: string, temperatures: readonly number[], force:
         source,
         key,
         view,
-        label,
+        label: labelled ? label : undefined,
         teacher_class: teacherTop[0],
         student_class: studentTop[0],
         ...Object.fromEntries(kl),

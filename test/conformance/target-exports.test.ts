@@ -1,6 +1,6 @@
 // Exports of a target store, read by foreign readers: numpy, Python's tarfile, hyparquet, and pyarrow where it is installed.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
@@ -14,6 +14,7 @@ import {
   startExport,
   tarByCount,
 } from '../../src/distill/index.ts';
+import { expectFailure } from '../support/expect-failure.ts';
 import { lacksPython, runPeer } from '../support/python.ts';
 import { BAD_SAMPLE, makeStore, sampleTable, storeRun } from '../support/target-store.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -191,4 +192,24 @@ test('an export has the same bytes every time, names its files with hashes, and 
   );
   assert.throws(() => startExport(a, false), /exists already/);
   assert.doesNotThrow(() => startExport(a, true));
+});
+
+test('an interrupted export leaves no half file, and no list of files', async () => {
+  const path = await makeStore(folder, 'interrupted', storeRun());
+  const out = join(folder, 'interrupted-out');
+  const abort = new AbortController();
+  const files = startExport(out, false, abort.signal);
+  await exportParquet(openStore(path), files, 'onnx-temper 0.0.0');
+  abort.abort(new Error('stop'));
+  await assert.rejects(exportNpy(openStore(path), files), /stop/);
+  assert.deepEqual(exported(out), ['teacher-0.parquet', 'teacher-1.parquet']);
+});
+
+test('a table of samples that is too short is an error', async () => {
+  const path = await makeStore(folder, 'short', storeRun());
+  const table = readFileSync(join(path, 'samples.csv'), 'utf8');
+  writeFileSync(join(path, 'samples.csv'), table.split('\n').slice(0, 9).join('\n'));
+  await expectFailure('FORMAT_TABLE', [/has 8 samples, expected 11/], () =>
+    exportParquet(openStore(path), startExport(join(folder, 'short-out'), false), ''),
+  );
 });

@@ -7,7 +7,7 @@ import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { writePhotos } from '../support/photos.ts';
 import { lacksPython, runPeer } from '../support/python.ts';
 import { runProgram, TEACHER_LOGITS } from '../support/run-cli.ts';
-import { makeModel } from '../support/small-models.ts';
+import { ints, makeModel } from '../support/small-models.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const skip = lacksPython('numpy', 'PIL');
@@ -23,16 +23,32 @@ interface Replayed {
   readonly size: readonly number[];
 }
 
-/** A network of one operator: the mean of each channel is a class. Its input may have any size. */
-const MEANS = makeModel({
-  inputs: [['x', 'FLOAT', ['N', 3, 'H', 'W']]],
-  outputs: [['y', 'FLOAT', ['N', 3]]],
-  nodes: [
-    ['GlobalAveragePool', ['x'], ['m']],
-    ['Reshape', ['m', 'shape'], ['y']],
-  ],
-  initializers: [{ name: 'shape', dims: [2], dataType: 7, int64Data: [0, 3] }],
-});
+/** A network without weights: the mean of each channel is a class. Its input may have any size. */
+function means(type: 'FLOAT' | 'FLOAT16' | 'UINT8', layout: 'NCHW' | 'NHWC'): string {
+  const [dims, axes] =
+    layout === 'NCHW'
+      ? [
+          ['N', 3, 'H', 'W'],
+          [2, 3],
+        ]
+      : [
+          ['N', 'H', 'W', 3],
+          [1, 2],
+        ];
+  const path = join(folder, `means-${type}-${layout}.onnx`);
+  const model = makeModel({
+    inputs: [['x', type, dims as (string | number)[]]],
+    outputs: [['y', 'FLOAT', ['N', 3]]],
+    nodes: [
+      ['Cast', ['x'], ['f'], { to: 1 }],
+      ['ReduceMean', ['f', 'axes'], ['y'], { keepdims: 0 }],
+    ],
+    initializers: [ints('axes', axes as number[])],
+    opset: 18,
+  });
+  writeFileSync(path, model);
+  return path;
+}
 
 function makeTargets(out: string, teachers: readonly string[], ...options: readonly string[]): string {
   const store = join(folder, out);
@@ -57,14 +73,12 @@ function pictures(name: string): string {
 
 test('240 augmented views of colour pictures, for two teachers of different sizes and means, within 1e-6', {
   skip,
-}, async () => {
+}, async (context) => {
   const images = pictures('with-photos');
   await writePhotos(images, 12, 1);
-  const model = join(folder, 'means.onnx');
-  writeFileSync(model, MEANS);
   const store = makeTargets(
     'colour',
-    [model, model],
+    [means('FLOAT', 'NCHW'), means('FLOAT', 'NHWC')],
     ...[
       '--data',
       images,
@@ -82,6 +96,7 @@ test('240 augmented views of colour pictures, for two teachers of different size
     ...['--interpolation', 'bilinear', '--interpolation', 'bicubic', '--mean', '0.485,0.456,0.406', '--mean', '0.5'],
   );
   const { views, worst, kinds, drift, size } = runPeer<Replayed>('replay_targets.py', store, images);
+  context.diagnostic(`${views} views, largest relative difference ${worst}`);
   assert.ok(views >= 200, `${views} views`);
   assert.ok(worst < 1e-6, `largest difference ${worst}`);
   // Flipped and not, and the six orders of three enhancements.
@@ -104,19 +119,40 @@ test('200 augmented views of grey IDX images within 1e-6', { skip }, () => {
   assert.ok(worst < 1e-6, `largest difference ${worst}`);
 });
 
-test('the evaluation geometry of every resize rule, padding included, and flips of it', { skip }, () => {
-  const model = join(folder, 'means.onnx');
-  writeFileSync(model, MEANS);
+test('the evaluation geometry of every resize rule, padding included; input types and layouts', { skip }, () => {
   const images = pictures('kinds');
-  for (const [i, options] of [
-    ['--preset', 'torchvision', '--size', '40'],
-    ['--preset', 'timm', '--size', '50', '--color', 'bgr'],
-    ['--preset', 'timm', '--resize-rule', 'border', '--size', '45x60', '--crop-ratio', '1'],
-    ['--preset', 'torchvision', '--resize-rule', 'long', '--size', '64', '--resize', '50'],
-    ['--preset', 'fixres', '--size', '40x56', '--augment', 'flip', '--views', '2'],
-    ['--preset', 'none', '--size', '33', '--interpolation', 'nearest', '--orientation', 'exif'],
-    ['--preset', 'timm', '--resize-rule', 'short', '--size', '30x44', '--interpolation', 'lanczos'],
-  ].entries()) {
+  const cases: [model: string, ...options: string[]][] = [
+    [means('FLOAT', 'NCHW'), '--preset', 'torchvision', '--size', '40'],
+    [means('FLOAT16', 'NCHW'), '--preset', 'timm', '--size', '50', '--color', 'bgr'],
+    [means('FLOAT', 'NCHW'), '--preset', 'timm', '--resize-rule', 'border', '--size', '45x60', '--crop-ratio', '1'],
+    [means('UINT8', 'NHWC'), '--preset', 'torchvision', '--resize-rule', 'long', '--size', '64', '--resize', '50'],
+    [
+      means('FLOAT', 'NHWC'),
+      '--preset',
+      'fixres',
+      '--size',
+      '40x56',
+      '--augment',
+      'flip',
+      '--views',
+      '2',
+      '--color',
+      'bgr',
+    ],
+    [means('FLOAT', 'NCHW'), '--preset', 'none', '--size', '33', '--interpolation', 'nearest', '--orientation', 'exif'],
+    [
+      means('FLOAT', 'NCHW'),
+      '--preset',
+      'timm',
+      '--resize-rule',
+      'short',
+      '--size',
+      '30x44',
+      '--interpolation',
+      'lanczos',
+    ],
+  ];
+  for (const [i, [model, ...options]] of cases.entries()) {
     const store = makeTargets(`rule-${i}`, [model], '--data', images, '--format', 'flat', ...options);
     const { worst, views } = runPeer<Replayed>('replay_targets.py', store, images);
     assert.ok(views > 20 && worst < 1e-6, `${options.join(' ')}: ${worst}`);

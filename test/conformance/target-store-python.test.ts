@@ -33,6 +33,9 @@ const FORMS: Readonly<Record<string, Partial<StoreRun>>> = {
   'top-1 float32, one view': { kind: 'top_k', top_k: 1, store_dtype: 'float32', views: 1, rows_per_part: 4 },
 };
 
+/** Class numbers that 16 bits do not hold. */
+const MANY = 70_000;
+
 /** The same rows by the TypeScript reader, as the peer prints them. */
 async function expected(path: string): Promise<Omit<Dump, 'batches' | 'text'>> {
   const store = openStore(path);
@@ -92,6 +95,15 @@ for (const [name, change] of Object.entries(FORMS)) {
     assert.deepEqual(runPeer('read_targets.py', 'verify', path), []);
   });
 }
+
+test('class numbers beyond 65,535 are read as they are', { skip }, async () => {
+  const base = storeRun({ kind: 'top_k', top_k: 2, n_samples: 3, views: 1, rows_per_part: 3 });
+  const teachers = base.teachers.map((teacher) => ({ ...teacher, n_classes: MANY }));
+  const path = await makeStore(folder, 'many', { ...base, teachers });
+  const { rows } = runPeer<Dump>('read_targets.py', 'dump', path);
+  assert.deepEqual(rows, (await expected(path)).rows);
+  assert.ok(rows.flat().some(({ indices }) => (indices as number[]).some((index) => index > 65_535)));
+});
 
 test('wrong addresses are errors of their kind, and two keys of one hash are told apart by name', {
   skip,

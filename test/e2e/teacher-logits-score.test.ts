@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import type { SourceScore } from '../../src/distill/index.ts';
-import { fashionPixels, pngs } from '../support/dataset-files.ts';
+import { fashionPixels, npyBytes, pngs } from '../support/dataset-files.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { ONNX_TEMPER, runProgram, TEACHER_LOGITS } from '../support/run-cli.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -124,6 +124,19 @@ test('rows of the store, other temperatures and weights', () => {
   );
   const [first, , ensemble] = some.document.scores;
   assert.ok(Math.abs((first?.temperatures[0]?.kl ?? 0) - (ensemble?.temperatures[0]?.kl ?? 1)) < 1e-12);
+});
+
+test('network input as a float32 .npy has targets and scores without any transform', () => {
+  const pixels = Float32Array.from(Buffer.concat(fashionPixels(30, 20)), (x) => (x / 255 - 0.286) / 0.353);
+  const ready = at('ready.npy');
+  writeFileSync(ready, npyBytes('<f4', '(30, 1, 20, 20)', new Uint8Array(pixels.buffer)));
+  run([FIRST, '--out', at('ready'), '--data', ready, ...ON_CPU, '--quiet']);
+  const { scores, transform_sha256 } = score(at('ready'), '--student', FIRST, '--data', ready).document;
+  assert.deepEqual(
+    [scores[0]?.n_rows, scores[0]?.agree1, scores[0]?.student_top1, transform_sha256],
+    [30, 1, undefined, undefined],
+  );
+  fails([at('ready'), '--student', FIRST, '--data', ready, '--size', '20'], 2, 'USAGE', /--size has no use/);
 });
 
 test('what does not belong to the store is refused by name', async () => {

@@ -77,9 +77,28 @@ test('each program starts without onnxruntime and sharp, and explains itself', (
   }
 });
 
+test('the package has the Python reader of stored targets', () => {
+  const { status, stdout } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+  assert.equal(status, 0);
+  const [{ files = [] } = {}] = JSON.parse(stdout) as { files?: { path: string }[] }[];
+  const paths = files.map(({ path }) => path);
+  for (const path of ['python/onnx_temper_targets.py', 'dist/cli/teacher-logits.js'])
+    assert.ok(paths.includes(path), path);
+  assert.ok(!paths.some((path) => /^(fixtures|test|dist\/test)\//.test(path)));
+});
+
 test('README and ARCHITECTURE name only files, folders and scripts that exist', () => {
   let links = 0;
-  for (const document of ['README.md', 'ARCHITECTURE.md', 'fixtures/fashion/README.md', 'test/bench/README.md']) {
+  for (const document of [
+    'README.md',
+    'ARCHITECTURE.md',
+    'fixtures/fashion/README.md',
+    'src/distill/FORMAT.md',
+    'test/bench/README.md',
+  ]) {
     const text = readFileSync(document, 'utf8');
     for (const [, target = ''] of text.matchAll(/\]\(([^)#:]+)\)/g)) {
       assert.ok(existsSync(join(dirname(document), target)), `${document} links to ${target}`);

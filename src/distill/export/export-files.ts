@@ -21,11 +21,28 @@ export interface ExportFiles {
   finish(what: Readonly<Record<string, unknown>>): readonly ExportedFile[];
 }
 
+/** A file whose writes stop at a signal. */
+function interruptible(file: AtomicFile, signal: AbortSignal | undefined): AtomicFile {
+  return {
+    get size() {
+      return file.size;
+    },
+    write(bytes) {
+      signal?.throwIfAborted();
+      file.write(bytes);
+    },
+    sha256: () => file.sha256(),
+    publish: (options) => file.publish(options),
+    discard: () => file.discard(),
+  };
+}
+
 /**
  * Starts an export in a folder, which is made if it is missing.
- * @throws TemperError OUTPUT_EXISTS for a folder with anything in it, unless `force`; OUTPUT_WRITE
+ * @throws TemperError OUTPUT_EXISTS for a folder with anything in it, unless `force`; OUTPUT_WRITE; what the signal aborts
+ *   with, from the next write on
  */
-export function startExport(folder: string, force: boolean): ExportFiles {
+export function startExport(folder: string, force: boolean, signal?: AbortSignal): ExportFiles {
   if (!force && existsSync(folder) && readdirSync(folder).length > 0) throw outputExists(folder);
   const files: ExportedFile[] = [];
   const makeFolder = (path: string): void => {
@@ -42,7 +59,7 @@ export function startExport(folder: string, force: boolean): ExportFiles {
       makeFolder(dirname(target));
       const file = openAtomic(target);
       try {
-        await write(file);
+        await write(interruptible(file, signal));
         files.push({ path, sha256: file.sha256(), bytes: file.size });
         file.publish({ force });
       } finally {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AtomicFile, SafetensorsType } from '../../core/index.ts';
 import { type Column, columnWidth, SAMPLES_FILE, type Store, teacherColumns, viewColumns } from '../store/index.ts';
 import { copySamples } from './copy-samples.ts';
@@ -33,7 +34,7 @@ export function npyHeader(descr: string, shape: readonly number[]): Buffer {
   return header;
 }
 
-function writeColumn(store: Store, file: number, column: Column, out: AtomicFile): void {
+async function writeColumn(store: Store, file: number, column: Column, out: AtomicFile): Promise<void> {
   const { n_samples, views, n_parts } = store.manifest;
   const { name, dtype, shape } = column;
   const descr = DESCR[dtype];
@@ -48,6 +49,8 @@ function writeColumn(store: Store, file: number, column: Column, out: AtomicFile
       for (let at = 0; at < rows; at += block) {
         const { buffer, byteOffset, byteLength } = part.column(file, name, at, Math.min(rows, at + block));
         out.write(new Uint8Array(buffer, byteOffset, byteLength));
+        // An interrupt is seen between blocks.
+        await setImmediate();
       }
     } finally {
       part.close();

@@ -4,11 +4,11 @@ import {
   type ClassOutput,
   classOutput,
   imageInput,
-  readClassOutput,
   runBatches,
   type Session,
   type Tensor,
 } from '../../runtime/index.ts';
+import { readOutputs, type TeacherStage } from '../run/index.ts';
 import type { Manifest, Store } from '../store/index.ts';
 import { type Divergence, divergence, ghostDivergence, klOf, largestKl, logSoftmax } from './divergence.ts';
 import { type TeacherTargets, targetReader } from './read-targets.ts';
@@ -38,6 +38,8 @@ export interface ScoreOptions {
   readonly outputs: 'auto' | 'logits' | 'probabilities';
   readonly input?: string | undefined;
   readonly output?: string | undefined;
+  /** Which of the student's outputs the stored classes are, in their order; null: all. */
+  readonly classMap?: readonly number[] | null | undefined;
   readonly onProgress?: ((rows: number) => void) | undefined;
   /** Told of every row and source, in order. */
   readonly onRow?: ((source: string, row: ScoredRow) => void) | undefined;
@@ -162,6 +164,8 @@ function compare(
   scratch: Float64Array,
 ): Compared {
   const logQ = new Float64Array(z.length);
+  const stored = source.partial(i, 0)?.classes;
+  const others = stored && otherScores(z, stored);
   const bounds: (readonly [number, number])[] = [];
   const divergences = temperatures.map((temperature, t): Divergence => {
     const shift = logSoftmax(z, temperature, logQ);
@@ -170,8 +174,7 @@ function compare(
     const partial = source.partial(i, t);
     if (partial) {
       const top = storedTop(partial, temperature);
-      const others = otherScores(z, top.classes).map((score) => score / temperature - shift);
-      const student = { logQ, others };
+      const student = { logQ, others: (others as Float64Array).map((score) => score / temperature - shift) };
       bounds.push([klOf(ghostDivergence(top, student)), largestKl(top, student)]);
     }
     return found;
@@ -185,7 +188,7 @@ function assertClasses({ teachers }: Manifest, student: string, classes: number)
   if (other === undefined) return;
   const what = `${student}: ${classes} classes, the targets of ${other.name} have ${other.n_classes}`;
   throw new TemperError('MISMATCH_VALUE', what, {
-    hint: 'Score a student of the same classes, in the same order.',
+    hint: 'Score a student of the same classes in the same order, or say which of its outputs they are (--class-map).',
     details: { found: classes, expected: other.n_classes },
   });
 }
@@ -209,7 +212,14 @@ export async function scoreStudent(
 ): Promise<{ scores: SourceScore[]; outputs: OutputKind }> {
   const { temperatures, labelled, worst } = options;
   const output = classOutput(session, options.output);
-  const stage = { session, input: imageInput(session, options.input), fetches: [output.name], images: 0 };
+  const student: TeacherStage = {
+    name: session.label,
+    session,
+    input: imageInput(session, options.input),
+    output,
+    images: 0,
+    classMap: options.classMap ?? null,
+  };
   const reader = targetReader(store);
   const ready = (async function* () {
     for await (const batch of batches) yield { images: [batch.images], meta: batch };
@@ -219,9 +229,9 @@ export async function scoreStudent(
   let sources: Source[] = [];
   let done = 0;
   try {
-    for await (const { meta, outputs, rows: count } of runBatches([stage], ready)) {
+    for await (const { meta, outputs, rows: count } of runBatches([{ ...student, fetches: [output.name] }], ready)) {
       const { rows, keys, labels } = meta;
-      const found = readClassOutput(session, output, outputs[0] ?? {}, count, keys);
+      const found = readOutputs(student, outputs[0] ?? {}, count, keys);
       kind ??= detectOutputs(found);
       sources = sourcesOf(store.manifest, reader.read(rows), options);
       if (scorers.length === 0) {

@@ -179,6 +179,17 @@ test('a student of probabilities is recognised and scored by log p', async () =>
     near(kl, reference[0]?.temperatures[t]?.kl ?? 0, 1e-5);
 });
 
+test("a class map picks the student's outputs that the stored classes are", async () => {
+  // Output 6 - k, of which there are two more, is class k.
+  const classMap = Array.from({ length: C }, (_, k) => C - 1 - k);
+  const turned = (row: number): Float64Array => Float64Array.from([...studentLogits(row, C).reverse(), 50, 60]);
+  const mapped = await scoreMadeUp(full, { output: '9', classMap }, turned);
+  assert.deepEqual(mapped, await scoreMadeUp(full));
+  await expectFailure('MISMATCH_VALUE', [/names output 9/], () =>
+    scoreMadeUp(full, { output: '9', classMap: [9] }, turned),
+  );
+});
+
 test('another number of classes, infinite logits and no rows are errors', async () => {
   await expectFailure('MISMATCH_VALUE', [/9 classes, the targets of teacher\.onnx have 7/], () =>
     scoreMadeUp(full, { output: '9' }),
