@@ -199,7 +199,7 @@ export async function openCandidateData(
     const bnJob: JobImages | undefined = bn && {
       dataset: bn.dataset,
       rows: bn.rows,
-      transform: candidateTransform(bn, declared, args) as Transform,
+      transform: candidateTransform(bn, declared, args),
       views: viewsOf(args, seed),
       batch,
       workers: workersOf(args),

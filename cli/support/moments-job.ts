@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
 import { basename } from 'node:path';
 import type { BatchMoments, BatchNormLayer, MomentsRun, Ran } from '../../src/batchnorm/index.ts';
-import { canonicalJson, transformHash } from '../../src/data/index.ts';
+import { canonicalJson } from '../../src/data/index.ts';
 import type { Model } from '../../src/onnx/index.ts';
 import { modelSha256 } from './model-hash.ts';
 import { batchCount, type JobImages, rowsHash } from './recalibration.ts';
@@ -23,14 +24,15 @@ export async function jobSettings(
   layers: readonly BatchNormLayer[],
   job: JobImages,
 ): Promise<Omit<MomentsRun, 'provider' | 'onnxruntime'>> {
+  const transform = canonicalJson(job.transform ?? null);
   return {
     version,
     model_sha256: await modelSha256(model),
     data: basename(job.dataset.source),
     data_table_sha256: job.dataset.tableHash(),
     rows_sha256: rowsHash(job.rows),
-    transform: canonicalJson(job.transform),
-    transform_sha256: transformHash(job.transform),
+    transform,
+    transform_sha256: createHash('sha256').update(transform).digest('hex'),
     views: canonicalJson(job.views ?? null),
     batch_size: job.batch,
     batches: batchCount(job),

@@ -1,13 +1,14 @@
 import { TemperError } from '../../src/core/index.ts';
 import { selectRows } from '../../src/data/index.ts';
 import type { Model } from '../../src/onnx/index.ts';
+import { candidateTransform } from './candidate-images.ts';
 import { openData } from './data-options.ts';
 import { declaredInputs } from './model-inputs.ts';
 import { note } from './output-options.ts';
 import type { JobImages } from './recalibration.ts';
 import { DEFAULT_SAMPLES, type RecalibrateArguments } from './recalibration-options.ts';
 import { batchOf, workersOf } from './runtime-options.ts';
-import { modelInput, transformFor } from './transform-options.ts';
+import { modelInput } from './transform-options.ts';
 import { viewOptions } from './view-options.ts';
 
 const FEW_SAMPLES = 1000;
@@ -49,7 +50,7 @@ export async function prepare(model: Model, args: RecalibrateArguments, signal: 
   return {
     dataset,
     rows,
-    transform: transformFor(args, declared, args.input, 0, 1),
+    transform: candidateTransform({ dataset, rows }, declared, args),
     views: views && { ...views, seed },
     batch,
     workers: workersOf(args),

@@ -134,6 +134,7 @@ export async function writeResult(
           n_images: guard.paired.n,
         }
       : null,
+    warnings,
     layers: reports,
   };
   const csvLine = args.csv === undefined ? '' : `${args.csv}: the table of layers\n`;

@@ -20,7 +20,8 @@ import { type EvaluateArguments, evaluateSessions } from './evaluate-models.ts';
 export interface JobImages {
   readonly dataset: Dataset;
   readonly rows: Uint32Array;
-  readonly transform: Transform;
+  /** Absent for numbers that are ready for the network. */
+  readonly transform: Transform | undefined;
   readonly views: Omit<Views, 'first'> | undefined;
   readonly batch: number;
   readonly workers: number;
@@ -49,7 +50,7 @@ export async function* numberedBatches(job: JobImages, worker: Shard): AsyncGene
     const selected = Uint32Array.from(mine.flatMap(({ start, end }) => [...rows.subarray(start, end)]));
     const loaded = loadBatches(dataset, {
       rows: selected,
-      transforms: [transform],
+      transforms: transform ? [transform] : [],
       views: views && { ...views, count: 1, first: view },
       batch,
       workers,

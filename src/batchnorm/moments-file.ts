@@ -92,7 +92,7 @@ function expectedShapes({ layers }: MomentsRun, rows: number): Map<string, reado
 /**
  * Reads a moments file's run and batch numbers, and checks its structure; moments are read batch by batch.
  * @throws TemperError FORMAT_* as openSafetensors; FORMAT_MALFORMED for another kind of file, a tensor of another type or
- *   shape, batches that do not rise or are not of the job
+ *   shape, batches that do not rise or are not of the job; from a read, for moments that none can be
  */
 export function readMomentsFile(source: ByteSource): MomentsFile {
   const file = openSafetensors(source);
@@ -108,8 +108,13 @@ export function readMomentsFile(source: ByteSource): MomentsFile {
     if (batch >= run.batches || (i > 0 && batch <= (batches[i - 1] as number)))
       throw malformed(`batch ${batch} of ${run.batches} in place ${i}: batches do not rise, or are not of the job`);
   });
-  const moments = (name: string, index: number): Float32Array | Float64Array =>
-    read<Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>>(name, [Float32Array, Float64Array], index, index + 1);
+  const moments = (name: string, index: number, valid: (value: number) => boolean): Float32Array | Float64Array => {
+    const types = [Float32Array, Float64Array];
+    const values = read<Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>>(name, types, index, index + 1);
+    const bad = values.findIndex((value) => !valid(value));
+    if (bad >= 0) throw malformed(`${name} of batch ${batches[index]} is ${values[bad]} in channel ${bad}`);
+    return values;
+  };
   return {
     path,
     run,
@@ -122,8 +127,8 @@ export function readMomentsFile(source: ByteSource): MomentsFile {
         images: images[index] as number,
         layers: run.layers.map((_, l) => ({
           count: counts[l] as number,
-          mean: moments(`mean.${l}`, index),
-          variance: moments(`variance.${l}`, index),
+          mean: moments(`mean.${l}`, index, Number.isFinite),
+          variance: moments(`variance.${l}`, index, (value) => Number.isFinite(value) && value >= 0),
         })),
       };
     },

@@ -11,7 +11,7 @@ export interface MomentsRun {
   readonly data_table_sha256: string;
   /** Of the rows selected, in their order. */
   readonly rows_sha256: string;
-  /** Canonical JSON, and its hash. */
+  /** Canonical JSON ("null" for numbers that were ready for the network), and its hash. */
   readonly transform: string;
   readonly transform_sha256: string;
   /** Views, augmentation and seed, as canonical JSON; "null" for the evaluation transform. */

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { average } from '../support/average.ts';
+import { normals } from '../support/batchnorm.ts';
+import { npyBytes } from '../support/dataset-files.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { decodeModel, floatsOf } from '../support/model-builder.ts';
 import { withExternalData } from '../support/model-variants.ts';
@@ -39,6 +41,7 @@ interface Result {
   readonly csv: string | null;
   readonly n_images: number;
   readonly guard: Readonly<Record<string, number | boolean>> | null;
+  readonly warnings: readonly string[];
   readonly layers: readonly Readonly<Record<string, string | number>>[];
 }
 function recalJson(...args: readonly string[]): Result & { status: number | null; stderr: string } {
@@ -407,6 +410,27 @@ test('an image that cannot be decoded: refused by name, or left out, and then no
   const left = recalJson(...base, '--on-bad-image', 'skip', '--prior', '4');
   assert.deepEqual([left.status, left.n_images], [0, 3], left.stderr);
   assert.match(left.stderr, /left out .*bad\.png/);
+});
+
+test('numbers that are ready for the network, as .npy: measured as they are; transform and views are refused', () => {
+  const folder = fresh();
+  const [npy, out] = [join(folder, 'x.npy'), join(folder, 'out.onnx')];
+  const values = Float32Array.from(normals(3, 100 * 400, 0.5, 2));
+  writeFileSync(npy, npyBytes('<f4', '(100, 1, 20, 20)', new Uint8Array(values.buffer)));
+  const { status, n_images, stderr } = recalJson(uniform, '--data', npy, '--batch', '50', '--out', out);
+  assert.deepEqual([status, n_images], [0, 100], stderr);
+  assert.equal(provenance(out).at(-1)?.[1].transform, null);
+  const other = join(folder, 'other.onnx');
+  fails(2, 'USAGE', /ready for the network, --size has no use/, uniform, '--data', npy, '--size', '20', '--out', other);
+  fails(2, 'USAGE', /no training views/, uniform, '--data', npy, '--augment', 'flip', '--out', other);
+});
+
+test('images unlike those of training: the JSON says so, with --quiet too', () => {
+  const out = join(fresh(), 'out.onnx');
+  const far = ['--data', TRAIN, '--rows', '0:300', '--size', '20', '--preset', 'none', '--mean', '0.9', '--std', '0.1'];
+  const { status, warnings, stderr } = recalJson(uniform, ...far, '--out', out, '--quiet');
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.match(warnings.join(), /layers moved far .*bn1.*Check with --guard-data/);
 });
 
 test('a model without BatchNormalization: exit code 5 and the export call', () => {

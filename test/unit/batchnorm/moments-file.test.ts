@@ -196,6 +196,14 @@ test('other files, and moments files that contradict themselves, are refused', (
     ],
     'a tensor missing': [tensors.filter(({ name }) => name !== 'variance.1'), whole.metadata],
     'a tensor too many': [[...tensors, u32('x', 1)], whole.metadata],
+    'a variance below 0': [
+      replaced({ name: 'variance.0', dtype: 'F32', shape: [3, 5], data: new Float32Array(15).fill(-1) }),
+      whole.metadata,
+    ],
+    'a mean that is no number': [
+      replaced({ name: 'mean.0', dtype: 'F32', shape: [3, 5], data: new Float32Array(15).fill(Number.NaN) }),
+      whole.metadata,
+    ],
     'half-precision moments': [
       replaced({ name: 'mean.0', dtype: 'F16', shape: [3, 5], data: new Uint16Array(15) }),
       whole.metadata,
