@@ -9,6 +9,7 @@ import { csvText, type FieldRow } from '../src/report/index.ts';
 import { splitRows } from '../src/select/index.ts';
 import { compareAtSizes, comparisonText, type MeasuredSet } from './support/fixres-evaluation.ts';
 import { checkLabels, type Job, openSets, openTargets, sizesOf, sizeText } from './support/fixres-job.ts';
+import { fixedSize, modelForSizes } from './support/fixres-model.ts';
 import { FIX_RES, type FixResArguments, tuningOf } from './support/fixres-options.ts';
 import { fixResPage, settingsFacts } from './support/fixres-report.ts';
 import { checkpointPath, settingsOf, type Tuned, tune } from './support/fixres-tune.ts';
@@ -43,13 +44,18 @@ function checkOptions(model: Model, args: FixResArguments): void {
 
 async function fixRes(args: FixResArguments): Promise<void> {
   const signal = interruptSignal();
-  const model = openModel(args.model);
+  const file = openModel(args.model);
   let sets: Awaited<ReturnType<typeof openSets>> | undefined;
   try {
-    checkOptions(model, args);
+    checkOptions(file, args);
+    const fixed = fixedSize(file, args.input);
+    const asked = [args['train-size'] ?? fixed, args.size].flatMap((size) =>
+      size === undefined ? [] : [String(size)],
+    );
+    const { model, freed } = modelForSizes(file, args.input, asked, (text) => note(args, text));
     const batch = batchOf(args, [undefined]);
     const tuning = tuningOf(args, batch);
-    const sizes = sizesOf(model, args);
+    const sizes = sizesOf(model, args, fixed);
     const cut = cutModel(model, args.mode, outputName(model, args.output));
     assertTrainable(cut);
     sets = await openSets(args);
@@ -60,7 +66,7 @@ async function fixRes(args: FixResArguments): Promise<void> {
     const halves = args.patience === undefined ? undefined : splitRows(dataset, sets.val.rows, args.seed ?? 0);
     const stop = halves && { dataset, rows: halves.selection };
     const guard = halves ? { dataset, rows: halves.report } : sets.val;
-    const job: Job = { model, cut, args, tuning, sizes, sets, stop, targets, batch, signal };
+    const job: Job = { file, model, cut, args, tuning, sizes, sets, stop, targets, batch, signal, freed };
     if (cut.norm?.kind === 'folded')
       note(
         args,
@@ -74,7 +80,7 @@ async function fixRes(args: FixResArguments): Promise<void> {
     ]);
   } finally {
     await sets?.close();
-    model.close();
+    file.close();
   }
 }
 

@@ -15,12 +15,13 @@ import { parseDevice } from '../../src/runtime/index.ts';
 import { argumentsOf, type ChosenData, openData } from './data-options.ts';
 import type { SizeOptions } from './fixres-evaluation.ts';
 import { batchesOfStore, batchesOfViews, type ImagesToRun, type StoreImages } from './fixres-images.ts';
+import type { SizedModel } from './fixres-model.ts';
 import type { FixResArguments, Tuning } from './fixres-options.ts';
 import { declaredInputs } from './model-inputs.ts';
 import { note } from './output-options.ts';
 import { progress } from './progress.ts';
 import { workersOf } from './runtime-options.ts';
-import { modelInput, transformFor } from './transform-options.ts';
+import { transformFor } from './transform-options.ts';
 
 /** What a dynamic network was trained at, if nobody says otherwise. */
 const DEFAULT_TRAIN_SIZE = 224;
@@ -36,12 +37,15 @@ export interface Sizes {
 export const sizeText = ({ crop: { height, width } }: Transform): string =>
   height === width ? String(height) : `${height}x${width}`;
 
-/** The train size has the options of the test size, a resize target in proportion. */
-export function sizesOf(model: Model, args: FixResArguments): Sizes {
+/**
+ * The train size has the options of the test size, a resize target in proportion.
+ * @param fixed the size that the file was made for, where it takes no other
+ */
+export function sizesOf(model: Model, args: FixResArguments, fixed: string | undefined): Sizes {
   const declared = declaredInputs(model);
   const test = transformFor(args, declared, args.input, 0, 1);
-  const size = String(args['train-size'] ?? modelInput(declared, args.input).fixed?.height ?? DEFAULT_TRAIN_SIZE);
-  const scale = Number(size) / Math.min(test.crop.height, test.crop.width);
+  const size = String(args['train-size'] ?? fixed ?? DEFAULT_TRAIN_SIZE);
+  const scale = Math.min(...size.split('x').map(Number)) / Math.min(test.crop.height, test.crop.width);
   const resize = args.resize === undefined ? undefined : String(Math.round(Number(args.resize) * scale));
   const train = transformFor({ ...args, size, ...(resize ? { resize } : {}) }, declared, args.input, 0, 1);
   const at = { size: sizeText(train), resize };
@@ -109,7 +113,11 @@ interface TargetImages extends StoreImages {
 }
 
 export interface Job {
+  readonly file: Model;
+  /** The file, or its copy that takes other sizes. */
   readonly model: Model;
+  /** Height and width that the file was fixed to, where the copy is used. */
+  readonly freed: SizedModel['freed'];
   readonly cut: Cut;
   readonly args: FixResArguments;
   readonly tuning: Tuning;

@@ -88,7 +88,7 @@ export async function tune(job: Job, run: string): Promise<Tuned> {
 
 /** Everything that the tuned weights are made from, but the machine. */
 export async function settingsOf(job: Job): Promise<Record<string, unknown>> {
-  const { model, cut, args, tuning, sizes, sets, stop, targets, batch } = job;
+  const { file, freed, cut, args, tuning, sizes, sets, stop, targets, batch } = job;
   const { dataset } = sets.train;
   const rows = targets?.rows ?? sets.train.rows;
   const trained = cut.mode !== 'stats';
@@ -96,7 +96,8 @@ export async function settingsOf(job: Job): Promise<Record<string, unknown>> {
     tool: 'onnx-temper',
     version,
     command: 'fix-res',
-    input: await modelHashes(model),
+    input: await modelHashes(file),
+    ...(freed ? { freed_size: `${freed.height}x${freed.width}` } : {}),
     mode: cut.mode,
     layer: cut.norm ? { name: cut.norm.name, batch_normalization: cut.norm.kind } : null,
     train_size: sizeText(sizes.train),

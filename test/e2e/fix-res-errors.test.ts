@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { average } from '../support/average.ts';
-import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
+import { SNAPSHOTS } from '../support/fashion.ts';
 import { AS_TORCH, fixResFails, SIZES, TRAIN, VAL } from '../support/run-fix-res.ts';
-import { seededFile } from '../support/seeded-model.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const root = tempFolder();
@@ -60,14 +59,6 @@ test('what is asked for and has no use, or is missing', () => {
   );
   fixResFails([...args, '--output', 'features', '--out', out()], 2, 'USAGE', /has no output features: logits/);
   fixResFails([...args, '--out', uniform], 3, 'OUTPUT_IS_INPUT', /is the input/);
-});
-
-test('a graph that is fixed to another size', () => {
-  const model = join(root, 'fixed.onnx');
-  writeFileSync(model, seededFile('resnet18-fixed'));
-  const folder = join(FASHION, '..', 'images');
-  const args = [model, '--train', folder, '--val', folder, '--size', '288', '--mode', 'stats', '--out', out()];
-  fixResFails(args, 6, 'MISMATCH_INPUT', /fixed to 224x224, --size asks for 288x288/);
 });
 
 test('a rate that makes the loss infinite', () => {

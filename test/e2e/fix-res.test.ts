@@ -5,7 +5,7 @@ import { before, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { average } from '../support/average.ts';
 import { FASHION, GOLDEN, type GoldenScore, SNAPSHOTS } from '../support/fashion.ts';
-import { decodeModel } from '../support/model-builder.ts';
+import { decodeModel, fixDims } from '../support/model-builder.ts';
 import { ONNX_TEMPER, runProgram } from '../support/run-cli.ts';
 import { evalJson, ON_CPU, DATA as TEST_DATA, TRANSFORM } from '../support/run-eval.ts';
 import { AS_TORCH, fixRes, fixResJson, SIZES, TRAIN, VAL } from '../support/run-fix-res.ts';
@@ -170,4 +170,21 @@ test('v2 draws views: several of an image, other losses than v1', () => {
   const [v1, v2] = [run('v1.onnx', '--transform', 'v1'), run('v2.onnx', '--transform', 'v2', '--views', '2')];
   assert.deepEqual([v1.n_images, v2.n_images], [500, 1000]);
   assert.notEqual(v1.epochs[0]?.train_loss, v2.epochs[0]?.train_loss);
+});
+
+test('a file that is fixed to 20 px is tuned at 28 px as a copy with free dims: the weights of the dynamic file, and it runs at any size', () => {
+  const folder = fresh();
+  const fixed = fixDims(uniform, join(folder, 'fixed.onnx'), { 4: [1, 1, 20, 20], 2: [1, 10] });
+  const [out, like] = [join(folder, 'out.onnx'), join(folder, 'like.onnx')];
+  const options = [...TRAIN, ...VAL, '--size', '28', ...TRANSFORM, ...FEW, '--mode', 'paper', '--allow-worse'] as const;
+  const run = fixRes(fixed, ...options, '--out', out, '--json');
+  assert.equal(run.status, 0, run.stderr);
+  assert.match(run.stderr, /fixed\.onnx: is fixed to 20x20; a copy that takes any size is tuned and written/);
+  const found = JSON.parse(run.stdout) as { comparisons: Record<string, number>[] };
+  const dynamic = fixResJson([uniform, ...options, '--train-size', '20', '--out', like]);
+  assert.deepEqual(found.comparisons, dynamic.comparisons);
+  const record = decodeModel(out).metadataProps?.find(({ key }) => key === 'onnx_temper.2');
+  assert.equal((JSON.parse(record?.value ?? '') as Record<string, unknown>).freed_size, '20x20');
+  const { models } = evalJson([out, ...TEST_DATA, '--rows', '0:500', '--size', '24', ...TRANSFORM]);
+  assert.equal(models[0]?.n_images, 500);
 });

@@ -258,3 +258,15 @@ export function rewriteWeights(
   writeFileSync(to, onnx.ModelProto.encode(model).finish());
   return to;
 }
+
+/** A copy of a model file whose inputs and outputs have these fixed dims, by their number of dims. */
+export function fixDims(from: string, to: string, dims: Readonly<Record<number, readonly number[]>>): string {
+  const model = decodeModel(from);
+  for (const { type } of [...(model.graph?.input ?? []), ...(model.graph?.output ?? [])]) {
+    const shape = type?.tensorType?.shape;
+    const values = dims[shape?.dim?.length ?? 0];
+    if (shape && values) shape.dim = values.map((dimValue) => ({ dimValue }));
+  }
+  writeFileSync(to, onnx.ModelProto.encode(model).finish());
+  return to;
+}
