@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import type { Argv } from 'yargs';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
-import { assertClassCount, type BadImage } from '../src/data/index.ts';
+import { assertClassCount, type BadImage, parseShard } from '../src/data/index.ts';
 import type { OutputKind, ValidClasses } from '../src/evaluate/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
 import { classOutput } from '../src/runtime/index.ts';
@@ -13,13 +13,16 @@ import { type Measured, numberRepeated, scoreModels } from './support/evaluation
 import { evaluationPage } from './support/evaluation-report.ts';
 import { evaluationText, settingsText } from './support/evaluation-text.ts';
 import { missedGates, parseGate } from './support/gate.ts';
+import { joinPredictions } from './support/joined-predictions.ts';
 import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { modelFileSha256, sha256OfFile } from './support/model-hash.ts';
+import { stringList } from './support/option-values.ts';
 import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
-import { isParquet, readPerImage, writePerImage } from './support/per-image-file.ts';
+import { isParquet, writePerImage } from './support/per-image-file.ts';
 import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
-import { GRAPH_OPTIMIZATION, openSessions, RUNTIME } from './support/runtime-options.ts';
-import { TRANSFORM } from './support/transform-options.ts';
+import { batchOf, GRAPH_OPTIMIZATION, openSessions, RUNTIME } from './support/runtime-options.ts';
+import { shardRows } from './support/shard-rows.ts';
+import { modelInput, TRANSFORM } from './support/transform-options.ts';
 import { transformFields, transformText } from './support/transform-record.ts';
 import { readValidClasses } from './support/valid-classes.ts';
 import { version } from './support/version.ts';
@@ -52,6 +55,7 @@ const SCORED_AS: Readonly<Partial<Record<OutputKind, string>>> = {
 interface MeasureArguments extends EvaluateArguments, DataArguments, Talk {
   readonly outputs: (typeof OUTPUTS)[number];
   readonly 'valid-classes'?: string | undefined;
+  readonly shard?: string | undefined;
   readonly quarantine?: string | undefined;
 }
 
@@ -63,15 +67,23 @@ interface Measurement {
 
 async function measure(models: readonly string[], args: MeasureArguments, signal: AbortSignal): Promise<Measurement> {
   const say = (text: string): void => note(args, text);
-  const chosen = await openData(args, { labelled: true });
+  const all = await openData(args, { labelled: true });
   try {
-    const valid = args['valid-classes'] === undefined ? undefined : readValidClasses(args['valid-classes'], chosen);
+    const valid = args['valid-classes'] === undefined ? undefined : readValidClasses(args['valid-classes'], all);
     const sessions = await openSessions(models, args, say);
     try {
       for (const session of sessions) {
         const [, classes] = classOutput(session, args.output).dims;
-        if (typeof classes === 'number' && !valid) assertClassCount(chosen.dataset, classes);
+        if (typeof classes === 'number' && !valid) assertClassCount(all.dataset, classes);
       }
+      const batch = batchOf(
+        args,
+        sessions.map((session) => modelInput(session, args.input).batch),
+      );
+      const chosen =
+        args.shard === undefined
+          ? all
+          : { ...all, rows: shardRows(all.rows, batch, parseShard(args.shard, process.env)) };
       const hashes = await Promise.all(models.map(modelFileSha256));
       const subset = args['valid-classes'] === undefined ? {} : await subsetFields(args['valid-classes'], valid);
       const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, args, {
@@ -97,7 +109,7 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
       await Promise.all(sessions.map((session) => session.close()));
     }
   } finally {
-    await chosen.dataset.close();
+    await all.dataset.close();
   }
 }
 
@@ -139,6 +151,7 @@ function measuredModel(
       data: basename(dataset.source),
       data_table_sha256: dataset.tableHash(),
       rows: args.rows,
+      shard: args.shard,
       limit: args.limit,
       ...transformFields(transform),
       outputs: evaluation.outputs,
@@ -152,16 +165,14 @@ function measuredModel(
   };
 }
 
-/** What a file of predictions tells: no speed, no transform; its own hash stands for where it came from. */
-async function measuredBefore(from: string, seed: number): Promise<Measurement> {
-  const [read, sha256] = await Promise.all([readPerImage(from), sha256OfFile(from)]);
+/** What files of predictions tell: no speed, no transform; their own hash stands for where they came from. */
+async function measuredBefore(from: readonly string[], seed: number): Promise<Measurement> {
+  const { models, fields } = await joinPredictions(from);
   return {
-    measured: read.map((one) => ({
-      ...one,
-      timing: {},
-      provenance: { predictions: basename(from), predictions_sha256: sha256, seed, version },
-    })),
-    settings: read.map(({ predictions }) => `${predictions.keys.length} images of ${from}, measured before`),
+    measured: models.map((one) => ({ ...one, timing: {}, provenance: { ...fields, seed, version } })),
+    settings: models.map(
+      ({ predictions }) => `${predictions.keys.length} images of ${from.join(', ')}, measured before`,
+    ),
     quarantine: [],
   };
 }
@@ -204,9 +215,16 @@ export function addEvalCkpt(parser: Argv): Argv {
             describe: 'Images that --on-bad-image skip left out, as CSV: row, key, code, message',
             group: 'Output:',
           },
+          shard: {
+            type: 'string',
+            describe:
+              'Worker i/n, env or env/n (Slurm array, Kubernetes indexed job); with --per-image, then --from all',
+            group: 'Data:',
+          },
           from: {
             type: 'string',
-            describe: 'Compute everything from a --per-image file, without inference',
+            describe:
+              'Compute everything from --per-image files, without inference; those of workers with commas, in their order',
             group: 'Output:',
           },
         })
@@ -214,6 +232,7 @@ export function addEvalCkpt(parser: Argv): Argv {
         .example('$0 a.onnx b.onnx --data val/ --preset timm --size 224', 'two models in one pass, compared in pairs')
         .example("$0 m.onnx --data val/ --gate 'top1>=0.76'", 'a release check')
         .example('$0 --from predictions.parquet', 'the same numbers again')
+        .example('$0 --from p-0.parquet,p-1.parquet', 'and those of two workers, --shard 0/2 and 1/2, as one')
         .epilogue(
           'Numbers in --json and CSV are fractions (0.8911). Exit codes: 1 a gate is missed, 2 usage, 3 input, 4 format, ' +
             '5 unsupported, 6 the data and the model do not fit, 7 execution, 8 NaN or Inf.',
@@ -221,20 +240,26 @@ export function addEvalCkpt(parser: Argv): Argv {
     async (args) => {
       const signal = interruptSignal();
       const gates = args.gate === undefined ? [] : args.gate.split(',').map(parseGate);
-      const { from, 'per-image': perImage, out, quarantine, report, seed = 0 } = args;
+      const { 'per-image': perImage, out, quarantine, report, seed = 0 } = args;
+      const from = args.from === undefined ? undefined : stringList(args.from);
       if ((args.models.length === 0) === (from === undefined)) {
         throw new TemperError('USAGE', from === undefined ? 'no model is named' : '--from needs no models', {
           hint: 'Name models with --data, or a file with --from.',
         });
       }
       if (perImage !== undefined) isParquet(perImage);
+      if (args.shard !== undefined && (perImage === undefined || gates.length > 0)) {
+        throw new TemperError('USAGE', '--shard measures a part of the images', {
+          hint: 'Give --per-image FILE on every worker; numbers and --gate come from eval-ckpt --from with all the files.',
+        });
+      }
       if (report !== undefined) reportFormat(report);
       if (quarantine !== undefined && args['on-bad-image'] !== 'skip') {
         throw new TemperError('USAGE', '--quarantine has no use with --on-bad-image fail', {
           hint: 'Add --on-bad-image skip, which leaves bad images out, or leave --quarantine out.',
         });
       }
-      const inputs = [...args.models, args.data, args.labels, args.classes, args['valid-classes'], from];
+      const inputs = [...args.models, args.data, args.labels, args.classes, args['valid-classes'], ...(from ?? [])];
       checkOutputs([perImage, out, quarantine, report].filter(isNamed), inputs.filter(isNamed), args.force);
       const found = from === undefined ? await measure(args.models, args, signal) : await measuredBefore(from, seed);
       const scores = scoreModels(found.measured, seed);

@@ -267,3 +267,34 @@ test('onnx-temper eval-ckpt is eval-ckpt; --help names defaults, an example and 
   }
   assert.ok(!existsSync('--help'));
 });
+
+test('--shard: workers measure whole batches, and --from with all their files is the one run, bit for bit', () => {
+  const part = (i: number): string => at(`part-${i}.csv`);
+  for (const i of [0, 1, 2]) evalJson([...PAIR, '--batch', '32', '--shard', `${i}/3`, '--per-image', part(i)]);
+  const sizes = [0, 1, 2].map((i) => rowsOf(part(i)).length / 2);
+  assert.deepEqual(sizes, [64, 64, 72]);
+  const whole = at('whole.csv');
+  evalJson([...PAIR, '--batch', '32', '--per-image', whole]);
+  const bare = ({ predictions: _names, predictions_sha256: _hash, ...numbers }: Row): Row => numbers;
+  const joined = evalJson(['--from', [0, 1, 2].map(part).join()]).models;
+  assert.deepEqual(joined.map(bare), evalJson(['--from', whole]).models.map(bare));
+  assert.equal(joined[0]?.predictions, 'part-0.csv part-1.csv part-2.csv');
+  evalFails(
+    ['--from', [0, 1, 0].map(part).join()],
+    6,
+    'MISMATCH_VALUE',
+    /part-0\.csv: has image .*, as .*part-0\.csv has/,
+  );
+  const other = at('other.csv');
+  evalJson([...ONE, '--per-image', other]);
+  evalFails(
+    ['--from', `${part(0)},${other}`],
+    6,
+    'MISMATCH_VALUE',
+    /other\.csv: is of .*epoch_25\.onnx, expected .*epoch_14\.onnx, .*epoch_25\.onnx as in .*part-0/,
+  );
+  evalFails([...PAIR, '--shard', '0/3'], 2, 'USAGE', /--per-image FILE on every worker/);
+  const files = ['--per-image', at('p.csv')];
+  evalFails([...PAIR, '--shard', '0/3', ...files, '--gate', 'top1:0.8'], 2, 'USAGE', /measures a part/);
+  evalFails([...PAIR, '--shard', '0/9', ...files], 3, 'INPUT_TOO_FEW', /4 batches of 64, for 9 workers/);
+});
