@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
-import { averageFiles, type PublishedOutput } from '../src/average/index.ts';
+import { averageFiles, type PublishedOutput, type TensorPlan } from '../src/average/index.ts';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { canonicalJson } from '../src/data/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
@@ -125,6 +125,13 @@ function familiesOf(include: string): Family[] {
   });
 }
 
+/** Order statistics of quantized weights are not defined here. */
+function hasQuantized({ tensors }: TensorPlan, say: (text: string) => void): boolean {
+  const found = tensors.some(({ treatment }) => treatment === 'quantized');
+  if (found) say('robust averages are left out: quantized snapshots have weighted means only');
+  return found;
+}
+
 /** What `--bn` means for this network and these data. */
 function bnMode(args: Arguments): BnMode {
   const hasData = args['bn-data'] !== undefined;
@@ -173,7 +180,7 @@ async function search(args: Arguments): Promise<void> {
   if (out === undefined) throw new TemperError('USAGE', 'no output is named', { hint: 'Give --out FILE.' });
   const cachePath = args.cache ?? `${out}.search.jsonl`;
   if (args.report !== undefined) reportFormat(args.report);
-  const families = familiesOf(args.include);
+  const wanted = familiesOf(args.include);
   const mode = bnMode(args);
   const memoryBytes = args.memory as unknown as number;
   const paths = expandInputs(args.inputs, args.pattern, leaveOutAverages(out, say));
@@ -190,6 +197,7 @@ async function search(args: Arguments): Promise<void> {
     async (models) => {
       const opened = openIngredients(plan, models, args, memoryBytes, say, signal);
       const { ingredients } = opened;
+      const families = wanted.filter((family) => family !== 'robust' || !hasQuantized(opened.tensors, say));
       const layers = mode === 'average' ? [] : recalibrableLayers(opened, mode === 'recalibrate', say);
       const bn = layers.length === 0 ? 'average' : mode;
       const template = ingredients.models[opened.templateIndex] as (typeof models)[number];

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Argv, Options } from 'yargs';
 import {
+  type AverageRecord,
   averageFiles,
   chooseTemplate,
   diagnose,
@@ -100,11 +101,21 @@ function tensorsText({ tensors, roles }: TensorPlan): string {
   return `${tensors.length} tensors averaged of ${kinds}`;
 }
 
-function outputText({ path, bytes, sha256, data, row }: PublishedOutput): string {
+function requantizedText({
+  tensors,
+  relative_rms_error,
+  max_error,
+}: NonNullable<AverageRecord['requantized']>): string {
+  const rms = (100 * relative_rms_error).toPrecision(3);
+  return `  ${tensors} tensors quantized again: ${rms} % (rms) and at most ${max_error.toPrecision(3)} from the float average\n`;
+}
+
+function outputText({ path, bytes, sha256, data, row, record: { requantized } }: PublishedOutput): string {
   const one = (file: string, size: number, hash: string): string => `${file}  ${size} bytes  sha256 ${hash}\n`;
   const used = row.coefficients.filter((coefficient) => coefficient !== 0).length;
   const title = `${row.name} of ${used} (effective ${effectiveModels(row).toFixed(2)}): `;
-  return `${title}${one(path, bytes, sha256)}${data ? `  weights: ${one(data.path, data.bytes, data.sha256)}` : ''}`;
+  const weights = data ? `  weights: ${one(data.path, data.bytes, data.sha256)}` : '';
+  return `${title}${one(path, bytes, sha256)}${weights}${requantized ? requantizedText(requantized) : ''}`;
 }
 
 function outputDocument({ path, bytes, sha256, data, row, record }: PublishedOutput) {

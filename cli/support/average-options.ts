@@ -75,6 +75,11 @@ export const TENSORS = grouped('Tensors:', {
     default: 'error' as const,
     describe: "Integers that differ between snapshots: refuse, or take the last snapshot's",
   },
+  quantized: {
+    choices: ['requantize', 'float'] as const,
+    default: 'requantize' as const,
+    describe: 'Quantized weights (QDQ) that differ: their average is quantized again, or written as floats',
+  },
   'allow-nonfinite': { type: 'boolean', default: false, describe: 'Carry NaN and Inf into the average' },
 } as const satisfies Record<string, Options>);
 
@@ -88,7 +93,7 @@ export const STORAGE = grouped('Output:', {
 export type TensorArguments = InferredOptionTypes<typeof TENSORS>;
 
 export function tensorRules(args: TensorArguments): TensorRules {
-  return { bn: args.bn, match: args.match, onIntMismatch: args['on-int-mismatch'] };
+  return { bn: args.bn, match: args.match, onIntMismatch: args['on-int-mismatch'], quantized: args.quantized };
 }
 
 type PlanArguments = Partial<Record<keyof typeof SELECTION | keyof typeof METHOD, unknown>>;

@@ -22,6 +22,7 @@ import {
 import { type HashJob, hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
 import type { Row } from './plan/row.ts';
+import type { RequantizationError } from './quantized/requantize.ts';
 import type { AverageRecord, RecordedInput } from './record.ts';
 import { type Sink, type StreamOptions, TensorStream } from './stream.ts';
 import type { TensorPlan, TensorRules } from './tensor-plan.ts';
@@ -100,6 +101,7 @@ function recordOf(
   row: Row,
   given: ReadonlyMap<TensorRecord, Uint8Array> | undefined,
   hashes: readonly InputHashes[],
+  requantized: RequantizationError | undefined,
 ): AverageRecord {
   const used = job.models.flatMap((model, i) => {
     const coefficient = row.coefficients[i] as number;
@@ -130,11 +132,19 @@ function recordOf(
     match: job.rules.match,
     dtype: job.dtype ?? null,
     allow_nonfinite: job.allowNonfinite,
+    ...(job.rules.quantized === 'float' ? { quantized: 'float' } : {}),
+    ...(requantized && requantized.tensors > 0 ? { requantized: requantizedRecord(requantized) } : {}),
     ...(given ? { given: givenRecord(job.plan, given) } : {}),
     ...(job.chosenBy ? { chosen_by: job.chosenBy } : {}),
     inputs: used.map(({ input }) => input),
   };
 }
+
+const requantizedRecord = ({ tensors, squaredError, squaredNorm, maxError }: RequantizationError) => ({
+  tensors,
+  relative_rms_error: squaredNorm > 0 ? Math.sqrt(squaredError / squaredNorm) : 0,
+  max_error: maxError,
+});
 
 const PADDING = new Uint8Array(4096);
 
@@ -232,8 +242,9 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
     const hashes = hashesByModel(models, await hashing.finish());
     job.signal?.throwIfAborted();
     for (const model of models) model.assertUnchanged();
+    const errors = stream.requantizationErrors();
     return rows.map((row, i) => {
-      const record = recordOf(job, row, job.given?.[i], hashes);
+      const record = recordOf(job, row, job.given?.[i], hashes, errors[i]);
       const model = sinks[i] as WrittenOutput['model'];
       model.write(delimitedMetadata({ key: nextStepKey(template.record), value: JSON.stringify(record) }));
       return { row, record, model, data: data?.[i] };

@@ -7,6 +7,7 @@ export { type Plan, planRows } from './plan/plan.ts';
 export type { PlanOptions } from './plan/plan-options.ts';
 export { effectiveModels, normalisedRow, type Row } from './plan/row.ts';
 export { type Candidate, candidateOf, stemOf } from './plan/snapshot-name.ts';
+export type { AverageRecord } from './record.ts';
 export { TensorStream } from './stream.ts';
 export { type SwagSample, swagRows } from './swag/swag-rows.ts';
 export { chooseTemplate, planTensors, type TensorPlan, type TensorRules } from './tensor-plan.ts';

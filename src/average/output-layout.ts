@@ -1,5 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import {
+  asFloatType,
   type DataPart,
   type Edit,
   type FloatType,
@@ -9,6 +10,8 @@ import {
   type Model,
   planRewrite,
   rawByteLength,
+  removeInitializer,
+  removeNode,
   renameOutput,
   replaceGraphInput,
   replaceInline,
@@ -48,7 +51,11 @@ export function storedTensors(
 ): StoredTensor[] {
   const holders = tensorHolders(template.record);
   return tensors.map((tensor) => {
-    const { template: record } = tensor;
+    const { template: record, quantized } = tensor;
+    if (quantized?.asFloat) {
+      const { dataType } = quantized.group.template.scale;
+      return { tensor, type: asFloatType(dataType), byteLength: rawByteLength({ dims: record.dims, dataType }) };
+    }
     // Values in an attribute itself are float32 by definition, sparse values and unused ones have no first use to cast at.
     const fixed = record.carrier === 'attribute' || holders.get(record)?.kind === 'sparse' || tensor.role === 'unused';
     const type = tensor.type === undefined || fixed ? tensor.type : (dtype ?? tensor.type);
@@ -110,6 +117,31 @@ function castEdits(
   ];
 }
 
+/** Gives stored codes the type and the place of their values: DequantizeLinear, its scale and its zero point go. */
+function floatEdits(
+  codes: TensorRecord,
+  holder: TensorHolder | undefined,
+  type: FloatType,
+  { group }: NonNullable<AveragedTensor['quantized']>,
+): Edit[] {
+  const { node, scope, scale, zeroPoint } = group.template;
+  const name = node.outputs[0] ?? '';
+  const renamed = holder?.kind === 'constant' ? [renameOutput(holder.node, 0, name)] : setTensorName(codes, name);
+  const graph = holder?.kind === 'initializer' ? holder.graph : undefined;
+  const input =
+    graph && holder
+      ? replaceGraphInput(graph, holder.name, { name, dataType: floatTypeCode(type), dims: codes.dims })
+      : [];
+  const parts = [scale, zeroPoint].filter((tensor) => tensor !== undefined && graph?.initializers.includes(tensor));
+  return [
+    ...setDataType(codes, floatTypeCode(type)),
+    ...renamed,
+    ...input,
+    removeNode(scope, node),
+    ...parts.flatMap((tensor) => (graph ? removeInitializer(graph, tensor as TensorRecord) : [])),
+  ];
+}
+
 /**
  * The output's model file as segments; its slots are the stored tensors that lie in it.
  * @param location the name of the output's data file, if it has one
@@ -134,7 +166,9 @@ export function layOutModel(
     const record = tensor.template;
     if (!external.has(record) && byteLength > 0) edits.push(...replaceInline(record, { slot, length: byteLength }));
     const holder = holders.get(record);
-    if (type === undefined || type === tensor.type || !holder) return;
+    if (tensor.quantized?.asFloat && type !== undefined)
+      edits.push(...floatEdits(record, holder, type, tensor.quantized));
+    if (type === undefined || type === tensor.type || tensor.quantized || !holder) return;
     edits.push(...castEdits(template, record, holder, type, freeName(holder.name, type)));
   });
   return planRewrite(template, edits);

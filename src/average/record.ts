@@ -37,6 +37,10 @@ export interface AverageRecord {
   readonly match: TensorRules['match'];
   readonly dtype: FloatType | null;
   readonly allow_nonfinite: boolean;
+  /** Quantized weights that differed are floats in this file. */
+  readonly quantized?: 'float';
+  /** Stored codes that were made anew, and what rounding to codes added: √(Σ(w' - w)² / Σw²) and max |w' - w|. */
+  readonly requantized?: { readonly tensors: number; readonly relative_rms_error: number; readonly max_error: number };
   /** Tensors whose values were measured on data and are no average, and the SHA-256 of their values in this order. */
   readonly given?: { readonly tensors: readonly string[]; readonly sha256: string };
   /** How it was chosen among others: settings and results of a search. */
@@ -100,6 +104,7 @@ function isRecord(value: unknown): value is AverageRecord {
     ['error', 'last'].includes(record.on_int_mismatch as string) &&
     ['auto', 'name', 'graph'].includes(record.match as string) &&
     typeof record.allow_nonfinite === 'boolean' &&
+    (record.quantized === undefined || record.quantized === 'float') &&
     isGiven(record.given) &&
     (record.chosen_by === undefined || isObject(record.chosen_by))
   );

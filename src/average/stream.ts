@@ -15,6 +15,7 @@ import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-ke
 import { FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { StoredTensor } from './output-layout.ts';
 import type { Row } from './plan/row.ts';
+import { type RequantizationError, requantizer } from './quantized/requantize.ts';
 import { stockRow } from './stock-ratios.ts';
 import { swagKernel } from './swag/swag-kernel.ts';
 import type { AveragedTensor } from './tensor-plan.ts';
@@ -57,6 +58,7 @@ export class TensorStream {
   private readonly inputs: Uint8Array[];
   private readonly outputs: Uint8Array[];
   private readonly lastRows: readonly Row[];
+  private readonly requantizers: ReturnType<typeof requantizer>[] = [];
   private doneBytes = 0;
   private lastTurn = performance.now();
 
@@ -78,6 +80,7 @@ export class TensorStream {
       for (const [row, sink] of sinks.entries()) sink.write(given[row] as Uint8Array);
       return;
     }
+    if (tensor.quantized) return this.quantized(stored, tensor.quantized, sinks);
     const cursors = tensor.sources.map((source, i) => openPayload(this.options.models[i] as Model, source));
     if (type === undefined || tensor.type === undefined) return this.integers(stored, cursors, sinks);
     const kernel = this.kernel(tensor, tensor.type, type);
@@ -95,6 +98,25 @@ export class TensorStream {
         sink.write(values ?? (this.outputs[row] as Uint8Array).subarray(0, length * to));
       }
       await this.turn(length * from * cursors.length);
+    }
+  }
+
+  /** Of every row: how far its requantized tensors are from their average; undefined where there are none. */
+  requantizationErrors(): (RequantizationError | undefined)[] {
+    return this.options.rows.map((_, row) => this.requantizers[row]?.error());
+  }
+
+  /** Parts of quantized numbers, a whole tensor at a time: its scale follows from all its values. */
+  private async quantized(
+    { byteLength }: StoredTensor,
+    { group, part, asFloat }: NonNullable<AveragedTensor['quantized']>,
+    sinks: readonly Sink[],
+  ): Promise<void> {
+    for (const [row, sink] of sinks.entries()) {
+      const quantize = this.requantizers[row] ?? requantizer(this.options.models, this.options.rows[row] as Row);
+      this.requantizers[row] = quantize;
+      sink.write(asFloat ? quantize.values(group) : quantize.part(group, part));
+      await this.turn(byteLength * this.options.models.length);
     }
   }
 

@@ -11,6 +11,8 @@ import {
   type TensorRecord,
   type TensorRole,
 } from '../onnx/index.ts';
+import { planQuantized } from './quantized/plan-quantized.ts';
+import type { QuantizedGroup, QuantizedPart } from './quantized/requantize.ts';
 
 /** How the snapshots' tensors become one. */
 export interface TensorRules {
@@ -20,6 +22,8 @@ export interface TensorRules {
   readonly onIntMismatch: 'error' | 'last';
   /** Tensors are paired by place of use; `name` also demands equal names, `graph` does not report other names. */
   readonly match: 'auto' | 'name' | 'graph';
+  /** Quantized weights that differ: quantized again (default), or written as floats. */
+  readonly quantized?: 'requantize' | 'float' | undefined;
 }
 
 /** A tensor that the output holds new values for. */
@@ -28,8 +32,10 @@ export interface AveragedTensor {
   readonly role: TensorRole;
   readonly template: TensorRecord;
   readonly type: FloatType | undefined;
-  /** `last` takes each row's last snapshot instead of its mean. */
-  readonly treatment: 'average' | 'last';
+  /** `last` takes each row's last snapshot instead of its mean; `quantized` is a part of quantized numbers. */
+  readonly treatment: 'average' | 'last' | 'quantized';
+  /** Of `quantized`: whose part it is, and whether its values take the place of codes. */
+  readonly quantized?: { readonly group: QuantizedGroup; readonly part: QuantizedPart; readonly asFloat: boolean };
   /** Its counterpart in each snapshot, in plan order. */
   readonly sources: readonly TensorRecord[];
 }
@@ -139,12 +145,16 @@ export function planTensors(models: readonly Model[], templateIndex: number, rul
   const counterpart = (tensor: TensorRecord, i: number): TensorRecord | undefined =>
     matches[i] === undefined ? tensor : matches[i].get(tensor)?.tensor;
 
+  const counterparts = (tensor: TensorRecord): (TensorRecord | undefined)[] =>
+    models.map((_, i) => counterpart(tensor, i));
+
   const tensors: AveragedTensor[] = [];
+  const differingCodes = new Map<TensorRecord, AveragedTensor & { readonly error: () => TemperError }>();
   const counts = new Map<TensorRole, number>();
   for (const [tensor, { roles, name }] of classifyTensors(template.record)) {
     const role = decisiveRole(roles);
     counts.set(role, (counts.get(role) ?? 0) + 1);
-    const found = models.map((_, i) => counterpart(tensor, i));
+    const found = counterparts(tensor);
     const missing = found.indexOf(undefined);
     if (missing >= 0) {
       notes.push(
@@ -162,11 +172,17 @@ export function planTensors(models: readonly Model[], templateIndex: number, rul
     }
     const differing = models.findIndex((model, i) => !samePayload(template, tensor, model, sources[i] as TensorRecord));
     if (differing < 0) continue;
+    const error = (): TemperError => valueMismatch(name, role, tensor, template, models[differing] as Model);
+    if (QUANTIZED.has(role)) {
+      differingCodes.set(tensor, { ...base, treatment: 'quantized', error });
+      continue;
+    }
     const integer = findDataType(tensor.dataType)?.kind === 'integer';
     // Integers in an attribute itself are varints, whose length the values change: they are not replaced.
-    const replaceable = integer && tensor.carrier === 'tensor' && !QUANTIZED.has(role);
+    const replaceable = integer && tensor.carrier === 'tensor';
     if (replaceable && rules.onIntMismatch === 'last') tensors.push({ ...base, treatment: 'last' });
-    else throw valueMismatch(name, role, tensor, template, models[differing] as Model);
+    else throw error();
   }
-  return { tensors, roles: counts, notes };
+  const quantized = planQuantized(template, differingCodes, counterparts, rules.quantized === 'float');
+  return { tensors: [...tensors, ...quantized.tensors], roles: counts, notes: [...notes, ...quantized.notes] };
 }

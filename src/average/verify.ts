@@ -157,7 +157,12 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
     if (findings.length > 0) return { ok: false, findings };
     for (const { path: file } of found) models.push(openModel(file, models[0]));
 
-    const rules = { bn: record.bn, onIntMismatch: record.on_int_mismatch, match: record.match };
+    const rules = {
+      bn: record.bn,
+      onIntMismatch: record.on_int_mismatch,
+      match: record.match,
+      quantized: record.quantized,
+    };
     const row = recordedRow(
       record,
       record.inputs.map(({ coefficient }) => coefficient),

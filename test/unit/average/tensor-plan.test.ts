@@ -33,33 +33,75 @@ const conv = (name: string, k: number): TestTensor => ({ name, dims: [2, 2, 1, 1
 const rolesOf = async (path: string): Promise<Record<string, number>> =>
   Object.fromEntries((await tensorPlan([path, path])).roles);
 
-/** Quantized weights between QuantizeLinear and DequantizeLinear, as static quantization writes them. */
+/** Quantized weights behind DequantizeLinear, as static quantization writes them. */
+const Q = (code: number): TestTensor => ({ name: 'q', dims: [2, 2, 1, 1], values: [code, 1, 2, 3], type: 'int8' });
 const qdq = (scale: number, code: number, zero = 0): string =>
   write(
     graph(
       [node('DequantizeLinear', ['q', 's', 'z'], ['w']), node('Conv', ['x', 'w'], ['y'])],
-      { name: 'q', dims: [2, 2, 1, 1], values: [code, 1, 2, 3], type: 'int8' },
+      Q(code),
       one('s', scale),
       { name: 'z', dims: [], values: [zero], type: 'int8' },
     ),
   );
 
-test('quantized snapshots with different scales, codes or zero points are refused with the reason', async () => {
-  const reason = [/scale/, /Average the float snapshots, then quantize/];
-  await expectFailure('UNSUPPORTED_QUANTIZED', [/"s" \(quantization scale/, ...reason], () =>
-    tensorPlan([qdq(0.5, 1), qdq(0.25, 1)]),
-  );
-  await expectFailure('UNSUPPORTED_QUANTIZED', [/"q" \(quantized weight/, ...reason], () =>
-    tensorPlan([qdq(0.5, 1), qdq(0.5, 2)]),
-  );
-  await expectFailure('UNSUPPORTED_QUANTIZED', [/"z" \(zero point/, ...reason], () =>
-    tensorPlan([qdq(0.5, 1), qdq(0.5, 1, 3)]),
-  );
-  // --on-int-mismatch last is for counters: codes of one snapshot under the scale of another would be wrong weights.
-  await expectFailure('UNSUPPORTED_QUANTIZED', reason, () =>
-    tensorPlan([qdq(0.5, 1), qdq(0.5, 2)], { onIntMismatch: 'last' }),
-  );
+test('of quantized weights that differ in codes, scale or zero point all three are made anew; equal ones stay', async () => {
+  for (const other of [qdq(0.25, 1), qdq(0.5, 2), qdq(0.5, 1, 3)]) {
+    const { tensors, notes } = await tensorPlan([qdq(0.5, 1), other]);
+    assert.deepEqual(
+      tensors.map(({ name, treatment }) => [name, treatment]),
+      [
+        ['q', 'quantized'],
+        ['s', 'quantized'],
+        ['z', 'quantized'],
+      ],
+    );
+    assert.deepEqual(notes.slice(-1), ['1 quantized tensors: their values are averaged, and quantized again']);
+  }
   assert.deepEqual((await tensorPlan([qdq(0.5, 1), qdq(0.5, 1)])).tensors, []);
+});
+
+test('codes that an operator computes on, scales of blocks, and scales of several tensors are refused with the reason', async () => {
+  const reason = [/scale/, /Average the float snapshots, then quantize/];
+  const computed = (code: number): string =>
+    write(graph([node('QLinearConv', ['x', 'xs', 'xz', 'q', 's', 'z', 'ys', 'yz'], ['y'])], Q(code), one('s', 1)));
+  // --on-int-mismatch last is for counters: codes of one snapshot under the scale of another would be wrong weights.
+  for (const rules of [{}, { onIntMismatch: 'last' }] as const)
+    await expectFailure('UNSUPPORTED_QUANTIZED', [/"q" \(quantized weight/, ...reason], () =>
+      tensorPlan([computed(1), computed(2)], rules),
+    );
+  const blocks = (code: number): string =>
+    write(
+      graph(
+        [node('DequantizeLinear', ['q', 's'], ['w'], { block_size: 2 }), node('Conv', ['x', 'w'], ['y'])],
+        Q(code),
+        {
+          name: 's',
+          dims: [2, 1, 1, 1],
+          values: [1, 2],
+        },
+      ),
+    );
+  await expectFailure('UNSUPPORTED_QUANTIZED', [/scales of blocks of an axis/], () =>
+    tensorPlan([blocks(1), blocks(2)]),
+  );
+  const shared = (code: number): string =>
+    write(
+      graph(
+        [
+          node('DequantizeLinear', ['q', 's'], ['w']),
+          node('DequantizeLinear', ['r', 's'], ['v']),
+          node('Conv', ['x', 'w'], ['u']),
+          node('Conv', ['u', 'v'], ['y']),
+        ],
+        Q(code),
+        { ...Q(code), name: 'r' },
+        one('s', 1),
+      ),
+    );
+  await expectFailure('UNSUPPORTED_QUANTIZED', [/scale "s" serves several tensors/], () =>
+    tensorPlan([shared(1), shared(2)]),
+  );
 });
 
 test('an epsilon in a Constant node that drifts is refused, not averaged', async () => {
