@@ -1,28 +1,28 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import type { Argv, InferredOptionTypes, Options } from 'yargs';
+import type { Argv } from 'yargs';
 import { averageFiles, type PublishedOutput, type TensorPlan } from '../src/average/index.ts';
+import type { BatchNormLayer } from '../src/batchnorm/index.ts';
 import { TemperError, writeFileAtomic } from '../src/core/index.ts';
 import { canonicalJson } from '../src/data/index.ts';
+import type { TensorRecord } from '../src/onnx/index.ts';
 import { csvText, type FieldRow } from '../src/report/index.ts';
+import { parseDevice } from '../src/runtime/index.ts';
 import {
-  BN_MODES,
-  type BnMode,
   candidateBytes,
-  FAMILIES,
-  type Family,
   linearRecipes,
   openResultsCache,
+  Repairer,
   type Reported,
   type SearchResult,
   searchAverages,
 } from '../src/select/index.ts';
-import { planOptions, SELECTION, TENSORS } from './support/average-options.ts';
+import { planOptions } from './support/average-options.ts';
 import {
-  type CandidateArguments,
   type CandidateData,
   candidateEvaluator,
   givenStatistics,
+  givenValues,
   halves,
   type OpenedSnapshots,
   openCandidateData,
@@ -30,100 +30,18 @@ import {
   recalibrableLayers,
   templateCandidate,
 } from './support/candidate-setup.ts';
-import { DATA, prefixedData } from './support/data-options.ts';
 import { type ModelScores, scoreModels } from './support/evaluation-record.ts';
 import { leaveOutAverages, planFiles, withModels } from './support/load-snapshots.ts';
 import { interruptSignal } from './support/main.ts';
-import { byteCount, grouped, numberList, stringList } from './support/option-values.ts';
-import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
+import { checkOutputs, note, print } from './support/output-options.ts';
 import { progress } from './support/progress.ts';
-import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
-import { RUNTIME } from './support/runtime-options.ts';
+import { commandLine, reportFormat, writeReport } from './support/report-file.ts';
+import { ALL, bnMode, familiesOf, type SearchArguments } from './support/search-options.ts';
 import { candidateName, candidateRows, searchText } from './support/search-output.ts';
 import { searchPage } from './support/search-report.ts';
 import { expandInputs } from './support/snapshot-inputs.ts';
-import { TRANSFORM } from './support/transform-options.ts';
 import { transformFields } from './support/transform-record.ts';
 import { version } from './support/version.ts';
-import { VIEWS } from './support/view-options.ts';
-
-const MEMORY = '2GiB';
-/** Not among the defaults: hundreds of evaluations. */
-const OPTIONAL_FAMILIES: ReadonlySet<Family> = new Set(['learned']);
-const DEFAULT_FAMILIES = FAMILIES.filter((family) => !OPTIONAL_FAMILIES.has(family));
-
-const values = (option: string, describe: string): Options => ({
-  type: 'string',
-  describe,
-  coerce: numberList(option),
-});
-
-const SEARCH = grouped('Candidates:', {
-  include: {
-    type: 'string',
-    default: DEFAULT_FAMILIES.join(','),
-    describe: `Kinds of averages, of ${FAMILIES.join(', ')}; single snapshots are always candidates`,
-  },
-  last: values('last', 'last: means of the newest k (default: every k)'),
-  window: values('window', 'window: means of so many neighbours (default: a quarter and half of the snapshots)'),
-  decay: values('decay', 'ema: decays per snapshot (default: 0.3 to 0.95)'),
-  'sigma-rel': values('sigma-rel', 'power: relative widths (default: 0.05 to 0.25)'),
-  bn: {
-    choices: BN_MODES,
-    describe:
-      'Statistics of each candidate: averaged, measured on --bn-data, or the better of both (default: auto with --bn-data)',
-  },
-  memory: {
-    type: 'string',
-    default: MEMORY,
-    describe: 'Memory for snapshots, images and candidates; what does not fit is read again',
-    coerce: byteCount('memory'),
-  },
-} as const satisfies Record<string, Options>);
-
-const OUT = grouped('Output:', {
-  out: { type: 'string', describe: 'The chosen model' },
-  csv: { type: 'string', describe: 'All candidates as CSV' },
-  cache: { type: 'string', describe: 'Results that a later search goes on from (default: beside --out)' },
-  'allow-worse': {
-    type: 'boolean',
-    default: false,
-    describe: 'Write the best average although it is not better than the best snapshot beyond noise',
-  },
-} as const satisfies Record<string, Options>);
-
-const { last: _, first: __, best: ___, metrics: ____, metric: _____, mode: ______, ...SNAPSHOTS } = SELECTION;
-const { bn: _______, ...MATCHING } = TENSORS;
-const { seed, classes, 'on-bad-image': onBadImage } = DATA;
-const VAL = prefixedData('val', 'with labels: one half chooses, the other reports', 'val');
-const BN_DATA = prefixedData('bn', 'for the BatchNormalization statistics of each candidate');
-const ALL = {
-  ...OUT,
-  ...REPORT,
-  ...SEARCH,
-  ...VAL,
-  ...BN_DATA,
-  ...{ seed, classes, 'on-bad-image': onBadImage },
-  ...SNAPSHOTS,
-  ...MATCHING,
-  ...VIEWS,
-  ...TRANSFORM,
-  ...RUNTIME,
-  ...WRITE,
-  ...TALK,
-} as const satisfies Record<string, Options>;
-
-type Arguments = InferredOptionTypes<typeof OUT & typeof REPORT & typeof SEARCH & typeof SNAPSHOTS & typeof WRITE> &
-  CandidateArguments &
-  Talk & { readonly inputs: readonly string[] };
-
-function familiesOf(include: string): Family[] {
-  return stringList(include).map((text) => {
-    const family = FAMILIES.find((known) => known === text.trim());
-    if (family) return family;
-    throw new TemperError('USAGE', `--include ${text}: expected ${FAMILIES.join(', ')}`);
-  });
-}
 
 /** Order statistics of quantized weights are not defined here. */
 function hasQuantized({ tensors }: TensorPlan, say: (text: string) => void): boolean {
@@ -132,12 +50,15 @@ function hasQuantized({ tensors }: TensorPlan, say: (text: string) => void): boo
   return found;
 }
 
-/** What `--bn` means for this network and these data. */
-function bnMode(args: Arguments): BnMode {
-  const hasData = args['bn-data'] !== undefined;
-  const mode = (args.bn as BnMode | undefined) ?? (hasData ? 'auto' : 'average');
-  if (mode === 'average' || hasData) return mode;
-  throw new TemperError('USAGE', `--bn ${mode} needs images to measure statistics on`, { hint: 'Give --bn-data SRC.' });
+/** What was measured on data: statistics, or the weights that follow from them. A repaired snapshot is the snapshot. */
+function givenOf(
+  opened: OpenedSnapshots,
+  { candidate, evaluated: { bn, recipe } }: Reported,
+  layers: readonly BatchNormLayer[],
+  repairer: Repairer | undefined,
+): ReadonlyMap<TensorRecord, Uint8Array> | undefined {
+  if (bn === 'recalibrate') return givenStatistics(opened, candidate, layers);
+  return repairer && recipe.family !== 'single' ? givenValues(opened, candidate, repairer.changed) : undefined;
 }
 
 /** What the output says about how it was chosen: nothing that a second run would not find again. */
@@ -173,7 +94,7 @@ function verdictText({ verdict, best, bestSingle }: SearchResult, allowWorse: bo
   return `${compared}nothing is better beyond noise: the best single snapshot was written (--allow-worse writes the average)\n`;
 }
 
-async function search(args: Arguments): Promise<void> {
+async function search(args: SearchArguments): Promise<void> {
   const say = (text: string): void => note(args, text);
   const signal = interruptSignal();
   const { out } = args;
@@ -198,12 +119,24 @@ async function search(args: Arguments): Promise<void> {
       const opened = openIngredients(plan, models, args, memoryBytes, say, signal);
       const { ingredients } = opened;
       const families = wanted.filter((family) => family !== 'robust' || !hasQuantized(opened.tensors, say));
-      const layers = mode === 'average' ? [] : recalibrableLayers(opened, mode === 'recalibrate', say);
-      const bn = layers.length === 0 ? 'average' : mode;
+      const measures = mode === 'recalibrate' || mode === 'auto';
+      const layers = measures ? recalibrableLayers(opened, mode === 'recalibrate', say) : [];
+      const bn = measures && layers.length === 0 ? 'average' : mode;
       const template = ingredients.models[opened.templateIndex] as (typeof models)[number];
       const data = await openCandidateData(template, args, halves, memoryBytes, say, signal);
       try {
         const evaluator = candidateEvaluator(opened, args);
+        const repairer =
+          bn === 'repair' && data.bnImages
+            ? new Repairer({
+                prepared: ingredients.prepared,
+                models: ingredients.models,
+                images: data.bnImages,
+                device: parseDevice(args.device),
+                threads: args.threads,
+                signal,
+              })
+            : undefined;
         const { provider, refused, ortVersion } = await evaluator.probe(templateCandidate(opened, template.path));
         if (args.device === 'auto') say(`running on ${provider}${refused.length > 0 ? ` (${refused[0]})` : ''}`);
         const recipes = linearRecipes(plan.snapshots, {
@@ -234,6 +167,7 @@ async function search(args: Arguments): Promise<void> {
             selection: data.parts[0] as CandidateData['parts'][number],
             report: data.parts[1] as CandidateData['parts'][number],
             bnImages: data.bnImages,
+            repairer,
             memoryBytes: Math.max(candidateBytes(ingredients), memoryBytes / 4),
             cache: openResultsCache(cachePath),
             settingsHash: hash({ ...data.settings, ...facts, output: args.output ?? null }),
@@ -275,9 +209,7 @@ async function search(args: Arguments): Promise<void> {
             rows: [chosen.evaluated.recipe.row],
             dtype: undefined,
             version,
-            given: [
-              chosen.evaluated.bn === 'recalibrate' ? givenStatistics(opened, chosen.candidate, layers) : undefined,
-            ],
+            given: [givenOf(opened, chosen, layers, repairer)],
             chosenBy: chosenBy(result, chosen, data, facts),
             allowNonfinite: args['allow-nonfinite'],
             signal,
@@ -306,7 +238,7 @@ interface Finished {
   readonly cachePath: string;
 }
 
-function finish(args: Arguments, found: Finished, [seconds, evaluating]: readonly [number, number]): void {
+function finish(args: SearchArguments, found: Finished, [seconds, evaluating]: readonly [number, number]): void {
   const { result, chosen, scores, rows, written, opened, cachePath } = found;
   const { plan, inMemory } = opened;
   const snapshotReads = inMemory ? plan.snapshots.length : result.reads;
@@ -375,6 +307,6 @@ export function addSearch(parser: Argv): Argv {
           'One class-balanced half of --val chooses, the other reports. If nothing is better than the best single snapshot beyond noise ' +
             '(exact McNemar test), that snapshot is written.',
         ),
-    async (args) => search(args as unknown as Arguments),
+    async (args) => search(args as unknown as SearchArguments),
   );
 }

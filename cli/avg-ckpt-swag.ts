@@ -60,7 +60,7 @@ const OUT = grouped('Output:', {
 } as const satisfies Record<string, Options>);
 
 const { best: _, metrics: __, metric: ___, mode: ____, ...SNAPSHOTS } = SELECTION;
-const { bn: _____, ...MATCHING } = TENSORS;
+const { bn: _____, quantized: ______, ...MATCHING } = TENSORS;
 const { seed, classes, 'on-bad-image': onBadImage } = DATA;
 const ALL = {
   ...OUT,

@@ -266,10 +266,17 @@ export function givenStatistics(
   candidate: NamedCandidate,
   layers: readonly BatchNormLayer[],
 ): Map<TensorRecord, Uint8Array> {
-  const { prepared, stored } = opened.ingredients;
+  const slots = statisticSlots(opened.ingredients.prepared, layers).flatMap(({ mean, variance }) => [mean, variance]);
+  return givenValues(opened, candidate, slots);
+}
+
+/** What a candidate holds in some of its stored tensors. */
+export function givenValues(
+  { ingredients: { prepared, stored } }: OpenedSnapshots,
+  candidate: NamedCandidate,
+  slots: readonly number[],
+): Map<TensorRecord, Uint8Array> {
   return new Map(
-    statisticSlots(prepared, layers)
-      .flatMap(({ mean, variance }) => [mean, variance])
-      .map((slot) => [stored[slot]?.tensor.template as TensorRecord, valuesAt(prepared, candidate, slot).slice()]),
+    slots.map((slot) => [stored[slot]?.tensor.template as TensorRecord, valuesAt(prepared, candidate, slot).slice()]),
   );
 }

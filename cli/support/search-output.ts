@@ -40,7 +40,7 @@ export function candidateRows({ evaluated, best, bestSingle }: SearchResult, set
 
 /** What people call a candidate. */
 export function candidateName({ recipe, bn }: Evaluated): string {
-  return bn === 'recalibrate' ? `${recipe.name}, recalibrated` : recipe.name;
+  return bn === 'average' ? recipe.name : `${recipe.name}, ${bn === 'repair' ? 'repaired' : 'recalibrated'}`;
 }
 
 const percent = (value: number): string => (100 * value).toFixed(2);

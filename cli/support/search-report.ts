@@ -28,6 +28,7 @@ const PLOTS = [
 const FORMS = [
   { bn: 'average', name: 'statistics averaged' },
   { bn: 'recalibrate', name: 'statistics measured' },
+  { bn: 'repair', name: 'convolutions repaired' },
 ] as const;
 
 function seriesOf(rows: readonly FieldRow[], family: string): Series[] {

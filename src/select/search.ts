@@ -11,12 +11,16 @@ import {
 import { candidateBytes, type Ingredients, makeCandidates } from './candidate-weights.ts';
 import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
 import { type Family, meanOf, type Recipe } from './recipes.ts';
+import type { Repairer } from './repair.ts';
 import type { Replay } from './replay.ts';
 import type { CachedMetrics, ResultsCache } from './results-cache.ts';
 import { byAccuracy, greedySoup, learnedRow, prunedSoup, type Score, type Soup } from './soups.ts';
 
-/** BatchNormalization statistics: averaged like weights, measured for each candidate, or whichever scores better. */
-export const BN_MODES = ['average', 'recalibrate', 'auto'] as const;
+/**
+ * BatchNormalization statistics: averaged like weights, measured for each candidate, or whichever scores better; `repair` corrects
+ * convolutions that the layers were folded into.
+ */
+export const BN_MODES = ['average', 'recalibrate', 'auto', 'repair'] as const;
 export type BnMode = (typeof BN_MODES)[number];
 type BnVariant = Exclude<BnMode, 'auto'>;
 
@@ -24,6 +28,7 @@ const VARIANTS: Readonly<Record<BnMode, readonly BnVariant[]>> = {
   average: ['average'],
   recalibrate: ['recalibrate'],
   auto: ['average', 'recalibrate'],
+  repair: ['repair'],
 };
 
 export interface SearchJob {
@@ -37,6 +42,8 @@ export interface SearchJob {
   readonly selection: Replay<LabelledBatch>;
   readonly report: Replay<LabelledBatch>;
   readonly bnImages: Replay<NumberedBatch> | undefined;
+  /** For `repair`. */
+  readonly repairer?: Repairer | undefined;
   /** Bytes for candidates that are made at a time. */
   readonly memoryBytes: number;
   readonly cache: ResultsCache | undefined;
@@ -132,9 +139,12 @@ class Scorer {
     const named = candidates.map((candidate, i) => ({ ...candidate, name: (recipes[i] as Recipe).name }));
     const hashes = named.map(contentHash);
     const variants = VARIANTS[bn];
+    const goals = new Map<number, string>();
+    if (bn === 'repair')
+      for (const [i, { row }] of recipes.entries()) goals.set(i, await this.repairer().goalsHash(row));
     const keyOf = (i: number, variant: BnVariant): string =>
       createHash('sha256')
-        .update(JSON.stringify([hashes[i], settingsHash, variant, variant === 'recalibrate' ? bnHash : null]))
+        .update(JSON.stringify([hashes[i], settingsHash, variant, variant === 'average' ? null : bnHash, goals.get(i)]))
         .digest('hex');
     const results = new Map<string, CachedMetrics>();
     const cached = new Set<string>();
@@ -162,7 +172,7 @@ class Scorer {
         );
       } else {
         for (const i of missing) {
-          const candidate = await this.recalibrated(named[i] as NamedCandidate);
+          const candidate = await this.adapted(named[i] as NamedCandidate, variant, (recipes[i] as Recipe).row);
           await evaluator.evaluate([candidate], selection, (predictions) => take(i, predictions));
         }
       }
@@ -178,7 +188,16 @@ class Scorer {
     }
   }
 
-  private async recalibrated(candidate: NamedCandidate): Promise<NamedCandidate> {
+  private repairer(): Repairer {
+    const { repairer } = this.job;
+    if (!repairer) throw new Error('repair was asked for without images');
+    return repairer;
+  }
+
+  /** A candidate in one of its forms. */
+  private async adapted(candidate: NamedCandidate, variant: BnVariant, row: Row): Promise<NamedCandidate> {
+    if (variant === 'average') return candidate;
+    if (variant === 'repair') return this.repairer().repair(candidate, row);
     const { evaluator, layers, bnImages } = this.job;
     if (!bnImages) throw new Error('recalibration was asked for without images');
     return (await evaluator.recalibrate(candidate, layers, bnImages)).candidate;
@@ -191,7 +210,7 @@ class Scorer {
     const [made] = candidates;
     if (!made) throw new Error('one row makes one candidate');
     const named = { ...made, name: recipe.name };
-    return bn === 'recalibrate' ? this.recalibrated(named) : named;
+    return this.adapted(named, bn, recipe.row);
   }
 }
 
