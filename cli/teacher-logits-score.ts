@@ -49,7 +49,7 @@ const SCORE = grouped('Scoring:', {
     coerce: numberList('weights'),
   },
   outputs: {
-    choices: ['auto', 'logits', 'probabilities'] as const,
+    choices: ['auto', 'logits', 'probabilities', 'sigmoid'] as const,
     default: 'auto' as const,
     describe: 'What the student gives; probabilities are scored by log p',
   },

@@ -27,9 +27,10 @@ export const TARGETS = grouped('Targets:', {
     coerce: wholeNumber('rows-per-shard', 1),
   },
   outputs: {
-    choices: ['auto', 'logits', 'probabilities'] as const,
+    choices: ['auto', 'logits', 'probabilities', 'sigmoid'] as const,
     default: 'auto' as const,
-    describe: 'What teachers give; auto decides by the first images; of probabilities log p is stored',
+    describe:
+      'What teachers give; auto decides by the first images; of probabilities log p is stored, of sigmoid scores ln(p/(1-p))',
   },
   'class-map': {
     type: 'string',

@@ -6,6 +6,7 @@ import { parse } from 'csv-parse/sync';
 import { average } from '../support/average.ts';
 import { FASHION, GOLDEN, type GoldenScore, SNAPSHOTS } from '../support/fashion.ts';
 import { decodeModel, fixDims } from '../support/model-builder.ts';
+import { withExternalData } from '../support/model-variants.ts';
 import { ONNX_TEMPER, runProgram } from '../support/run-cli.ts';
 import { evalJson, ON_CPU, DATA as TEST_DATA, TRANSFORM } from '../support/run-eval.ts';
 import { AS_TORCH, fixRes, fixResJson, SIZES, TRAIN, VAL } from '../support/run-fix-res.ts';
@@ -187,4 +188,21 @@ test('a file that is fixed to 20 px is tuned at 28 px as a copy with free dims: 
   assert.equal((JSON.parse(record?.value ?? '') as Record<string, unknown>).freed_size, '20x20');
   const { models } = evalJson([out, ...TEST_DATA, '--rows', '0:500', '--size', '24', ...TRANSFORM]);
   assert.equal(models[0]?.n_images, 500);
+});
+
+test('a model with external data is tuned as its inline twin, and what is written scores what was measured', () => {
+  const folder = fresh();
+  const external = withExternalData(folder);
+  const [out, like] = [join(folder, 'out.onnx'), join(folder, 'like.onnx')];
+  const options = [...TRAIN, ...VAL, ...SIZES, ...FEW, '--mode', 'paper', '--allow-worse'] as const;
+  const found = fixResJson([external, ...options, '--out', out]);
+  const inline = fixResJson([SNAPSHOTS.at(-1) as string, ...options, '--out', like]);
+  assert.deepEqual(found.comparisons, inline.comparisons);
+  const [a, b] = [out, like].map(
+    (model) => evalJson([model, ...TEST_DATA, '--rows', '0:500', '--size', '28', ...TRANSFORM]).models[0],
+  );
+  assert.deepEqual([a?.top1, a?.nll], [b?.top1, b?.nll]);
+  const [data, ...more] = readdirSync(folder).filter((name) => name.endsWith('.data') && name !== 'm.data');
+  assert.match(data ?? '', /^out\.onnx\.[0-9a-f]{16}\.data$|^out\.[0-9a-f]{16}\.data$/);
+  assert.deepEqual(more, []);
 });

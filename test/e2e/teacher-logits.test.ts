@@ -154,6 +154,19 @@ test('probabilities are stored as their logarithm: log-softmax of the logits at 
   });
 });
 
+test('sigmoid scores are recognised, and stored as the logits before the Sigmoid', () => {
+  const form = ['--store-dtype', 'float32'];
+  const { teachers } = teacherJson([variant(folder, 'sigmoid'), ...SOME, ...form, '--out', at('sigmoid')]);
+  assert.equal(teachers[0]?.outputs, 'sigmoid');
+  assert.equal(openStore(at('sigmoid')).manifest.teachers[0]?.outputs, 'sigmoid');
+  const [p, z] = [targetsOf('sigmoid'), targetsOf('logits')];
+  // A float32 score near 1 holds its logit within 6e-8 / (1 - p).
+  z.values.forEach((value, i) => {
+    const highest = z.max[Math.floor(i / 10)] as number;
+    if (highest < 8) assert.ok(Math.abs(value - (p.values[i] as number)) < 1e-3, `${value} ${p.values[i]}`);
+  });
+});
+
 test('numbers ready for the network have targets without a transform; statistics are those of the numbers', () => {
   const values = Float32Array.from({ length: 6 * 400 }, (_, i) => Math.fround(Math.sin(i)));
   writeFileSync(at('ready.npy'), npyBytes('<f4', '(6, 1, 20, 20)', new Uint8Array(values.buffer)));

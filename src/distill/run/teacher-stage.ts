@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { detectOutputs } from '../../evaluate/index.ts';
+import { detectOutputs, OUTPUT_KINDS } from '../../evaluate/index.ts';
 import { type ClassOutput, readClassOutput, type Session, type Tensors, type ValueInfo } from '../../runtime/index.ts';
 
 /** A teacher that runs. */
@@ -15,11 +15,12 @@ export interface TeacherStage {
   readonly classMap: readonly number[] | null;
 }
 
-export type TeacherOutputs = 'logits' | 'probabilities';
+export type TeacherOutputs = 'logits' | 'probabilities' | 'sigmoid';
 
 /** What outputs are by their values; log-probabilities serve as logits: softmax(log p) = p. */
 export function outputsOf(output: ClassOutput): TeacherOutputs {
-  return detectOutputs(output) === 'probabilities' ? 'probabilities' : 'logits';
+  const kind = detectOutputs(output);
+  return kind === 'log-probabilities' ? 'logits' : kind;
 }
 
 /** @throws TemperError MISMATCH_VALUE for a class map that names an output which the network does not have */
@@ -45,19 +46,12 @@ export function readOutputs(stage: TeacherStage, outputs: Tensors, rows: number,
 }
 
 /**
- * What is stored of one row, before centring: logits, or ln p. A probability of 0 counts as the smallest positive value
- * of the type that the network computed.
+ * What is stored of one row, before centring: logits, ln p of probabilities, ln(p / (1 - p)) of sigmoid scores. A p of 0 counts
+ * as the smallest positive value of the type that the network computed, a sigmoid score of 1 as the largest below it.
  * @param into [classes]
  */
-export function logitsOfRow(
-  { data, classes, smallest }: ClassOutput,
-  row: number,
-  outputs: TeacherOutputs,
-  into: Float64Array,
-): void {
-  const first = row * classes;
-  for (let i = 0; i < classes; i++) {
-    const value = data[first + i] as number;
-    into[i] = outputs === 'logits' ? value : Math.log(value === 0 ? smallest : value);
-  }
+export function logitsOfRow(output: ClassOutput, row: number, outputs: TeacherOutputs, into: Float64Array): void {
+  const { data, classes } = output;
+  const { score } = OUTPUT_KINDS[outputs];
+  for (let i = 0; i < classes; i++) into[i] = score(data[row * classes + i] as number, output);
 }

@@ -35,7 +35,7 @@ export interface ScoreOptions {
   /** How to put several teachers together; weights sum to 1. */
   readonly ensemble?: { readonly how: Ensemble; readonly weights: readonly number[] } | undefined;
   /** What the student gives; `auto` decides by its first batch. */
-  readonly outputs: 'auto' | 'logits' | 'probabilities';
+  readonly outputs: 'auto' | 'logits' | 'probabilities' | 'sigmoid';
   readonly input?: string | undefined;
   readonly output?: string | undefined;
   /** Which of the student's outputs the stored classes are, in their order; null: all. */

@@ -23,8 +23,8 @@ export interface Teacher {
   readonly channels: number;
   readonly input: string;
   readonly output: string;
-  /** Of probabilities log p is stored; log-probabilities count as logits. */
-  readonly outputs: 'logits' | 'probabilities';
+  /** Of probabilities log p is stored, of sigmoid scores ln(p / (1 - p)); log-probabilities count as logits. */
+  readonly outputs: 'logits' | 'probabilities' | 'sigmoid';
   readonly provider: string;
   readonly onnxruntime: string;
   /** Null for data that is network input already. */

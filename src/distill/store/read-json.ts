@@ -74,7 +74,7 @@ const TEACHER: Checks<Teacher> = {
   channels: (value) => isPositive(value) && (value as number) <= MAX_CLASSES,
   input: isText,
   output: isText,
-  outputs: oneOf('logits', 'probabilities'),
+  outputs: oneOf('logits', 'probabilities', 'sigmoid'),
   provider: isText,
   onnxruntime: isText,
   transform: orNull(isTransform),
