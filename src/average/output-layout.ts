@@ -25,7 +25,7 @@ import {
   tensorHolders,
   valueNames,
 } from '../onnx/index.ts';
-import type { AveragedTensor } from './tensor-plan.ts';
+import type { AveragedTensor } from './averaged-tensor.ts';
 
 /** An averaged tensor as the output stores it. Its place in the list is its slot. */
 export interface StoredTensor {

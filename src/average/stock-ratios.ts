@@ -1,7 +1,7 @@
 import { elementCount, type FloatType, type Model, openPayload } from '../onnx/index.ts';
+import type { AveragedTensor } from './averaged-tensor.ts';
 import { decodeFloat64, FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { Row } from './plan/row.ts';
-import type { AveragedTensor } from './tensor-plan.ts';
 
 const BLOCK_ELEMENTS = 16384;
 

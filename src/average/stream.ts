@@ -11,6 +11,7 @@ import {
   type TensorRecord,
   type TensorRole,
 } from '../onnx/index.ts';
+import type { AveragedTensor } from './averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-kernel.ts';
 import { FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { StoredTensor } from './output-layout.ts';
@@ -18,7 +19,6 @@ import type { Row } from './plan/row.ts';
 import { type RequantizationError, requantizer } from './quantized/requantize.ts';
 import { stockRow } from './stock-ratios.ts';
 import { swagKernel } from './swag/swag-kernel.ts';
-import type { AveragedTensor } from './tensor-plan.ts';
 
 /** Where an output's bytes go: a file, or the comparison with one. */
 export interface Sink {

@@ -3,7 +3,6 @@ import {
   asFloatType,
   classifyTensors,
   dataTypeName,
-  type FloatType,
   findDataType,
   type Model,
   matchGraphs,
@@ -11,8 +10,8 @@ import {
   type TensorRecord,
   type TensorRole,
 } from '../onnx/index.ts';
+import type { AveragedTensor } from './averaged-tensor.ts';
 import { planQuantized } from './quantized/plan-quantized.ts';
-import type { QuantizedGroup, QuantizedPart } from './quantized/requantize.ts';
 
 /** How the snapshots' tensors become one. */
 export interface TensorRules {
@@ -24,20 +23,6 @@ export interface TensorRules {
   readonly match: 'auto' | 'name' | 'graph';
   /** Quantized weights that differ: quantized again (default), or written as floats. */
   readonly quantized?: 'requantize' | 'float' | undefined;
-}
-
-/** A tensor that the output holds new values for. */
-export interface AveragedTensor {
-  readonly name: string;
-  readonly role: TensorRole;
-  readonly template: TensorRecord;
-  readonly type: FloatType | undefined;
-  /** `last` takes each row's last snapshot instead of its mean; `quantized` is a part of quantized numbers. */
-  readonly treatment: 'average' | 'last' | 'quantized';
-  /** Of `quantized`: whose part it is, and whether its values take the place of codes. */
-  readonly quantized?: { readonly group: QuantizedGroup; readonly part: QuantizedPart; readonly asFloat: boolean };
-  /** Its counterpart in each snapshot, in plan order. */
-  readonly sources: readonly TensorRecord[];
 }
 
 export interface TensorPlan {

@@ -1,6 +1,6 @@
 import type { TemperError } from '../../core/index.ts';
 import type { Model, TensorRecord } from '../../onnx/index.ts';
-import type { AveragedTensor } from '../tensor-plan.ts';
+import type { AveragedTensor } from '../averaged-tensor.ts';
 import { findQuantized, type Quantized } from './find-quantized.ts';
 import { QUANTIZED_PARTS, type QuantizedGroup, type QuantizedPart } from './requantize.ts';
 
