@@ -11,6 +11,7 @@ import { type ChosenData, DATA, type DataArguments, openData } from './support/d
 import { type EvaluateArguments, evaluateSessions, type ModelEvaluation } from './support/evaluate-models.ts';
 import { type Measured, numberRepeated, scoreModels } from './support/evaluation-record.ts';
 import { evaluationPage } from './support/evaluation-report.ts';
+import { shardRows, withPart } from './support/evaluation-shard.ts';
 import { evaluationText, settingsText } from './support/evaluation-text.ts';
 import { missedGates, parseGate } from './support/gate.ts';
 import { joinPredictions } from './support/joined-predictions.ts';
@@ -18,10 +19,9 @@ import { interruptSignal, mainIfProgram } from './support/main.ts';
 import { modelFileSha256, sha256OfFile } from './support/model-hash.ts';
 import { stringList } from './support/option-values.ts';
 import { checkOutputs, note, print, TALK, type Talk, WRITE } from './support/output-options.ts';
-import { isParquet, writePerImage } from './support/per-image-file.ts';
+import { isParquet, type WorkerPart, writePerImage } from './support/per-image-file.ts';
 import { commandLine, REPORT, reportFormat, writeReport } from './support/report-file.ts';
 import { batchOf, GRAPH_OPTIMIZATION, openSessions, RUNTIME } from './support/runtime-options.ts';
-import { shardRows } from './support/shard-rows.ts';
 import { modelInput, TRANSFORM } from './support/transform-options.ts';
 import { transformFields, transformText } from './support/transform-record.ts';
 import { readValidClasses } from './support/valid-classes.ts';
@@ -60,7 +60,7 @@ interface MeasureArguments extends EvaluateArguments, DataArguments, Talk {
 }
 
 interface Measurement {
-  readonly measured: Measured[];
+  readonly measured: (Measured & { readonly part?: WorkerPart })[];
   readonly settings: string[];
   readonly quarantine: readonly BadImage[];
 }
@@ -80,10 +80,8 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
         args,
         sessions.map((session) => modelInput(session, args.input).batch),
       );
-      const chosen =
-        args.shard === undefined
-          ? all
-          : { ...all, rows: shardRows(all.rows, batch, parseShard(args.shard, process.env)) };
+      const shard = args.shard === undefined ? undefined : parseShard(args.shard, process.env);
+      const chosen = shard ? { ...all, rows: shardRows(all.rows, batch, shard) } : all;
       const hashes = await Promise.all(models.map(modelFileSha256));
       const subset = args['valid-classes'] === undefined ? {} : await subsetFields(args['valid-classes'], valid);
       const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, args, {
@@ -100,7 +98,8 @@ async function measure(models: readonly string[], args: MeasureArguments, signal
           const read = SCORED_AS[evaluation.outputs];
           if (read) say(`${model}: its outputs are ${read}`);
           const files = { model_sha256: hashes[i] as string, n_bad_images: quarantine.length, ...subset };
-          return measuredModel(model, files, evaluation, chosen, args);
+          const measured = measuredModel(model, files, evaluation, chosen, args);
+          return shard ? withPart(measured, shard, batch) : measured;
         }),
         settings: evaluations.map((evaluation) => settingsOf(evaluation, chosen, valid)),
         quarantine,
@@ -151,7 +150,6 @@ function measuredModel(
       data: basename(dataset.source),
       data_table_sha256: dataset.tableHash(),
       rows: args.rows,
-      shard: args.shard,
       limit: args.limit,
       ...transformFields(transform),
       outputs: evaluation.outputs,
@@ -223,8 +221,7 @@ export function addEvalCkpt(parser: Argv): Argv {
           },
           from: {
             type: 'string',
-            describe:
-              'Compute everything from --per-image files, without inference; those of workers with commas, in their order',
+            describe: 'Compute everything from --per-image files, without inference; those of all workers, with commas',
             group: 'Output:',
           },
         })
@@ -265,7 +262,7 @@ export function addEvalCkpt(parser: Argv): Argv {
       const scores = scoreModels(found.measured, seed);
       signal.throwIfAborted();
       const rows = scores.map(({ fields }) => fields);
-      if (perImage !== undefined) writePerImage(perImage, scores, args.force);
+      if (perImage !== undefined) writePerImage(perImage, found.measured, args.force);
       if (quarantine !== undefined) writeBadImages(quarantine, found.quarantine, args.force);
       if (out !== undefined) writeFileAtomic(out, csvText(Object.keys(rows[0] ?? {}), rows), { force: args.force });
       const missed = rows.flatMap((row) => missedGates(gates, row));

@@ -23,6 +23,21 @@ const COLUMNS = [
 ] as const;
 const TOP = 5;
 
+/** Of a worker's file: which worker, and a hash of all that the workers of one job have in common. */
+export interface WorkerPart {
+  /** i/n. */
+  readonly shard: string;
+  readonly job_sha256: string;
+}
+const PART_COLUMNS = ['shard', 'job_sha256'] as const satisfies readonly (keyof WorkerPart)[];
+
+/** A model's predictions; `part` where they are of one worker's images alone. */
+export interface PerImage {
+  readonly model: string;
+  readonly predictions: Predictions;
+  readonly part?: WorkerPart;
+}
+
 /** @throws TemperError USAGE for another extension than the two */
 export function isParquet(path: string): boolean {
   const extension = extname(path).toLowerCase();
@@ -33,7 +48,7 @@ export function isParquet(path: string): boolean {
   });
 }
 
-function* rowsOf(model: string, p: Predictions): Generator<FieldRow> {
+function* rowsOf({ model, predictions: p, part }: PerImage): Generator<FieldRow> {
   for (const [i, key] of p.keys.entries()) {
     const classes = Object.fromEntries(Array.from({ length: TOP }, (_, k) => [`class${k + 1}`, p.top5[TOP * i + k]]));
     yield {
@@ -44,24 +59,23 @@ function* rowsOf(model: string, p: Predictions): Generator<FieldRow> {
       nll: p.nll[i],
       confidence: p.confidence[i],
       sum_p2: p.sumP2[i],
+      ...part,
     };
   }
 }
 
 /** Writes predictions as CSV, or as Parquet by the extension; float64 survives both. @throws TemperError OUTPUT_* */
-export function writePerImage(
-  path: string,
-  models: readonly { model: string; predictions: Predictions }[],
-  force: boolean,
-): void {
-  const rows = models.flatMap(({ model, predictions }) => [...rowsOf(model, predictions)]);
+export function writePerImage(path: string, models: readonly PerImage[], force: boolean): void {
+  const rows = models.flatMap((model) => [...rowsOf(model)]);
+  const columns = models.some(({ part }) => part) ? [...COLUMNS, ...PART_COLUMNS] : COLUMNS;
   if (!isParquet(path)) {
-    writeFileAtomic(path, csvText(COLUMNS, rows), { force });
+    writeFileAtomic(path, csvText(columns, rows), { force });
     return;
   }
+  const texts = new Set<string>(['model', 'key', ...PART_COLUMNS]);
   const type = (name: string): 'STRING' | 'INT32' | 'DOUBLE' =>
-    name === 'model' || name === 'key' ? 'STRING' : /^(label|class\d)$/.test(name) ? 'INT32' : 'DOUBLE';
-  const columnData = COLUMNS.map((name) => ({ name, type: type(name), data: rows.map((row) => row[name]) }));
+    texts.has(name) ? 'STRING' : /^(label|class\d)$/.test(name) ? 'INT32' : 'DOUBLE';
+  const columnData = columns.map((name) => ({ name, type: type(name), data: rows.map((row) => row[name]) }));
   writeFileAtomic(path, new Uint8Array(parquetWriteBuffer({ columnData })), { force });
 }
 
@@ -96,7 +110,7 @@ async function readRows(path: string): Promise<Record<string, unknown>[]> {
 }
 
 /** Reads what writePerImage wrote, by model in order of appearance. @throws TemperError INPUT_*, FORMAT_TABLE */
-export async function readPerImage(path: string): Promise<{ model: string; predictions: Predictions }[]> {
+export async function readPerImage(path: string): Promise<PerImage[]> {
   const rows = await readRows(path);
   const byModel = new Map<string, number[]>();
   const text = (row: number, column: string): string => {
@@ -114,6 +128,15 @@ export async function readPerImage(path: string): Promise<{ model: string; predi
     const value = number(row, column);
     if (!Number.isInteger(value)) throw malformed(path, row, `${column} is ${value}, expected a class index`);
     return value;
+  };
+  const partOf = (at: readonly number[]): { part: WorkerPart } | undefined => {
+    const [first = 0] = at;
+    const has = (row: number): boolean => PART_COLUMNS.every((name) => rows[row]?.[name]);
+    if (!at.some(has)) return undefined;
+    const [shard, job_sha256] = PART_COLUMNS.map((name) => text(first, name)) as [string, string];
+    const other = at.find((row) => text(row, 'shard') !== shard || text(row, 'job_sha256') !== job_sha256);
+    if (other !== undefined) throw malformed(path, other, `is of another worker or job than row ${first + 1}`);
+    return { part: { shard, job_sha256 } };
   };
   for (const row of rows.keys()) {
     const model = text(row, 'model');
@@ -134,5 +157,6 @@ export async function readPerImage(path: string): Promise<{ model: string; predi
       confidence: Float64Array.from(at, (row) => number(row, 'confidence')),
       sumP2: Float64Array.from(at, (row) => number(row, 'sum_p2')),
     },
+    ...partOf(at),
   }));
 }

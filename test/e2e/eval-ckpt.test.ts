@@ -268,31 +268,58 @@ test('onnx-temper eval-ckpt is eval-ckpt; --help names defaults, an example and 
   assert.ok(!existsSync('--help'));
 });
 
-test('--shard: workers measure whole batches, and --from with all their files is the one run, bit for bit', () => {
-  const part = (i: number): string => at(`part-${i}.csv`);
-  for (const i of [0, 1, 2]) evalJson([...PAIR, '--batch', '32', '--shard', `${i}/3`, '--per-image', part(i)]);
-  const sizes = [0, 1, 2].map((i) => rowsOf(part(i)).length / 2);
-  assert.deepEqual(sizes, [64, 64, 72]);
-  const whole = at('whole.csv');
-  evalJson([...PAIR, '--batch', '32', '--per-image', whole]);
-  const bare = ({ predictions: _names, predictions_sha256: _hash, ...numbers }: Row): Row => numbers;
-  const joined = evalJson(['--from', [0, 1, 2].map(part).join()]).models;
-  assert.deepEqual(joined.map(bare), evalJson(['--from', whole]).models.map(bare));
-  assert.equal(joined[0]?.predictions, 'part-0.csv part-1.csv part-2.csv');
-  evalFails(
-    ['--from', [0, 1, 0].map(part).join()],
-    6,
-    'MISMATCH_VALUE',
-    /part-0\.csv: has image .*, as .*part-0\.csv has/,
+const SHARED = [...DATA, ...TRANSFORM, '--size', '20', '--rows', '0:200'] as const;
+const joinedOf = (names: readonly string[]): string[] => ['--from', names.map(at).join()];
+const bare = ({ predictions: _names, predictions_sha256: _hash, ...numbers }: Row): Row => numbers;
+
+test('--shard: --from with the files of all workers, in any order, is the one run, bit for bit', () => {
+  for (const extension of ['csv', 'parquet']) {
+    const part = (i: number): string => `part-${i}.${extension}`;
+    // 200 images in batches of 64: the last worker has the short batch alone.
+    for (const i of [0, 1, 2, 3]) evalJson([...PAIR, '--shard', `${i}/4`, '--per-image', at(part(i))]);
+    const joined = evalJson(joinedOf([2, 0, 3, 1].map(part))).models;
+    assert.deepEqual(joined.map(bare), evalJson(['--from', at('a.parquet')]).models.map(bare));
+    assert.equal(joined[0]?.predictions, [0, 1, 2, 3].map(part).join(' '));
+  }
+  assert.deepEqual(
+    [0, 1, 2, 3].map((i) => rowsOf(at(`part-${i}.csv`)).length / 2),
+    [64, 64, 64, 8],
   );
-  const other = at('other.csv');
-  evalJson([...ONE, '--per-image', other]);
-  evalFails(
-    ['--from', `${part(0)},${other}`],
-    6,
-    'MISMATCH_VALUE',
-    /other\.csv: is of .*epoch_25\.onnx, expected .*epoch_14\.onnx, .*epoch_25\.onnx as in .*part-0/,
-  );
+});
+
+test('--from refuses what is not one whole job: workers missing or named twice, files without a worker', () => {
+  const fails = (names: readonly string[], pattern: RegExp): void =>
+    evalFails(joinedOf(names), 6, 'MISMATCH_VALUE', pattern);
+  fails(['part-0.csv', 'part-2.csv'], /of 4 workers, of which 1\/4, 3\/4 are missing/);
+  fails(['part-1.csv'], /of 4 workers, of which 0\/4, 2\/4, 3\/4 are missing/);
+  fails(['part-0.csv', 'part-1.csv', 'part-1.csv'], /part-1\.csv: is of worker 1\/4, as .*part-1\.csv is/);
+  fails(['a.parquet', 'part-1.csv'], /a\.parquet: is not of a worker/);
+  fails(['a.parquet', 'a.parquet'], /a\.parquet: is not of a worker/);
+});
+
+test('--from refuses workers of other weights under the same name, other images, another transform, other batches', () => {
+  const model = at('m.onnx');
+  const run = (name: string, from: string, shard: string, ...more: string[]): void => {
+    writeFileSync(model, readFileSync(from));
+    evalJson([model, ...SHARED, '--shard', shard, '--per-image', at(name), ...more]);
+  };
+  run('m-0.csv', newest, '0/2');
+  run('m-1.csv', newest, '1/2');
+  assert.equal(evalJson(joinedOf(['m-0.csv', 'm-1.csv'])).models[0]?.n_images, 200);
+  const other = (name: string): void =>
+    evalFails(joinedOf(['m-0.csv', name]), 6, 'MISMATCH_VALUE', /is of another job: other weights, images, transform/);
+  run('weights.csv', older, '1/2');
+  other('weights.csv');
+  run('size.csv', newest, '1/2', '--interpolation', 'nearest', '--resize', '22');
+  other('size.csv');
+  run('batch.csv', newest, '1/2', '--batch', '100');
+  other('batch.csv');
+  const [rows, moved] = [at('rows.csv'), ['--rows', '0:190']];
+  evalJson([model, ...SHARED.slice(0, -2), ...moved, '--shard', '1/2', '--per-image', rows]);
+  other('rows.csv');
+});
+
+test('--shard needs a file for every worker, no gate, and a batch for each', () => {
   evalFails([...PAIR, '--shard', '0/3'], 2, 'USAGE', /--per-image FILE on every worker/);
   const files = ['--per-image', at('p.csv')];
   evalFails([...PAIR, '--shard', '0/3', ...files, '--gate', 'top1:0.8'], 2, 'USAGE', /measures a part/);

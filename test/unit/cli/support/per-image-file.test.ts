@@ -45,6 +45,9 @@ for (const extension of ['csv', 'parquet']) {
         const models = ['b.onnx', 'dir/a,"b".onnx', 'b.onnx (2)'].map((model) => ({ model, predictions: given }));
         writePerImage(path, models, true);
         assert.deepEqual(await readPerImage(path), models);
+        const parts = models.map((model) => ({ ...model, part: { shard: '1/3', job_sha256: 'a'.repeat(64) } }));
+        writePerImage(path, parts, true);
+        assert.deepEqual(await readPerImage(path), parts);
       }),
       { numRuns: 60 },
     );
@@ -63,6 +66,8 @@ test('files that are no predictions are refused, with the row: an empty cell is 
     [`${HEADER}\n${ROW.replace('0.5', 'x')}`, /row 1: nll is "x"/],
     [`${HEADER}\n${ROW.replace('0.5', 'Infinity')}`, /row 1: nll is "Infinity"/],
     [`${HEADER}\n${ROW.replace('k,1,', 'k,1.5,')}`, /row 1: label is 1\.5, expected a class index/],
+    [`${HEADER},shard,job_sha256\n${ROW},0/2,a\n${ROW},1/2,a`, /row 2: is of another worker or job than row 1/],
+    [`${HEADER},shard,job_sha256\n${ROW},0/2,a\n${ROW},,`, /row 2: is of another worker or job than row 1/],
     [`${HEADER}\n${ROW},9`, /cannot be read/],
     [`${HEADER}\n"${ROW}`, /cannot be read/],
   ] as const) {
