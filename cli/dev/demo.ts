@@ -14,11 +14,11 @@ import { readIdxImages, readIdxLabels } from '../../src/data/index.ts';
 import { computeMetrics, evaluateModels, type LabelledBatch, wilson } from '../../src/evaluate/index.ts';
 import { chartSvg, csvText } from '../../src/report/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
-import { withModels } from '../support/load-snapshots.ts';
-import { modelFileSha256 } from '../support/model-hash.ts';
-import { progress } from '../support/progress.ts';
-import { textTable } from '../support/text-table.ts';
-import { version } from '../support/version.ts';
+import { withModels } from '../shared/load-snapshots.ts';
+import { modelFileSha256 } from '../shared/model-hash.ts';
+import { progress } from '../shared/progress.ts';
+import { textTable } from '../shared/text-table.ts';
+import { version } from '../shared/version.ts';
 import { sweepDemo } from './demo-sweep.ts';
 
 /**

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { prepareTargets, type TargetJobArguments } from '../../cli/support/target-job.ts';
+import { prepareTargets, type TargetJobArguments } from '../../cli/teacher-logits/target-job.ts';
 import { type BatchInput, loadBatches } from '../../src/data/index.ts';
 import { checkParts, makeParts, publishManifest, samplesText, startStore, viewsOf } from '../../src/distill/index.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';

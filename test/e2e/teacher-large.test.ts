@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { prepareTargets, type TargetJobArguments } from '../../cli/support/target-job.ts';
+import { prepareTargets, type TargetJobArguments } from '../../cli/teacher-logits/target-job.ts';
 import {
   checkParts,
   makeParts,

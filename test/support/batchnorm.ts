@@ -1,7 +1,7 @@
 /** Models of BatchNormalization layers, and their recalibration as the command does it, without the command. */
 import assert from 'node:assert/strict';
 import ort from 'onnxruntime-node';
-import { recalibrated } from '../../cli/support/recalibration.ts';
+import { recalibrated } from '../../cli/bn-recal/recalibration.ts';
 import {
   type EstimatorName,
   findLayers,

@@ -1,0 +1,46 @@
+import type { Diagnosis } from '../../src/average/index.ts';
+import { textTable } from '../shared/text-table.ts';
+
+/** Tensors listed: those that differ most. */
+const WIDEST = 10;
+
+export function diagnosisDocument({ snapshots, cosine, tensors, warnings }: Diagnosis): object {
+  return {
+    snapshots: snapshots.map(({ path, distance, medianCosine, nonFinite, warnings: own }) => ({
+      path,
+      distance,
+      median_cosine: medianCosine,
+      non_finite: nonFinite.map(({ tensor, count, firstElement }) => ({ tensor, count, first_element: firstElement })),
+      warnings: own,
+    })),
+    cosine,
+    tensors,
+    warnings,
+  };
+}
+
+export function diagnosisText({ snapshots, cosine, tensors, warnings }: Diagnosis): string {
+  const label = (i: number): string => `#${i + 1}`;
+  const files = textTable(
+    ['', 'snapshot', 'distance from mean', 'median cosine'],
+    snapshots.map(({ path, distance, medianCosine }, i) => [
+      label(i),
+      path,
+      distance.toFixed(4),
+      medianCosine.toFixed(4),
+    ]),
+  );
+  const pairs = textTable(
+    ['cosine', ...snapshots.map((_, i) => label(i))],
+    cosine.map((row, i) => [label(i), ...row.map((value) => value.toFixed(3))]),
+  );
+  const widest = textTable(
+    ['tensors that differ most', 'spread / norm of mean'],
+    tensors.slice(0, WIDEST).map(({ tensor, spread }) => [tensor, spread.toFixed(4)]),
+  );
+  const found = [
+    ...snapshots.flatMap(({ path, warnings: own }) => own.map((text) => `warning: ${path}: ${text}`)),
+    ...warnings.map((text) => `warning: ${text}`),
+  ];
+  return `${[files, pairs, widest].join('\n')}\n${found.length > 0 ? found.join('\n') : 'no warnings'}\n`;
+}

@@ -1,0 +1,193 @@
+import {
+  type Chart,
+  type Column,
+  type FieldRow,
+  factsOf,
+  formatNumber,
+  type Page,
+  type Part,
+  type Section,
+} from '../../src/report/index.ts';
+import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
+import type { ModelScores } from './evaluation-record.ts';
+
+interface Gate {
+  /** The expression, if there is one. */
+  readonly asked: string | undefined;
+  readonly passed: boolean;
+  readonly missed: readonly string[];
+}
+
+/** Below this an adjusted p is called a difference. */
+const SIGNIFICANT = 0.05;
+
+const interval = (field: string): readonly [string, string] => [`${field}_lo`, `${field}_hi`];
+
+export const SCORE_COLUMNS: readonly Column[] = [
+  { field: 'model', header: 'model' },
+  { field: 'top1', header: 'top-1', percent: true, interval: interval('top1') },
+  { field: 'top5', header: 'top-5', percent: true, interval: interval('top5') },
+  { field: 'mean_per_class', header: 'mean per class', percent: true },
+  { field: 'nll', header: 'NLL', digits: 4, interval: interval('nll') },
+  { field: 'brier', header: 'Brier', digits: 4, interval: interval('brier') },
+  { field: 'ece15', header: 'ECE', digits: 4, interval: interval('ece15') },
+  { field: 'ece15_if_calibrated', header: 'ECE if calibrated', digits: 4 },
+];
+
+const DIFFERENCE = { percent: true, signed: true, unit: 'points' } as const;
+export const PAIRED_COLUMNS: readonly Column[] = [
+  { field: 'model', header: 'model' },
+  { field: 'top1_difference', header: 'top-1', ...DIFFERENCE, interval: interval('top1_difference') },
+  { field: 'nll_difference', header: 'NLL', digits: 4, signed: true, interval: interval('nll_difference') },
+  { field: 'only_model_right', header: 'only this right', unit: 'images' },
+  { field: 'only_baseline_right', header: 'only the first right', unit: 'images' },
+  { field: 'mcnemar_p_holm', header: 'p (Holm)', digits: 4, positive: true },
+  { field: 'smallest_difference', header: 'smallest visible', percent: true, unit: 'points' },
+];
+
+const SPEED_COLUMNS: readonly Column[] = [
+  { field: 'model', header: 'model' },
+  { field: 'img_s_model', header: 'model alone', unit: 'images/s', digits: 1 },
+  { field: 'img_s_end2end', header: 'end to end', unit: 'images/s', digits: 1 },
+  { field: 'ms_p50', header: 'p50 of a batch', unit: 'ms', digits: 2 },
+  { field: 'ms_p95', header: 'p95 of a batch', unit: 'ms', digits: 2 },
+  { field: 'batch', header: 'batch', unit: 'images' },
+];
+
+const number = (row: FieldRow, field: string): number => Number(row[field]);
+const percent = (value: unknown): string => `${formatNumber(Number(value), { percent: true })} %`;
+const nameOf = ({ fields }: ModelScores): string => String(fields.model);
+
+function withInterval({ fields }: ModelScores): string {
+  return `${percent(fields.top1)} (${formatNumber(number(fields, 'top1_lo'), { percent: true })} to ${formatNumber(number(fields, 'top1_hi'), { percent: true })})`;
+}
+
+const bestOf = (scores: readonly ModelScores[]): ModelScores =>
+  scores.reduce((best, one) => (one.metrics.top1 > best.metrics.top1 ? one : best));
+
+function summaryOf(scores: readonly ModelScores[]): string {
+  const best = bestOf(scores);
+  const images = `${best.metrics.n} images`;
+  if (scores.length === 1) return `Top-1 ${withInterval(best)} on ${images}.`;
+  return `Highest top-1: ${nameOf(best)} with ${withInterval(best)} on ${images}.`;
+}
+
+function gateVerdict({ asked, passed, missed }: Gate): Part[] {
+  if (asked === undefined) return [];
+  return [
+    {
+      kind: 'verdict',
+      tone: passed ? 'good' : 'caution',
+      text: passed ? `The gate ${asked} is met.` : missed.join('; '),
+    },
+  ];
+}
+
+function topOneChart(scores: readonly ModelScores[]): Chart {
+  return {
+    kind: 'dots',
+    title: 'Top-1 accuracy',
+    description: `${summaryOf(scores)} Lines are 95 % intervals of each model alone: paired differences are narrower.`,
+    axis: { label: 'top-1', percent: true },
+    dots: scores.map(({ fields }) => ({
+      label: String(fields.model),
+      value: number(fields, 'top1'),
+      low: number(fields, 'top1_lo'),
+      high: number(fields, 'top1_hi'),
+    })),
+  };
+}
+
+function pairedSection(scores: readonly ModelScores[]): Section[] {
+  const [first, ...others] = scores;
+  if (!first || others.length === 0) return [];
+  const better = others.filter(
+    ({ fields }) => number(fields, 'mcnemar_p_holm') < SIGNIFICANT && number(fields, 'top1_difference') !== 0,
+  );
+  const text =
+    better.length === 0
+      ? `On these images no model can be told from ${nameOf(first)} by top-1 (p < ${SIGNIFICANT}, McNemar with Holm's correction).`
+      : `Told from ${nameOf(first)} by top-1 (p < ${SIGNIFICANT}, McNemar with Holm's correction): ${better
+          .map((one) => `${nameOf(one)}, ${formatNumber(number(one.fields, 'top1_difference'), DIFFERENCE)} points`)
+          .join('; ')}.`;
+  return [
+    {
+      heading: `Against ${nameOf(first)}`,
+      parts: [
+        { kind: 'verdict', tone: 'neutral', text },
+        {
+          kind: 'table',
+          caption:
+            'Paired differences with 95 % intervals; smallest visible: the difference that this many images can show at all.',
+          columns: PAIRED_COLUMNS,
+          // More than 100 points: these images can show no difference.
+          rows: others.map(({ fields }) =>
+            number(fields, 'smallest_difference') > 1 ? { ...fields, smallest_difference: null } : fields,
+          ),
+        },
+      ],
+    },
+  ];
+}
+
+function speedSection(scores: readonly ModelScores[]): Section[] {
+  const rows = scores.map(({ fields }) => fields).filter(({ img_s_model }) => typeof img_s_model === 'number');
+  if (rows.length === 0) return [];
+  const chart: Chart = {
+    kind: 'scatter',
+    title: 'Accuracy against throughput',
+    description: 'The step line is the Pareto front: no other model is both faster and more accurate.',
+    x: { label: 'throughput, model alone', unit: 'images/s', digits: 0 },
+    y: { label: 'top-1', percent: true },
+    front: true,
+    points: rows.map((row) => ({
+      x: number(row, 'img_s_model'),
+      y: number(row, 'top1'),
+      low: number(row, 'top1_lo'),
+      high: number(row, 'top1_hi'),
+      label: String(row.model),
+    })),
+  };
+  return [
+    {
+      heading: 'Speed',
+      parts: [
+        ...(rows.length > 1 ? [chart] : []),
+        { kind: 'table', caption: 'Measured during the evaluation', columns: SPEED_COLUMNS, rows },
+      ],
+    },
+  ];
+}
+
+/** The report of eval-ckpt. */
+export function evaluationPage(scores: readonly ModelScores[], gate: Gate, command: string): Page {
+  const [first] = scores;
+  const rows = scores.map(({ fields }) => fields);
+  const several = scores.length > 1;
+  return {
+    title: several ? `${scores.length} models evaluated` : `${rows[0]?.model} evaluated`,
+    summary: summaryOf(scores),
+    command,
+    sections: [
+      {
+        heading: 'Scores',
+        parts: [
+          ...gateVerdict(gate),
+          ...(several ? [topOneChart(scores)] : []),
+          {
+            kind: 'table',
+            caption:
+              '95 % intervals: Wilson for accuracies, bootstrap for the rest. ECE is biased upwards: compare it with that of a perfectly calibrated model.',
+            columns: SCORE_COLUMNS,
+            rows,
+            ...(several ? { highlight: [scores.indexOf(bestOf(scores))] } : {}),
+          },
+        ],
+      },
+      ...pairedSection(scores),
+      { heading: 'Calibration', parts: scores.map((one) => reliabilityChart(nameOf(one), one)) },
+      ...speedSection(scores),
+    ],
+    provenance: factsOf(rows, ['n_images', ...Object.keys(first?.provenance ?? {})], 'model'),
+  };
+}

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { readPerImage, writePerImage } from '../../../../cli/eval-ckpt/per-image-file.ts';
+import type { Predictions } from '../../../../src/evaluate/index.ts';
+import { expectFailure } from '../../../support/expect-failure.ts';
+import { tempFolder } from '../../../support/temp-folder.ts';
+
+const folder = tempFolder();
+const at = (name: string): string => join(folder, name);
+
+interface One {
+  readonly key: string;
+  readonly label: number;
+  readonly top5: readonly number[];
+  readonly numbers: readonly number[];
+}
+
+const predictions = (rows: readonly One[]): Predictions => ({
+  keys: rows.map(({ key }) => key),
+  labels: Int32Array.from(rows, ({ label }) => label),
+  top5: Int32Array.from(rows.flatMap(({ top5 }) => top5)),
+  nll: Float64Array.from(rows, ({ numbers }) => numbers[0] as number),
+  confidence: Float64Array.from(rows, ({ numbers }) => numbers[1] as number),
+  sumP2: Float64Array.from(rows, ({ numbers }) => numbers[2] as number),
+});
+
+// Keys as hostile as file names can be; numbers of every magnitude.
+const one: fc.Arbitrary<One> = fc.record({
+  key: fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('a,b', '"', 'x\ny', ' 7 ', '', '=1+1', '007')),
+  label: fc.nat({ max: 2 ** 31 - 1 }),
+  top5: fc.array(fc.integer({ min: -1, max: 2 ** 31 - 1 }), { minLength: 5, maxLength: 5 }),
+  numbers: fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { minLength: 3, maxLength: 3 }),
+});
+
+for (const extension of ['csv', 'parquet']) {
+  test(`what is written as ${extension} is read back bit for bit, models in order, whatever keys look like`, async () => {
+    const path = at(`round.${extension}`);
+    await fc.assert(
+      fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 8 }), async (rows) => {
+        // -0 has no decimal of its own; no score is -0.
+        const given = predictions(rows.map((row) => ({ ...row, numbers: row.numbers.map((x) => x + 0) })));
+        const models = ['b.onnx', 'dir/a,"b".onnx', 'b.onnx (2)'].map((model) => ({ model, predictions: given }));
+        writePerImage(path, models, true);
+        assert.deepEqual(await readPerImage(path), models);
+        const parts = models.map((model) => ({ ...model, part: { shard: '1/3', job_sha256: 'a'.repeat(64) } }));
+        writePerImage(path, parts, true);
+        assert.deepEqual(await readPerImage(path), parts);
+      }),
+      { numRuns: 60 },
+    );
+  });
+}
+
+const HEADER = 'model,key,label,class1,class2,class3,class4,class5,nll,confidence,sum_p2';
+const ROW = 'm,k,1,1,2,3,4,5,0.5,0.6,0.4';
+
+test('files that are no predictions are refused, with the row: an empty cell is no zero', async () => {
+  for (const [text, pattern] of [
+    [HEADER, /no predictions/],
+    ['', /no predictions/],
+    [`${HEADER.replace('nll', 'loss')}\n${ROW}`, /row 1: no column nll/],
+    [`${HEADER}\n${ROW}\n${ROW.replace('0.5', '')}`, /row 2: nll is "", expected a number/],
+    [`${HEADER}\n${ROW.replace('0.5', 'x')}`, /row 1: nll is "x"/],
+    [`${HEADER}\n${ROW.replace('0.5', 'Infinity')}`, /row 1: nll is "Infinity"/],
+    [`${HEADER}\n${ROW.replace('k,1,', 'k,1.5,')}`, /row 1: label is 1\.5, expected a class index/],
+    [`${HEADER},shard,job_sha256\n${ROW},0/2,a\n${ROW},1/2,a`, /row 2: is of another worker or job than row 1/],
+    [`${HEADER},shard,job_sha256\n${ROW},0/2,a\n${ROW},,`, /row 2: is of another worker or job than row 1/],
+    [`${HEADER}\n${ROW},9`, /cannot be read/],
+    [`${HEADER}\n"${ROW}`, /cannot be read/],
+  ] as const) {
+    writeFileSync(at('bad.csv'), text);
+    await expectFailure('FORMAT_TABLE', [pattern, /--per-image/], () => readPerImage(at('bad.csv')));
+  }
+  writeFileSync(at('bad.parquet'), 'PAR1 no more than that');
+  await expectFailure('FORMAT_TABLE', [/cannot be read/], () => readPerImage(at('bad.parquet')));
+  await expectFailure('INPUT_NOT_FOUND', [/none\.csv/], () => readPerImage(at('none.csv')));
+});
+
+test('a byte order mark and Windows line ends, as spreadsheets leave them, are read', async () => {
+  writeFileSync(at('excel.csv'), `\ufeff${HEADER}\r\n${ROW}\r\n`);
+  const [found] = await readPerImage(at('excel.csv'));
+  assert.deepEqual([found?.model, found?.predictions.keys, [...(found?.predictions.nll ?? [])]], ['m', ['k'], [0.5]]);
+});
+
+test('another extension is a usage error for reading and writing, and an existing file stays', async () => {
+  const rows = [{ model: 'm', predictions: predictions([]) }];
+  for (const name of ['p.txt', 'p', 'p.parquet.gz']) {
+    await expectFailure('USAGE', [/\.csv or \.parquet/], () => writePerImage(at(name), rows, true));
+    await expectFailure('USAGE', [/\.csv or \.parquet/], () => readPerImage(at(name)));
+  }
+  writeFileSync(at('kept.csv'), 'kept');
+  await expectFailure('OUTPUT_EXISTS', [/--force/], () => writePerImage(at('kept.csv'), rows, false));
+  assert.equal(readFileSync(at('kept.csv'), 'utf8'), 'kept');
+});
