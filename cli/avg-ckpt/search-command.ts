@@ -6,7 +6,8 @@ import type { BatchNormLayer } from '../../src/batchnorm/index.ts';
 import { TemperError, writeFileAtomic } from '../../src/core/index.ts';
 import { canonicalJson } from '../../src/data/index.ts';
 import type { TensorRecord } from '../../src/onnx/index.ts';
-import { csvText, type FieldRow } from '../../src/report/index.ts';
+import { csvText } from '../../src/report/index.ts';
+import type { FieldRow } from '../../src/core/index.ts';
 import { parseDevice } from '../../src/runtime/index.ts';
 import {
   candidateBytes,

@@ -3,7 +3,8 @@ import { type EstimatorName, type LayerReport, shiftWarnings } from '../../src/b
 import { writeFileAtomic } from '../../src/core/index.ts';
 import { canonicalJson } from '../../src/data/index.ts';
 import { type Model, nextStepKey, writeEdited } from '../../src/onnx/index.ts';
-import { csvText, type FieldRow, plainDecimal } from '../../src/report/index.ts';
+import { csvText, plainDecimal } from '../../src/report/index.ts';
+import type { FieldRow } from '../../src/core/index.ts';
 import type { EvaluateArguments } from '../eval-ckpt/evaluate-models.ts';
 import { argumentsOf, type ChosenData, openData } from '../shared/data-options.ts';
 import { modelHashes } from '../shared/model-hash.ts';

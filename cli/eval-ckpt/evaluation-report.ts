@@ -1,13 +1,5 @@
-import {
-  type Chart,
-  type Column,
-  type FieldRow,
-  factsOf,
-  formatNumber,
-  type Page,
-  type Part,
-  type Section,
-} from '../../src/report/index.ts';
+import { type Chart, type Column, factsOf, formatNumber, type Page, type Part, type Section } from '../../src/report/index.ts';
+import type { FieldRow } from '../../src/core/index.ts';
 import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
 import type { ModelScores } from './evaluation-record.ts';
 

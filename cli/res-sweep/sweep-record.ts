@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
 import type { TemperError } from '../../src/core/index.ts';
 import { comparePaired, computeMetrics, holm, type Metrics } from '../../src/evaluate/index.ts';
-import { type FieldRow, paretoFront } from '../../src/report/index.ts';
+import { paretoFront } from '../../src/report/index.ts';
+import type { FieldRow } from '../../src/core/index.ts';
 import { type ApparentSize, type SizeAnalysis, type SizeVerdict, sizeVerdict } from '../../src/resolution/index.ts';
 import type { ModelEvaluation } from '../eval-ckpt/evaluate-models.ts';
 import { pairedFields, scoreFields } from '../eval-ckpt/evaluation-record.ts';

@@ -9,7 +9,8 @@ import {
   type Transform,
   type TransformOptions,
 } from '../../src/data/index.ts';
-import { imageInput, type Session } from '../../src/runtime/index.ts';
+import { type Session } from '../../src/runtime/index.ts';
+import { imageInput } from '../../src/signature/index.ts';
 import { grouped } from './option-values.ts';
 
 const text = (describe: string, alias?: string | string[]): Options => ({

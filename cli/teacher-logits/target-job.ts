@@ -27,7 +27,8 @@ import {
   teacherColumns,
 } from '../../src/distill/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
-import { classOutput, imageInput, type Session } from '../../src/runtime/index.ts';
+import { classOutput, type Session } from '../../src/runtime/index.ts';
+import { imageInput } from '../../src/signature/index.ts';
 import { transformsFor } from '../eval-ckpt/evaluate-models.ts';
 import { type ChosenData, type DataArguments, openData } from '../shared/data-options.ts';
 import { modelHashes } from '../shared/model-hash.ts';

@@ -10,7 +10,8 @@ import {
   verifyStore,
 } from '../../src/distill/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
-import { classOutput, imageInput, type Session } from '../../src/runtime/index.ts';
+import { classOutput, type Session } from '../../src/runtime/index.ts';
+import { imageInput } from '../../src/signature/index.ts';
 import { DATA, openData } from '../shared/data-options.ts';
 import { interruptSignal } from '../shared/main.ts';
 import { modelHashes } from '../shared/model-hash.ts';

@@ -93,7 +93,7 @@ function castEdits(
       'UNSUPPORTED_GRAPH',
       `${template.path}: opset ${opset} cannot cast from ${type}, which needs ${CAST_OPSET[type]}`,
       {
-        hint: 'Leave --dtype out, or export with a newer opset.',
+        hint: 'Leave `dtype` out, or export with a newer opset.',
         details: { path: template.path, opset, expected: CAST_OPSET[type] },
       },
     );

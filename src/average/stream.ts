@@ -189,7 +189,7 @@ export class TensorStream {
         'NUMERIC_OVERFLOW',
         `${where}: the average ${(rows[bad.row] as Row).name} does not fit ${type ?? dataTypeName(tensor.template.dataType)}`,
         {
-          hint: 'Store the average in a wider type (--dtype float32).',
+          hint: 'Store the average in a wider type (`dtype` float32).',
           details: { tensor: tensor.name, element, dtype: type },
         },
       );
@@ -202,7 +202,7 @@ export class TensorStream {
       'NUMERIC_NONFINITE',
       `${culprits.map((m) => m.path).join(', ')}: NaN or Inf in ${where}${byte}`,
       {
-        hint: 'Leave that snapshot out, or pass --allow-nonfinite to carry it into the average.',
+        hint: 'Leave that snapshot out, or pass `allowNonfinite` to carry it into the average.',
         details: { paths: culprits.map((m) => m.path), tensor: tensor.name, element },
       },
     );

@@ -71,7 +71,7 @@ function valueMismatch(name: string, role: TensorRole, tensor: TensorRecord, a: 
     `${b.path}: ${label} differs from ${a.path}; only weights and BN statistics are averaged`,
     {
       hint: integer
-        ? "If it is a counter, pass --on-int-mismatch last to take the last snapshot's."
+        ? "If it is a counter, pass `onIntMismatch` last to take the last snapshot's."
         : 'The snapshots compute different things: export them with the same settings.',
       details,
     },
@@ -93,7 +93,7 @@ function matchNotes(
       'MISMATCH_TENSOR',
       `${model.path}: ${renamed.length} tensors go by other names (${example})`,
       {
-        hint: 'Pass --match auto to pair them by their place in the graph.',
+        hint: 'Pass `match` auto to pair them by their place in the graph.',
         details: { path: model.path, renamed: renamed.length },
       },
     );

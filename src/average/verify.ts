@@ -91,7 +91,7 @@ function findInput(
   }
   if (nearest) return nearest;
   throw new TemperError('INPUT_NOT_FOUND', `${modelPath}: its input ${input.file} is not in ${folders.join(', ')}`, {
-    hint: 'Say where the snapshots are: --inputs DIR.',
+    hint: 'Say where the snapshots are: `inputs` DIR.',
     details: { path: modelPath, file: input.file, sha256: input.sha256 },
   });
 }

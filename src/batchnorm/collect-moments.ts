@@ -1,5 +1,6 @@
 import { TemperError } from '../core/index.ts';
-import { imageInput, type Session, type Tensor } from '../runtime/index.ts';
+import { type Session, type Tensor } from '../runtime/index.ts';
+import { imageInput } from '../signature/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import type { MomentsGraph } from './moments-graph.ts';
 
@@ -61,7 +62,7 @@ export async function momentsOfBatch(
           'EXECUTION_OUTPUT',
           `${layer.name}: its input is [${n}, ${channels}, ${positions}] for ${rows} images, expected [${rows}, ${layer.channels}, …]`,
           {
-            hint: 'A constant Reshape before the layer mixes images: export with dynamic axes, or use the --batch of the export.',
+            hint: 'A constant Reshape before the layer mixes images: export with dynamic axes, or use the `batch` of the export.',
             details: { layer: layer.name, batch },
           },
         );

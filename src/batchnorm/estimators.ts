@@ -54,7 +54,7 @@ function torch(channels: number): LayerFold {
           'INPUT_TOO_FEW',
           `a batch has ${batch.count} value per channel, the unbiased variance needs 2`,
           {
-            hint: 'Use a larger --batch, or --estimator population.',
+            hint: 'Use a larger `batch`, or `estimator` population.',
           },
         );
       }
@@ -84,7 +84,7 @@ export function estimator(name: EstimatorName, channels: readonly number[]): Est
       layers.map((layer) => {
         if (layer.count > 0) return { statistics: layer.statistics(), count: layer.count };
         throw new TemperError('INPUT_TOO_FEW', 'no image was seen', {
-          hint: 'Check --data, --rows, --samples and --shard.',
+          hint: 'Check `data`, `rows`, `samples` and `shard`.',
         });
       }),
   };

@@ -287,7 +287,7 @@ export function chooseLayers(
   if (idle === undefined) return chosen;
   throw new TemperError(
     'USAGE',
-    `--layers ${idle}: fits no layer; there are ${layers.map(({ name }) => name).join(', ')}`,
+    `\`layers\` ${idle}: fits no layer; there are ${layers.map(({ name }) => name).join(', ')}`,
     {
       hint: 'Name layers as the report does, with * for any characters.',
     },

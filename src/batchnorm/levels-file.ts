@@ -16,7 +16,7 @@ import { tensorReader } from './tensor-reader.ts';
 /** The version of the file's layout. */
 const FORMAT = 'onnx-temper levels 1';
 const HINT =
-  'It keeps the levels of bn-recal --method sequential that are done. Delete it to begin with the first one.';
+  'It keeps the levels of bn-recal `method` sequential that are done. Delete it to begin with the first one.';
 
 /**
  * Writes the statistics of the levels that are done as safetensors, in place of what was written after the level before:

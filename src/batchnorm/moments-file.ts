@@ -13,7 +13,7 @@ import { tensorReader } from './tensor-reader.ts';
 
 /** The version of the file's layout. */
 const FORMAT = 'onnx-temper moments 1';
-export const MOMENTS_HINT = 'Give files that bn-recal --moments-out wrote; a damaged one is made again by its worker.';
+export const MOMENTS_HINT = 'Give files that bn-recal `momentsOut` wrote; a damaged one is made again by its worker.';
 
 /**
  * Writes the moments of a worker's batches as safetensors, in batch order: `batch` and `images` [K], `count` [K, L], and

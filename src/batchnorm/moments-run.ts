@@ -86,7 +86,7 @@ const REMEDIES: Partial<Record<keyof MomentsRun, string>> = {
   version: 'Run all workers and the merge with one version of onnx-temper.',
   model_sha256: 'Give all workers the same model file.',
   data_table_sha256: 'Give all workers the same data: same files, same labels.',
-  provider: 'Run all workers on one kind of device (--device), so that the result does not depend on who did what.',
+  provider: 'Run all workers on one kind of device (`device`), so that the result does not depend on who did what.',
   onnxruntime: 'Run all workers with one version of onnxruntime-node.',
 };
 

@@ -63,7 +63,7 @@ function assertReplaceable(path: string): void {
 
 export function outputExists(path: string): TemperError {
   return new TemperError('OUTPUT_EXISTS', `${path}: the output exists already`, {
-    hint: 'Choose another name, or pass --force to replace it.',
+    hint: 'Choose another name, or pass `force` to replace it.',
     details: { path },
   });
 }

@@ -12,6 +12,7 @@ export {
   type WireError,
   writeError,
 } from './errors.ts';
+export type { Cell, FieldRow } from './field-row.ts';
 export {
   decodeBfloat16,
   decodeFloat16,
@@ -22,6 +23,7 @@ export {
 } from './float16.ts';
 export { emptyMoments, type Moments, mergeMoments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
+export { type Control, controlOf, type JobControl, type Observer, type Progress } from './observer.ts';
 export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
 export {

@@ -13,7 +13,9 @@ export {
 export { type IdxArray, type IdxImages, readIdx, readIdxImages, readIdxLabels } from './datasets/idx.ts';
 export { type NpyFile, openNpy } from './datasets/npy.ts';
 export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from './datasets/open-dataset.ts';
-export { type Selection, selectRows } from './datasets/select-rows.ts';
+export { assertImages, type ChosenData, type DataOptions, openData } from './datasets/open-data.ts';
+export { type RowRange, rowRangeText, type Selection, selectRows } from './datasets/select-rows.ts';
+export { type Halves, splitRows } from './datasets/split-rows.ts';
 export { type Environment, type Part, parseShard, partsOf, type Shard } from './datasets/shard.ts';
 export { compareUtf8 } from './datasets/utf8-order.ts';
 export {
@@ -42,6 +44,7 @@ export {
 export type { InputStatistics } from './images/input-statistics.ts';
 export { type Box, type Pixels, pixels, type Size, toGrey, toRgb } from './images/pixels.ts';
 export { type ResampleOptions, resample } from './images/resample.ts';
+export { sizeText, transformFields } from './images/transform-fields.ts';
 export { INTERPOLATIONS, type Interpolation } from './images/resample-kernels.ts';
 export { isTransform } from './images/stored-transform.ts';
 export {
@@ -59,6 +62,7 @@ export {
   type TransformOptions,
   transformHash,
 } from './images/transform.ts';
+export { type BadImageRecord, badImageRecord, noteBadImages } from './loader/bad-images.ts';
 export type { ImageFacts, PreparationTime, Views } from './loader/decode-job.ts';
 export {
   type BadImage,

@@ -71,7 +71,7 @@ function perClass(labels: Int32Array, top1: Uint8Array): { mean: number; classes
 export function computeMetrics(predictions: Predictions): Metrics {
   const n = predictions.labels.length;
   if (n === 0) {
-    throw new TemperError('INPUT_TOO_FEW', 'no image was evaluated', { hint: 'Check --data, --rows and --limit.' });
+    throw new TemperError('INPUT_TOO_FEW', 'no image was evaluated', { hint: 'Check `data`, `rows` and `limit`.' });
   }
   const scores = imageScores(predictions);
   const balanced = perClass(predictions.labels, scores.top1);

@@ -41,7 +41,7 @@ function position(label: number, key: string, scored: number, valid: ValidClasse
   const expected =
     valid?.labels === 'class' ? `one of the ${scored} valid classes` : `0..${scored - 1}, the classes that are scored`;
   throw new TemperError('MISMATCH_VALUE', `${key}: label ${label}, expected ${expected}`, {
-    hint: 'Translate the labels to the classes of the model (--classes), or name the subset (--valid-classes).',
+    hint: 'Translate the labels to the classes of the model (`classes`), or name the subset (`validClasses`).',
     details: { key, label, scored },
   });
 }
@@ -103,7 +103,7 @@ export function scoreBatch(
     const values = rowOf(output, row);
     if (required && !fits(values)) {
       throw new TemperError('EXECUTION_OUTPUT', `${key}: the outputs are not ${required}`, {
-        hint: 'Say what they are: --outputs logits, for example.',
+        hint: 'Say what they are: `outputs` logits, for example.',
         details: { key, kind },
       });
     }

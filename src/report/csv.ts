@@ -1,8 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
+import type { Cell, FieldRow } from '../core/index.ts';
 
-export type Cell = string | number | boolean | null | undefined;
-/** A row of a table by field name (lower_snake_case). */
-export type FieldRow = Readonly<Record<string, Cell>>;
 
 /**
  * A number as a plain decimal with a point: never an exponent, never a thousands separator, as many digits as the float64

@@ -46,7 +46,7 @@ export type {
   Series,
 } from './chart.ts';
 export { chartSvg } from './charts/index.ts';
-export { type Cell, csvText, type FieldRow, plainDecimal } from './csv.ts';
+export { csvText, plainDecimal } from './csv.ts';
 export { htmlReport } from './html-report.ts';
 export { markdownReport } from './markdown-report.ts';
 export { formatNumber, type NumberFormat } from './number-format.ts';

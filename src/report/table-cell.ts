@@ -1,4 +1,5 @@
-import { type Cell, type FieldRow, plainDecimal } from './csv.ts';
+import { plainDecimal } from './csv.ts';
+import type { Cell, FieldRow } from '../core/index.ts';
 import { formatNumber } from './number-format.ts';
 import type { Column, Table } from './page.ts';
 

@@ -1,13 +1,6 @@
 import { encodeFloat16, random, TemperError } from '../core/index.ts';
-import {
-  type ClassOutput,
-  classOutput,
-  imageInput,
-  readClassOutput,
-  type Session,
-  type Tensor,
-  type TensorData,
-} from '../runtime/index.ts';
+import { type ClassOutput, classOutput, readClassOutput, type Session, type Tensor, type TensorData } from '../runtime/index.ts';
+import { imageInput } from '../signature/index.ts';
 
 /** Names of the image input and the class output, where a model has several. */
 export interface ProbeNames {

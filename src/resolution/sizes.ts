@@ -5,7 +5,7 @@ const MAX_SIZES = 200;
 const MAX_SIZE = 16_384;
 
 function usage(text: string, expected: string): TemperError {
-  return new TemperError('USAGE', `--sizes ${text}: expected ${expected}`, {
+  return new TemperError('USAGE', `\`sizes\` ${text}: expected ${expected}`, {
     hint: 'Write a range 128:384:32 (its end included), a list 160,192,224, or ratios of the train size 0.8x,1x,1.25x.',
     details: { sizes: text },
   });

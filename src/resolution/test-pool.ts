@@ -31,7 +31,7 @@ interface Head {
 
 function unsupported(model: Model, what: string): TemperError {
   return new TemperError('UNSUPPORTED_GRAPH', `${model.path}: test-time pooling: ${what}`, {
-    hint: 'It needs a head of global average pooling and one linear layer; leave --test-pool out.',
+    hint: 'It needs a head of global average pooling and one linear layer; leave `testPool` out.',
   });
 }
 

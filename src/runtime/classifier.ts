@@ -1,6 +1,7 @@
 import { decodeFloat16s, TemperError } from '../core/index.ts';
+import { pickValue, type ValueInfo } from '../signature/index.ts';
 import type { Session } from './session.ts';
-import type { Tensor, Tensors, ValueInfo } from './tensor.ts';
+import type { Tensor, Tensors } from './tensor.ts';
 
 /** The outputs of a classifier for one batch: row i holds `classes` values for image i. */
 export interface ClassOutput {
@@ -21,45 +22,15 @@ const LIMITS: Readonly<Record<string, Pick<ClassOutput, 'smallest' | 'largestBel
   float64: { smallest: 2 ** -1074, largestBelowOne: 1 - 2 ** -53 },
 };
 
-type Labelled = Pick<Session, 'label'>;
-
-/** The named one, or the only one. */
-function pick(session: Labelled, kind: 'input' | 'output', values: readonly ValueInfo[], name?: string): ValueInfo {
-  const names = values.map((value) => value.name).join(', ');
-  const found =
-    name === undefined ? (values.length === 1 ? values[0] : undefined) : values.find((v) => v.name === name);
-  if (found) return found;
-  const what =
-    name === undefined ? `has ${values.length} ${kind}s (${names})` : `has no ${kind} ${name} (it has: ${names})`;
-  throw new TemperError('USAGE', `${session.label}: ${what}`, {
-    hint: `Name one with --${kind}.`,
-    details: { names },
-  });
-}
-
-/**
- * The input that takes the images.
- * @throws TemperError USAGE if it is not named and not the only one
- */
-export function imageInput(session: Labelled & Pick<Session, 'inputs'>, name?: string): ValueInfo {
-  const input = pick(session, 'input', session.inputs, name);
-  if (session.inputs.length === 1) return input;
-  const others = session.inputs.filter((other) => other !== input).map((other) => other.name);
-  throw new TemperError('UNSUPPORTED_GRAPH', `${session.label}: needs more than images: ${others.join(', ')}`, {
-    hint: 'Export the network with the image as its only input.',
-    details: { others },
-  });
-}
-
 /**
  * The output that holds the class scores.
  * @throws TemperError USAGE if it is not named and not the only one; UNSUPPORTED_DATA_TYPE unless it is floating
  */
 export function classOutput(session: Session, name?: string): ValueInfo {
-  const output = pick(session, 'output', session.outputs, name);
+  const output = pickValue(session.label, 'output', session.outputs, name);
   if (Object.hasOwn(LIMITS, output.type)) return output;
   throw new TemperError('UNSUPPORTED_DATA_TYPE', `${session.label}: output ${output.name} is ${output.type}`, {
-    hint: 'Name the output with the logits or probabilities (--output), not an ArgMax.',
+    hint: 'Name the output with the logits or probabilities (`output`), not an ArgMax.',
   });
 }
 
@@ -71,7 +42,7 @@ function wrong(session: Session, what: string, hint: string): TemperError {
 function floats({ type, data }: Tensor): Float32Array | Float64Array {
   if (data instanceof Float32Array || data instanceof Float64Array) return data;
   if (type === 'float16' && data instanceof Uint16Array) return decodeFloat16s(data);
-  throw new TemperError('UNSUPPORTED_DATA_TYPE', `a class output of type ${type}`, { hint: 'Name another --output.' });
+  throw new TemperError('UNSUPPORTED_DATA_TYPE', `a class output of type ${type}`, { hint: 'Name another `output`.' });
 }
 
 /**
@@ -89,7 +60,7 @@ export function readClassOutput(
   keys?: readonly string[],
 ): ClassOutput {
   const tensor = outputs[output.name];
-  if (tensor === undefined) throw wrong(session, `gave no output ${output.name}`, 'Name another --output.');
+  if (tensor === undefined) throw wrong(session, `gave no output ${output.name}`, 'Name another `output`.');
   const [batch, classes = 0, ...rest] = tensor.dims;
   const shape = `output ${output.name} is [${tensor.dims.join(',')}]`;
   if (batch !== rows) {
@@ -98,7 +69,7 @@ export function readClassOutput(
     throw wrong(session, `${shape} for a batch of ${rows}`, hint);
   }
   if (classes < 2 || rest.some((dim) => dim !== 1)) {
-    throw wrong(session, `${shape}, expected [${rows},classes]`, 'Name the logits with --output.');
+    throw wrong(session, `${shape}, expected [${rows},classes]`, 'Name the logits with `output`.');
   }
   const data = floats(tensor);
   const bad = data.findIndex((value) => Number.isNaN(value) || value === Number.POSITIVE_INFINITY);

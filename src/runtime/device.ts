@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { TemperError } from '../core/index.ts';
 
 /** `cpu`, `cuda`, `cuda:1`, `webgpu`, or `auto`: CUDA where it can be had, else CPU, never WebGPU. */
@@ -16,7 +17,7 @@ export interface ExecutionProvider {
 export function parseDevice(text: string): Device {
   if (/^(auto|cpu|webgpu|cuda(:\d{1,3})?)$/.test(text)) return text as Device;
   throw new TemperError('USAGE', `device ${text}: expected auto, cpu, cuda, cuda:N or webgpu`, {
-    hint: 'Pass --device auto, or one of the others.',
+    hint: 'Pass `device` auto, or one of the others.',
     details: { device: text },
   });
 }
@@ -27,3 +28,8 @@ export function providersFor(device: Device): ExecutionProvider[] {
   if (device === 'cpu' || device === 'webgpu') return [{ name: device }];
   return [{ name: 'cuda', deviceId: Number(device.slice(5)) }];
 }
+
+/** Where the NVIDIA driver shows itself: without one, nobody means CUDA by `auto`. */
+const NVIDIA_SIGNS = ['/proc/driver/nvidia/version', '/dev/nvidiactl', '/dev/dxg', 'C:\\Windows\\System32\\nvcuda.dll'];
+
+export const hasNvidiaDevice = (): boolean => NVIDIA_SIGNS.some((path) => existsSync(path));

@@ -1,5 +1,6 @@
 import type { RunResult, Session } from './session.ts';
-import type { Tensor, TensorData, Tensors, ValueInfo } from './tensor.ts';
+import type { ValueInfo } from '../signature/index.ts';
+import type { Tensor, TensorData, Tensors } from './tensor.ts';
 
 const emptyLike = (data: TensorData, length: number): TensorData =>
   new (data.constructor as new (length: number) => TensorData)(length);

@@ -1,5 +1,15 @@
-export { type ClassOutput, classOutput, imageInput, readClassOutput } from './classifier.ts';
+export { type ClassOutput, classOutput, readClassOutput } from './classifier.ts';
 export { type Device, type Provider, parseDevice } from './device.ts';
+export {
+  batchOf,
+  DEFAULT_BATCH,
+  openSessions,
+  type RuntimeOptions,
+  type SessionChoice,
+  sayProvider,
+  sessionOptions,
+  workersOf,
+} from './open-sessions.ts';
 export {
   type Batch,
   type BatchResult,
@@ -11,4 +21,4 @@ export {
 } from './pipeline.ts';
 export { GRAPH_OPTIMIZATIONS, type GraphOptimization } from './protocol.ts';
 export { openSession, type RunResult, type Session, type SessionOptions } from './session.ts';
-export type { Tensor, TensorData, Tensors, TensorType, ValueInfo } from './tensor.ts';
+export type { Tensor, TensorData, Tensors } from './tensor.ts';

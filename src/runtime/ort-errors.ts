@@ -10,19 +10,19 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     /ExecutionProvider_Cuda: Failed to load shared library/i,
     'EXECUTION_PROVIDER',
     'the CUDA provider cannot be loaded',
-    `${CUDA_NEEDS} With --device cuda, onnxruntime's line on stderr names the library. Or use --device cpu.`,
+    `${CUDA_NEEDS} With \`device\` cuda, onnxruntime's line on stderr names the library. Or use \`device\` cpu.`,
   ],
   [
     /WebGPU adapter|webgpu.*(device|instance)|libvulkan/is,
     'EXECUTION_PROVIDER',
     'no WebGPU adapter',
-    'Install a Vulkan driver (for software rendering, point VK_DRIVER_FILES at SwiftShader), or use --device cpu.',
+    'Install a Vulkan driver (for software rendering, point VK_DRIVER_FILES at SwiftShader), or use `device` cpu.',
   ],
   [
     /no available backend found|backend not found/i,
     'EXECUTION_PROVIDER',
     'this build of onnxruntime has no such provider',
-    'Use --device cpu, or a platform that has it (CUDA: Linux x64).',
+    'Use `device` cpu, or a platform that has it (CUDA: Linux x64).',
   ],
   [
     /Training mode does not support BN opset 14/,
@@ -34,13 +34,13 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     /out of memory|CUBLAS_STATUS_ALLOC_FAILED|Failed to allocate memory|bad_alloc/i,
     'EXECUTION_MEMORY',
     'out of memory',
-    'Lower --batch or the image size.',
+    'Lower `batch` or the image size.',
   ],
   [
     /no CUDA-capable device|CUDA driver version|cudaErrorNoDevice|invalid device ordinal|cudaErrorInsufficientDriver|CUDA failure (3|35|100|101|803|804)\b/i,
     'EXECUTION_PROVIDER',
     'no usable CUDA device',
-    `Check nvidia-smi and the device number (--device cuda:0). ${CUDA_NEEDS} Or use --device cpu.`,
+    `Check nvidia-smi and the device number (\`device\` cuda:0). ${CUDA_NEEDS} Or use \`device\` cpu.`,
   ],
   [/CUDA failure|CUDNN_STATUS|CUBLAS_STATUS|cuDNN failure/i, 'EXECUTION_RUN', 'CUDA failed', `${CUDA_NEEDS}`],
   [
@@ -79,7 +79,7 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     /missing in 'feeds'|Unexpected input data type|Got invalid dimensions|Invalid rank for input/,
     'MISMATCH_INPUT',
     'the batch does not fit the model',
-    'Check --input, --size, --color and --batch.',
+    'Check `input`, `size`, `color` and `batch`.',
   ],
   [
     /Dimension mismatch|cannot be reshaped|broadcast|Invalid input shape|reshape_helper|axis by a dimension/i,
@@ -104,7 +104,7 @@ export function ortError(model: string, error: unknown, otherwise: ErrorCode = '
   const message = error instanceof Error ? error.message : String(error);
   const row = MESSAGES.find(([pattern]) => pattern.test(message));
   if (row === undefined) {
-    const hint = 'Try --device cpu; if that fails too, check the model with onnx.checker.';
+    const hint = 'Try `device` cpu; if that fails too, check the model with onnx.checker.';
     return new TemperError(otherwise, `${model}: onnxruntime: ${plain(message)}`, {
       hint,
       details: { model },

@@ -1,7 +1,8 @@
 import { TemperError } from '../core/index.ts';
 import { runInPieces } from './fixed-batch.ts';
 import type { RunResult, Session } from './session.ts';
-import type { Tensor, Tensors, ValueInfo } from './tensor.ts';
+import type { ValueInfo } from '../signature/index.ts';
+import type { Tensor, Tensors } from './tensor.ts';
 
 /**
  * Keeps `count` (at least 1) items of an async generator started while the consumer works, in order. Errors come out at

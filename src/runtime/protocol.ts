@@ -1,6 +1,7 @@
 import type { WireError } from '../core/index.ts';
 import type { Device, Provider } from './device.ts';
-import type { Tensors, ValueInfo } from './tensor.ts';
+import type { ValueInfo } from '../signature/index.ts';
+import type { Tensors } from './tensor.ts';
 
 /** onnxruntime's graphOptimizationLevel. */
 export const GRAPH_OPTIMIZATIONS = ['disabled', 'basic', 'extended', 'layout', 'all'] as const;

@@ -12,7 +12,8 @@ import { TemperError, toWire } from '../core/index.ts';
 import { providersFor } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { Reply, Request, WorkerOptions } from './protocol.ts';
-import { TENSOR_ARRAYS, type Tensor, type TensorData, type TensorType, type ValueInfo } from './tensor.ts';
+import type { TensorType, ValueInfo } from '../signature/index.ts';
+import { TENSOR_ARRAYS, type Tensor, type TensorData } from './tensor.ts';
 
 /**
  * onnxruntime's threads wait asleep instead of in a loop: between two batches the decoding threads have the cores.
@@ -47,7 +48,7 @@ function cudaLibrary(): string {
 function assertCudaInstalled(): void {
   if (existsSync(cudaLibrary())) return;
   throw new TemperError('EXECUTION_PROVIDER', `${options.label}: onnxruntime's CUDA libraries are not installed`, {
-    hint: 'Install them with `npm run setup:cuda` (Linux x64, CUDA 12, cuDNN 9), or use --device cpu.',
+    hint: 'Install them with `npm run setup:cuda` (Linux x64, CUDA 12, cuDNN 9), or use `device` cpu.',
     details: { missing: 'onnxruntime_providers_cuda' },
   });
 }

@@ -3,7 +3,8 @@ import { fromWire, openFile, TemperError } from '../core/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
-import { checkFeeds, type Tensor, type Tensors, type ValueInfo } from './tensor.ts';
+import type { ValueInfo } from '../signature/index.ts';
+import { checkFeeds, type Tensor, type Tensors } from './tensor.ts';
 
 export interface SessionOptions {
   /** A path (external data is found beside it), or the bytes of a model, which are copied once. */
@@ -99,7 +100,7 @@ function inferenceThread(data: WorkerOptions): {
   worker.on('error', (error) => die(ortError(data.label, error)));
   const exited = new Promise<void>((resolve) => {
     worker.on('exit', (code) => {
-      const hint = 'Run again with --device cpu or a smaller --batch; report it if it stays.';
+      const hint = 'Run again with `device` cpu or a smaller `batch`; report it if it stays.';
       die(new TemperError('EXECUTION_RUN', `${data.label}: the inference thread has ended (code ${code})`, { hint }));
       resolve();
     });

@@ -1,6 +1,8 @@
 import { TemperError } from '../core/index.ts';
+import type { TensorType, ValueInfo } from '../signature/index.ts';
 
-/** The element types that onnxruntime-node takes and gives, with the array that holds each. float16 is bit patterns. */
+
+/** The array that holds each element type; float16 is bit patterns. */
 export const TENSOR_ARRAYS = {
   float32: Float32Array,
   float16: Uint16Array,
@@ -14,9 +16,7 @@ export const TENSOR_ARRAYS = {
   uint64: BigUint64Array,
   int64: BigInt64Array,
   bool: Uint8Array,
-} as const;
-
-export type TensorType = keyof typeof TENSOR_ARRAYS;
+} as const satisfies Record<TensorType, unknown>;
 
 export type TensorData = InstanceType<(typeof TENSOR_ARRAYS)[TensorType]>;
 
@@ -25,13 +25,6 @@ export interface Tensor {
   readonly type: TensorType;
   readonly dims: readonly number[];
   readonly data: TensorData;
-}
-
-/** One input or output of a model. A dim that the model leaves open is its symbolic name (`N`; '' if nameless). */
-export interface ValueInfo {
-  readonly name: string;
-  readonly type: TensorType;
-  readonly dims: readonly (number | string)[];
 }
 
 export type Tensors = Readonly<Record<string, Tensor>>;
@@ -62,10 +55,10 @@ function assertFeeds(model: string, input: ValueInfo, tensor: Tensor): void {
   const channels = tensor.dims.length === 4 && input.dims.length === 4 && input.dims[1] !== tensor.dims[1];
   const hint =
     input.dims[0] !== tensor.dims[0] && typeof input.dims[0] === 'number'
-      ? `The model takes batches of ${input.dims[0]} only: use --batch ${input.dims[0]}, or export with dynamic axes.`
+      ? `The model takes batches of ${input.dims[0]} only: use \`batch\` ${input.dims[0]}, or export with dynamic axes.`
       : channels
-        ? 'Check the number of channels and their order (--color rgb|bgr|grey; NCHW or NHWC).'
-        : 'Use the size that the model was exported with (--size), or export with dynamic axes.';
+        ? 'Check the number of channels and their order (`color` rgb|bgr|grey; NCHW or NHWC).'
+        : 'Use the size that the model was exported with (`size`), or export with dynamic axes.';
   throw mismatch(`${where} takes ${shown(input.dims)}, the batch is ${shown(tensor.dims)}`, hint, details);
 }
 
@@ -78,7 +71,7 @@ export function checkFeeds(model: string, inputs: readonly ValueInfo[], feeds: T
     const tensor = feeds[input.name];
     if (tensor === undefined) {
       const fed = Object.keys(feeds).join(', ') || 'nothing';
-      const hint = 'Name the image input with --input; a model with other required inputs is not supported.';
+      const hint = 'Name the image input with `input`; a model with other required inputs is not supported.';
       throw mismatch(`${model}: input ${input.name} is not fed (fed: ${fed})`, hint, { input: input.name });
     }
     assertFeeds(model, input, tensor);
@@ -86,7 +79,7 @@ export function checkFeeds(model: string, inputs: readonly ValueInfo[], feeds: T
   const unknown = Object.keys(feeds).find((name) => !inputs.some((input) => input.name === name));
   if (unknown !== undefined) {
     const names = inputs.map((input) => input.name).join(', ');
-    throw mismatch(`${model}: has no input ${unknown} (it has: ${names})`, 'Name one of its inputs with --input.', {
+    throw mismatch(`${model}: has no input ${unknown} (it has: ${names})`, 'Name one of its inputs with `input`.', {
       input: unknown,
     });
   }

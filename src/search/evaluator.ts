@@ -201,7 +201,7 @@ export function statisticSlots(prepared: PreparedModel, layers: readonly BatchNo
       throw new TemperError(
         'UNSUPPORTED_GRAPH',
         `${layer.name}: its statistics are shared with another use, and cannot be replaced in place`,
-        { hint: 'Search with --bn average, and recalibrate the result with bn-recal.', details: { layer: layer.name } },
+        { hint: 'Search with `bn` average, and recalibrate the result with bn-recal.', details: { layer: layer.name } },
       );
     }
     return { layer, mean, variance };

@@ -94,7 +94,7 @@ export function withNorms(
   const layers = convolutions.map((_, k) => inserted.get(`${PREFIX}${k}.input`));
   if (layers.every((layer) => layer !== undefined)) return { model: copy, layers };
   throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: statistics of its convolutions cannot be measured`, {
-    hint: 'Search with --bn average.',
+    hint: 'Search with `bn` average.',
     details: { path: model.path },
   });
 }

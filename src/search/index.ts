@@ -7,4 +7,3 @@ export { Repairer } from './repair.ts';
 export { type Replay, replay } from './replay.ts';
 export { openResultsCache } from './results-cache.ts';
 export { BN_MODES, type BnMode, type Evaluated, type Reported, type SearchResult, searchAverages } from './search.ts';
-export { splitRows } from './split-rows.ts';

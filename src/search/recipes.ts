@@ -80,7 +80,7 @@ export function linearRecipes(snapshots: readonly Candidate[], options: RecipeOp
   });
   if (wanted.has('last')) {
     for (const k of options.last ?? lastCounts(n)) {
-      if (k > n) options.note(`--last ${k} is left out: there are ${n} snapshots`);
+      if (k > n) options.note(`\`last\` ${k} is left out: there are ${n} snapshots`);
       else {
         const name = k === n ? 'uniform' : `uniform_last${k}`;
         recipes.push({ family: 'last', name, parameter: k, row: meanOf(name, n, range(n - k, n)) });

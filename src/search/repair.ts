@@ -66,7 +66,7 @@ export class Repairer {
       'UNSUPPORTED_GRAPH',
       `${options.models[0]?.path}: no convolution that BatchNormalization was folded into`,
       {
-        hint: 'Networks that keep their layers are recalibrated: --bn recalibrate.',
+        hint: 'Networks that keep their layers are recalibrated: `bn` recalibrate.',
       },
     );
   }

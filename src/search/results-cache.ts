@@ -46,7 +46,7 @@ export function openResultsCache(path: string): ResultsCache {
     if (parsed && i < lines.length - 1) known.set(...parsed);
     else if (i < lines.length - 1) {
       throw new TemperError('FORMAT_TABLE', `${path}: line ${i + 1} is no result of a search`, {
-        hint: 'Name another --cache file; this one is left as it is.',
+        hint: 'Name another `cache` file; this one is left as it is.',
         details: { path, line: i + 1 },
       });
     }

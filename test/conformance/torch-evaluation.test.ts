@@ -4,14 +4,8 @@ import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Dataset, loadBatches, openDataset, resolveTransform, type Transform } from '../../src/data/index.ts';
 import { computeMetrics, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
-import {
-  classOutput,
-  imageInput,
-  openSession,
-  readClassOutput,
-  type Session,
-  type Tensor,
-} from '../../src/runtime/index.ts';
+import { classOutput, openSession, readClassOutput, type Session, type Tensor } from '../../src/runtime/index.ts';
+import { imageInput } from '../../src/signature/index.ts';
 import { averageSnapshots } from '../support/average-snapshots.ts';
 import { FASHION, GOLDEN, type GoldenScore, SNAPSHOTS } from '../support/fashion.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -8,7 +8,7 @@ import { readIdxLabels } from '../../src/data/index.ts';
 import { computeMetrics, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
-import { splitRows } from '../../src/search/index.ts';
+import { splitRows } from '../../src/data/index.ts';
 import { average } from '../support/average.ts';
 import { CHECKPOINTS, FASHION, SNAPSHOTS, testBatches } from '../support/fashion.ts';
 import { avgCkpt, type CliResult } from '../support/run-cli.ts';

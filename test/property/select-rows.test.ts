@@ -73,10 +73,10 @@ test('another seed chooses other samples', () => {
 
 test('rows cut the table before the limit, and must exist', () => {
   const table = tableOf(Array.from({ length: 10 }, (_, i) => ({ key: String(i) })));
-  assert.deepEqual([...selectRows(table, { rows: '2:5' })], [2, 3, 4]);
-  assert.deepEqual([...selectRows(table, { rows: '8:' })], [8, 9]);
-  assert.deepEqual([...selectRows(table, { rows: ':2' })], [0, 1]);
-  assert.ok(selectRows(table, { rows: '4:8', limit: 2 }).every((row) => row >= 4 && row < 8));
+  assert.deepEqual([...selectRows(table, { rows: { start: 2, end: 5 } })], [2, 3, 4]);
+  assert.deepEqual([...selectRows(table, { rows: { start: 8 } })], [8, 9]);
+  assert.deepEqual([...selectRows(table, { rows: { end: 2 } })], [0, 1]);
+  assert.ok(selectRows(table, { rows: { start: 4, end: 8 }, limit: 2 }).every((row) => row >= 4 && row < 8));
   for (const rows of ['5:5', '5:4', '0:11', '10:', '-1:', '3', 'a:b', '']) {
     assert.throws(() => selectRows(table, { rows }), { code: 'USAGE' }, rows);
   }

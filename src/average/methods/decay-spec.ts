@@ -12,7 +12,7 @@ export interface Decay {
 export interface DecaySpec {
   /** The row's name. */
   readonly name: string;
-  readonly flag: '--decay' | '--decay-per-step' | '--half-life';
+  readonly flag: '`decay`' | '`decayPerStep`' | '`halfLife`';
   readonly unit: 'snapshot' | 'step' | 'epoch';
   /** The decay over an interval in `unit`. */
   readonly over: (interval: number) => Decay;
@@ -22,14 +22,14 @@ const exponential = (logKeep: number): Decay => ({ keep: Math.exp(logKeep), take
 
 const perSnapshot = (d: number): DecaySpec => ({
   name: `ema_${d}`,
-  flag: '--decay',
+  flag: '`decay`',
   unit: 'snapshot',
   over: () => ({ keep: d, take: 1 - d }),
 });
 
 const perStep = (d: number): DecaySpec => ({
   name: `ema_step${d}`,
-  flag: '--decay-per-step',
+  flag: '`decayPerStep`',
   unit: 'step',
   over: (interval) => exponential(interval * Math.log(d)),
 });
@@ -39,13 +39,13 @@ function byHalfLife(text: string): DecaySpec {
   const halfLife = Number(digits);
   if (!(halfLife > 0 && Number.isFinite(halfLife)))
     throw usageError(
-      `--half-life is ${text}, expected a number greater than 0, alone or with steps or epochs after it`,
-      'For example --half-life 5 (snapshots), 5000steps, or 3epochs.',
+      `\`halfLife\` is ${text}, expected a number greater than 0, alone or with steps or epochs after it`,
+      'For example `halfLife` 5 (snapshots), 5000steps, or 3epochs.',
     );
   const unit = /^s/i.test(unitText) ? 'step' : /^e/i.test(unitText) ? 'epoch' : 'snapshot';
   return {
     name: `ema_hl${halfLife}${unit === 'snapshot' ? '' : `${unit}s`}`,
-    flag: '--half-life',
+    flag: '`halfLife`',
     unit,
     over: (interval) => exponential((-Math.LN2 * interval) / halfLife),
   };
@@ -62,19 +62,19 @@ export function decaySpecs(options: PlanOptions): DecaySpec[] {
   ];
   if (specs.length === 0)
     throw usageError(
-      '--method ema needs a decay; there is no default, as the right one depends on how far apart the snapshots are',
-      'Give --half-life 5 (a snapshot counts half as much as the fifth after it), --decay 0.9 (per snapshot), or --decay-per-step 0.9998 (as in training).',
+      '`method` ema needs a decay; there is no default, as the right one depends on how far apart the snapshots are',
+      'Give `halfLife` 5 (a snapshot counts half as much as the fifth after it), `decay` 0.9 (per snapshot), or `decayPerStep` 0.9998 (as in training).',
     );
   const twice = specs.find(({ name }, index) => specs.findIndex((other) => other.name === name) !== index);
   if (twice) throw usageError(`${twice.flag} has one value twice (${twice.name})`, 'Give each value once.');
   const { stepsPerEpoch } = options;
   if (stepsPerEpoch === undefined) return specs;
   if (!(stepsPerEpoch > 0 && Number.isFinite(stepsPerEpoch)))
-    throw usageError(`--steps-per-epoch is ${stepsPerEpoch}, expected a number above 0`, 'Give a positive number.');
+    throw usageError(`\`stepsPerEpoch\` is ${stepsPerEpoch}, expected a number above 0`, 'Give a positive number.');
   if (specs.every(({ unit }) => unit === 'snapshot'))
     throw usageError(
-      '--steps-per-epoch has no use here: the decays given count snapshots',
-      'Leave it out, or use --decay-per-step or a --half-life in steps or epochs.',
+      '`stepsPerEpoch` has no use here: the decays given count snapshots',
+      'Leave it out, or use `decayPerStep` or a `halfLife` in steps or epochs.',
     );
   return specs;
 }
@@ -120,7 +120,7 @@ export function intervals(
     if (unit !== counted && stepsPerEpoch === undefined)
       throw usageError(
         `${flag} counts ${unit}s, the snapshots' names count ${counted}s`,
-        'Give --steps-per-epoch, the number of optimizer steps in one epoch.',
+        'Give `stepsPerEpoch`, the number of optimizer steps in one epoch.',
       );
     const factor = unit === counted ? 1 : unit === 'step' ? (stepsPerEpoch ?? 1) : 1 / (stepsPerEpoch ?? 1);
     const [first, second = first + 1] = steps;

@@ -17,10 +17,10 @@ export const difference: Method = {
   rows: ({ snapshots }) => {
     if (snapshots.length !== 2)
       throw usageError(
-        `--method difference takes two cumulative averages, found ${snapshots.length}`,
+        `\`method\` difference takes two cumulative averages, found ${snapshots.length}`,
         'Name the average at the start and the one at the end of the range.',
       );
-    const { steps } = increasingStepsOf(snapshots, '--method difference');
+    const { steps } = increasingStepsOf(snapshots, '`method` difference');
     const [startCount, endCount = 0] = steps;
     if (startCount === 0)
       throw usageError(

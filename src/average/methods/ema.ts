@@ -33,7 +33,7 @@ function emaWeights(decays: readonly Decay[]): number[] {
  * @throws USAGE for values out of range, no value, or names without the steps that an option needs.
  */
 export const ema: Method = {
-  summary: 'exponential moving average, bias-corrected unless --from-first or --warmup',
+  summary: 'exponential moving average, bias-corrected unless `fromFirst` or `warmup`',
   source:
     'timm ModelEmaV3 (recursion, warm-up), optax (bias correction); per step d^(t_i − t_{i−1}), half-life 2^(−Δt/h)',
   options: ['decay', 'decayPerStep', 'stepsPerEpoch', 'halfLife', 'warmup', 'fromFirst'],
@@ -49,11 +49,11 @@ export const ema: Method = {
         return options.fromFirst && index === 0 ? START : decay;
       });
       const kept = decays.slice(1).reduce((product, { keep }) => product * keep, 1);
-      if (spec.flag === '--decay' && decays.length > 1 && kept > NEARLY_UNIFORM) {
+      if (spec.flag === '`decay`' && decays.length > 1 && kept > NEARLY_UNIFORM) {
         const effect = options.fromFirst
           ? `the first snapshot keeps ${kept.toFixed(3)} of the weight`
           : `nearly a uniform average of ${decays.length} snapshots`;
-        note(`${spec.name}: ${effect}; is it the decay per training step? Then use --decay-per-step`);
+        note(`${spec.name}: ${effect}; is it the decay per training step? Then use \`decayPerStep\``);
       }
       return normalisedRow(spec.name + start, emaWeights(decays));
     });

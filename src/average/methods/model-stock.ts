@@ -27,7 +27,7 @@ export const modelStock: Method = {
       );
     }
     const at = base === undefined ? 0 : snapshots.findIndex(({ file }) => fileMatcher([base])(file) === 0);
-    if (at < 0) throw usageError(`--base ${base} is not among the snapshots`, 'Name one of the inputs.');
+    if (at < 0) throw usageError(`\`base\` ${base} is not among the snapshots`, 'Name one of the inputs.');
     note(
       `model_stock: the anchor is ${snapshots[at]?.file}; the weights of each tensor follow from the snapshots, the plan shows equal ones`,
     );

@@ -17,32 +17,32 @@ function targets(options: PlanOptions): { name: string; gamma: number }[] {
     ),
   ];
   if (found.length === 0)
-    throw usageError('--method power needs the width of the profile', 'Give --sigma-rel 0.05,0.1,0.15, or --gamma.');
+    throw usageError('`method` power needs the width of the profile', 'Give `sigmaRel` 0.05,0.1,0.15, or `gamma`.');
   return found;
 }
 
 /** The width of the EMA that each snapshot is, or undefined when all are raw. */
 function inputWidths(snapshots: readonly Candidate[], { inputSigmaRel }: PlanOptions): number[] | undefined {
   if (inputSigmaRel !== undefined && !isSigmaRel(inputSigmaRel))
-    throw usageError(`--input-sigma-rel is ${inputSigmaRel}, expected ${SIGMA_RANGE}`, `Give ${SIGMA_RANGE}.`);
+    throw usageError(`\`inputSigmaRel\` is ${inputSigmaRel}, expected ${SIGMA_RANGE}`, `Give ${SIGMA_RANGE}.`);
   const raw = snapshots.filter(({ sigmaRel }) => sigmaRel === undefined);
   if (inputSigmaRel === undefined && raw.length === snapshots.length) return undefined;
   if (inputSigmaRel === undefined && raw.length > 0)
     throw usageError(
       `some snapshots are power-function EMAs by their names (-0.050), others are not: ${namesOf(raw)}`,
-      'Select one kind with --pattern, or declare the width of the others with --input-sigma-rel.',
+      'Select one kind with `pattern`, or declare the width of the others with `inputSigmaRel`.',
     );
   return snapshots.map(({ sigmaRel }) => sigmaRel ?? (inputSigmaRel as number));
 }
 
 function rowsFromRaw({ snapshots, note }: MethodContext, options: PlanOptions): Row[] {
-  const { steps } = increasingStepsOf(snapshots, '--method power');
+  const { steps } = increasingStepsOf(snapshots, '`method` power');
   const [first, second = 2 * first] = steps;
   // the first interval is taken equal to the second, but no time lies before step 0
   const { t0 = Math.max(0, 2 * first - second) } = options;
   if (!(t0 >= 0 && (t0 < first || t0 === 0)))
     throw usageError(
-      `--t0 is ${t0}, expected a step from 0 to below ${first}, the first snapshot's`,
+      `\`t0\` is ${t0}, expected a step from 0 to below ${first}, the first snapshot's`,
       'Give the step at which the first interval starts: 0 for the start of training.',
     );
   if (steps.length === 1) return targets(options).map(({ name }) => normalisedRow(name, [1]));
@@ -53,11 +53,11 @@ function rowsFromRaw({ snapshots, note }: MethodContext, options: PlanOptions): 
 
 function rowsFromEmas({ snapshots }: MethodContext, options: PlanOptions, widths: readonly number[]): Row[] {
   if (options.t0 !== undefined)
-    throw usageError('--t0 has no use with snapshots that are power-function EMAs', 'Leave --t0 out.');
-  const { steps } = stepsOf(snapshots, '--method power');
+    throw usageError('`t0` has no use with snapshots that are power-function EMAs', 'Leave `t0` out.');
+  const { steps } = stepsOf(snapshots, '`method` power');
   const atZero = snapshots.filter(({ step }) => step === 0);
   if (atZero.length > 0)
-    throw usageError(`${namesOf(atZero)} is at step 0, where no EMA has begun`, 'Leave it out with --start 1.');
+    throw usageError(`${namesOf(atZero)} is at step 0, where no EMA has begun`, 'Leave it out with `start` 1.');
   const newest = Math.max(...steps);
   // scaled to the newest step, so that the matrix does not depend on the unit of time
   const profiles = steps.map((step, i) => ({ step: step / newest, gamma: gammaOf(widths[i] as number) }));

@@ -35,8 +35,8 @@ export const trimmed: Method = {
     const { trim: share = DEFAULT_TRIM } = options;
     if (!(share >= 0 && share < 0.5))
       throw usageError(
-        `--trim is ${share}, expected a share of each end from 0 to below 0.5`,
-        'Give --trim 0.1, for example.',
+        `\`trim\` is ${share}, expected a share of each end from 0 to below 0.5`,
+        'Give `trim` 0.1, for example.',
       );
     const n = context.snapshots.length;
     const trim = Math.floor(share * n);

@@ -13,8 +13,8 @@ function checkPositions({ snapshots, candidates }: MethodContext, options: PlanO
   const positions = snapshots.map((snapshot) => candidates.indexOf(snapshot));
   if (positions.some((position, index) => index > 0 && position < (positions[index - 1] as number)))
     throw usageError(
-      `--weights pair with the snapshots by position, and the inputs were given in another order than the natural one (${namesOf(snapshots)})`,
-      'Say --order list or --order natural, or give the weights as CSV with the columns file and weight.',
+      `\`weights\` pair with the snapshots by position, and the inputs were given in another order than the natural one (${namesOf(snapshots)})`,
+      'Say `order` list or `order` natural, or give the weights as CSV with the columns file and weight.',
     );
 }
 
@@ -24,13 +24,13 @@ function byName(name: string, files: readonly string[], weights: readonly number
   const without = snapshots.filter((_, i) => indices[i] === -1);
   if (without.length > 0)
     throw usageError(
-      `--weights ${name}: no weight for ${namesOf(without)}`,
+      `\`weights\` ${name}: no weight for ${namesOf(without)}`,
       'Give 0 to a snapshot that shall not count.',
     );
   const unused = files.filter((_, index) => !indices.includes(index));
   if (unused.length > 0 || new Set(indices).size < indices.length)
     throw usageError(
-      `--weights ${name}: ${files.length} weights do not fit ${snapshots.length} snapshots one to one${unused.length > 0 ? `; not among the snapshots, or named twice: ${unused.slice(0, 3).map(baseName).join(', ')}` : ''}`,
+      `\`weights\` ${name}: ${files.length} weights do not fit ${snapshots.length} snapshots one to one${unused.length > 0 ? `; not among the snapshots, or named twice: ${unused.slice(0, 3).map(baseName).join(', ')}` : ''}`,
       'Name each selected snapshot once.',
     );
   return indices.map((index) => weights[index] as number);
@@ -93,26 +93,26 @@ export const weighted: Method = {
     const { weights: list = [], weightsText } = options;
     if ((list.length === 0) === (weightsText === undefined))
       throw usageError(
-        '--method weighted needs --weights, as a list or as CSV',
-        'Give --weights 0.2,0.3,0.5, for example.',
+        '`method` weighted needs `weights`, as a list or as CSV',
+        'Give `weights` 0.2,0.3,0.5, for example.',
       );
     if (weightsText === undefined) checkPositions(context, options);
     const weights = weightsText === undefined ? list : readWeights(context, options, weightsText);
     if (weights.length !== snapshots.length)
       throw usageError(
-        `--weights has ${weights.length} weights for ${snapshots.length} snapshots (${namesOf(snapshots)})`,
+        `\`weights\` has ${weights.length} weights for ${snapshots.length} snapshots (${namesOf(snapshots)})`,
         'Give one weight for each selected snapshot; 0 for one that shall not count.',
       );
     const bad = weights.findIndex((weight) => !Number.isFinite(weight));
     if (bad >= 0)
       throw usageError(
-        `--weights: the weight of ${namesOf(snapshots.slice(bad, bad + 1))} is no finite number`,
+        `\`weights\`: the weight of ${namesOf(snapshots.slice(bad, bad + 1))} is no finite number`,
         'Give numbers.',
       );
     const total = sum(weights);
     if (!(Math.abs(total) > CANCELLED * sum(weights.map(Math.abs)) && Number.isFinite(total)))
       throw usageError(
-        `--weights sum to ${total}: they cannot be normalised`,
+        `\`weights\` sum to ${total}: they cannot be normalised`,
         'Give weights with a finite sum other than 0.',
       );
     if (weights.some((weight) => weight / total < 0)) note('weighted: some weights are negative, so this extrapolates');

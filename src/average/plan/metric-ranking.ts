@@ -13,8 +13,8 @@ function metricDirection({ metric = '', mode }: PlanOptions): 1 | -1 {
   if (mode !== undefined) return mode === 'max' ? 1 : -1;
   if (LOWER_IS_BETTER.test(metric))
     throw usageError(
-      `--metric ${metric} looks like a loss or an error, of which less is better`,
-      'Say --mode min, or --mode max if more is better.',
+      `\`metric\` ${metric} looks like a loss or an error, of which less is better`,
+      'Say `mode` min, or `mode` max if more is better.',
     );
   return 1;
 }
@@ -50,14 +50,14 @@ function recordMatcher(name: string, columns: readonly string[], records: readon
 function metricValues(snapshots: readonly Candidate[], options: PlanOptions): number[] {
   const { metricsText, metricsName: name = 'metrics', metric } = options;
   if (metricsText === undefined)
-    throw usageError('--best needs a table of metrics', 'Give --metrics FILE.csv, as timm writes summary.csv.');
+    throw usageError('`best` needs a table of metrics', 'Give `metrics` FILE.csv, as timm writes summary.csv.');
   const [columns = [], ...records] = parseRecords(name, metricsText);
   const found = `the columns are ${columns.join(', ')}`;
   if (metric === undefined)
-    throw usageError(`--best needs to know the metric; ${found}`, 'Give --metric NAME.', { columns });
+    throw usageError(`\`best\` needs to know the metric; ${found}`, 'Give `metric` NAME.', { columns });
   const metricColumn = columns.indexOf(metric);
   if (metricColumn < 0)
-    throw tableError(name, `no column ${metric}; ${found}`, 'Give --metric one of these.', { columns });
+    throw tableError(name, `no column ${metric}; ${found}`, 'Give `metric` one of these.', { columns });
 
   const recordOf = recordMatcher(name, columns, records);
   const indices = snapshots.map(recordOf);
@@ -66,7 +66,7 @@ function metricValues(snapshots: readonly Candidate[], options: PlanOptions): nu
     throw tableError(
       name,
       `no record for ${namesOf(missing)}; ${found}`,
-      'Complete the table, or select the snapshots that it has with --start, --end or --pattern.',
+      'Complete the table, or select the snapshots that it has with `start`, `end` or `pattern`.',
       { missing: missing.map(({ file }) => file), columns },
     );
   const shared = snapshots.filter(
@@ -87,7 +87,7 @@ function metricValues(snapshots: readonly Candidate[], options: PlanOptions): nu
         'NUMERIC_NONFINITE',
         `${name}: ${metric} of ${baseName(file)} is "${cell}", expected a finite number; ${found}`,
         {
-          hint: 'Leave the snapshot out with --start, --end or --pattern, or choose another --metric.',
+          hint: 'Leave the snapshot out with `start`, `end` or `pattern`, or choose another `metric`.',
           details: { file, metric, found: cell, columns },
         },
       );

@@ -57,10 +57,10 @@ export interface PlanOptions {
 export type OptionName = keyof PlanOptions;
 
 const FILE_FLAGS: Partial<Record<OptionName, string>> = {
-  weightsText: '--weights',
-  weightsName: '--weights',
-  metricsText: '--metrics',
-  metricsName: '--metrics',
+  weightsText: '`weights`',
+  weightsName: '`weights`',
+  metricsText: '`metrics`',
+  metricsName: '`metrics`',
 };
 
 /** The option as the user types it: `decayPerStep` is `--decay-per-step`. */

@@ -28,13 +28,13 @@ function methodOf(options: PlanOptions): [string, Method] {
   const [one, other] = implied;
   if (options.method === undefined && one && other)
     throw usageError(
-      `${flagOf(one.option)} belongs to --method ${one.name}, ${flagOf(other.option)} to --method ${other.name}`,
+      `${flagOf(one.option)} belongs to \`method\` ${one.name}, ${flagOf(other.option)} to \`method\` ${other.name}`,
       'Make the averages of one method at a time.',
     );
   const name = options.method ?? one?.name ?? 'uniform';
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined;
   if (!method)
-    throw usageError(`--method is ${name}, expected ${METHOD_NAMES.join(', ')}`, 'Choose one of these methods.');
+    throw usageError(`\`method\` is ${name}, expected ${METHOD_NAMES.join(', ')}`, 'Choose one of these methods.');
   return [name, method];
 }
 
@@ -43,8 +43,8 @@ function checkOptionsBelong(options: PlanOptions, name: string, method: Method):
     const stray = METHODS[owner]?.options.find((option: OptionName) => isGiven(options[option]));
     if (stray !== undefined && !method.options.includes(stray))
       throw usageError(
-        `${flagOf(stray)} belongs to --method ${owner}, the method is ${name}`,
-        `Leave ${flagOf(stray)} out, or say --method ${owner}.`,
+        `${flagOf(stray)} belongs to \`method\` ${owner}, the method is ${name}`,
+        `Leave ${flagOf(stray)} out, or say \`method\` ${owner}.`,
       );
   }
 }

@@ -21,17 +21,17 @@ function inRange(snapshots: readonly Candidate[], options: PlanOptions, note: (t
   const { start = Number.NEGATIVE_INFINITY, end = Number.POSITIVE_INFINITY } = options;
   if (options.start === undefined && options.end === undefined) return snapshots;
   if (!(start <= end))
-    throw usageError(`--start ${start} --end ${end} is no range`, 'Give numbers, with --start not above --end.');
+    throw usageError(`\`start\` ${start} \`end\` ${end} is no range`, 'Give numbers, with `start` not above `end`.');
   const without = snapshots.filter(({ step }) => step === undefined);
   if (without.length > 0)
-    note(`left out, as the name holds no step to compare with --start and --end: ${namesOf(without)}`);
+    note(`left out, as the name holds no step to compare with \`start\` and \`end\`: ${namesOf(without)}`);
   return snapshots.filter(({ step }) => step !== undefined && step >= start && step <= end);
 }
 
 function everyNth(snapshots: readonly Candidate[], every: number | undefined) {
   if (every === undefined) return snapshots;
   if (!isCount(every))
-    throw usageError(`--every is ${every}, expected a whole number from 1`, 'Give --every 2, for example.');
+    throw usageError(`\`every\` is ${every}, expected a whole number from 1`, 'Give `every` 2, for example.');
   return snapshots.filter((_, index) => (snapshots.length - 1 - index) % every === 0);
 }
 
@@ -63,7 +63,7 @@ function checkBestOptions(options: PlanOptions): void {
     isGiven(options[option]),
   );
   if (stray !== undefined && !isGiven(options.best))
-    throw usageError(`${flagOf(stray)} has no use without --best`, 'Give --best k, or leave it out.');
+    throw usageError(`${flagOf(stray)} has no use without \`best\``, 'Give `best` k, or leave it out.');
 }
 
 /**
@@ -80,15 +80,15 @@ export function select(
 ): { ordered: readonly Candidate[]; selections: readonly Selection[] } {
   checkBestOptions(options);
   if (isGiven(options.last) && isGiven(options.first))
-    throw usageError('--last and --first exclude each other', 'Give one of them, or a range with --start and --end.');
+    throw usageError('`last` and `first` exclude each other', 'Give one of them, or a range with `start` and `end`.');
   const order = ORDERS[options.order ?? 'natural'];
   const ordered = everyNth(inRange(order(candidates), options, note), options.every);
   if (ordered.length === 0)
     throw new TemperError('INPUT_TOO_FEW', `no snapshots are left of ${candidates.length}`, {
       hint:
         candidates.length === 0
-          ? 'Check the inputs and --pattern.'
-          : 'Check --start and --end against the steps in the names.',
+          ? 'Check the inputs and `pattern`.'
+          : 'Check `start` and `end` against the steps in the names.',
       details: { found: 0, candidates: candidates.length },
     });
   const selections = forEachCount({ suffix: '', snapshots: ordered }, options, 'last', (all, count) =>

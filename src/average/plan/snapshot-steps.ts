@@ -10,14 +10,14 @@ export function stepsOf(snapshots: readonly Candidate[], why: string): { steps: 
   if (without.length > 0)
     throw usageError(
       `${why} needs the step in every snapshot's name: none in ${namesOf(without)}`,
-      'Rename these (epoch_14.onnx, step_5000.onnx), or leave them out with --pattern.',
+      'Rename these (epoch_14.onnx, step_5000.onnx), or leave them out with `pattern`.',
     );
   const epoch = snapshots.find(({ unit }) => unit === 'epoch');
   const step = snapshots.find(({ unit }) => unit === 'step');
   if (epoch && step)
     throw usageError(
       `${why} needs one unit: ${baseName(epoch.file)} counts epochs, ${baseName(step.file)} steps`,
-      'Select one kind with --pattern.',
+      'Select one kind with `pattern`.',
     );
   return {
     steps: snapshots.flatMap((snapshot) => snapshot.step ?? []),
@@ -40,7 +40,7 @@ export function increasingStepsOf(
   if (at >= 0)
     throw usageError(
       `${why} needs strictly increasing steps: ${namesOf(snapshots.slice(at, at + 2))} have ${steps[at]} and ${steps[at + 1]}`,
-      'The step is the last number in the name. Select snapshots of one run with --pattern, in natural order.',
+      'The step is the last number in the name. Select snapshots of one run with `pattern`, in natural order.',
     );
   return { steps: [first, ...rest], unit };
 }

@@ -37,13 +37,13 @@ export function swagRows(snapshots: number, { samples, seed, ...given }: SwagOpt
   }
   const rank = given.rank ?? Math.min(MAX_RANK, snapshots);
   if (!Number.isSafeInteger(rank) || rank < 0 || rank === 1 || rank > snapshots) {
-    throw new TemperError('USAGE', `--rank ${rank}: expected 0 (diagonal), or 2 to ${snapshots}, the snapshots`, {
+    throw new TemperError('USAGE', `\`rank\` ${rank}: expected 0 (diagonal), or 2 to ${snapshots}, the snapshots`, {
       hint: 'One column has no rank - 1 to divide by.',
     });
   }
   const scale = given.scale ?? (rank === 0 ? DIAGONAL_SCALE : SCALE);
   if (!(scale >= 0 && Number.isFinite(scale)))
-    throw new TemperError('USAGE', `--scale ${scale}: expected a number from 0`);
+    throw new TemperError('USAGE', `\`scale\` ${scale}: expected a number from 0`);
   const digits = String(samples).length;
   return Array.from({ length: samples }, (_, i) => ({
     ...normalisedRow(`swag_${String(i + 1).padStart(Math.max(2, digits), '0')}`, new Array(snapshots).fill(1)),

@@ -15,7 +15,7 @@ export async function openIdxImages(path: string): Promise<SampleSource> {
       'FORMAT_MALFORMED',
       `${path}: dims (${dims.join(', ')}), expected (N, H, W) or (N, H, W, C)`,
       {
-        hint: 'Name the images with --data, the labels with --labels.',
+        hint: 'Name the images with `data`, the labels with `labels`.',
         details: { path, dims },
       },
     );
@@ -26,7 +26,7 @@ export async function openIdxImages(path: string): Promise<SampleSource> {
     path,
     kind: 'pixels',
     length,
-    unlabelled: 'IDX images have no labels: name them with --labels FILE',
+    unlabelled: 'IDX images have no labels: name them with `labels` FILE',
     describeRow: (row) => `row ${row}`,
     // A copy: the caller may transfer it to another thread.
     read: async (row) => ({

@@ -48,7 +48,7 @@ export function openImageFolder(root: string, classMap: ClassMap | undefined): S
   if (keys.length === 0) throw noImages(root, `${folders.length} folders and ${files.length} files`);
   if (empty.length > 0 && classMap === undefined) {
     throw new TemperError('INPUT_TOO_FEW', `${root}: no images in class folder ${empty.slice(0, 5).join(', ')}`, {
-      hint: 'Remove the folder if it is no class; if it is one, number the classes with --classes FILE.',
+      hint: 'Remove the folder if it is no class; if it is one, number the classes with `classes` FILE.',
       details: { path: root, empty },
     });
   }

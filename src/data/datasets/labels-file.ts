@@ -19,7 +19,7 @@ const INTEGERS: Readonly<Record<string, IntegerReader>> = {
 
 function rankError(path: string, dims: readonly number[]): TemperError {
   return new TemperError('FORMAT_MALFORMED', `${path}: labels of shape (${dims.join(', ')}), expected (N)`, {
-    hint: 'Name the label file with --labels, the image file with --data.',
+    hint: 'Name the label file with `labels`, the image file with `data`.',
     details: { path, dims },
   });
 }

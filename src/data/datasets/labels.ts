@@ -132,7 +132,7 @@ export function numberLabels(
   }
   if (firstName >= 0 && firstNumber >= 0) {
     const row = Math.max(firstName, firstNumber);
-    const hint = 'Write all labels as indices, or all as names; or number them with --classes FILE.';
+    const hint = 'Write all labels as indices, or all as names; or number them with `classes` FILE.';
     throw fail(row, `"${textOf(raw.values[row])}" among ${firstName < firstNumber ? 'names' : 'numbers'}`, hint);
   }
   if (classMap) return { labels, classes: classMap.classes, classesFrom: 'map' };

@@ -138,11 +138,11 @@ function rowsOfSplit(path: string, columns: Columns, split: string | undefined):
   if (split === undefined && splits.length <= 1) return rows;
   const names = splits.map((name) => `"${name}"`).join(', ') || 'none';
   if (split === undefined) {
-    throw tableError(path, `holds several splits: ${names}`, 'Choose one with --split NAME.');
+    throw tableError(path, `holds several splits: ${names}`, 'Choose one with `split` NAME.');
   }
   const chosen = rows.filter((row) => columns.split[row] === split);
   if (chosen.length > 0) return chosen;
-  throw tableError(path, `no rows of split "${split}"; splits: ${names}`, 'Choose one of these with --split NAME.');
+  throw tableError(path, `no rows of split "${split}"; splits: ${names}`, 'Choose one of these with `split` NAME.');
 }
 
 /**

@@ -55,7 +55,7 @@ export async function openNpyImages(path: string): Promise<SampleSource> {
       path,
       kind,
       length: file.shape[0] as number,
-      unlabelled: 'an .npy array has no labels: name them with --labels FILE',
+      unlabelled: 'an .npy array has no labels: name them with `labels` FILE',
       describeRow: (row) => `row ${row}`,
       read: async (row) => decode(await file.readRows(row, 1)),
       close: () => file.close(),

@@ -67,7 +67,7 @@ function formatOfFolder(path: string, { folders, files }: Listing): DatasetForma
   }
   const found = `${images} images, ${classFolders.length} class folders and ${files.length - images} other files`;
   throw new TemperError('FORMAT_TABLE', `${path}: mixed content: ${found}`, {
-    hint: `Say what to read with --format ${kinds.join(' or ')}, or sort the files into folders.`,
+    hint: `Say what to read with \`format\` ${kinds.join(' or ')}, or sort the files into folders.`,
     details: { path, kinds },
   });
 }
@@ -89,7 +89,7 @@ export function detectFormat(path: string): DatasetFormat {
   if (statOf(file).isDirectory()) return formatOfFolder(file, listFolder(file));
   const format = formatOfName(file);
   if (format) return format;
-  throw usage(path, 'cannot tell the format from the name', `Pass --format ${DATASET_FORMATS.join('|')}.`);
+  throw usage(path, 'cannot tell the format from the name', `Pass \`format\` ${DATASET_FORMATS.join('|')}.`);
 }
 
 /** The files of a sharded data set: braces, the shards of a folder, or one file. */
@@ -118,7 +118,7 @@ const OPENERS: Readonly<Record<DatasetFormat, Opener>> = {
 function parseFormat(path: string, text: string): DatasetFormat {
   const format = DATASET_FORMATS.find((known) => known === text);
   if (format) return format;
-  throw usage(path, `--format ${text}`, `Formats are ${DATASET_FORMATS.join(', ')}.`);
+  throw usage(path, `\`format\` ${text}`, `Formats are ${DATASET_FORMATS.join(', ')}.`);
 }
 
 /**
@@ -136,7 +136,7 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
     const table = dataset(source, labels, classMap);
     if (options.requireLabels && !table.labelled) {
       throw new TemperError('FORMAT_LABEL', `${path}: no labels: ${source.unlabelled ?? 'none found'}`, {
-        hint: 'Name a labelled data set, or a file of labels with --labels FILE.',
+        hint: 'Name a labelled data set, or a file of labels with `labels` FILE.',
         details: { path },
       });
     }
@@ -157,7 +157,7 @@ export function assertClassCount(table: Dataset, classCount: number): void {
   if (classes && classesFrom !== 'map' && classes.length !== classCount) {
     const what = `${classes.length} class names (${classes.slice(0, 3).join(', ')}, …), but the model has ${classCount} classes`;
     throw new TemperError('MISMATCH_VALUE', `${source}: ${what}`, {
-      hint: "Say with --classes FILE which index each name has in the model's output.",
+      hint: "Say with `classes` FILE which index each name has in the model's output.",
       details: { path: source, found: classes.length, expected: classCount },
     });
   }
@@ -166,7 +166,7 @@ export function assertClassCount(table: Dataset, classCount: number): void {
     if (label < classCount) continue;
     const what = `${table.describeRow(row)}: label ${label}, but the model has classes 0 to ${classCount - 1}`;
     throw new TemperError('FORMAT_LABEL', `${source}: ${what}`, {
-      hint: 'Use the labels that the model was trained with, or translate them with --classes FILE.',
+      hint: 'Use the labels that the model was trained with, or translate them with `classes` FILE.',
       details: { path: source, row, label },
     });
   }

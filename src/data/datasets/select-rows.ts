@@ -3,9 +3,17 @@ import { TemperError } from '../../core/index.ts';
 import type { Dataset } from './dataset.ts';
 import { compareUtf8 } from './utf8-order.ts';
 
+/** Rows [start, end) of a table; without a start from the first, without an end to the last. */
+export interface RowRange {
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
+}
+
+/** A range as it is written in records and given on the command line: `a:b`, `a:` or `:b`. */
+export const rowRangeText = ({ start, end }: RowRange): string => `${start ?? ''}:${end ?? ''}`;
+
 export interface Selection {
-  /** `a:b` in table order, b excluded; either may be absent. */
-  readonly rows?: string | undefined;
+  readonly rows?: RowRange | undefined;
   /** At most this many rows, chosen by the seed. */
   readonly limit?: number | undefined;
   /** @default 0 */
@@ -16,12 +24,13 @@ function usage(what: string, hint: string): TemperError {
   return new TemperError('USAGE', what, { hint });
 }
 
-function parseRows(text: string, length: number): [start: number, end: number] {
-  const match = /^(\d*):(\d*)$/.exec(text);
-  if (!match) throw usage(`--rows ${text}: not a range`, 'Write a:b, a: or :b, counting from 0; b is excluded.');
-  const [start, end] = [Number(match[1] || 0), match[2] ? Number(match[2]) : length];
-  if (start < end && end <= length) return [start, end];
-  throw usage(`--rows ${text}: rows ${start} to ${end} of ${length}`, 'Name rows that the data set has.');
+function boundsOf(range: RowRange, length: number): [start: number, end: number] {
+  const { start = 0, end = length } = range;
+  if ([start, end].every(Number.isSafeInteger) && start >= 0 && start < end && end <= length) return [start, end];
+  throw usage(
+    `\`rows\` ${rowRangeText(range)}: rows ${start} to ${end} of ${length}`,
+    'Name rows that the data set has, counting from 0; the end is excluded.',
+  );
 }
 
 /** 48 bits that depend on seed and key alone: the same in every order and on every machine. */
@@ -59,12 +68,12 @@ function takeInTurns(order: Uint32Array, limit: number, label: (row: number) => 
  * @throws TemperError USAGE
  */
 export function selectRows(table: Pick<Dataset, 'length' | 'labelled' | 'sample'>, selection: Selection): Uint32Array {
-  const { rows = ':', limit, seed = 0 } = selection;
-  const [start, end] = parseRows(rows, table.length);
+  const { rows = {}, limit, seed = 0 } = selection;
+  const [start, end] = boundsOf(rows, table.length);
   const all = Uint32Array.from({ length: end - start }, (_, i) => start + i);
   if (limit === undefined) return all;
-  if (!Number.isSafeInteger(limit) || limit < 1) throw usage(`--limit ${limit}`, 'Name a whole number from 1.');
-  if (!Number.isSafeInteger(seed) || seed < 0) throw usage(`--seed ${seed}`, 'Name a whole number from 0.');
+  if (!Number.isSafeInteger(limit) || limit < 1) throw usage(`\`limit\` ${limit}`, 'Name a whole number from 1.');
+  if (!Number.isSafeInteger(seed) || seed < 0) throw usage(`\`seed\` ${seed}`, 'Name a whole number from 0.');
   if (limit >= all.length) return all;
   const priorities = Float64Array.from(all, (row) => priority(seed, table.sample(row).key));
   const byPriority = (a: number, b: number): number =>

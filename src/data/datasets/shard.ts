@@ -17,7 +17,7 @@ export interface Part {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 function usage(text: string, what: string, hint: string): TemperError {
-  return new TemperError('USAGE', `--shard ${text}: ${what}`, { hint, details: { shard: text } });
+  return new TemperError('USAGE', `\`shard\` ${text}: ${what}`, { hint, details: { shard: text } });
 }
 
 function integer(text: string, value: string | undefined, name: string): number {
@@ -42,7 +42,7 @@ function slurmShard(text: string, env: Environment): Shard {
   const max = read('MAX', String(min + (count - 1) * step));
   if (step < 1 || max !== min + (count - 1) * step || (id - min) % step !== 0) {
     const what = `task ${id} of an array that is no range (${count} tasks from ${min} to ${max}, step ${step})`;
-    throw usage(text, what, 'Submit --array=0-N, or pass i/n with numbers of your own.');
+    throw usage(text, what, 'Submit an array of the tasks 0 to N, or pass i/n with numbers of your own.');
   }
   return shard(text, (id - min) / step, count);
 }

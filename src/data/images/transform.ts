@@ -153,7 +153,7 @@ function perChannel(name: string, values: readonly number[], color: Color): read
   if (values.length === 1) return new Array<number>(channels).fill(values[0] as number);
   throw usage(
     `${name}: found ${values.length} values, expected ${channels} for ${color} inputs`,
-    channels === 1 ? 'Give --mean and --std with the one value that the grey model was trained with.' : undefined,
+    channels === 1 ? 'Give `mean` and `std` with the one value that the grey model was trained with.' : undefined,
   );
 }
 

@@ -37,7 +37,7 @@ function threadError(error: unknown): Error {
   const text = error instanceof Error ? `${systemCode(error) ?? ''} ${error.message}` : String(error);
   if (!OUT_OF_MEMORY.test(text)) return error instanceof Error ? error : new Error(text);
   return new TemperError('EXECUTION_MEMORY', `a decoding thread has run out of memory (${text.trim()})`, {
-    hint: 'Lower --batch, --workers or --size.',
+    hint: 'Lower `batch`, `workers` or `size`.',
     cause: error,
   });
 }
@@ -73,7 +73,7 @@ export function decodePool(plan: DecodePlan, count: number): DecodePool {
     });
     worker.on('error', (error) => end(threadError(error)));
     worker.on('exit', (code) => {
-      const hint = 'Run again with fewer --workers; report it if it stays.';
+      const hint = 'Run again with fewer `workers`; report it if it stays.';
       end(new TemperError('EXECUTION_RUN', `a decoding thread has ended (code ${code})`, { hint }));
     });
     return worker;

@@ -90,7 +90,7 @@ function join<T extends InputData>(parts: readonly T[]): T {
 
 function badImage(dataset: Dataset, row: number, error: TemperError): TemperError {
   return new TemperError(error.code, `${dataset.describeRow(row)}: ${error.message}`, {
-    hint: `${error.hint ?? 'Replace the image.'} --on-bad-image skip leaves such images out, and lists them.`,
+    hint: `${error.hint ?? 'Replace the image.'} \`onBadImage\` skip leaves such images out, and lists them.`,
     details: { ...error.details, row, key: dataset.sample(row).key },
     cause: error,
   });
@@ -215,12 +215,12 @@ export async function* loadBatches(
   const orientations = new Set(options.transforms.map(({ orientation }) => orientation));
   if (views && orientations.size > 1) {
     throw new TemperError('USAGE', 'training views need one orientation for all models', {
-      hint: 'Give --orientation once.',
+      hint: 'Give `orientation` once.',
     });
   }
   if (ready && views) {
     throw new TemperError('USAGE', `${dataset.source}: numbers ready for the network have no training views`, {
-      hint: 'Give images, or leave --augment out.',
+      hint: 'Give images, or leave `augment` out.',
     });
   }
   if (dataset.kind === 'encoded') await prepareDecoding();

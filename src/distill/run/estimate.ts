@@ -47,7 +47,7 @@ export async function assertRoom(folder: string, neededBytes: number): Promise<v
   if (neededBytes <= free) return;
   const what = `${folder}: the targets take ${neededBytes} bytes more, the disk has ${free} free`;
   throw new TemperError('OUTPUT_WRITE', what, {
-    hint: 'Free some space, name another --out, or store less: --top-k, --store-dtype float16, fewer --views.',
+    hint: 'Free some space, name another `out`, or store less: `topK`, `storeDtype` float16, fewer `views`.',
     details: { path: folder, needed: neededBytes, free },
   });
 }

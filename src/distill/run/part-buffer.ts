@@ -168,7 +168,7 @@ export function assertSameImages(
     const row = name === 'source_size' ? at >> 1 : at;
     const what = `sample "${keyOf(row)}": ${name} is ${a[at]} now, ${b[at]} in ${from}`;
     throw new TemperError('MISMATCH_VALUE', what, {
-      hint: 'Replay views on the images that they were drawn on, or draw new ones (--augment).',
+      hint: 'Replay views on the images that they were drawn on, or draw new ones (`augment`).',
       details: { name, row },
     });
   }

@@ -79,7 +79,7 @@ export async function probeTeachers(job: ProbeJob): Promise<Probe> {
   }
   if (!found) {
     throw new TemperError('INPUT_TOO_FEW', `${job.dataset.source}: no image could be decoded`, {
-      hint: 'Check --data.',
+      hint: 'Check `data`.',
     });
   }
   const [first = 0, last = 0] = [times[0], times.at(-1)];

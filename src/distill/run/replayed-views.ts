@@ -66,12 +66,12 @@ export function baseViews(store: Store): BaseViews {
 export function assertReplayable({ folder, manifest }: Store, samplesSha256: string): void {
   if (manifest.augment === null) {
     throw new TemperError('USAGE', `${folder}: has the evaluation view alone: there are no views to replay`, {
-      hint: 'Leave --views-from out: every run without --augment sees the same.',
+      hint: 'Leave `viewsFrom` out: every run without `augment` sees the same.',
     });
   }
   if (manifest.samples.sha256 === samplesSha256) return;
   throw new TemperError('MISMATCH_VALUE', `${folder}: its views are of other samples than those chosen`, {
-    hint: 'Name the data set and the rows that the store was made from (--data, --rows, --limit, --labels, --classes).',
+    hint: 'Name the data set and the rows that the store was made from (`data`, `rows`, `limit`, `labels`, `classes`).',
     details: { found: samplesSha256, expected: manifest.samples.sha256 },
   });
 }

@@ -1,6 +1,7 @@
 import { TemperError } from '../../core/index.ts';
 import { detectOutputs, OUTPUT_KINDS } from '../../evaluate/index.ts';
-import { type ClassOutput, readClassOutput, type Session, type Tensors, type ValueInfo } from '../../runtime/index.ts';
+import { type ClassOutput, readClassOutput, type Session, type Tensors } from '../../runtime/index.ts';
+import { type ValueInfo } from '../../signature/index.ts';
 
 /** A teacher that runs. */
 export interface TeacherStage {
@@ -28,7 +29,7 @@ function assertMapped({ name, classMap, output }: TeacherStage, classes: number)
   const outside = classMap?.find((index) => index >= classes);
   if (outside === undefined) return;
   const what = `${name}: the class map names output ${outside}, but ${output.name} has ${classes}`;
-  throw new TemperError('MISMATCH_VALUE', what, { hint: 'Give the class map of this network (--class-map).' });
+  throw new TemperError('MISMATCH_VALUE', what, { hint: 'Give the class map of this network (`classMap`).' });
 }
 
 /** The stored classes of a batch's outputs, in the order in which they are stored. @throws TemperError as readClassOutput */

@@ -1,13 +1,7 @@
 import { TemperError } from '../../core/index.ts';
 import { detectOutputs, OUTPUT_KINDS, type OutputKind, topClasses } from '../../evaluate/index.ts';
-import {
-  type ClassOutput,
-  classOutput,
-  imageInput,
-  runBatches,
-  type Session,
-  type Tensor,
-} from '../../runtime/index.ts';
+import { type ClassOutput, classOutput, runBatches, type Session, type Tensor } from '../../runtime/index.ts';
+import { imageInput } from '../../signature/index.ts';
 import { readOutputs, type TeacherStage } from '../run/index.ts';
 import type { Manifest, Store } from '../store/index.ts';
 import { type Divergence, divergence, ghostDivergence, klOf, largestKl, logSoftmax } from './divergence.ts';
@@ -70,7 +64,7 @@ function studentRow(output: ClassOutput, row: number, kind: OutputKind, key: str
   const bad = z.findIndex((value) => !Number.isFinite(value));
   if (bad < 0) return z;
   throw new TemperError('NUMERIC_NONFINITE', `${key}: the student gives class ${bad} ${z[bad]}: no finite divergence`, {
-    hint: 'Check the weights and the normalisation of the input; name what the outputs are with --outputs.',
+    hint: 'Check the weights and the normalisation of the input; name what the outputs are with `outputs`.',
     details: { key, class: bad },
   });
 }
@@ -183,7 +177,7 @@ function assertClasses({ teachers }: Manifest, student: string, classes: number)
   if (other === undefined) return;
   const what = `${student}: ${classes} classes, the targets of ${other.name} have ${other.n_classes}`;
   throw new TemperError('MISMATCH_VALUE', what, {
-    hint: 'Score a student of the same classes in the same order, or say which of its outputs they are (--class-map).',
+    hint: 'Score a student of the same classes in the same order, or say which of its outputs they are (`classMap`).',
     details: { found: classes, expected: other.n_classes },
   });
 }
@@ -259,7 +253,7 @@ export async function scoreStudent(
     reader.close();
   }
   if (done === 0 || kind === undefined) {
-    throw new TemperError('INPUT_TOO_FEW', 'no row was scored', { hint: 'Check --data, --rows and --limit.' });
+    throw new TemperError('INPUT_TOO_FEW', 'no row was scored', { hint: 'Check `data`, `rows` and `limit`.' });
   }
   return {
     scores: scorers.map((scorer, s) => {

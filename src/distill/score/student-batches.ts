@@ -10,7 +10,7 @@ function assertTable({ folder, manifest }: Store, dataset: Dataset): void {
   const found = dataset.tableHash();
   if (found === manifest.data_sha256) return;
   throw new TemperError('MISMATCH_VALUE', `${dataset.source}: is not the table of samples that ${folder} is of`, {
-    hint: 'Name the data set that the store was made from, with the same --labels, --classes and --split: keys, labels and their order must be equal.',
+    hint: 'Name the data set that the store was made from, with the same `labels`, `classes` and `split`: keys, labels and their order must be equal.',
     details: { found, expected: manifest.data_sha256 },
   });
 }
@@ -55,7 +55,7 @@ export function rowsToScore(
   const outside = wanted?.find((row) => ofStore[ordinalOf(ofStore, row)] !== row);
   if (outside !== undefined) {
     throw new TemperError('MISMATCH_VALUE', `${folder}: has no targets of ${dataset.describeRow(outside)}`, {
-      hint: 'Leave --rows and --limit out to score all samples of the store.',
+      hint: 'Leave `rows` and `limit` out to score all samples of the store.',
       details: { row: outside },
     });
   }
@@ -93,7 +93,7 @@ function sizeCheck(store: Store): {
       if (found.width === width && found.height === height) return;
       const what = `${key}: is ${found.width} x ${found.height} pixels, the teachers saw ${width} x ${height}`;
       throw new TemperError('MISMATCH_VALUE', what, {
-        hint: 'Name the images that the store was made from, and the same --orientation.',
+        hint: 'Name the images that the store was made from, and the same `orientation`.',
         details: { key },
       });
     },

@@ -46,7 +46,7 @@ export function targetEncoder(
       throw new TemperError(
         'NUMERIC_OVERFLOW',
         `${where}: class ${index} is ${-value} below the highest: more than float16 holds (${MAX_FLOAT16})`,
-        { hint: 'Use --store-dtype float32, or --top-k.', details: { class: index, value } },
+        { hint: 'Use `storeDtype` float32, or `topK`.', details: { class: index, value } },
       );
     }
     kept[at] = half ? encodeFloat16(value) : value;

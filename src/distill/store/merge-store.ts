@@ -91,7 +91,7 @@ function assertAllParts(folder: string, run: StoreRun): void {
 export async function startedRun(folder: string): Promise<{ run: StoreRun; hash: string; record: FileRecord }> {
   if (!existsSync(join(folder, RUN_FILE))) {
     throw new TemperError('INPUT_NOT_FOUND', `${folder}: is no target store: it has no ${RUN_FILE}`, {
-      hint: 'Name a folder that teacher-logits --out made.',
+      hint: 'Name a folder that teacher-logits `out` made.',
       details: { path: folder },
     });
   }

@@ -41,7 +41,7 @@ function assertSameRun(folder: string, run: StoreRun): void {
     'MISMATCH_VALUE',
     `${folder}: holds targets of another run: ${found.slice(0, MAX_NAMED).join('; ')}${more}`,
     {
-      hint: 'Name another --out, repeat the options of that run, or start over with --force.',
+      hint: 'Name another `out`, repeat the options of that run, or start over with `force`.',
       details: { path: folder, differences: found },
     },
   );
@@ -59,7 +59,7 @@ export async function startStore(folder: string, run: StoreRun, samples: Iterabl
   if (existsSync(runFile)) assertSameRun(folder, run);
   if (existsSync(join(folder, MANIFEST_FILE))) {
     throw new TemperError('OUTPUT_EXISTS', `${folder}: the store exists already, and is complete`, {
-      hint: 'Name another --out, or start over with --force.',
+      hint: 'Name another `out`, or start over with `force`.',
       details: { path: folder },
     });
   }

@@ -220,7 +220,7 @@ export function cutModel(model: Model, mode: Mode, output: string): Cut {
     throw new TemperError(
       'UNSUPPORTED_GRAPH',
       `${model.path}: the classifier's weight is [${classifier.weight.tensor.dims.join(', ')}], which gives no scores of classes`,
-      { hint: 'Name the class output with --output.', details: { path: model.path } },
+      { hint: 'Name the class output with `output`.', details: { path: model.path } },
     );
   }
   return {

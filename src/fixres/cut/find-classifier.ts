@@ -60,7 +60,7 @@ export function findClassifier(model: Model, index: GraphIndex, output: string):
   for (;;) {
     const node = index.producer(value);
     if (!node)
-      throw refuse(model, `no classifier lies before output ${output}`, 'Name the class output with --output.');
+      throw refuse(model, `no classifier lies before output ${output}`, 'Name the class output with `output`.');
     if (SOFTMAX.has(node.opType) && node.domain === '' && !softmax && logits === value) {
       softmax = true;
       value = node.inputs[0] ?? '';
@@ -86,7 +86,7 @@ export function findClassifier(model: Model, index: GraphIndex, output: string):
       throw refuse(
         model,
         `the search for the classifier ends at ${called(node)}${data.length > 1 ? `, which reads ${data.length} values` : ''}`,
-        'The scores must come from one Gemm, MatMul or 1x1 Conv; name another output with --output.',
+        'The scores must come from one Gemm, MatMul or 1x1 Conv; name another output with `output`.',
       );
     }
     // The Add right behind a MatMul is its bias.

@@ -89,7 +89,7 @@ export function findLastNorm(model: Model, index: GraphIndex, classifier: Classi
   const deepest = Math.max(...layers.map((node) => facts.depths.get(node) ?? 0));
   const [last, other] = layers.filter((node) => facts.depths.get(node) === deepest);
   const details = { path: model.path };
-  const hint = 'Tune the classifier alone: --mode fc.';
+  const hint = 'Tune the classifier alone: `mode` fc.';
   if (!last) {
     throw new TemperError(
       'UNSUPPORTED_GRAPH',

@@ -36,7 +36,7 @@ function attributesOf(model: Model, node: NodeRecord): Attributes {
       throw new TemperError(
         'UNSUPPORTED_GRAPH',
         `${model.path}: ${called(node)}: attribute ${name} cannot be trained through`,
-        { hint: 'Tune the classifier alone: --mode fc.', details: { path: model.path, operator: node.opType } },
+        { hint: 'Tune the classifier alone: `mode` fc.', details: { path: model.path, operator: node.opType } },
       );
     }
   }

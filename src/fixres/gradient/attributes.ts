@@ -25,7 +25,7 @@ export function textOf({ attributes }: NewNode, name: string, otherwise: string)
 /** A form of a known operator that has no rule. */
 export function unsupportedForm({ opType, name, outputs }: NewNode, what: string): TemperError {
   return new TemperError('UNSUPPORTED_GRAPH', `${opType} ${name || outputs[0]}: ${what}, which has no gradient here`, {
-    hint: 'Use --mode paper or fc, whose gradients end at the classifier.',
+    hint: 'Use `mode` paper or fc, whose gradients end at the classifier.',
     details: { operator: opType },
   });
 }

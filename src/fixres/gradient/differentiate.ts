@@ -22,7 +22,7 @@ export function dependent(nodes: readonly NewNode[], sources: readonly string[])
         'UNSUPPORTED_GRAPH',
         `operator ${operator} (${node.name || node.outputs[0]}) has no gradient here`,
         {
-          hint: `Operators with one: BatchNormalization, ${Object.keys(RULES).join(', ')}. Or use --mode paper or fc, whose gradients end at the classifier.`,
+          hint: `Operators with one: BatchNormalization, ${Object.keys(RULES).join(', ')}. Or use \`mode\` paper or fc, whose gradients end at the classifier.`,
           details: { operator },
         },
       );

@@ -183,7 +183,7 @@ export function trainingGraph(
   const without = trained.find((name) => !gradients.has(name));
   if (without !== undefined) {
     throw new TemperError('UNSUPPORTED_GRAPH', `the loss does not depend on ${without}`, {
-      hint: 'Name the class output with --output.',
+      hint: 'Name the class output with `output`.',
     });
   }
   const results = [losses, ...gradients.values(), ...(moments ? [moments.mean, moments.variance] : [])];

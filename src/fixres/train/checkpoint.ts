@@ -63,7 +63,7 @@ export function writeCheckpoint(path: string, { run, state, history, best }: Che
 
 function refuse(path: string, what: string): TemperError {
   return new TemperError('MISMATCH_VALUE', `${path}: ${what}`, {
-    hint: 'Remove it to begin anew (--force does), or name another --out.',
+    hint: 'Remove it to begin anew (`force` does), or name another `out`.',
     details: { path },
   });
 }

@@ -1,7 +1,8 @@
 import type { Ran } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
-import { type Device, imageInput, openSession, runBatches, type Tensor } from '../../runtime/index.ts';
+import { type Device, openSession, runBatches, type Tensor } from '../../runtime/index.ts';
+import { imageInput } from '../../signature/index.ts';
 import { backboneGraph } from '../cut/backbone-graph.ts';
 import { TARGETS } from '../gradient/training-graph.ts';
 import { type FeatureCache, type FeatureCacheOptions, featureCache } from './feature-cache.ts';
@@ -59,7 +60,7 @@ export async function runBackbone(
     }
     if (images === 0) {
       throw new TemperError('INPUT_TOO_FEW', 'no image to train on', {
-        hint: 'Check --train, --train-rows and --train-limit.',
+        hint: 'Check `train`, `train.rows` and `train.limit`.',
       });
     }
     return { images, provider: session.provider, onnxruntime: session.ortVersion };

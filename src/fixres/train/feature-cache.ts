@@ -42,7 +42,7 @@ export function asFloat32({ type, data }: Tensor, name: string): Float32Array {
   if (type === 'float16') return Float32Array.from(data as Uint16Array, decodeFloat16);
   if (data instanceof Float64Array) return Float32Array.from(data);
   throw new TemperError('UNSUPPORTED_DATA_TYPE', `the value ${name} at the cut is ${type}, expected a float type`, {
-    hint: 'Tune the classifier alone: --mode fc.',
+    hint: 'Tune the classifier alone: `mode` fc.',
   });
 }
 
@@ -127,7 +127,7 @@ export function featureCache({ names, memoryBytes, folder, expectedRows }: Featu
       'OUTPUT_WRITE',
       `${folder}: the features of ${expectedRows} images and views take ${mib(onDisk)} on disk, ${mib(bavail * bsize)} are free`,
       {
-        hint: 'Take fewer images (--train-limit) or views, more memory (--cache-memory), or --mode fc, which keeps one vector an image.',
+        hint: 'Take fewer images (`train.limit`) or views, more memory (`cacheMemory`), or `mode` fc, which keeps one vector an image.',
         details: { folder, needed: onDisk, free: bavail * bsize },
       },
     );
@@ -175,7 +175,7 @@ export function featureCache({ names, memoryBytes, folder, expectedRows }: Featu
             'EXECUTION_OUTPUT',
             `the value ${name} at the cut is [${tensor.dims.join(', ')}] for ${count} images, expected [${count}, ${dims.get(name)?.join(', ')}]`,
             {
-              hint: 'A constant Reshape mixes images, or sizes differ: tune with --mode fc, or export with dynamic axes.',
+              hint: 'A constant Reshape mixes images, or sizes differ: tune with `mode` fc, or export with dynamic axes.',
             },
           );
         }

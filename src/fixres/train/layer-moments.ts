@@ -48,7 +48,7 @@ export async function layerMoments(
       throw new TemperError(
         'UNSUPPORTED_GRAPH',
         `${model.path}: ${norm.input} is [${tensor.dims.join(', ')}], expected [${rows}, ${norm.channels}, …]`,
-        { hint: 'Tune the classifier alone: --mode fc.' },
+        { hint: 'Tune the classifier alone: `mode` fc.' },
       );
     }
     total = mergeMoments(total, channelMoments(asFloat32(tensor, norm.input), tensor.dims));

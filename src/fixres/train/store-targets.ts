@@ -21,14 +21,14 @@ export function storeTargets(store: Store, classes: number, temperature: number)
     throw new TemperError(
       'MISMATCH_VALUE',
       `${folder}: teacher ${other.name} has ${other.n_classes} classes, the model has ${classes}`,
-      { hint: 'Make targets of the classes of the model (teacher-logits --class-map).', details: { path: folder } },
+      { hint: 'Make targets of the classes of the model (teacher-logits `classMap`).', details: { path: folder } },
     );
   }
   const declared = manifest.temperatures.indexOf(temperature);
   if (manifest.top_k !== null && declared < 0) {
     throw new TemperError(
       'USAGE',
-      `--temperature ${temperature}: ${folder} holds the ${manifest.top_k} highest logits, exact at ${manifest.temperatures.join(', ')}`,
+      `\`temperature\` ${temperature}: ${folder} holds the ${manifest.top_k} highest logits, exact at ${manifest.temperatures.join(', ')}`,
       { hint: 'Use one of these, or make a store of all classes.', details: { path: folder } },
     );
   }

@@ -160,7 +160,7 @@ function prepareStep(graph: TrainingGraph, cache: FeatureCache, targets: Targets
 function assertFinite(loss: number, epoch: number, step: number): void {
   if (Number.isFinite(loss)) return;
   throw new TemperError('NUMERIC_NONFINITE', `epoch ${epoch + 1}, batch ${step}: the loss is ${loss}`, {
-    hint: 'Lower --lr; if the first batch has it, check the weights (avg-ckpt diagnose) and the normalisation of the input.',
+    hint: 'Lower `lr`; if the first batch has it, check the weights (avg-ckpt diagnose) and the normalisation of the input.',
     details: { epoch: epoch + 1, batch: step },
   });
 }
@@ -198,7 +198,7 @@ export async function openTrainer(
   const last = images % options.batch || options.batch;
   if (batchNormalised && valuesPerChannel(cache, tail, Math.min(last, images)) < 2) {
     throw new TemperError('INPUT_TOO_FEW', `a batch of ${last} image has one value a channel: it has no variance`, {
-      hint: 'Choose a --batch that does not leave one image over.',
+      hint: 'Choose a `batch` that does not leave one image over.',
     });
   }
   const trained = trainedParameters(cut);

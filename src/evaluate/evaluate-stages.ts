@@ -1,45 +1,19 @@
-import { TemperError } from '../../src/core/index.ts';
+import { type Control, TemperError } from '../core/index.ts';
 import {
   type BadImage,
+  type BadImageRecord,
+  badImageRecord,
+  type ChosenData,
   type ImageFacts,
   loadBatches,
   type PreparationTime,
   type Size,
   type Transform,
   transformHash,
-} from '../../src/data/index.ts';
-import { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
-import type { Session, Tensor } from '../../src/runtime/index.ts';
-import type { ChosenData } from '../shared/data-options.ts';
-import { progress } from '../shared/progress.ts';
-import { batchOf, type RuntimeArguments, workersOf } from '../shared/runtime-options.ts';
-import {
-  givenTransformOptions,
-  modelInput,
-  type TransformArguments,
-  transformFor,
-} from '../shared/transform-options.ts';
-
-export interface EvaluateArguments extends RuntimeArguments, TransformArguments {
-  readonly 'on-bad-image': 'fail' | 'skip';
-  readonly quiet: boolean;
-}
-
-/** One transform per model; none for data that is network input already. */
-export function transformsFor(
-  sessions: readonly Session[],
-  { dataset }: ChosenData,
-  args: RuntimeArguments & TransformArguments,
-): Transform[] {
-  if (dataset.kind !== 'tensor') {
-    return sessions.map((session, i) => transformFor(args, session, args.input, i, sessions.length));
-  }
-  const [given] = givenTransformOptions(args);
-  if (given === undefined) return [];
-  throw new TemperError('USAGE', `${dataset.source}: numbers ready for the network, --${given} has no use`, {
-    hint: 'Leave the transform options out, or name a data set of images.',
-  });
-}
+} from '../data/index.ts';
+import { batchOf, type RuntimeOptions, type Session, type Tensor, workersOf } from '../runtime/index.ts';
+import { modelInput, type PerModel, type TransformChoice, transformsFor } from '../signature/index.ts';
+import { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
 
 export interface ModelEvaluation extends Evaluation {
   readonly session: Session;
@@ -62,26 +36,31 @@ export interface EvaluationStage {
 
 export interface EvaluatedStages {
   readonly evaluations: ModelEvaluation[];
-  readonly quarantine: readonly BadImage[];
+  readonly quarantine: readonly BadImageRecord[];
   /** Of every image, in order. */
   readonly sources: readonly Size[];
 }
 
-interface EvaluateStagesOptions extends Pick<EvaluateOptions, 'outputs' | 'valid'> {
-  readonly signal: AbortSignal;
-  readonly label?: string;
+/** How images are read and models are run in an evaluation. */
+export interface StageOptions
+  extends Pick<RuntimeOptions, 'batch' | 'workers' | 'input' | 'output'>,
+    Pick<EvaluateModelsOptions, 'outputs' | 'valid'> {
+  /** Stop at an image that cannot be decoded, or leave it out and list it. @default 'fail' */
+  readonly onBadImage?: 'fail' | 'skip' | undefined;
+  /** What progress calls the run. @default the model's name, or how many there are */
+  readonly label?: string | undefined;
 }
 
-/** Runs sessions over a data set in one pass, each with the transform that the options give it. */
+/** Runs sessions over a data set in one pass, each with the transform that is chosen for it. */
 export async function evaluateSessions(
   sessions: readonly Session[],
   chosen: ChosenData,
-  args: EvaluateArguments,
-  options: EvaluateStagesOptions,
+  options: StageOptions & { readonly transform?: PerModel<TransformChoice> | undefined },
+  control: Control,
 ): Promise<EvaluatedStages> {
-  const transforms = transformsFor(sessions, chosen, args);
+  const transforms = transformsFor(sessions, chosen, options);
   const stages = sessions.map((session, i) => ({ session, transform: transforms[i] }));
-  return evaluateStages(stages, chosen, args, options);
+  return evaluateStages(stages, chosen, options, control);
 }
 
 /** Sums over images what the loader says of each transform. */
@@ -116,33 +95,30 @@ function preparation(transforms: number) {
  */
 export async function evaluateStages(
   stages: readonly EvaluationStage[],
-  chosen: ChosenData,
-  args: EvaluateArguments,
-  { signal, label, ...options }: EvaluateStagesOptions,
+  { dataset, rows }: ChosenData,
+  options: StageOptions,
+  { progress, signal }: Control,
 ): Promise<EvaluatedStages> {
-  const { dataset, rows } = chosen;
+  const { input, output, outputs, valid, label } = options;
   const sessions = stages.map(({ session }) => session);
   const transforms = stages.flatMap(({ transform }) => (transform ? [transform] : []));
   const hashes = transforms.map(transformHash);
   const distinct = [...new Set(hashes)];
   const quarantine: BadImage[] = [];
   const prepared = preparation(distinct.length);
-  const bar = progress(
-    `evaluating ${label ?? (sessions.length === 1 ? sessions[0]?.label : `${sessions.length} models`)}`,
-    rows.length,
-    args.quiet,
-  );
+  const what = label ?? (sessions.length === 1 ? sessions[0]?.label : `${sessions.length} models`);
+  const bar = progress(`evaluating ${what}`, rows.length);
   const start = performance.now();
   async function* batches(): AsyncGenerator<LabelledBatch> {
     const loaded = loadBatches(dataset, {
       rows,
       transforms: distinct.map((hash) => transforms[hashes.indexOf(hash)] as Transform),
       batch: batchOf(
-        args,
-        sessions.map((session) => modelInput(session, args.input).batch),
+        options,
+        sessions.map((session) => modelInput(session, input).batch),
       ),
-      workers: workersOf(args),
-      onBadImage: args['on-bad-image'],
+      workers: workersOf(options),
+      onBadImage: options.onBadImage ?? 'fail',
       quarantine: (bad) => quarantine.push(bad),
       onPrepared: (time) => prepared.addTime(time),
     });
@@ -155,11 +131,8 @@ export async function evaluateStages(
   try {
     const images = stages.map((_, i) => Math.max(0, distinct.indexOf(hashes[i] ?? '')));
     const evaluations = await evaluateModels(sessions, batches(), {
-      ...options,
-      ...(args.input === undefined ? {} : { input: args.input }),
-      ...(args.output === undefined ? {} : { output: args.output }),
-      images,
-      onProgress: (images) => bar.update(images),
+      ...{ input, output, outputs, valid, images },
+      onProgress: (done) => bar.update(done),
     });
     const seconds = (performance.now() - start) / 1000;
     return {
@@ -170,18 +143,22 @@ export async function evaluateStages(
         endToEndImagesPerSecond: evaluation.predictions.labels.length / seconds,
         ...prepared.of(images[i] as number),
       })),
-      quarantine,
+      quarantine: quarantine.map(badImageRecord),
       sources: prepared.sources,
     };
   } catch (error) {
-    const [first] = quarantine;
-    if (!first || !(error instanceof TemperError) || error.code !== 'INPUT_TOO_FEW') throw error;
-    throw new TemperError('INPUT_TOO_FEW', `no image was evaluated: all ${quarantine.length} are bad`, {
-      hint: `Check --data; the first: ${first.error.message}`,
-      details: { key: first.key },
-      cause: first.error,
-    });
+    throw allBad(error, quarantine);
   } finally {
     bar.end();
   }
+}
+
+/** That no image was left is said with the reason of the first. */
+function allBad(error: unknown, [first, ...others]: readonly BadImage[]): unknown {
+  if (!first || !(error instanceof TemperError) || error.code !== 'INPUT_TOO_FEW') return error;
+  return new TemperError('INPUT_TOO_FEW', `no image was evaluated: all ${others.length + 1} are bad`, {
+    hint: `Check \`data\`; the first: ${first.error.message}`,
+    details: { key: first.key },
+    cause: first.error,
+  });
 }

@@ -8,7 +8,7 @@ import {
   type PairedComparison,
   type Predictions,
 } from '../../src/evaluate/index.ts';
-import type { FieldRow } from '../../src/report/index.ts';
+import type { FieldRow } from '../../src/core/index.ts';
 
 /** Settings of a measurement, by field name: what a row carries beside its numbers. */
 type Provenance = FieldRow;

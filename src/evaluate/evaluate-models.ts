@@ -1,15 +1,6 @@
 import { TemperError } from '../core/index.ts';
-import {
-  type ClassOutput,
-  classOutput,
-  imageInput,
-  readClassOutput,
-  runBatches,
-  type Session,
-  summarizeTiming,
-  type Tensor,
-  type Timing,
-} from '../runtime/index.ts';
+import { type ClassOutput, classOutput, readClassOutput, runBatches, type Session, summarizeTiming, type Tensor, type Timing } from '../runtime/index.ts';
+import { imageInput } from '../signature/index.ts';
 import { detectOutputs, type OutputKind } from './output-kind.ts';
 import { concatPredictions, type Predictions, scoreBatch, type ValidClasses } from './predictions.ts';
 
@@ -21,21 +12,21 @@ export interface LabelledBatch {
   readonly labels: ArrayLike<number>;
 }
 
-export interface EvaluateOptions {
+export interface EvaluateModelsOptions {
   /** Names of the image input and of the class output, where a model has several. */
-  readonly input?: string;
-  readonly output?: string;
+  readonly input?: string | undefined;
+  readonly output?: string | undefined;
   /** What the outputs are; `auto` decides for each model by its first batch. */
-  readonly outputs?: 'auto' | Exclude<OutputKind, 'log-probabilities'>;
-  readonly valid?: ValidClasses;
+  readonly outputs?: 'auto' | Exclude<OutputKind, 'log-probabilities'> | undefined;
+  readonly valid?: ValidClasses | undefined;
   /** Per session: which of a batch's images it takes. Default: the first, for all. */
-  readonly images?: readonly number[];
+  readonly images?: readonly number[] | undefined;
   /** Batches prepared while one runs. */
-  readonly ahead?: number;
+  readonly ahead?: number | undefined;
   /** Told of every model's outputs and what they are, batch by batch, with the number of the batch's first image. */
-  readonly onOutputs?: (model: number, output: ClassOutput, kind: OutputKind, first: number) => void;
+  readonly onOutputs?: ((model: number, output: ClassOutput, kind: OutputKind, first: number) => void) | undefined;
   /** Called after each batch with the number of images so far. */
-  readonly onProgress?: (images: number) => void;
+  readonly onProgress?: ((images: number) => void) | undefined;
 }
 
 export interface Evaluation {
@@ -53,7 +44,7 @@ export interface Evaluation {
 export async function evaluateModels(
   sessions: readonly Session[],
   batches: AsyncIterable<LabelledBatch>,
-  options: EvaluateOptions = {},
+  options: EvaluateModelsOptions = {},
 ): Promise<Evaluation[]> {
   const { outputs = 'auto', valid, ahead = 2, onProgress } = options;
   const models = sessions.map((session, i) => {
@@ -86,7 +77,7 @@ export async function evaluateModels(
     onProgress?.(images);
   }
   if (images === 0) {
-    throw new TemperError('INPUT_TOO_FEW', 'no image was evaluated', { hint: 'Check --data, --rows and --limit.' });
+    throw new TemperError('INPUT_TOO_FEW', 'no image was evaluated', { hint: 'Check `data`, `rows` and `limit`.' });
   }
   return models.map(({ parts, kind, ms }) => ({
     predictions: concatPredictions(parts),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { TemperError } from '../core/index.ts';
-import { compareUtf8, type Dataset } from '../data/index.ts';
+import { TemperError } from '../../core/index.ts';
+import type { Dataset } from './dataset.ts';
+import { compareUtf8 } from './utf8-order.ts';
 
 export interface Halves {
   /** Candidates are chosen on these rows. */
@@ -20,7 +21,7 @@ const LEAST_IMAGES = 4;
 export function splitRows(dataset: Pick<Dataset, 'sample'>, rows: Uint32Array, seed: number): Halves {
   if (rows.length < LEAST_IMAGES) {
     throw new TemperError('INPUT_TOO_FEW', `${rows.length} labelled images, expected at least ${LEAST_IMAGES}`, {
-      hint: 'Candidates are chosen on one half of --val and reported on the other: name a larger set.',
+      hint: 'Candidates are chosen on one half of `val` and reported on the other: name a larger set.',
       details: { found: rows.length },
     });
   }

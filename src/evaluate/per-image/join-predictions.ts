@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { TemperError } from '../../src/core/index.ts';
 import { concatPredictions, type Predictions } from '../../src/evaluate/index.ts';
-import type { FieldRow } from '../../src/report/index.ts';
+import type { FieldRow } from '../../src/core/index.ts';
 import { combinedSha256, sha256OfFile } from '../shared/model-hash.ts';
 import { type PerImage, readPerImage } from './per-image-file.ts';
 

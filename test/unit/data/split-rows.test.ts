@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { splitRows } from '../../../src/search/split-rows.ts';
+import { splitRows } from '../../../src/data/datasets/split-rows.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 
 const table = (labels: readonly number[], keyOf = (row: number) => `key${row}`) => ({

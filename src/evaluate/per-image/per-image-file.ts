@@ -5,7 +5,8 @@ import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { readError, TemperError, writeFileAtomic } from '../../src/core/index.ts';
 import type { Predictions } from '../../src/evaluate/index.ts';
-import { csvText, type FieldRow } from '../../src/report/index.ts';
+import { csvText } from '../../src/report/index.ts';
+import type { FieldRow } from '../../src/core/index.ts';
 
 /** Columns of a per-image file, one row an image and model; everything else can be computed from them. */
 const COLUMNS = [

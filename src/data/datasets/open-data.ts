@@ -1,0 +1,50 @@
+import { TemperError } from '../../core/index.ts';
+import type { Dataset, DatasetFormat } from './dataset.ts';
+import { openDataset } from './open-dataset.ts';
+import { type RowRange, selectRows } from './select-rows.ts';
+
+/** Which images a job reads. */
+export interface DataOptions {
+  /** Class folders, a folder, CSV/TSV/JSONL, `shard-{0000..0099}.tar`, `.parquet`, IDX, `.npy`. */
+  readonly source: string;
+  /** Labels of an array, as IDX or `.npy`. */
+  readonly labels?: string | undefined;
+  /** What `source` is. @default by its name */
+  readonly format?: DatasetFormat | undefined;
+  /** Class map: a file that gives the index of each class name in the model's output. */
+  readonly classes?: string | undefined;
+  /** The split of a manifest that has several. */
+  readonly split?: string | undefined;
+  /** Rows [start, end) in table order; without an end, to the last row. */
+  readonly rows?: RowRange | undefined;
+  /** At most so many images, chosen by the seed, class-balanced where there are labels. */
+  readonly limit?: number | undefined;
+  /** Of the choice of `limit`. @default 0 */
+  readonly seed?: number | undefined;
+}
+
+/** An opened data set and the rows of it that a job reads, in table order. */
+export interface ChosenData {
+  readonly dataset: Dataset;
+  readonly rows: Uint32Array;
+}
+
+/** Opens the data set and chooses its rows; the caller closes it. @throws TemperError USAGE, INPUT_*, FORMAT_* */
+export async function openData(options: DataOptions, { labelled }: { labelled: boolean }): Promise<ChosenData> {
+  const { source, labels, format, classes, split, rows, limit, seed } = options;
+  const dataset = await openDataset(source, { labels, format, classes, split, requireLabels: labelled });
+  try {
+    return { dataset, rows: selectRows(dataset, { rows, limit, seed }) };
+  } catch (error) {
+    await dataset.close();
+    throw error;
+  }
+}
+
+/** @throws TemperError USAGE unless the data set has images, which a transform can resize */
+export function assertImages({ dataset }: ChosenData): void {
+  if (dataset.kind !== 'tensor') return;
+  throw new TemperError('USAGE', `${dataset.source}: numbers ready for the network have one size`, {
+    hint: 'Name a data set of images.',
+  });
+}

@@ -1,0 +1,108 @@
+import { TemperError } from '../core/index.ts';
+import { type ChosenData, resolveTransform, type Transform, type TransformOptions } from '../data/index.ts';
+import { type ModelInput, modelInput } from './model-input.ts';
+import type { DeclaredInputs } from './value-info.ts';
+
+/** From an image to a network's input: options to complete, or a whole transform, which is passed as it is. */
+export type TransformChoice = TransformOptions | Transform;
+
+/** One for all models, or one for each, in their order. */
+export type PerModel<T> = T | readonly T[];
+
+const isComplete = (choice: TransformChoice): choice is Transform => 'crop' in choice;
+const isList = <T>(value: PerModel<T>): value is readonly T[] => Array.isArray(value);
+
+/** The value for model i of n. @param option what messages call it @throws TemperError USAGE for another number of values */
+export function valueFor<T>(value: PerModel<T>, i: number, n: number, option: string): T {
+  if (!isList(value)) return value;
+  if (value.length !== 1 && value.length !== n) {
+    throw new TemperError('USAGE', `\`${option}\`: ${value.length} values, expected one, or one for each of ${n} models`);
+  }
+  return value[value.length === 1 ? 0 : i] as T;
+}
+
+/** Options that the model contradicts are refused before anything is decoded. */
+function assertFits(label: string, { name, channels, fixed }: ModelInput, { crop, color }: Transform): void {
+  const where = `${label}: input ${name}`;
+  if (fixed && (fixed.height !== crop.height || fixed.width !== crop.width)) {
+    throw new TemperError(
+      'MISMATCH_INPUT',
+      `${where} is fixed to ${fixed.height}x${fixed.width}, \`size\` asks for ${crop.height}x${crop.width}`,
+      { hint: 'Leave `size` out, or export the model with dynamic height and width.' },
+    );
+  }
+  const given = color === 'grey' ? 1 : 3;
+  if (typeof channels === 'number' && channels !== given) {
+    throw new TemperError('MISMATCH_INPUT', `${where} takes ${channels} channels, ${color} images have ${given}`, {
+      hint:
+        channels === 1 || channels === 3
+          ? `Use \`color\` ${channels === 1 ? 'grey' : 'rgb'}, or leave it out.`
+          : 'Models of 1 or 3 channels take images; for others give network input as a float32 .npy array.',
+    });
+  }
+}
+
+/** A whole transform for a network of another layout or type: the pixels stay the same. */
+function adapted(transform: Transform, { layout, type }: ModelInput): Transform {
+  if (transform.dtype === type) return { ...transform, layout };
+  const channels = transform.color === 'grey' ? 1 : 3;
+  const values = (given: readonly number[], raw: number): readonly number[] =>
+    type === 'uint8' ? [] : given.length > 0 ? given : new Array<number>(channels).fill(raw);
+  return { ...transform, layout, dtype: type, mean: values(transform.mean, 0), std: values(transform.std, 1) };
+}
+
+/**
+ * The transform of a model: the choice, completed by what the model says.
+ * @param inputName the image input, where the model has several
+ * @throws TemperError USAGE, UNSUPPORTED_GRAPH, MISMATCH_INPUT
+ */
+export function transformFor(
+  choice: TransformChoice,
+  model: DeclaredInputs,
+  inputName: string | undefined,
+): Transform {
+  const input = modelInput(model, inputName);
+  if (isComplete(choice)) {
+    const transform = adapted(choice, input);
+    assertFits(model.label, input, transform);
+    return transform;
+  }
+  const size = choice.size ?? input.fixed;
+  if (choice.preset === 'none' && size === undefined) {
+    throw new TemperError(
+      'USAGE',
+      `${model.label}: \`preset\` none has no size of its own, and the model is not fixed to one`,
+      { hint: 'Give `size`.' },
+    );
+  }
+  const transform = resolveTransform({
+    color: input.channels === 1 ? 'grey' : 'rgb',
+    ...choice,
+    ...(size === undefined ? {} : { size }),
+    layout: input.layout,
+    dtype: input.type,
+  });
+  assertFits(model.label, input, transform);
+  return transform;
+}
+
+/**
+ * One transform per model; none for data that is network input already.
+ * @throws TemperError USAGE, UNSUPPORTED_GRAPH, MISMATCH_INPUT
+ */
+export function transformsFor(
+  models: readonly DeclaredInputs[],
+  { dataset }: ChosenData,
+  { transform = {}, input }: { readonly transform?: PerModel<TransformChoice> | undefined; readonly input?: string | undefined },
+): (Transform | undefined)[] {
+  const choiceOf = (i: number): TransformChoice => valueFor(transform, i, models.length, 'transform');
+  if (dataset.kind !== 'tensor') return models.map((model, i) => transformFor(choiceOf(i), model, input));
+  for (const [i] of models.entries()) {
+    const [given] = Object.entries(choiceOf(i)).find(([, value]) => value !== undefined) ?? [];
+    if (given === undefined) continue;
+    throw new TemperError('USAGE', `${dataset.source}: numbers ready for the network, \`${given}\` has no use`, {
+      hint: 'Leave the transform options out, or name a data set of images.',
+    });
+  }
+  return models.map(() => undefined);
+}
