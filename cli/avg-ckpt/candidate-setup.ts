@@ -7,8 +7,8 @@ import {
   type TensorRules,
 } from '../../src/average/index.ts';
 import { type BatchNormLayer, findLayers, type NumberedBatch } from '../../src/batchnorm/index.ts';
-import { TemperError } from '../../src/core/index.ts';
-import { canonicalJson, selectRows, type Transform, transformHash } from '../../src/data/index.ts';
+import { canonicalJson, TemperError } from '../../src/core/index.ts';
+import { selectRows, type Transform, transformHash } from '../../src/data/index.ts';
 import type { LabelledBatch } from '../../src/evaluate/index.ts';
 import type { Model, TensorRecord } from '../../src/onnx/index.ts';
 import { parseDevice } from '../../src/runtime/index.ts';

@@ -13,7 +13,7 @@ import {
   type TensorPlan,
   verifyAverage,
 } from '../../src/average/index.ts';
-import { TemperError, writeError } from '../../src/core/index.ts';
+import { TemperError, version, writeError } from '../../src/core/index.ts';
 import { isAverage, leaveOutAverages, planFiles, withModels } from '../shared/load-snapshots.ts';
 import { interruptSignal } from '../shared/main.ts';
 import { grouped } from '../shared/option-values.ts';
@@ -21,7 +21,6 @@ import { note, print, TALK, WRITE } from '../shared/output-options.ts';
 import { progress } from '../shared/progress.ts';
 import { expandInputs } from '../shared/snapshot-inputs.ts';
 import { textTable } from '../shared/text-table.ts';
-import { version } from '../shared/version.ts';
 import { METHOD, planOptions, SELECTION, STORAGE, TENSORS, tensorRules } from './average-options.ts';
 import { diagnosisDocument, diagnosisText } from './diagnosis-output.ts';
 import { addSearch } from './search-command.ts';

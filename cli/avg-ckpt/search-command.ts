@@ -3,8 +3,7 @@ import { basename } from 'node:path';
 import type { Argv } from 'yargs';
 import { averageFiles, type PublishedOutput, type TensorPlan } from '../../src/average/index.ts';
 import type { BatchNormLayer } from '../../src/batchnorm/index.ts';
-import { TemperError, writeFileAtomic } from '../../src/core/index.ts';
-import { canonicalJson } from '../../src/data/index.ts';
+import { canonicalJson, TemperError, version, writeFileAtomic } from '../../src/core/index.ts';
 import type { TensorRecord } from '../../src/onnx/index.ts';
 import { csvText, type FieldRow } from '../../src/report/index.ts';
 import { parseDevice } from '../../src/runtime/index.ts';
@@ -25,7 +24,6 @@ import { progress } from '../shared/progress.ts';
 import { commandLine, reportFormat, writeReport } from '../shared/report-file.ts';
 import { expandInputs } from '../shared/snapshot-inputs.ts';
 import { transformFields } from '../shared/transform-record.ts';
-import { version } from '../shared/version.ts';
 import { planOptions } from './average-options.ts';
 import {
   type CandidateData,

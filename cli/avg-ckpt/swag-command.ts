@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
 import { averageFiles, type PublishedOutput, type Row, swagRows } from '../../src/average/index.ts';
 import type { BatchNormLayer } from '../../src/batchnorm/index.ts';
-import { TemperError, writeError } from '../../src/core/index.ts';
+import { TemperError, version, writeError } from '../../src/core/index.ts';
 import type { Predictions } from '../../src/evaluate/index.ts';
 import type { TensorRecord } from '../../src/onnx/index.ts';
 import { BayesianAverage, makeCandidates, type NamedCandidate } from '../../src/search/index.ts';
@@ -18,7 +18,6 @@ import { progress } from '../shared/progress.ts';
 import { RUNTIME } from '../shared/runtime-options.ts';
 import { expandInputs } from '../shared/snapshot-inputs.ts';
 import { TRANSFORM } from '../shared/transform-options.ts';
-import { version } from '../shared/version.ts';
 import { VIEWS } from '../shared/view-options.ts';
 import { planOptions, SELECTION, TENSORS } from './average-options.ts';
 import {

@@ -1,5 +1,5 @@
 import type { LayerReport } from '../../src/batchnorm/index.ts';
-import { canonicalJson } from '../../src/data/index.ts';
+import { canonicalJson } from '../../src/core/index.ts';
 import type { GuardVerdict } from '../../src/evaluate/index.ts';
 import {
   type Cell,

@@ -1,16 +1,13 @@
 import { basename } from 'node:path';
 import { type EstimatorName, type LayerReport, shiftWarnings } from '../../src/batchnorm/index.ts';
-import { writeFileAtomic } from '../../src/core/index.ts';
-import { canonicalJson } from '../../src/data/index.ts';
-import { type Model, nextStepKey, writeEdited } from '../../src/onnx/index.ts';
+import { canonicalJson, version, writeFileAtomic } from '../../src/core/index.ts';
+import { type Model, modelHashes, nextStepKey, writeEdited } from '../../src/onnx/index.ts';
 import { csvText, type FieldRow, plainDecimal } from '../../src/report/index.ts';
 import type { EvaluateArguments } from '../eval-ckpt/evaluate-models.ts';
 import { argumentsOf, type ChosenData, openData } from '../shared/data-options.ts';
-import { modelHashes } from '../shared/model-hash.ts';
 import { note, print, type Talk } from '../shared/output-options.ts';
 import { commandLine, writeReport } from '../shared/report-file.ts';
 import { textTable } from '../shared/text-table.ts';
-import { version } from '../shared/version.ts';
 import type { Collected } from './batch-pass.ts';
 import { guardEdits, recalibrated } from './recalibration.ts';
 import { recalibrationPage } from './recalibration-report.ts';

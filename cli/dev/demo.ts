@@ -9,16 +9,15 @@ import {
   planRows,
   planTensors,
 } from '../../src/average/index.ts';
-import { writeFileAtomic } from '../../src/core/index.ts';
+import { version, writeFileAtomic } from '../../src/core/index.ts';
 import { readIdxImages, readIdxLabels } from '../../src/data/index.ts';
 import { computeMetrics, evaluateModels, type LabelledBatch, wilson } from '../../src/evaluate/index.ts';
+import { modelFileSha256 } from '../../src/onnx/index.ts';
 import { chartSvg, csvText } from '../../src/report/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
 import { withModels } from '../shared/load-snapshots.ts';
-import { modelFileSha256 } from '../shared/model-hash.ts';
 import { progress } from '../shared/progress.ts';
 import { textTable } from '../shared/text-table.ts';
-import { version } from '../shared/version.ts';
 import { sweepDemo } from './demo-sweep.ts';
 
 /**

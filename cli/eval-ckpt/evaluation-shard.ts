@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { TemperError } from '../../src/core/index.ts';
-import { canonicalJson, type Shard } from '../../src/data/index.ts';
+import { canonicalJson, TemperError } from '../../src/core/index.ts';
+import type { Shard } from '../../src/data/index.ts';
 import type { Measured } from './evaluation-record.ts';
 import type { WorkerPart } from './per-image-file.ts';
 

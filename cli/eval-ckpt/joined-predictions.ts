@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
-import { TemperError } from '../../src/core/index.ts';
+import { sha256OfFile, TemperError } from '../../src/core/index.ts';
 import { concatPredictions, type Predictions } from '../../src/evaluate/index.ts';
+import { combinedSha256 } from '../../src/onnx/index.ts';
 import type { FieldRow } from '../../src/report/index.ts';
-import { combinedSha256, sha256OfFile } from '../shared/model-hash.ts';
 import { type PerImage, readPerImage } from './per-image-file.ts';
 
 /** What files of predictions tell together. */

@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import type { Argv } from 'yargs';
-import { TemperError, writeFileAtomic } from '../../src/core/index.ts';
-import { canonicalJson } from '../../src/data/index.ts';
+import { canonicalJson, TemperError, writeFileAtomic } from '../../src/core/index.ts';
 import { assertTrainable, cutModel, type HistoryRow, removeCheckpoint, tunedEdits } from '../../src/fixres/index.ts';
 import { assertOutput, type Model, nextStepKey, openModel, writeEdited } from '../../src/onnx/index.ts';
 import { csvText, type FieldRow } from '../../src/report/index.ts';

@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path';
 import type { Ran } from '../../src/batchnorm/index.ts';
+import { sha256OfFile, version } from '../../src/core/index.ts';
 import { transformHash } from '../../src/data/index.ts';
 import { MANIFEST_FILE } from '../../src/distill/index.ts';
 import {
@@ -15,11 +16,10 @@ import {
   setStatistics,
   type TrainState,
 } from '../../src/fixres/index.ts';
+import { modelHashes } from '../../src/onnx/index.ts';
 import { rowsHash } from '../bn-recal/recalibration.ts';
-import { modelHashes, sha256OfFile } from '../shared/model-hash.ts';
 import { note } from '../shared/output-options.ts';
 import { progress } from '../shared/progress.ts';
-import { version } from '../shared/version.ts';
 import { type Job, measureLayer, runtimeOf, sizeText, trainingFeatures, validationFeatures } from './fixres-job.ts';
 
 export interface Tuned {

@@ -1,7 +1,6 @@
 import yargs, { type Argv } from 'yargs';
-import { TemperError } from '../../src/core/index.ts';
+import { TemperError, version } from '../../src/core/index.ts';
 import { PER_MODEL_OPTIONS } from './per-model-options.ts';
-import { version } from './version.ts';
 
 const BUG_EXIT_CODE = 70;
 

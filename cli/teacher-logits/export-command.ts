@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
-import { TemperError } from '../../src/core/index.ts';
+import { TemperError, version } from '../../src/core/index.ts';
 import {
   type ExportFiles,
   exportNpy,
@@ -19,7 +19,6 @@ import { interruptSignal } from '../shared/main.ts';
 import { grouped } from '../shared/option-values.ts';
 import { print, TALK, WRITE } from '../shared/output-options.ts';
 import { samePath } from '../shared/snapshot-inputs.ts';
-import { version } from '../shared/version.ts';
 
 const FORMATS = ['npy', 'parquet', 'webdataset'] as const;
 

@@ -1,14 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { TemperError } from '../../src/core/index.ts';
-import {
-  assertClassCount,
-  canonicalJson,
-  readClassMap,
-  type Transform,
-  transformHash,
-  type Views,
-} from '../../src/data/index.ts';
+import { canonicalJson, TemperError, version } from '../../src/core/index.ts';
+import { assertClassCount, readClassMap, type Transform, transformHash, type Views } from '../../src/data/index.ts';
 import {
   assertReplayable,
   classOutputs,
@@ -26,14 +19,12 @@ import {
   type TeacherStage,
   teacherColumns,
 } from '../../src/distill/index.ts';
-import { openModel } from '../../src/onnx/index.ts';
+import { modelHashes, openModel } from '../../src/onnx/index.ts';
 import { classOutput, imageInput, type Session } from '../../src/runtime/index.ts';
 import { transformsFor } from '../eval-ckpt/evaluate-models.ts';
 import { type ChosenData, type DataArguments, openData } from '../shared/data-options.ts';
-import { modelHashes } from '../shared/model-hash.ts';
 import { batchOf, openSessions, type RuntimeArguments, workersOf } from '../shared/runtime-options.ts';
 import { modelInput, type TransformArguments, valueFor } from '../shared/transform-options.ts';
-import { version } from '../shared/version.ts';
 import { type ViewArguments, viewOptions } from '../shared/view-options.ts';
 import { checkRowsPerPart, checkTopK, formOf, parseTemperatures, type TargetArguments } from './target-options.ts';
 

@@ -9,11 +9,10 @@ import {
   type TeacherStage,
   verifyStore,
 } from '../../src/distill/index.ts';
-import { openModel } from '../../src/onnx/index.ts';
+import { modelHashes, openModel } from '../../src/onnx/index.ts';
 import { classOutput, imageInput, type Session } from '../../src/runtime/index.ts';
 import { DATA, openData } from '../shared/data-options.ts';
 import { interruptSignal } from '../shared/main.ts';
-import { modelHashes } from '../shared/model-hash.ts';
 import { grouped, oneNumber, stringList, wholeNumber } from '../shared/option-values.ts';
 import { note, print, TALK } from '../shared/output-options.ts';
 import { progress } from '../shared/progress.ts';

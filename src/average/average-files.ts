@@ -5,6 +5,7 @@ import {
   type AtomicFile,
   type ByteSource,
   type FileSource,
+  type OpenedFile,
   openAtomic,
   outputExists,
   TemperError,
@@ -19,7 +20,7 @@ import {
   type Segment,
   type TensorRecord,
 } from '../onnx/index.ts';
-import { type HashJob, hashFiles } from './hash-files.ts';
+import { hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
 import type { Row } from './plan/row.ts';
 import type { RequantizationError } from './quantized/requantize.ts';
@@ -68,7 +69,7 @@ function filesOf(model: Model): FileSource[] {
   return [model.source, ...model.externalLocations.map((location) => model.external(location))] as FileSource[];
 }
 
-function hashJobs(models: readonly Model[]): HashJob[] {
+function hashJobs(models: readonly Model[]): OpenedFile[] {
   return models.flatMap((model) => filesOf(model).map(({ path, fd, size }) => ({ path, fd, size })));
 }
 

@@ -1,5 +1,6 @@
 export { type AtomicFile, openAtomic, outputExists, writeFileAtomic } from './atomic-write.ts';
 export { type ByteSource, type FileSource, memorySource, openFile, readBytes, sameBytes } from './byte-source.ts';
+export { canonicalJson } from './canonical-json.ts';
 export {
   type ErrorCode,
   type ErrorContext,
@@ -12,6 +13,7 @@ export {
   type WireError,
   writeError,
 } from './errors.ts';
+export { hashFile, type OpenedFile, sha256OfFile, sha256OfOpened } from './file-hash.ts';
 export {
   decodeBfloat16,
   decodeFloat16,
@@ -33,3 +35,5 @@ export {
   type SafetensorsType,
   writeSafetensors,
 } from './safetensors.ts';
+export { compareUtf8 } from './utf8-order.ts';
+export { version } from './version.ts';

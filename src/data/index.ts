@@ -15,7 +15,6 @@ export { type NpyFile, openNpy } from './datasets/npy.ts';
 export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from './datasets/open-dataset.ts';
 export { type Selection, selectRows } from './datasets/select-rows.ts';
 export { type Environment, type Part, parseShard, partsOf, type Shard } from './datasets/shard.ts';
-export { compareUtf8 } from './datasets/utf8-order.ts';
 export {
   allocateInput,
   applyTransform,
@@ -47,7 +46,6 @@ export { isTransform } from './images/stored-transform.ts';
 export {
   COLORS,
   type Color,
-  canonicalJson,
   DTYPES,
   type InputType,
   LAYOUTS,

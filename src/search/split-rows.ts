@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { TemperError } from '../core/index.ts';
-import { compareUtf8, type Dataset } from '../data/index.ts';
+import { compareUtf8, TemperError } from '../core/index.ts';
+import type { Dataset } from '../data/index.ts';
 
 export interface Halves {
   /** Candidates are chosen on these rows. */

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
-import { TemperError } from '../../core/index.ts';
+import { compareUtf8, TemperError } from '../../core/index.ts';
 import type { Dataset } from './dataset.ts';
-import { compareUtf8 } from './utf8-order.ts';
 
 export interface Selection {
   /** `a:b` in table order, b excluded; either may be absent. */

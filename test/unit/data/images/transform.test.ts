@@ -3,11 +3,10 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { TemperError } from '../../../../src/core/index.ts';
+import { canonicalJson, TemperError } from '../../../../src/core/index.ts';
 import {
   allocateInput,
   applyTransform,
-  canonicalJson,
   isEnlarged,
   isPadded,
   planGeometry,
