@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { addEvalCkpt } from './eval-ckpt/command.ts';
+import { EVAL_CKPT } from './commands.ts';
 import { main } from './shared/main.ts';
 
-await main('eval-ckpt', addEvalCkpt);
+await main(EVAL_CKPT);

@@ -1,6 +1,6 @@
 import type { NumberedBatch } from '../../src/batchnorm/index.ts';
 import { TemperError } from '../../src/core/index.ts';
-import { loadBatches, type Transform } from '../../src/data/index.ts';
+import { type Transform, loadBatches } from '../../src/data/index.ts';
 import type { LabelledBatch } from '../../src/evaluate/index.ts';
 import type { Tensor } from '../../src/runtime/index.ts';
 import { type Replay, replay } from '../../src/search/index.ts';

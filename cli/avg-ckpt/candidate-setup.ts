@@ -1,28 +1,11 @@
-import {
-  chooseTemplate,
-  type Plan,
-  planTensors,
-  storedTensors,
-  type TensorPlan,
-  type TensorRules,
-} from '../../src/average/index.ts';
-import { type BatchNormLayer, findLayers, type NumberedBatch } from '../../src/batchnorm/index.ts';
-import { TemperError } from '../../src/core/index.ts';
-import { canonicalJson, selectRows, type Transform, transformHash } from '../../src/data/index.ts';
+import { type Plan, type TensorPlan, type TensorRules, chooseTemplate, planTensors, storedTensors } from '../../src/average/index.ts';
+import { type BatchNormLayer, type NumberedBatch, findLayers } from '../../src/batchnorm/index.ts';
+import { TemperError, canonicalJson } from '../../src/core/index.ts';
+import { type Transform, selectRows, splitRows, transformHash } from '../../src/data/index.ts';
 import type { LabelledBatch } from '../../src/evaluate/index.ts';
 import type { Model, TensorRecord } from '../../src/onnx/index.ts';
 import { parseDevice } from '../../src/runtime/index.ts';
-import {
-  CandidateEvaluator,
-  type Ingredients,
-  inMemory,
-  type NamedCandidate,
-  prepareModel,
-  type Replay,
-  splitRows,
-  statisticSlots,
-  valuesAt,
-} from '../../src/search/index.ts';
+import { CandidateEvaluator, type Ingredients, type NamedCandidate, type Replay, inMemory, prepareModel, statisticSlots, valuesAt } from '../../src/search/index.ts';
 import { type JobImages, rowsHash } from '../bn-recal/recalibration.ts';
 import type { EvaluateArguments } from '../eval-ckpt/evaluate-models.ts';
 import { argumentsOf, type ChosenData, type DataArguments, openData } from '../shared/data-options.ts';

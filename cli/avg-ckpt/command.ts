@@ -1,19 +1,8 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Argv, Options } from 'yargs';
-import {
-  type AverageRecord,
-  averageFiles,
-  chooseTemplate,
-  diagnose,
-  effectiveModels,
-  type Plan,
-  type PublishedOutput,
-  planTensors,
-  type TensorPlan,
-  verifyAverage,
-} from '../../src/average/index.ts';
-import { TemperError, writeError } from '../../src/core/index.ts';
+import { type AverageRecord, type Plan, type PublishedOutput, type TensorPlan, averageFiles, chooseTemplate, diagnose, effectiveModels, planTensors, verifyAverage } from '../../src/average/index.ts';
+import { TemperError, version, writeError } from '../../src/core/index.ts';
 import { isAverage, leaveOutAverages, planFiles, withModels } from '../shared/load-snapshots.ts';
 import { interruptSignal } from '../shared/main.ts';
 import { grouped } from '../shared/option-values.ts';
@@ -21,7 +10,6 @@ import { note, print, TALK, WRITE } from '../shared/output-options.ts';
 import { progress } from '../shared/progress.ts';
 import { expandInputs } from '../shared/snapshot-inputs.ts';
 import { textTable } from '../shared/text-table.ts';
-import { version } from '../shared/version.ts';
 import { METHOD, planOptions, SELECTION, STORAGE, TENSORS, tensorRules } from './average-options.ts';
 import { diagnosisDocument, diagnosisText } from './diagnosis-output.ts';
 import { addSearch } from './search-command.ts';

@@ -1,23 +1,13 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Argv } from 'yargs';
-import { averageFiles, type PublishedOutput, type TensorPlan } from '../../src/average/index.ts';
+import { type PublishedOutput, type TensorPlan, averageFiles } from '../../src/average/index.ts';
 import type { BatchNormLayer } from '../../src/batchnorm/index.ts';
-import { TemperError, writeFileAtomic } from '../../src/core/index.ts';
-import { canonicalJson } from '../../src/data/index.ts';
+import { type FieldRow, TemperError, canonicalJson, version, writeFileAtomic } from '../../src/core/index.ts';
 import type { TensorRecord } from '../../src/onnx/index.ts';
 import { csvText } from '../../src/report/index.ts';
-import type { FieldRow } from '../../src/core/index.ts';
 import { parseDevice } from '../../src/runtime/index.ts';
-import {
-  candidateBytes,
-  linearRecipes,
-  openResultsCache,
-  Repairer,
-  type Reported,
-  type SearchResult,
-  searchAverages,
-} from '../../src/search/index.ts';
+import { Repairer, type Reported, type SearchResult, candidateBytes, linearRecipes, openResultsCache, searchAverages } from '../../src/search/index.ts';
 import { type ModelScores, scoreModels } from '../eval-ckpt/evaluation-record.ts';
 import { leaveOutAverages, planFiles, withModels } from '../shared/load-snapshots.ts';
 import { interruptSignal } from '../shared/main.ts';
@@ -26,7 +16,6 @@ import { progress } from '../shared/progress.ts';
 import { commandLine, reportFormat, writeReport } from '../shared/report-file.ts';
 import { expandInputs } from '../shared/snapshot-inputs.ts';
 import { transformFields } from '../shared/transform-record.ts';
-import { version } from '../shared/version.ts';
 import { planOptions } from './average-options.ts';
 import {
   type CandidateData,

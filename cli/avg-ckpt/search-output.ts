@@ -1,6 +1,6 @@
 import { effectiveModels } from '../../src/average/index.ts';
-import { wilson } from '../../src/evaluate/index.ts';
 import type { FieldRow } from '../../src/core/index.ts';
+import { wilson } from '../../src/evaluate/index.ts';
 import type { Evaluated, SearchResult } from '../../src/search/index.ts';
 import type { ModelScores } from '../eval-ckpt/evaluation-record.ts';
 import { evaluationText } from '../eval-ckpt/evaluation-text.ts';

@@ -1,6 +1,5 @@
-import type { Chart, Column, Page, Section, Series } from '../../src/report/index.ts';
 import type { FieldRow } from '../../src/core/index.ts';
-import { factsOf, formatNumber } from '../../src/report/index.ts';
+import { type Chart, type Column, type Page, type Section, type Series, factsOf, formatNumber } from '../../src/report/index.ts';
 import type { SearchResult } from '../../src/search/index.ts';
 import type { ModelScores } from '../eval-ckpt/evaluation-record.ts';
 import { PAIRED_COLUMNS, SCORE_COLUMNS } from '../eval-ckpt/evaluation-report.ts';

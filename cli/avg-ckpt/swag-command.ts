@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
-import { averageFiles, type PublishedOutput, type Row, swagRows } from '../../src/average/index.ts';
+import { type PublishedOutput, type Row, averageFiles, swagRows } from '../../src/average/index.ts';
 import type { BatchNormLayer } from '../../src/batchnorm/index.ts';
-import { TemperError, writeError } from '../../src/core/index.ts';
+import { TemperError, version, writeError } from '../../src/core/index.ts';
 import type { Predictions } from '../../src/evaluate/index.ts';
 import type { TensorRecord } from '../../src/onnx/index.ts';
-import { BayesianAverage, makeCandidates, type NamedCandidate } from '../../src/search/index.ts';
+import { BayesianAverage, type NamedCandidate, makeCandidates } from '../../src/search/index.ts';
 import { type ModelScores, scoreModels } from '../eval-ckpt/evaluation-record.ts';
 import { evaluationText } from '../eval-ckpt/evaluation-text.ts';
 import { type ChosenData, DATA, prefixedData } from '../shared/data-options.ts';
@@ -18,7 +18,6 @@ import { progress } from '../shared/progress.ts';
 import { RUNTIME } from '../shared/runtime-options.ts';
 import { expandInputs } from '../shared/snapshot-inputs.ts';
 import { TRANSFORM } from '../shared/transform-options.ts';
-import { version } from '../shared/version.ts';
 import { VIEWS } from '../shared/view-options.ts';
 import { planOptions, SELECTION, TENSORS } from './average-options.ts';
 import {

@@ -1,13 +1,4 @@
-import {
-  type BatchMoments,
-  type BatchNormLayer,
-  collectMoments,
-  type MeasuredLayer,
-  type MomentsRun,
-  measure,
-  type Ran,
-  writeMomentsFile,
-} from '../../src/batchnorm/index.ts';
+import { type BatchMoments, type BatchNormLayer, type MeasuredLayer, type MomentsRun, type Ran, collectMoments, measure, writeMomentsFile } from '../../src/batchnorm/index.ts';
 import { parseShard } from '../../src/data/index.ts';
 import type { Model } from '../../src/onnx/index.ts';
 import { parseDevice } from '../../src/runtime/index.ts';

@@ -1,10 +1,9 @@
 import type { Argv } from 'yargs';
 import { findLayers, measure, mergeMomentsFiles, readMomentsFile } from '../../src/batchnorm/index.ts';
-import { openFile, TemperError } from '../../src/core/index.ts';
-import { openModel } from '../../src/onnx/index.ts';
+import { TemperError, openFile } from '../../src/core/index.ts';
+import { modelSha256, openModel } from '../../src/onnx/index.ts';
 import type { ChosenData } from '../shared/data-options.ts';
 import { interruptSignal } from '../shared/main.ts';
-import { modelSha256 } from '../shared/model-hash.ts';
 import { note } from '../shared/output-options.ts';
 import { imagesOf } from './batch-pass.ts';
 import { checkResult, MERGE, type MergeArguments } from './recalibration-options.ts';

@@ -2,10 +2,8 @@ import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
 import { basename } from 'node:path';
 import type { BatchMoments, BatchNormLayer, MomentsRun, Ran } from '../../src/batchnorm/index.ts';
-import { canonicalJson } from '../../src/data/index.ts';
-import type { Model } from '../../src/onnx/index.ts';
-import { modelSha256 } from '../shared/model-hash.ts';
-import { version } from '../shared/version.ts';
+import { canonicalJson, version } from '../../src/core/index.ts';
+import { type Model, modelSha256 } from '../../src/onnx/index.ts';
 import { batchCount, type JobImages, rowsHash } from './recalibration.ts';
 
 /** What batch moments are made from: the same for every worker of a job. */

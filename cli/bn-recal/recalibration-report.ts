@@ -1,8 +1,7 @@
 import type { LayerReport } from '../../src/batchnorm/index.ts';
-import { canonicalJson } from '../../src/data/index.ts';
+import { type Cell, canonicalJson } from '../../src/core/index.ts';
 import type { GuardVerdict } from '../../src/evaluate/index.ts';
-import { type Chart, type ChartPoint, type Column, type Fact, formatNumber, type Page, type Part } from '../../src/report/index.ts';
-import type { Cell } from '../../src/core/index.ts';
+import { type Chart, type ChartPoint, type Column, type Fact, type Page, type Part, formatNumber } from '../../src/report/index.ts';
 
 interface Recalibration {
   readonly model: string;

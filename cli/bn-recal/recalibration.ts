@@ -1,18 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { LayerReport, MeasuredLayer, NumberedBatch, Statistics } from '../../src/batchnorm/index.ts';
-import { blend, layerReport, statisticsEdits, storedStatistics } from '../../src/batchnorm/index.ts';
-import {
-  canonicalJson,
-  type Dataset,
-  loadBatches,
-  partsOf,
-  type Shard,
-  type Transform,
-  type Views,
-} from '../../src/data/index.ts';
+import { type LayerReport, type MeasuredLayer, type NumberedBatch, type Statistics, blend, layerReport, statisticsEdits, storedStatistics } from '../../src/batchnorm/index.ts';
+import { canonicalJson } from '../../src/core/index.ts';
+import { type Dataset, type Shard, type Transform, type Views, loadBatches, partsOf } from '../../src/data/index.ts';
 import { type GuardVerdict, guardVerdict } from '../../src/evaluate/index.ts';
-import { applyEdits, type Edit, externalDataOf, type Model } from '../../src/onnx/index.ts';
-import { openSession, parseDevice, type Tensor } from '../../src/runtime/index.ts';
+import { type Edit, type Model, applyEdits, externalDataOf } from '../../src/onnx/index.ts';
+import { type Tensor, openSession, parseDevice } from '../../src/runtime/index.ts';
 import { type EvaluateArguments, evaluateSessions } from '../eval-ckpt/evaluate-models.ts';
 import type { ChosenData } from '../shared/data-options.ts';
 

@@ -1,17 +1,6 @@
 import { existsSync } from 'node:fs';
-import {
-  assertSameRun,
-  type BatchNormLayer,
-  type LevelDone,
-  type LevelsFile,
-  levelsDone,
-  type MomentsRun,
-  type Ran,
-  readLevelsFile,
-  recalibrateSequentially,
-  writeLevelsFile,
-} from '../../src/batchnorm/index.ts';
-import { openFile, TemperError } from '../../src/core/index.ts';
+import { type BatchNormLayer, type LevelDone, type LevelsFile, type MomentsRun, type Ran, assertSameRun, levelsDone, readLevelsFile, recalibrateSequentially, writeLevelsFile } from '../../src/batchnorm/index.ts';
+import { TemperError, openFile } from '../../src/core/index.ts';
 import type { Model } from '../../src/onnx/index.ts';
 import { parseDevice } from '../../src/runtime/index.ts';
 import { note } from '../shared/output-options.ts';

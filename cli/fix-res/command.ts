@@ -1,12 +1,10 @@
 import { basename } from 'node:path';
 import type { Argv } from 'yargs';
-import { TemperError, writeFileAtomic } from '../../src/core/index.ts';
-import { canonicalJson } from '../../src/data/index.ts';
-import { assertTrainable, cutModel, type HistoryRow, removeCheckpoint, tunedEdits } from '../../src/fixres/index.ts';
-import { assertOutput, type Model, nextStepKey, openModel, writeEdited } from '../../src/onnx/index.ts';
-import { csvText } from '../../src/report/index.ts';
-import type { FieldRow } from '../../src/core/index.ts';
+import { type FieldRow, TemperError, canonicalJson, writeFileAtomic } from '../../src/core/index.ts';
 import { splitRows } from '../../src/data/index.ts';
+import { type HistoryRow, assertTrainable, cutModel, removeCheckpoint, tunedEdits } from '../../src/fixres/index.ts';
+import { type Model, assertOutput, nextStepKey, openModel, writeEdited } from '../../src/onnx/index.ts';
+import { csvText } from '../../src/report/index.ts';
 import { interruptSignal } from '../shared/main.ts';
 import { outputName } from '../shared/model-inputs.ts';
 import { checkOutputs, note, print } from '../shared/output-options.ts';

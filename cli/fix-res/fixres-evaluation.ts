@@ -1,6 +1,6 @@
-import { computeMetrics, type GuardVerdict, guardVerdict } from '../../src/evaluate/index.ts';
-import { applyEdits, type Edit, externalDataOf, type Model } from '../../src/onnx/index.ts';
 import type { FieldRow } from '../../src/core/index.ts';
+import { type GuardVerdict, computeMetrics, guardVerdict } from '../../src/evaluate/index.ts';
+import { type Edit, type Model, applyEdits, externalDataOf } from '../../src/onnx/index.ts';
 import { openSession, parseDevice } from '../../src/runtime/index.ts';
 import { type EvaluateArguments, evaluateSessions } from '../eval-ckpt/evaluate-models.ts';
 import type { ChosenData } from '../shared/data-options.ts';

@@ -1,4 +1,4 @@
-import { type Dataset, loadBatches, type Transform, type Views } from '../../src/data/index.ts';
+import { type Dataset, type Transform, type Views, loadBatches } from '../../src/data/index.ts';
 import { type Store, studentBatches } from '../../src/distill/index.ts';
 import type { ImageBatch, storeTargets } from '../../src/fixres/index.ts';
 import type { Tensor } from '../../src/runtime/index.ts';

@@ -1,15 +1,8 @@
 import { dirname, resolve } from 'node:path';
 import { TemperError } from '../../src/core/index.ts';
-import { assertClassCount, type Transform } from '../../src/data/index.ts';
+import { type Transform, assertClassCount } from '../../src/data/index.ts';
 import { openStore, rowsOfStore, rowsToScore } from '../../src/distill/index.ts';
-import {
-  type Cut,
-  collectFeatures,
-  type ImageBatch,
-  layerMoments,
-  storeTargets,
-  TARGETS,
-} from '../../src/fixres/index.ts';
+import { type Cut, type ImageBatch, TARGETS, collectFeatures, layerMoments, storeTargets } from '../../src/fixres/index.ts';
 import type { Model } from '../../src/onnx/index.ts';
 import { parseDevice } from '../../src/runtime/index.ts';
 import { argumentsOf, type ChosenData, openData } from '../shared/data-options.ts';

@@ -1,5 +1,5 @@
-import type { Chart, Column, Fact, Page, Section } from '../../src/report/index.ts';
 import type { FieldRow } from '../../src/core/index.ts';
+import type { Chart, Column, Fact, Page, Section } from '../../src/report/index.ts';
 import type { SizeComparison } from './fixres-evaluation.ts';
 
 const interval = (field: string): readonly [string, string] => [`${field}_lo`, `${field}_hi`];

@@ -1,25 +1,13 @@
 import { basename, join } from 'node:path';
 import type { Ran } from '../../src/batchnorm/index.ts';
+import { sha256OfFile, version } from '../../src/core/index.ts';
 import { transformHash } from '../../src/data/index.ts';
 import { MANIFEST_FILE } from '../../src/distill/index.ts';
-import {
-  type CachedViews,
-  fit,
-  type HistoryRow,
-  initialState,
-  labelTargets,
-  openScorer,
-  openTrainer,
-  readCheckpoint,
-  setFoldedLayer,
-  setStatistics,
-  type TrainState,
-} from '../../src/fixres/index.ts';
+import { type CachedViews, type HistoryRow, type TrainState, fit, initialState, labelTargets, openScorer, openTrainer, readCheckpoint, setFoldedLayer, setStatistics } from '../../src/fixres/index.ts';
+import { modelHashes } from '../../src/onnx/index.ts';
 import { rowsHash } from '../bn-recal/recalibration.ts';
-import { modelHashes, sha256OfFile } from '../shared/model-hash.ts';
 import { note } from '../shared/output-options.ts';
 import { progress } from '../shared/progress.ts';
-import { version } from '../shared/version.ts';
 import { type Job, measureLayer, runtimeOf, sizeText, trainingFeatures, validationFeatures } from './fixres-job.ts';
 
 export interface Tuned {

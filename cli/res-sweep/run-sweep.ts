@@ -1,7 +1,7 @@
 import { TemperError } from '../../src/core/index.ts';
-import { loadBatches, type Transform, transformHash } from '../../src/data/index.ts';
+import { type Transform, loadBatches, transformHash } from '../../src/data/index.ts';
 import { type IsolatedSession, isolate, probe, recalibrateSizes } from '../../src/resolution/index.ts';
-import { parseDevice, type Session, type Tensor } from '../../src/runtime/index.ts';
+import { type Session, type Tensor, parseDevice } from '../../src/runtime/index.ts';
 import { type EvaluateArguments, evaluateStages, type ModelEvaluation } from '../eval-ckpt/evaluate-models.ts';
 import { argumentsOf, type ChosenData, openData } from '../shared/data-options.ts';
 import { progress } from '../shared/progress.ts';

@@ -1,4 +1,4 @@
-import { chooseSize, type SizeCandidate, type SizeChoice } from '../../src/resolution/index.ts';
+import { type SizeCandidate, type SizeChoice, chooseSize } from '../../src/resolution/index.ts';
 import type { SweepModel } from './sweep-models.ts';
 import type { Variant } from './sweep-plan.ts';
 import { measuredOf, type SweptRow } from './sweep-record.ts';

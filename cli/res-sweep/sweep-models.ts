@@ -1,16 +1,8 @@
 import { basename } from 'node:path';
-import { readBytes, TemperError } from '../../src/core/index.ts';
-import { externalDataOf, type Model, openModel } from '../../src/onnx/index.ts';
-import {
-  type AnalysedModel,
-  analyseSizes,
-  freeSize,
-  probe,
-  relativeDifference,
-  testTimePool,
-} from '../../src/resolution/index.ts';
-import { openSession, parseDevice, type Session } from '../../src/runtime/index.ts';
-import { modelFileSha256 } from '../shared/model-hash.ts';
+import { TemperError, readBytes } from '../../src/core/index.ts';
+import { type Model, externalDataOf, modelFileSha256, openModel } from '../../src/onnx/index.ts';
+import { type AnalysedModel, analyseSizes, freeSize, probe, relativeDifference, testTimePool } from '../../src/resolution/index.ts';
+import { type Session, openSession, parseDevice } from '../../src/runtime/index.ts';
 import { declaredInputs } from '../shared/model-inputs.ts';
 import { openSessions, type RuntimeArguments } from '../shared/runtime-options.ts';
 import { modelInput } from '../shared/transform-options.ts';

@@ -1,14 +1,12 @@
 import { basename } from 'node:path';
-import type { TemperError } from '../../src/core/index.ts';
-import { comparePaired, computeMetrics, holm, type Metrics } from '../../src/evaluate/index.ts';
+import { type FieldRow, type TemperError, version } from '../../src/core/index.ts';
+import { type Metrics, comparePaired, computeMetrics, holm } from '../../src/evaluate/index.ts';
 import { paretoFront } from '../../src/report/index.ts';
-import type { FieldRow } from '../../src/core/index.ts';
 import { type ApparentSize, type SizeAnalysis, type SizeVerdict, sizeVerdict } from '../../src/resolution/index.ts';
 import type { ModelEvaluation } from '../eval-ckpt/evaluate-models.ts';
 import { pairedFields, scoreFields } from '../eval-ckpt/evaluation-record.ts';
 import type { ChosenData } from '../shared/data-options.ts';
 import { transformFields } from '../shared/transform-record.ts';
-import { version } from '../shared/version.ts';
 import { inputDims, type SweepModel } from './sweep-models.ts';
 import type { Cell } from './sweep-plan.ts';
 

@@ -1,5 +1,5 @@
-import { type Chart, type Column, factsOf, formatNumber, type Marker, type Page, type Part, type Section, type Series } from '../../src/report/index.ts';
 import type { FieldRow } from '../../src/core/index.ts';
+import { type Chart, type Column, type Marker, type Page, type Part, type Section, type Series, factsOf, formatNumber } from '../../src/report/index.ts';
 import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
 import { choiceSentences, type ModelChoice, recommendedOptions } from './sweep-choice.ts';
 import type { SweepModel } from './sweep-models.ts';

@@ -1,19 +1,45 @@
 import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
-import { DATASET_FORMATS, type Dataset, openDataset, selectRows } from '../../src/data/index.ts';
-import { grouped, oneNumber, wholeNumber } from './option-values.ts';
+import type { DataOptions, DatasetFormat, RowRange } from '../../src/data/index.ts';
+import { grouped, wholeNumber } from './option-values.ts';
 
-/** Which images; `--val` and others take the same with their prefix. */
+const FORMATS = [
+  'folder',
+  'flat',
+  'csv',
+  'tsv',
+  'jsonl',
+  'webdataset',
+  'parquet',
+  'idx',
+  'npy',
+] as const satisfies readonly DatasetFormat[];
+
+/** Parses `a:b`, `a:` or `:b`. */
+export function rowRange(option: string): (value: unknown) => RowRange | undefined {
+  return (value) => {
+    if (value === undefined) return undefined;
+    const [, start, end] = /^(\d*):(\d*)$/.exec(String(value)) ?? [];
+    if (start === undefined || end === undefined) {
+      throw new TemperError('USAGE', `--${option} ${String(value)}: not a range`, {
+        hint: 'Write a:b, a: or :b, counting from 0; b is excluded.',
+      });
+    }
+    return { ...(start ? { start: Number(start) } : {}), ...(end ? { end: Number(end) } : {}) };
+  };
+}
+
+/** Which images; other data sets of a command have the same options with a prefix. */
 export const DATA = grouped('Data:', {
   data: {
     type: 'string',
     describe: 'Images: class folders, a folder, CSV/TSV/JSONL, shard-{0000..0099}.tar, .parquet, IDX, .npy',
   },
   labels: { type: 'string', describe: 'Labels of an array, as IDX or .npy' },
-  format: { choices: DATASET_FORMATS, describe: 'What --data is (default: by its name)' },
+  format: { choices: FORMATS, describe: 'What --data is (default: by its name)' },
   classes: { type: 'string', describe: "Class map: the index of each class name in the model's output" },
   split: { type: 'string', describe: 'The split of a manifest that has several' },
-  rows: { type: 'string', describe: 'Rows a:b of the table, b excluded' },
+  rows: { type: 'string', describe: 'Rows a:b of the table, b excluded', coerce: rowRange('rows') },
   limit: {
     type: 'string',
     describe: 'At most N images, chosen by the seed, class-balanced',
@@ -27,64 +53,73 @@ export const DATA = grouped('Data:', {
   },
 } as const satisfies Record<string, Options>);
 
-export interface DataArguments {
+interface DataArguments {
   readonly data?: string | undefined;
   readonly labels?: string | undefined;
-  readonly format?: string | undefined;
+  readonly format?: DatasetFormat | undefined;
   readonly classes?: string | undefined;
   readonly split?: string | undefined;
-  readonly rows?: string | undefined;
+  readonly rows?: RowRange | undefined;
   readonly limit?: number | undefined;
   readonly seed?: number | undefined;
 }
 
-export interface ChosenData {
-  readonly dataset: Dataset;
-  readonly rows: Uint32Array;
+/** The data set that `--data` and its companions name. @throws TemperError USAGE without `--data` */
+export function dataOf({ data, labels, format, classes, split, rows, limit, seed }: DataArguments): DataOptions {
+  if (data !== undefined) return { source: data, labels, format, classes, split, rows, limit, seed };
+  throw new TemperError('USAGE', 'no data set is named', { hint: 'Give --data SRC (a folder of class folders, …).' });
 }
 
-/** Opens the data set that the options name and chooses its rows. @throws TemperError USAGE, INPUT_*, FORMAT_* */
-export async function openData(args: DataArguments, { labelled }: { labelled: boolean }): Promise<ChosenData> {
-  if (args.data === undefined) {
-    throw new TemperError('USAGE', 'no data set is named', { hint: 'Give --data SRC (a folder of class folders, …).' });
-  }
-  const { labels, format, classes, split } = args;
-  const dataset = await openDataset(args.data, { labels, format, classes, split, requireLabels: labelled });
-  return { dataset, rows: selectRows(dataset, { rows: args.rows, limit: args.limit, seed: args.seed }) };
-}
+type TextOption = { readonly type: 'string'; readonly describe: string };
+type ParsedOption<T> = TextOption & { readonly coerce: (value: unknown) => T | undefined };
+
+/** The options of a data set with a purpose: `--val`, `--val-labels`, `--val-rows`, `--val-limit`. */
+type NamedData<P extends string> = { readonly [K in P | `${P}-labels`]: TextOption } & {
+  readonly [K in `${P}-rows`]: ParsedOption<RowRange>;
+} & { readonly [K in `${P}-limit`]: ParsedOption<number> };
 
 /**
- * The options of a second data set: `--guard-data`, `--guard-labels`, `--guard-rows`, `--guard-limit`.
- * @param source the option that names the images, where it is another (`val`)
+ * The options of a second data set; the class map and the seed are those of the first.
+ * @param before the prefix that these options had, which stays as an alias: `guard` for `--guard-data`, `--guard-labels`
  */
-export function prefixedData<P extends string>(prefix: P, purpose: string, source = `${prefix}-data`) {
-  const option = (name: string, describe: string): Record<string, Options> => ({
-    [name]: { type: 'string', requiresArg: true, describe, group: 'Data:' },
-  });
-  return {
-    ...option(source, `Images ${purpose}`),
-    ...option(`${prefix}-labels`, `Labels of --${source}, as IDX or .npy`),
-    ...option(`${prefix}-rows`, `Rows a:b of --${source}`),
-    ...option(`${prefix}-limit`, `At most N images of --${source}`),
-  };
+export function namedData<P extends string>(name: P, purpose: string, before?: string): NamedData<P> {
+  const was = (suffix: string): { alias?: string } => (before === undefined ? {} : { alias: `${before}-${suffix}` });
+  return grouped('Data:', {
+    [name]: { type: 'string', describe: `Images ${purpose}`, ...was('data') },
+    [`${name}-labels`]: { type: 'string', describe: `Labels of --${name}, as IDX or .npy`, ...was('labels') },
+    [`${name}-rows`]: {
+      type: 'string',
+      describe: `Rows a:b of --${name}`,
+      coerce: rowRange(`${name}-rows`),
+      ...was('rows'),
+    },
+    [`${name}-limit`]: {
+      type: 'string',
+      describe: `At most N images of --${name}`,
+      coerce: wholeNumber(`${name}-limit`, 1),
+      ...was('limit'),
+    },
+  } as Record<string, Options>) as NamedData<P>;
 }
 
-/** The arguments of a second data set, under the names of the first; the class map and the seed are shared. */
-export function argumentsOf(
-  prefix: string,
-  args: Readonly<Record<string, unknown>>,
-  source = `${prefix}-data`,
-): DataArguments {
-  const text = (name: string): string | undefined => {
-    const value = args[name];
-    return value === undefined ? undefined : String(value);
-  };
+type NamedArguments<P extends string> = {
+  readonly [K in P | `${P}-labels`]?: string | undefined;
+} & { readonly [K in `${P}-rows`]?: RowRange | undefined } & { readonly [K in `${P}-limit`]?: number | undefined } & Pick<
+    DataArguments,
+    'classes' | 'seed'
+  >;
+
+/** The data set of {@link namedData}, if it is named. */
+export function namedDataOf<P extends string>(name: P, args: NamedArguments<P>): DataOptions | undefined {
+  const source = args[name];
+  if (source === undefined) return undefined;
+  const { classes, seed } = args;
   return {
-    data: text(source),
-    labels: text(`${prefix}-labels`),
-    rows: text(`${prefix}-rows`),
-    limit: oneNumber(`${prefix}-limit`)(text(`${prefix}-limit`)),
-    classes: args.classes as string | undefined,
-    seed: args.seed as number | undefined,
+    source,
+    labels: args[`${name}-labels`],
+    rows: args[`${name}-rows`],
+    limit: args[`${name}-limit`],
+    classes,
+    seed,
   };
 }

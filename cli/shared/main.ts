@@ -1,12 +1,14 @@
 import yargs, { type Argv } from 'yargs';
-import { TemperError } from '../../src/core/index.ts';
-import { PER_MODEL_OPTIONS } from './per-model-options.ts';
-import { version } from './version.ts';
+import { TemperError, version } from '../../src/core/index.ts';
+import type { Command, CommandSpec } from './command.ts';
+import { commandLine } from './command-line.ts';
+import { flagText } from './flag-text.ts';
+import { openTerminal, type Talk } from './terminal.ts';
 
 const BUG_EXIT_CODE = 70;
 
 /** Aborts on the first Ctrl-C, so that temporary files are removed; the second one kills. */
-export function interruptSignal(): AbortSignal {
+function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => controller.abort(new TemperError('INTERRUPTED', `interrupted (${name})`)));
@@ -16,16 +18,17 @@ export function interruptSignal(): AbortSignal {
 
 function report(error: unknown, json: boolean): number {
   const known = error instanceof TemperError ? error : undefined;
+  const message = flagText(error instanceof Error ? error.message : String(error));
+  const hint = known?.hint === undefined ? undefined : flagText(known.hint);
   if (json) {
-    const { code = 'BUG', hint = null, details = {} } = known ?? {};
-    const message = error instanceof Error ? error.message : String(error);
-    const plain = JSON.stringify({ error: { code, message, hint, details } }, (_, value: unknown) =>
+    const { code = 'BUG', details = {} } = known ?? {};
+    const plain = JSON.stringify({ error: { code, message, hint: hint ?? null, details } }, (_, value: unknown) =>
       typeof value === 'bigint' ? String(value) : value,
     );
     process.stdout.write(`${plain}\n`);
   }
   if (known) {
-    process.stderr.write(`error: ${known.message}\n${known.hint ? `  hint: ${known.hint}\n` : ''}`);
+    process.stderr.write(`error: ${message}\n${hint === undefined ? '' : `  hint: ${hint}\n`}`);
     return known.exitCode;
   }
   process.stderr.write(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
@@ -33,54 +36,76 @@ function report(error: unknown, json: boolean): number {
   return BUG_EXIT_CODE;
 }
 
-/** Options that take several values by being given several times. */
-const REPEATABLE: ReadonlySet<string> = new Set(['_', 'inputs', 'models', 'moments', 'teachers', ...PER_MODEL_OPTIONS]);
+interface Called {
+  /** The words that name the command: onnx-temper bn-recal merge. */
+  readonly path: string;
+  readonly command: Command;
+  readonly words: readonly string[];
+}
 
-/** An option that yargs made a list because it was given twice: neither value is the obvious one. */
-function refuseRepeated(args: Record<string, unknown>): void {
-  for (const [key, value] of Object.entries(args)) {
-    // yargs adds imgSize to img-size.
-    const name = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    if (Array.isArray(value) && !REPEATABLE.has(name) && value.some((item) => typeof item !== 'number')) {
-      throw new TemperError('USAGE', `--${name} is given ${value.length} times: ${value.join(', ')}`, {
-        hint: 'Give it once; several values are separated by commas.',
+/** Follows subcommands by the first words. */
+function called(command: Command, words: readonly string[], path = command.name): Called {
+  const sub = command.subcommands.find(({ name }) => name === words[0]);
+  return sub ? called(sub, words.slice(1), `${path} ${sub.name}`) : { path, command, words };
+}
+
+function parserOf({ path, command, words }: Called, spec: CommandSpec, run: (args: never) => Promise<void>): Argv {
+  const parser = yargs([...words])
+    .scriptName(path)
+    .parserConfiguration({ 'camel-case-expansion': false })
+    .strict()
+    .version(version)
+    .help()
+    .alias('h', 'help')
+    .wrap(Math.min(120, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message, error) => {
+      if (error instanceof TemperError) throw error;
+      // yargs breaks lines in some of its messages.
+      throw new TemperError('USAGE', (message ?? error?.message ?? 'bad usage').replace(/\s+/g, ' '), {
+        hint: `See ${path} --help.`,
+        cause: error,
       });
-    }
-  }
+    })
+    .command(
+      `$0 ${spec.usage}`.trim(),
+      command.describe,
+      (y) => {
+        for (const [name, positional] of Object.entries(spec.positionals)) y.positional(name, positional as never);
+        for (const [line, what] of spec.examples) y.example(line, what);
+        if (spec.epilogue !== undefined) y.epilogue(spec.epilogue);
+        return y.options(spec.options);
+      },
+      (args) => run(args as never),
+    );
+  for (const { name, describe } of command.subcommands) parser.command(name, describe, {}, () => undefined);
+  return parser;
+}
+
+async function run(root: Command, given: readonly string[], signal: AbortSignal): Promise<number> {
+  const found = called(root, given);
+  const { path, command, words } = found;
+  let exitCode = 0;
+  const call = async (args: Talk & never): Promise<void> => {
+    const terminal = openTerminal(args, commandLine(path, words), signal);
+    exitCode = await (await command.run())(args, terminal);
+  };
+  await parserOf(found, await command.spec(), call).parseAsync();
+  return exitCode;
 }
 
 /** Runs a command line: the one place that turns errors into messages and exit codes. */
-export async function main(name: string, addCommands: (parser: Argv) => Argv): Promise<void> {
-  const args = process.argv.slice(2);
+export async function main(command: Command): Promise<void> {
+  const signal = interruptSignal();
+  const words = process.argv.slice(2);
   // A reader that stops (`| head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
-  const parser = addCommands(
-    yargs(args)
-      .scriptName(name)
-      .strict()
-      .middleware(refuseRepeated)
-      .version(version)
-      .help()
-      .alias('h', 'help')
-      .completion('completion', 'Print a shell completion script')
-      .wrap(Math.min(120, process.stdout.columns ?? 100))
-      // Without an exit, yargs goes on to the default command and takes `completion` for a snapshot.
-      .exitProcess(args[0] === 'completion')
-      .fail((message, error) => {
-        if (error instanceof TemperError) throw error;
-        // yargs breaks lines in some of its messages.
-        throw new TemperError('USAGE', (message ?? error?.message ?? 'bad usage').replace(/\s+/g, ' '), {
-          hint: `See ${name} --help.`,
-          cause: error,
-        });
-      }),
-  );
   try {
-    await parser.parseAsync();
+    process.exitCode = await run(command, words, signal);
   } catch (error) {
-    process.exitCode = report(error, args.includes('--json'));
+    process.exitCode = report(error, words.includes('--json'));
   }
 }

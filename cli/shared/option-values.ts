@@ -55,8 +55,25 @@ export function byteCount(option: string): (value: unknown) => number | undefine
   };
 }
 
-/** Gives options their heading in --help; all but flags need a value. */
+/** The one value of an option; given twice, neither is the obvious one. Flags may be repeated. */
+const once =
+  (option: string) =>
+  (value: unknown): unknown => {
+    if (!Array.isArray(value) || value.every((one) => typeof one === 'boolean')) {
+      return Array.isArray(value) ? value.at(-1) : value;
+    }
+    throw new TemperError('USAGE', `--${option} is given ${value.length} times: ${value.join(', ')}`, {
+      hint: 'Give it once; several values are separated by commas.',
+    });
+  };
+
+/** Gives options their heading in --help; all but flags need a value, and all but lists are given once. */
 export function grouped<T extends Record<string, Options>>(group: string, options: T): T {
-  const complete = (option: Options): Options => ({ requiresArg: option.type !== 'boolean', ...option, group });
-  return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, complete(option)])) as T;
+  const complete = (name: string, option: Options): Options => ({
+    requiresArg: option.type !== 'boolean',
+    ...(option.array ? {} : { coerce: once(name) }),
+    ...option,
+    group,
+  });
+  return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, complete(name, option)])) as T;
 }

@@ -1,24 +1,11 @@
 import { join } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
-import { TemperError } from '../../src/core/index.ts';
+import { TemperError, sha256OfFile } from '../../src/core/index.ts';
 import { parseShard, partsOf } from '../../src/data/index.ts';
-import {
-  assertRoom,
-  checkParts,
-  estimateStore,
-  isPartDone,
-  isPartWhole,
-  MANIFEST_FILE,
-  type Manifest,
-  makeParts,
-  publishManifest,
-  samplesText,
-  startStore,
-} from '../../src/distill/index.ts';
+import { MANIFEST_FILE, type Manifest, assertRoom, checkParts, estimateStore, isPartDone, isPartWhole, makeParts, publishManifest, samplesText, startStore } from '../../src/distill/index.ts';
 import type { Gate } from '../eval-ckpt/gate.ts';
 import { DATA } from '../shared/data-options.ts';
 import { interruptSignal } from '../shared/main.ts';
-import { sha256OfFile } from '../shared/model-hash.ts';
 import { grouped } from '../shared/option-values.ts';
 import { note, print, TALK, type Talk, WRITE } from '../shared/output-options.ts';
 import { type Progress, progress } from '../shared/progress.ts';

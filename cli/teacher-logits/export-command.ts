@@ -1,25 +1,12 @@
 import { basename } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
-import { TemperError } from '../../src/core/index.ts';
-import {
-  type ExportFiles,
-  exportNpy,
-  exportParquet,
-  exportWebDataset,
-  openStore,
-  rowsOfStore,
-  type Store,
-  startExport,
-  storeSettings,
-  type TarOf,
-  tarByCount,
-} from '../../src/distill/index.ts';
+import { TemperError, version } from '../../src/core/index.ts';
+import { type ExportFiles, type Store, type TarOf, exportNpy, exportParquet, exportWebDataset, openStore, rowsOfStore, startExport, storeSettings, tarByCount } from '../../src/distill/index.ts';
 import { DATA, openData } from '../shared/data-options.ts';
 import { interruptSignal } from '../shared/main.ts';
 import { grouped } from '../shared/option-values.ts';
 import { print, TALK, WRITE } from '../shared/output-options.ts';
 import { samePath } from '../shared/snapshot-inputs.ts';
-import { version } from '../shared/version.ts';
 
 const FORMATS = ['npy', 'parquet', 'webdataset'] as const;
 

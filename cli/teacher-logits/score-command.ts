@@ -1,23 +1,13 @@
 import { basename, join } from 'node:path';
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
-import { TemperError, writeFileAtomic } from '../../src/core/index.ts';
+import { TemperError, sha256OfFile, version, writeFileAtomic } from '../../src/core/index.ts';
 import { type BadImage, type Transform, transformHash } from '../../src/data/index.ts';
-import {
-  ENSEMBLES,
-  MANIFEST_FILE,
-  openStore,
-  rowsOfStore,
-  rowsToScore,
-  type SourceScore,
-  type Store,
-  scoreStudent,
-  studentBatches,
-} from '../../src/distill/index.ts';
+import { ENSEMBLES, MANIFEST_FILE, type SourceScore, type Store, openStore, rowsOfStore, rowsToScore, scoreStudent, studentBatches } from '../../src/distill/index.ts';
+import { modelFileSha256 } from '../../src/onnx/index.ts';
 import { csvText } from '../../src/report/index.ts';
 import type { Session } from '../../src/runtime/index.ts';
 import { type ChosenData, DATA, openData } from '../shared/data-options.ts';
 import { interruptSignal } from '../shared/main.ts';
-import { modelFileSha256, sha256OfFile } from '../shared/model-hash.ts';
 import { grouped, numberList, wholeNumber } from '../shared/option-values.ts';
 import { checkOutputs, note, print, TALK, WRITE } from '../shared/output-options.ts';
 import { progress } from '../shared/progress.ts';
@@ -30,7 +20,6 @@ import {
   transformFor,
 } from '../shared/transform-options.ts';
 import { transformFields, transformText } from '../shared/transform-record.ts';
-import { version } from '../shared/version.ts';
 import { classMapOf } from './target-job.ts';
 import { perRowFile } from './target-row-file.ts';
 import { classRows, scoreRows, scoreText, tailText } from './target-score-text.ts';

@@ -1,40 +1,15 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { TemperError } from '../../src/core/index.ts';
-import {
-  assertClassCount,
-  canonicalJson,
-  readClassMap,
-  type Transform,
-  transformHash,
-  type Views,
-} from '../../src/data/index.ts';
-import {
-  assertReplayable,
-  classOutputs,
-  defaultRowsPerPart,
-  FORMAT,
-  FORMAT_VERSION,
-  openStore,
-  type Probe,
-  probeTeachers,
-  rowBytes,
-  type Store,
-  type StoreRun,
-  samplesHash,
-  type Teacher,
-  type TeacherStage,
-  teacherColumns,
-} from '../../src/distill/index.ts';
-import { openModel } from '../../src/onnx/index.ts';
-import { classOutput, type Session } from '../../src/runtime/index.ts';
+import { TemperError, canonicalJson, version } from '../../src/core/index.ts';
+import { type Transform, type Views, assertClassCount, readClassMap, transformHash } from '../../src/data/index.ts';
+import { FORMAT, FORMAT_VERSION, type Probe, type Store, type StoreRun, type Teacher, type TeacherStage, assertReplayable, classOutputs, defaultRowsPerPart, openStore, probeTeachers, rowBytes, samplesHash, teacherColumns } from '../../src/distill/index.ts';
+import { modelHashes, openModel } from '../../src/onnx/index.ts';
+import { type Session, classOutput } from '../../src/runtime/index.ts';
 import { imageInput } from '../../src/signature/index.ts';
 import { transformsFor } from '../eval-ckpt/evaluate-models.ts';
 import { type ChosenData, type DataArguments, openData } from '../shared/data-options.ts';
-import { modelHashes } from '../shared/model-hash.ts';
 import { batchOf, openSessions, type RuntimeArguments, workersOf } from '../shared/runtime-options.ts';
 import { modelInput, type TransformArguments, valueFor } from '../shared/transform-options.ts';
-import { version } from '../shared/version.ts';
 import { type ViewArguments, viewOptions } from '../shared/view-options.ts';
 import { checkRowsPerPart, checkTopK, formOf, parseTemperatures, type TargetArguments } from './target-options.ts';
 

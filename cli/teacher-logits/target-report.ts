@@ -1,6 +1,6 @@
 import type { BadSample, Manifest, StoreRun, TeacherScore } from '../../src/distill/index.ts';
+import { combinedSha256 } from '../../src/onnx/index.ts';
 import { type Gate, missedGates } from '../eval-ckpt/gate.ts';
-import { combinedSha256 } from '../shared/model-hash.ts';
 import { textTable } from '../shared/text-table.ts';
 
 /** A size for people. */

@@ -1,7 +1,6 @@
-import { openAtomic } from '../../src/core/index.ts';
-import { klOf, type ScoredRow, type ScoreOptions } from '../../src/distill/index.ts';
+import { type FieldRow, openAtomic } from '../../src/core/index.ts';
+import { type ScoreOptions, type ScoredRow, klOf } from '../../src/distill/index.ts';
 import { csvText } from '../../src/report/index.ts';
-import type { FieldRow } from '../../src/core/index.ts';
 
 /** Rows that are turned into text at a time. */
 const BLOCK = 4096;

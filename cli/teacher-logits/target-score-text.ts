@@ -1,5 +1,5 @@
-import type { Manifest, SourceScore, TemperatureScore } from '../../src/distill/index.ts';
 import type { FieldRow } from '../../src/core/index.ts';
+import type { Manifest, SourceScore, TemperatureScore } from '../../src/distill/index.ts';
 import { textTable } from '../shared/text-table.ts';
 import { klField } from './target-row-file.ts';
 

@@ -1,20 +1,12 @@
 import type { Argv, InferredOptionTypes, Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
 import { type Transform, transformHash } from '../../src/data/index.ts';
-import {
-  openStore,
-  recomputeTargets,
-  type Store,
-  type TargetDifference,
-  type TeacherStage,
-  verifyStore,
-} from '../../src/distill/index.ts';
-import { openModel } from '../../src/onnx/index.ts';
-import { classOutput, type Session } from '../../src/runtime/index.ts';
+import { type Store, type TargetDifference, type TeacherStage, openStore, recomputeTargets, verifyStore } from '../../src/distill/index.ts';
+import { modelHashes, openModel } from '../../src/onnx/index.ts';
+import { type Session, classOutput } from '../../src/runtime/index.ts';
 import { imageInput } from '../../src/signature/index.ts';
 import { DATA, openData } from '../shared/data-options.ts';
 import { interruptSignal } from '../shared/main.ts';
-import { modelHashes } from '../shared/model-hash.ts';
 import { grouped, oneNumber, stringList, wholeNumber } from '../shared/option-values.ts';
 import { note, print, TALK } from '../shared/output-options.ts';
 import { progress } from '../shared/progress.ts';

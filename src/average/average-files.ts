@@ -1,25 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import {
-  type AtomicFile,
-  type ByteSource,
-  type FileSource,
-  openAtomic,
-  outputExists,
-  TemperError,
-} from '../core/index.ts';
-import {
-  dataFileName,
-  delimitedMetadata,
-  type FloatType,
-  type Model,
-  nextStepKey,
-  rawLocation,
-  type Segment,
-  type TensorRecord,
-} from '../onnx/index.ts';
-import { type HashJob, hashFiles } from './hash-files.ts';
+import { type AtomicFile, type ByteSource, type FileSource, type OpenedFile, TemperError, openAtomic, outputExists } from '../core/index.ts';
+import { type FloatType, type Model, type Segment, type TensorRecord, dataFileName, delimitedMetadata, nextStepKey, rawLocation } from '../onnx/index.ts';
+import { hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
 import type { Row } from './plan/row.ts';
 import type { RequantizationError } from './quantized/requantize.ts';
@@ -68,7 +52,7 @@ function filesOf(model: Model): FileSource[] {
   return [model.source, ...model.externalLocations.map((location) => model.external(location))] as FileSource[];
 }
 
-function hashJobs(models: readonly Model[]): HashJob[] {
+function hashJobs(models: readonly Model[]): OpenedFile[] {
   return models.flatMap((model) => filesOf(model).map(({ path, fd, size }) => ({ path, fd, size })));
 }
 

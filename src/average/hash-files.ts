@@ -1,18 +1,8 @@
-import { createHash } from 'node:crypto';
-import { readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { readError, TemperError } from '../core/index.ts';
+import { type OpenedFile, TemperError, sha256OfOpened } from '../core/index.ts';
 
-/** An open file to hash: descriptors are valid in every thread of the process. */
-export interface HashJob {
-  readonly path: string;
-  readonly fd: number;
-  readonly size: number;
-}
-
-const BLOCK_BYTES = 1 << 20;
 /** Below this, hashing here is done before a worker thread would have started. */
 const INLINE_BYTES = 32 << 20;
 /** SHA-256 keeps up with two or three threads of reading; more would take cores from the kernel. */
@@ -20,38 +10,13 @@ const MAX_WORKERS = 4;
 
 const COMPLETE_HINT = 'Wait until the snapshots are complete, then run again.';
 
-function readSome({ fd, path }: HashJob, into: Buffer, length: number, position: number): number {
-  let read: number;
-  try {
-    read = readSync(fd, into, 0, length, position);
-  } catch (error) {
-    throw readError(path, error);
-  }
-  if (read === 0) {
-    throw new TemperError('INPUT_CHANGED', `${path}: the file became shorter while it was being read`, {
-      hint: COMPLETE_HINT,
-      details: { path },
-    });
-  }
-  return read;
-}
-
-/** SHA-256 (hex) of a file. @throws TemperError INPUT_CHANGED if it became shorter; INPUT_UNREADABLE */
-export function hashFile(job: HashJob): string {
-  const buffer = Buffer.allocUnsafe(Math.min(BLOCK_BYTES, job.size));
-  const hash = createHash('sha256');
-  for (let position = 0; position < job.size; ) {
-    const read = readSome(job, buffer, Math.min(buffer.length, job.size - position), position);
-    hash.update(buffer.subarray(0, read));
-    position += read;
-  }
-  return hash.digest('hex');
-}
-
 /** Hashes the files that no other thread has taken; `next` counts those that were. */
-export function* hashUntaken(jobs: readonly HashJob[], next: Int32Array): Generator<[index: number, digest: string]> {
+export function* hashUntaken(
+  jobs: readonly OpenedFile[],
+  next: Int32Array,
+): Generator<[index: number, digest: string]> {
   for (let i = Atomics.add(next, 0, 1); i < jobs.length; i = Atomics.add(next, 0, 1)) {
-    yield [i, hashFile(jobs[i] as HashJob)];
+    yield [i, sha256OfOpened(jobs[i] as OpenedFile)];
   }
 }
 
@@ -66,7 +31,7 @@ export interface Hashing {
 }
 
 /** Starts to hash files in worker threads, beside the sum. Each thread takes the next file that is left. */
-export function hashFiles(jobs: readonly HashJob[]): Hashing {
+export function hashFiles(jobs: readonly OpenedFile[]): Hashing {
   const total = jobs.reduce((sum, { size }) => sum + size, 0);
   const count = total <= INLINE_BYTES ? 0 : Math.min(jobs.length, MAX_WORKERS, Math.max(1, availableParallelism() - 1));
   const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));

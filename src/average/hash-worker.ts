@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { type HashJob, hashUntaken } from './hash-files.ts';
+import type { OpenedFile } from '../core/index.ts';
+import { hashUntaken } from './hash-files.ts';
 
-const { jobs, next } = workerData as { jobs: HashJob[]; next: Int32Array };
+const { jobs, next } = workerData as { jobs: OpenedFile[]; next: Int32Array };
 parentPort?.postMessage([...hashUntaken(jobs, next)]);

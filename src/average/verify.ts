@@ -1,9 +1,8 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type ByteSource, openFile, readError, TemperError } from '../core/index.ts';
-import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
+import { type ByteSource, TemperError, openFile, readError, sha256OfOpened } from '../core/index.ts';
+import { type Model, type TensorRecord, matchGraphs, modelNameOf, openModel, readPayload } from '../onnx/index.ts';
 import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
-import { hashFile } from './hash-files.ts';
 import { type RecordedInput, readRecord, recordedRow } from './record.ts';
 import { planTensors, type TensorPlan } from './tensor-plan.ts';
 
@@ -37,7 +36,7 @@ function* filesNamed(folder: string, name: string, depth: number): Generator<str
 function sha256Of(path: string): string {
   const file = openFile(path);
   try {
-    return hashFile(file);
+    return sha256OfOpened(file);
   } finally {
     file.close();
   }

@@ -1,5 +1,5 @@
 import { TemperError } from '../core/index.ts';
-import { type Session, type Tensor } from '../runtime/index.ts';
+import type { Session, Tensor } from '../runtime/index.ts';
 import { imageInput } from '../signature/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import type { MomentsGraph } from './moments-graph.ts';

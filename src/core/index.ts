@@ -1,5 +1,7 @@
 export { type AtomicFile, openAtomic, outputExists, writeFileAtomic } from './atomic-write.ts';
 export { type ByteSource, type FileSource, memorySource, openFile, readBytes, sameBytes } from './byte-source.ts';
+export { canonicalJson } from './canonical-json.ts';
+export { checkOutputs, samePath } from './check-outputs.ts';
 export {
   type ErrorCode,
   type ErrorContext,
@@ -13,6 +15,7 @@ export {
   writeError,
 } from './errors.ts';
 export type { Cell, FieldRow } from './field-row.ts';
+export { hashFile, type OpenedFile, sha256OfFile, sha256OfOpened } from './file-hash.ts';
 export {
   decodeBfloat16,
   decodeFloat16,
@@ -26,6 +29,7 @@ export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, type Observer, type Progress } from './observer.ts';
 export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
+export { readTable } from './read-table.ts';
 export {
   openSafetensors,
   type SafetensorsArray,
@@ -35,3 +39,5 @@ export {
   type SafetensorsType,
   writeSafetensors,
 } from './safetensors.ts';
+export { compareUtf8 } from './utf8-order.ts';
+export { version } from './version.ts';

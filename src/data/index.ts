@@ -16,8 +16,7 @@ export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from
 export { assertImages, type ChosenData, type DataOptions, openData } from './datasets/open-data.ts';
 export { type RowRange, rowRangeText, type Selection, selectRows } from './datasets/select-rows.ts';
 export { type Halves, splitRows } from './datasets/split-rows.ts';
-export { type Environment, type Part, parseShard, partsOf, type Shard } from './datasets/shard.ts';
-export { compareUtf8 } from './datasets/utf8-order.ts';
+export { type Part, partsOf, type Shard } from './datasets/shard.ts';
 export {
   allocateInput,
   applyTransform,
@@ -50,7 +49,6 @@ export { isTransform } from './images/stored-transform.ts';
 export {
   COLORS,
   type Color,
-  canonicalJson,
   DTYPES,
   type InputType,
   LAYOUTS,

@@ -1,6 +1,15 @@
-export { type EvaluateOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate.ts';
+export { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
+export {
+  type EvaluatedStages,
+  type EvaluationStage,
+  evaluateSessions,
+  evaluateStages,
+  type ModelEvaluation,
+  type StageOptions,
+} from './evaluate-stages.ts';
 export { type GuardVerdict, guardVerdict } from './guard.ts';
 export { type Interval, type MetricIntervals, metricIntervals, quantile, wilson } from './intervals.ts';
+export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';
 export { computeMetrics, type ImageScores, imageScores, type Metrics } from './metrics.ts';
 export { detectOutputs, OUTPUT_KINDS, type OutputKind } from './output-kind.ts';
 export {
@@ -23,3 +32,6 @@ export {
   type ValidClasses,
 } from './predictions.ts';
 export { type ReliabilityBin, reliabilityBins } from './reliability.ts';
+export { type PerImage, perImageColumns, perImageRows, type WorkerPart } from './per-image/columns.ts';
+export { isParquet } from './per-image/read-per-image.ts';
+export { type Measured, type ModelScores, numberRepeated, pairedFields, scoreFields, scoreModels, shortNames } from './scores.ts';

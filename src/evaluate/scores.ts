@@ -1,14 +1,9 @@
 import { basename } from 'node:path';
-import {
-  comparePaired,
-  computeMetrics,
-  holm,
-  type Metrics,
-  metricIntervals,
-  type PairedComparison,
-  type Predictions,
-} from '../../src/evaluate/index.ts';
-import type { FieldRow } from '../../src/core/index.ts';
+import type { FieldRow } from '../core/index.ts';
+import { metricIntervals } from './intervals.ts';
+import { computeMetrics, type Metrics } from './metrics.ts';
+import { comparePaired, holm, type PairedComparison } from './paired.ts';
+import type { Predictions } from './predictions.ts';
 
 /** Settings of a measurement, by field name: what a row carries beside its numbers. */
 type Provenance = FieldRow;
@@ -30,7 +25,7 @@ export interface Measured {
   /** No two are equal. */
   readonly model: string;
   readonly predictions: Predictions;
-  /** Speed; empty where it was not measured (--from). */
+  /** Speed; empty where it was not measured (`from`). */
   readonly timing: FieldRow;
   readonly provenance: Provenance;
 }

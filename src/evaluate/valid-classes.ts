@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { readError, TemperError } from '../../src/core/index.ts';
-import type { ValidClasses } from '../../src/evaluate/index.ts';
-import type { ChosenData } from '../shared/data-options.ts';
+import { TemperError, readError } from '../core/index.ts';
+import type { ChosenData } from '../data/index.ts';
+import type { ValidClasses } from './predictions.ts';
 
 function readIndices(path: string): number[] {
   let words: string[];
@@ -31,7 +31,7 @@ export function readValidClasses(path: string, { dataset, rows }: ChosenData): V
   if (bad !== undefined) {
     const what = `${dataset.describeRow(bad)}: label ${dataset.sample(bad).label} is none of the ${classes.length} in ${path}`;
     throw new TemperError('MISMATCH_VALUE', `${dataset.source}: ${what}`, {
-      hint: 'Name the subset of this data set, choose its rows (--rows), or translate its labels (--classes).',
+      hint: 'Name the subset of this data set, choose its rows (`rows`), or translate its labels (`classes`).',
       details: { path, row: bad },
     });
   }

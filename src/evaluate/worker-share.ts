@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { TemperError } from '../../src/core/index.ts';
-import { canonicalJson, type Shard } from '../../src/data/index.ts';
-import type { Measured } from './evaluation-record.ts';
-import type { WorkerPart } from './per-image-file.ts';
+import { TemperError, canonicalJson } from '../core/index.ts';
+import type { Shard } from '../data/index.ts';
+import type { WorkerPart } from './per-image/columns.ts';
+import type { Measured } from './scores.ts';
 
 /**
  * The rows of one worker: an equal share of the whole batches, in table order, so that every batch is one that a single
@@ -17,7 +17,7 @@ export function shardRows(rows: Uint32Array, batch: number, { index, count }: Sh
     'INPUT_TOO_FEW',
     `${rows.length} images make ${batches} batches of ${batch}, for ${count} workers`,
     {
-      hint: 'Use fewer workers, or a smaller --batch.',
+      hint: 'Use fewer workers, or a smaller `batch`.',
       details: { images: rows.length, batch, count },
     },
   );

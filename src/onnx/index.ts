@@ -35,6 +35,7 @@ export type {
 export { modelFromBytes, openModel, rawLocation } from './open-model.ts';
 export { openPayload, type PayloadCursor, readPayload, samePayload } from './payload.ts';
 export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './provenance.ts';
+export { combinedSha256, modelFileSha256, modelHashes, modelSha256 } from './read/model-hash.ts';
 export { attributeOf, constantTensor, graphsOf, nodesOf, scopesOf, tensorsOfModel, valueNames } from './scopes.ts';
 export { type TensorHolder, tensorHolders } from './tensor-holder.ts';
 export { classifyTensors, type TensorRole, type TensorRoles } from './tensor-role.ts';

@@ -1,6 +1,6 @@
 import type { WireError } from '../core/index.ts';
-import type { Device, Provider } from './device.ts';
 import type { ValueInfo } from '../signature/index.ts';
+import type { Device, Provider } from './device.ts';
 import type { Tensors } from './tensor.ts';
 
 /** onnxruntime's graphOptimizationLevel. */

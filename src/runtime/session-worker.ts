@@ -9,10 +9,10 @@ import { dirname, join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { TemperError, toWire } from '../core/index.ts';
+import type { TensorType, ValueInfo } from '../signature/index.ts';
 import { providersFor } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { Reply, Request, WorkerOptions } from './protocol.ts';
-import type { TensorType, ValueInfo } from '../signature/index.ts';
 import { TENSOR_ARRAYS, type Tensor, type TensorData } from './tensor.ts';
 
 /**

@@ -1,13 +1,7 @@
-import {
-  type BatchNormLayer,
-  encodeStatistic,
-  type MeasuredLayer,
-  type NumberedBatch,
-  recalibrateByBatch,
-} from '../batchnorm/index.ts';
+import { type BatchNormLayer, type MeasuredLayer, type NumberedBatch, encodeStatistic, recalibrateByBatch } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { type EvaluateOptions, evaluateModels, type LabelledBatch, type Predictions } from '../evaluate/index.ts';
-import { type Device, openSession, type Session } from '../runtime/index.ts';
+import { type EvaluateModelsOptions, type LabelledBatch, type Predictions, evaluateModels } from '../evaluate/index.ts';
+import { type Device, type Session, openSession } from '../runtime/index.ts';
 import { type CandidateModel, modelOf, type PreparedModel, valuesAt, WEIGHTS_LOCATION } from './prepared-model.ts';
 import type { Replay } from './replay.ts';
 
@@ -75,7 +69,7 @@ export class CandidateEvaluator {
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
     take: (predictions: Predictions, index: number) => void,
-    onOutputs?: EvaluateOptions['onOutputs'],
+    onOutputs?: EvaluateModelsOptions['onOutputs'],
   ): Promise<void> {
     const start = performance.now();
     try {
@@ -89,7 +83,7 @@ export class CandidateEvaluator {
   private async run(
     sessions: readonly Session[],
     images: Replay<LabelledBatch>,
-    onOutputs: EvaluateOptions['onOutputs'],
+    onOutputs: EvaluateModelsOptions['onOutputs'],
   ): Promise<Predictions[]> {
     const { input, output, signal } = this.options;
     async function* batches(): AsyncGenerator<LabelledBatch> {
@@ -110,7 +104,7 @@ export class CandidateEvaluator {
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
     take: (predictions: Predictions, index: number) => void,
-    onOutputs: EvaluateOptions['onOutputs'],
+    onOutputs: EvaluateModelsOptions['onOutputs'],
   ): Promise<void> {
     const opening = (i: number): Promise<Session> | undefined => {
       const candidate = candidates[i];
@@ -142,7 +136,7 @@ export class CandidateEvaluator {
   private async together(
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
-    onOutputs: EvaluateOptions['onOutputs'],
+    onOutputs: EvaluateModelsOptions['onOutputs'],
   ): Promise<Predictions[]> {
     const sessions: Session[] = [];
     try {

@@ -4,11 +4,10 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'csv-parse/sync';
-import { readIdxLabels } from '../../src/data/index.ts';
-import { computeMetrics, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
+import { readIdxLabels, splitRows } from '../../src/data/index.ts';
+import { type LabelledBatch, computeMetrics, evaluateModels } from '../../src/evaluate/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
-import { splitRows } from '../../src/data/index.ts';
 import { average } from '../support/average.ts';
 import { CHECKPOINTS, FASHION, SNAPSHOTS, testBatches } from '../support/fashion.ts';
 import { avgCkpt, type CliResult } from '../support/run-cli.ts';

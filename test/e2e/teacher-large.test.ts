@@ -5,15 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { prepareTargets, type TargetJobArguments } from '../../cli/teacher-logits/target-job.ts';
-import {
-  checkParts,
-  makeParts,
-  openStore,
-  publishManifest,
-  samplesText,
-  startStore,
-  verifyStore,
-} from '../../src/distill/index.ts';
+import { checkParts, makeParts, openStore, publishManifest, samplesText, startStore, verifyStore } from '../../src/distill/index.ts';
 import { idxBytes } from '../support/dataset-files.ts';
 import { floats, makeModel } from '../support/small-models.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { compareUtf8, partsOf, type Sample, selectRows } from '../../src/data/index.ts';
+import { compareUtf8 } from '../../src/core/index.ts';
+import { type Sample, partsOf, selectRows } from '../../src/data/index.ts';
 
 const tableOf = (samples: readonly Sample[]) => ({
   length: samples.length,

@@ -1,5 +1,5 @@
 import { averageInto } from '../../src/average/average-files.ts';
-import { chooseTemplate, planTensors, type Row, type TensorRules } from '../../src/average/index.ts';
+import { type Row, type TensorRules, chooseTemplate, planTensors } from '../../src/average/index.ts';
 import type { FloatType, Model } from '../../src/onnx/index.ts';
 
 export const RULES: TensorRules = { bn: 'average', onIntMismatch: 'error', match: 'auto' };

@@ -1,12 +1,5 @@
 import { join } from 'node:path';
-import {
-  averageFiles,
-  candidateOf,
-  chooseTemplate,
-  type PlanOptions,
-  planRows,
-  planTensors,
-} from '../../src/average/index.ts';
+import { type PlanOptions, averageFiles, candidateOf, chooseTemplate, planRows, planTensors } from '../../src/average/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
 import { SNAPSHOTS } from './fashion.ts';
 

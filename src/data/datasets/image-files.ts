@@ -1,7 +1,6 @@
 import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { readError } from '../../core/index.ts';
-import { compareUtf8 } from './utf8-order.ts';
+import { compareUtf8, readError } from '../../core/index.ts';
 
 /** torchvision.datasets.folder.IMG_EXTENSIONS, compared with the end of the lower-case file name. */
 export const IMAGE_EXTENSIONS = ['.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp'] as const;

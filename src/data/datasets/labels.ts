@@ -1,6 +1,5 @@
-import { TemperError } from '../../core/index.ts';
+import { TemperError, compareUtf8 } from '../../core/index.ts';
 import type { ClassMap } from './class-map.ts';
-import { compareUtf8 } from './utf8-order.ts';
 
 /** Labels as a source states them: indices or names, one a row. */
 export interface RawLabels {

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
-import { TemperError } from '../../core/index.ts';
+import { TemperError, compareUtf8 } from '../../core/index.ts';
 import type { Dataset } from './dataset.ts';
-import { compareUtf8 } from './utf8-order.ts';
 
 /** Rows [start, end) of a table; without a start from the first, without an end to the last. */
 export interface RowRange {

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { TemperError } from '../../core/index.ts';
+import { TemperError, compareUtf8 } from '../../core/index.ts';
 import type { Dataset } from './dataset.ts';
-import { compareUtf8 } from './utf8-order.ts';
 
 export interface Halves {
   /** Candidates are chosen on these rows. */

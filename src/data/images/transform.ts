@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { TemperError } from '../../core/index.ts';
+import { TemperError, canonicalJson } from '../../core/index.ts';
 import { ORIENTATIONS, type Orientation } from './decode-image.ts';
 import { RESIZE_RULES, type ResizeRule, roundHalfEven } from './geometry.ts';
 import type { Size } from './pixels.ts';
@@ -164,15 +164,6 @@ function choice<T extends string>(name: string, value: T, known: readonly T[]): 
 
 function usage(message: string, hint = 'Correct the transform options.'): TemperError {
   return new TemperError('USAGE', `transform: ${message}`, { hint });
-}
-
-/** JSON with sorted keys and no spaces: one text for equal values. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const entries = Object.entries(value).filter(([, member]) => member !== undefined);
-  entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`).join(',')}}`;
 }
 
 /** SHA-256 (hex) of the canonical JSON: two results with equal hashes saw their images alike. */

@@ -1,7 +1,7 @@
 import type { SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
-import type { AtomicFile } from '../../core/index.ts';
-import { canonicalJson, JITTER_OPS } from '../../data/index.ts';
+import { type AtomicFile, canonicalJson } from '../../core/index.ts';
+import { JITTER_OPS } from '../../data/index.ts';
 import type { Store } from '../store/index.ts';
 import { type ExportFiles, storeSettings } from './export-files.ts';
 import { type SampleBlock, sampleBlocks } from './sample-blocks.ts';

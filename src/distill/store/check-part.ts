@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { TemperError } from '../../core/index.ts';
+import { TemperError, hashFile } from '../../core/index.ts';
 import type { Sample } from '../../data/index.ts';
 import { wrongValues } from './check-values.ts';
 import { STATUS_BAD } from './columns.ts';
-import { hashFile } from './hash-file.ts';
 import { keyHash } from './key-hash.ts';
 import { arrayPaths, partRange, sidecarPath } from './layout.ts';
 import type { FileRecord, Sidecar, StoreRun } from './manifest.ts';
@@ -19,7 +18,7 @@ function damaged(path: string, what: string): TemperError {
 
 /** A file against what was recorded of it; undefined if it is the same. @throws TemperError INPUT_* */
 export async function wrongFile(folder: string, path: string, expected: FileRecord): Promise<TemperError | undefined> {
-  const { bytes, sha256 } = await hashFile(folder, path);
+  const { bytes, sha256 } = await hashFile(join(folder, path));
   if (bytes !== expected.bytes) return damaged(join(folder, path), `${bytes} bytes, expected ${expected.bytes}`);
   if (sha256 !== expected.sha256) return damaged(join(folder, path), `SHA-256 ${sha256}, expected ${expected.sha256}`);
   return undefined;

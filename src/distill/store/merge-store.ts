@@ -1,9 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { outputExists, TemperError, writeFileAtomic } from '../../core/index.ts';
+import { TemperError, hashFile, outputExists, writeFileAtomic } from '../../core/index.ts';
 import type { Sample } from '../../data/index.ts';
 import { isPartDone, partProblems } from './check-part.ts';
-import { hashFile } from './hash-file.ts';
 import { MANIFEST_FILE, RUN_FILE, SAMPLES_FILE, sidecarPath, storeFolders } from './layout.ts';
 import {
   type FileRecord,
@@ -97,7 +96,7 @@ export async function startedRun(folder: string): Promise<{ run: StoreRun; hash:
   }
   const run = readRun(folder, RUN_FILE);
   const hash = runHash(run);
-  const record = await hashFile(folder, RUN_FILE);
+  const record = await hashFile(join(folder, RUN_FILE));
   if (record.sha256 !== hash) throw malformed(join(folder, RUN_FILE), 'its text is not canonical: it was changed');
   return { run, hash, record };
 }
@@ -120,7 +119,7 @@ function removeTemporaries(folder: string, run: StoreRun): void {
 export async function checkParts(folder: string, { onProgress, signal }: CheckOptions = {}): Promise<Manifest> {
   const { run, hash, record } = await startedRun(folder);
   assertAllParts(folder, run);
-  const samples = await hashFile(folder, SAMPLES_FILE);
+  const samples = await hashFile(join(folder, SAMPLES_FILE));
   if (samples.sha256 !== run.samples.sha256) {
     const what = `SHA-256 ${samples.sha256}, expected ${run.samples.sha256}`;
     throw malformed(join(folder, SAMPLES_FILE), what);
@@ -136,7 +135,7 @@ export async function checkParts(folder: string, { onProgress, signal }: CheckOp
     if (!value) throw new Error('a part without problems has a sidecar');
     sidecars.push(value);
     const file = sidecarPath(part, run.n_parts);
-    records[file] = await hashFile(folder, file);
+    records[file] = await hashFile(join(folder, file));
     onProgress?.(sidecars.length, run.n_parts);
   }
   return manifestOf(run, sidecars, records);

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openAtomic, TemperError, writeFileAtomic } from '../../core/index.ts';
-import { canonicalJson } from '../../data/index.ts';
-import { hashFile } from './hash-file.ts';
+import { TemperError, canonicalJson, hashFile, openAtomic, writeFileAtomic } from '../../core/index.ts';
 import { MANIFEST_FILE, RUN_FILE, SAMPLES_FILE } from './layout.ts';
 import type { StoreRun } from './manifest.ts';
 import { readRun } from './read-json.ts';
@@ -78,7 +76,7 @@ export async function startStore(folder: string, run: StoreRun, samples: Iterabl
   if (createHash('sha256').update(readFileSync(runFile)).digest('hex') !== hash) {
     writeFileAtomic(runFile, runText(run), { force: true });
   }
-  const there = existsSync(samplesFile) ? (await hashFile(folder, SAMPLES_FILE)).sha256 : undefined;
+  const there = existsSync(samplesFile) ? (await hashFile(join(folder, SAMPLES_FILE))).sha256 : undefined;
   if (there === run.samples.sha256) return hash;
   const file = openAtomic(samplesFile);
   try {

@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
-import { TemperError } from '../../src/core/index.ts';
-import { concatPredictions, type Predictions } from '../../src/evaluate/index.ts';
-import type { FieldRow } from '../../src/core/index.ts';
-import { combinedSha256, sha256OfFile } from '../shared/model-hash.ts';
-import { type PerImage, readPerImage } from './per-image-file.ts';
+import { type FieldRow, TemperError, sha256OfFile } from '../../core/index.ts';
+import { combinedSha256 } from '../../onnx/index.ts';
+import { concatPredictions, type Predictions } from '../predictions.ts';
+import type { PerImage } from './columns.ts';
+import { readPerImage } from './read-per-image.ts';
 
 /** What files of predictions tell together. */
 export interface JoinedPredictions {
@@ -26,7 +26,7 @@ interface NumberedFile extends PartFile {
 
 function mismatch(path: string, what: string): TemperError {
   return new TemperError('MISMATCH_VALUE', `${path}: ${what}`, {
-    hint: 'Name the --per-image files of all workers of one job, each once.',
+    hint: 'Name the `perImage` files of all workers of one job, each once.',
     details: { path },
   });
 }
@@ -40,7 +40,7 @@ function numbered({ path, models }: PartFile): NumberedFile {
   if (shards.size !== 1 || i === undefined || !(index < count)) {
     throw mismatch(
       path,
-      shard === undefined ? 'is not of a worker (--shard)' : `is of worker ${[...shards].join(', ')}`,
+      shard === undefined ? 'is not of a worker (`shard`)' : `is of worker ${[...shards].join(', ')}`,
     );
   }
   return { path, models, index, count, jobs: models.map(({ part }) => part?.job_sha256).join(' ') };

@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type HashJob, hashFile, hashFiles } from '../../../src/average/hash-files.ts';
+import { hashFiles } from '../../../src/average/hash-files.ts';
+import { type OpenedFile, sha256OfOpened } from '../../../src/core/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 const folder = tempFolder();
-function job(path: string): HashJob {
+function job(path: string): OpenedFile {
   const fd = openSync(path, 'r');
   after(() => closeSync(fd));
   return { path, fd, size: statSync(path).size };
@@ -28,7 +29,7 @@ test('files are hashed in this thread and in worker threads alike, in the order 
   for (const paths of [small, large, []]) {
     const expected = paths.map(sha256);
     const jobs = paths.map(job);
-    assert.deepEqual(jobs.map(hashFile), expected);
+    assert.deepEqual(jobs.map(sha256OfOpened), expected);
     assert.deepEqual(await hashFiles(jobs).finish(), expected);
   }
 });

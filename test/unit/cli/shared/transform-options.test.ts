@@ -5,7 +5,7 @@ import { transformFields, transformText } from '../../../../cli/shared/transform
 import type { ErrorCode } from '../../../../src/core/index.ts';
 import type { Transform } from '../../../../src/data/index.ts';
 import type { Session } from '../../../../src/runtime/index.ts';
-import { type ValueInfo } from '../../../../src/signature/index.ts';
+import type { ValueInfo } from '../../../../src/signature/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 
 /** All that is asked of a session here is what its file says about its inputs. */

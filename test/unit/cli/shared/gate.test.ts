@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { missedGates, parseGate } from '../../../../cli/eval-ckpt/gate.ts';
+import { missedGates, parseGate } from '../../../../cli/shared/gate.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 
 test('operators as written, and a colon for whichever way is better', () => {

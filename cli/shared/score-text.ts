@@ -1,12 +1,12 @@
-import { textTable } from '../shared/text-table.ts';
-import type { ModelScores } from './evaluation-record.ts';
+import type { ModelScores } from '../../src/evaluate/index.ts';
+import { textTable } from './text-table.ts';
 
 const percent = (value: unknown): string => (typeof value === 'number' ? (100 * value).toFixed(2) : '');
 const fixed = (value: unknown, digits: number): string => (typeof value === 'number' ? value.toFixed(digits) : '');
 const probability = (p: unknown): string => (typeof p === 'number' && p < 1e-4 ? '<0.0001' : fixed(p, 4));
 
 /** The table of scores, and that of the comparisons with the first model. */
-export function evaluationText(scores: readonly ModelScores[]): string {
+export function scoreText(scores: readonly ModelScores[]): string {
   const table = textTable(
     ['model', 'top-1 %', '95 % interval', 'top-5 %', 'NLL', 'Brier', 'ECE (if calibrated)', 'img/s', 'p50 ms'],
     scores.map(({ fields: f }) => [
@@ -34,11 +34,4 @@ export function evaluationText(scores: readonly ModelScores[]): string {
     ]),
   );
   return `${table}\n${paired}`;
-}
-
-/** What the numbers were measured on and with: once, or per model where they differ. */
-export function settingsText(settings: readonly { readonly model: string; readonly text: string }[]): string {
-  const [first] = settings;
-  if (first && settings.every(({ text }) => text === first.text)) return `${first.text}\n`;
-  return settings.map(({ model, text }) => `${model}: ${text}\n`).join('');
 }

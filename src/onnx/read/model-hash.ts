@@ -1,20 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
-import { openFile, readBytes, readError } from '../../src/core/index.ts';
-import { compareUtf8 } from '../../src/data/index.ts';
-import { type Model, openModel } from '../../src/onnx/index.ts';
-
-/** @throws TemperError INPUT_NOT_FOUND, INPUT_UNREADABLE */
-export async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  } catch (error) {
-    throw readError(path, error);
-  }
-  return hash.digest('hex');
-}
+import { compareUtf8, openFile, readBytes, sha256OfFile } from '../../core/index.ts';
+import type { Model } from '../model.ts';
+import { openModel } from '../open-model.ts';
 
 /** SHA-256 (hex) of a model's files, each by itself; `data` in order of first use, absent without external data. */
 export async function modelHashes(

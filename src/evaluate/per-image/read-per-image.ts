@@ -1,43 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { parse } from 'csv-parse/sync';
-import { parquetMetadata, parquetReadObjects } from 'hyparquet';
-import { parquetWriteBuffer } from 'hyparquet-writer';
-import { readError, TemperError, writeFileAtomic } from '../../src/core/index.ts';
-import type { Predictions } from '../../src/evaluate/index.ts';
-import { csvText } from '../../src/report/index.ts';
-import type { FieldRow } from '../../src/core/index.ts';
-
-/** Columns of a per-image file, one row an image and model; everything else can be computed from them. */
-const COLUMNS = [
-  'model',
-  'key',
-  'label',
-  'class1',
-  'class2',
-  'class3',
-  'class4',
-  'class5',
-  'nll',
-  'confidence',
-  'sum_p2',
-] as const;
-const TOP = 5;
-
-/** Of a worker's file: which worker, and a hash of all that the workers of one job have in common. */
-export interface WorkerPart {
-  /** i/n. */
-  readonly shard: string;
-  readonly job_sha256: string;
-}
-const PART_COLUMNS = ['shard', 'job_sha256'] as const satisfies readonly (keyof WorkerPart)[];
-
-/** A model's predictions; `part` where they are of one worker's images alone. */
-export interface PerImage {
-  readonly model: string;
-  readonly predictions: Predictions;
-  readonly part?: WorkerPart;
-}
+import { TemperError, readError } from '../../core/index.ts';
+import { PART_COLUMNS, type PerImage, TOP, type WorkerPart } from './columns.ts';
 
 /** @throws TemperError USAGE for another extension than the two */
 export function isParquet(path: string): boolean {
@@ -49,40 +13,9 @@ export function isParquet(path: string): boolean {
   });
 }
 
-function* rowsOf({ model, predictions: p, part }: PerImage): Generator<FieldRow> {
-  for (const [i, key] of p.keys.entries()) {
-    const classes = Object.fromEntries(Array.from({ length: TOP }, (_, k) => [`class${k + 1}`, p.top5[TOP * i + k]]));
-    yield {
-      model,
-      key,
-      label: p.labels[i],
-      ...classes,
-      nll: p.nll[i],
-      confidence: p.confidence[i],
-      sum_p2: p.sumP2[i],
-      ...part,
-    };
-  }
-}
-
-/** Writes predictions as CSV, or as Parquet by the extension; float64 survives both. @throws TemperError OUTPUT_* */
-export function writePerImage(path: string, models: readonly PerImage[], force: boolean): void {
-  const rows = models.flatMap((model) => [...rowsOf(model)]);
-  const columns = models.some(({ part }) => part) ? [...COLUMNS, ...PART_COLUMNS] : COLUMNS;
-  if (!isParquet(path)) {
-    writeFileAtomic(path, csvText(columns, rows), { force });
-    return;
-  }
-  const texts = new Set<string>(['model', 'key', ...PART_COLUMNS]);
-  const type = (name: string): 'STRING' | 'INT32' | 'DOUBLE' =>
-    texts.has(name) ? 'STRING' : /^(label|class\d)$/.test(name) ? 'INT32' : 'DOUBLE';
-  const columnData = columns.map((name) => ({ name, type: type(name), data: rows.map((row) => row[name]) }));
-  writeFileAtomic(path, new Uint8Array(parquetWriteBuffer({ columnData })), { force });
-}
-
 function malformed(path: string, row: number, what: string): TemperError {
   return new TemperError('FORMAT_TABLE', `${path}: row ${row + 1}: ${what}`, {
-    hint: 'Name a file that --per-image wrote.',
+    hint: 'Name a file that `perImage` wrote.',
     details: { path, row },
   });
 }
@@ -96,14 +29,17 @@ async function readRows(path: string): Promise<Record<string, unknown>[]> {
     throw readError(path, error);
   }
   try {
-    if (!parquet)
+    if (!parquet) {
+      const { parse } = await import('csv-parse/sync');
       return parse(bytes, { columns: true, skip_empty_lines: true, bom: true }) as Record<string, unknown>[];
+    }
+    const { parquetMetadata, parquetReadObjects } = await import('hyparquet');
     const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
     return await parquetReadObjects({ file, metadata: parquetMetadata(file) });
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
     throw new TemperError('FORMAT_TABLE', `${path}: cannot be read: ${what}`, {
-      hint: 'Name a .csv or .parquet file that --per-image wrote.',
+      hint: 'Name a .csv or .parquet file that `perImage` wrote.',
       details: { path },
       cause: error,
     });

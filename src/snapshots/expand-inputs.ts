@@ -1,10 +1,7 @@
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
-import { readError, TemperError } from '../../src/core/index.ts';
-
-/** A table of metrics or weights; a run has thousands of rows, not millions. */
-const MAX_TABLE_BYTES = 64 << 20;
+import { TemperError, readError } from '../core/index.ts';
 
 export const DEFAULT_PATTERN = '*.onnx';
 
@@ -14,10 +11,6 @@ function fits(pattern: string, name: string): boolean {
     .map((c) => (c === '*' ? '.*' : c === '?' ? '.' : c.replace(/[\\^$.|+()[\]{}]/g, '\\$&')))
     .join('');
   return new RegExp(`^${source}$`, 's').test(name);
-}
-
-export function samePath(a: string, b: string): boolean {
-  return resolve(a) === resolve(b) || (existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b));
 }
 
 /**
@@ -49,22 +42,9 @@ export function expandInputs(
   });
   if (found.length === 0) {
     throw new TemperError('INPUT_NOT_FOUND', `${inputs.join(', ')}: no snapshots that fit ${JSON.stringify(pattern)}`, {
-      hint: 'Name a folder of .onnx files, the files themselves, or another --pattern.',
+      hint: 'Name a folder of .onnx files, the files themselves, or another `pattern`.',
       details: { inputs, pattern },
     });
   }
   return found;
-}
-
-/** Reads a small table. @throws TemperError INPUT_*, FORMAT_LIMIT */
-export function readTable(path: string): string {
-  try {
-    const { size } = statSync(path);
-    if (size > MAX_TABLE_BYTES) {
-      throw new TemperError('FORMAT_LIMIT', `${path}: a table of ${size} bytes, expected at most ${MAX_TABLE_BYTES}`);
-    }
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw readError(path, error);
-  }
 }

@@ -1,5 +1,4 @@
-import { TemperError } from '../../src/core/index.ts';
-import type { FieldRow } from '../../src/core/index.ts';
+import { type FieldRow, TemperError } from '../../src/core/index.ts';
 
 /** What a gate can ask for, and which way is better. */
 const DIRECTIONS: Readonly<Record<string, '>=' | '<='>> = {

@@ -1,0 +1,25 @@
+import type { EvaluatedModel, EvaluationRecord } from '../../src/evaluate/index.ts';
+import { scoreText } from '../shared/score-text.ts';
+import { transformText } from '../shared/transform-text.ts';
+
+function settingsOf({ transform, provenance, fields, predictions }: EvaluatedModel, source: string): string {
+  const images = `${predictions.keys.length} images of ${source}`;
+  if (provenance.provider === undefined) return `${images}, measured before`;
+  const found = transform ? transformText(transform) : 'none: the data is network input';
+  const { valid_classes: valid } = provenance;
+  const subset = valid === undefined ? '' : `, scored among ${valid} classes`;
+  return `${images} on ${provenance.provider}, batches of ${fields.batch}${subset}; transform ${found}`;
+}
+
+/** What the numbers were measured on and with: once, or per model where they differ. */
+function settingsText({ models, source }: EvaluationRecord): string {
+  const settings = models.map((one) => ({ model: one.fields.model, text: settingsOf(one, source) }));
+  const [first] = settings;
+  if (first && settings.every(({ text }) => text === first.text)) return `${first.text}\n`;
+  return settings.map(({ model, text }) => `${model}: ${text}\n`).join('');
+}
+
+/** The tables of scores and comparisons, what they were measured with, and the gates. */
+export function evaluationText(record: EvaluationRecord, verdict: readonly string[]): string {
+  return `${scoreText(record.models)}\n${settingsText(record)}${verdict.map((text) => `${text}\n`).join('')}`;
+}

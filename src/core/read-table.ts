@@ -1,0 +1,18 @@
+import { readFileSync, statSync } from 'node:fs';
+import { readError, TemperError } from './errors.ts';
+
+/** A table of metrics or weights; a run has thousands of rows, not millions. */
+const MAX_TABLE_BYTES = 64 << 20;
+
+/** Reads a small table. @throws TemperError INPUT_*, FORMAT_LIMIT */
+export function readTable(path: string): string {
+  try {
+    const { size } = statSync(path);
+    if (size > MAX_TABLE_BYTES) {
+      throw new TemperError('FORMAT_LIMIT', `${path}: a table of ${size} bytes, expected at most ${MAX_TABLE_BYTES}`);
+    }
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw readError(path, error);
+  }
+}

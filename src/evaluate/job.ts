@@ -1,0 +1,204 @@
+import { basename } from 'node:path';
+import { type Control, type FieldRow, type JobControl, TemperError, controlOf, sha256OfFile, version } from '../core/index.ts';
+import { type BadImageRecord, type ChosenData, type DataOptions, type Shard, type Transform, assertClassCount, noteBadImages, openData, rowRangeText, transformFields } from '../data/index.ts';
+import { modelFileSha256 } from '../onnx/index.ts';
+import { type RuntimeOptions, type SessionChoice, batchOf, classOutput, openSessions } from '../runtime/index.ts';
+import { type PerModel, type TransformChoice, modelInput } from '../signature/index.ts';
+import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
+import type { OutputKind } from './output-kind.ts';
+import type { WorkerPart } from './per-image/columns.ts';
+import { joinPredictions } from './per-image/join-predictions.ts';
+import type { ValidClasses } from './predictions.ts';
+import { type Measured, type ModelScores, numberRepeated, scoreModels } from './scores.ts';
+import { readValidClasses } from './valid-classes.ts';
+import { shardRows, withPart } from './worker-share.ts';
+
+/** What `evaluate` measures: models on images, or predictions that were stored before. */
+export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'graphOptimization'> {
+  /** ONNX classifiers. Named twice, a model is measured twice: with two transforms, for example. */
+  readonly models?: readonly string[] | undefined;
+  /** The labelled images. */
+  readonly data?: DataOptions | undefined;
+  /** Instead of `models` and `data`: files of predictions of every image, those of all workers of one job. */
+  readonly from?: readonly string[] | undefined;
+  /** From an image to the network's input: for all models, or one for each. @default torchvision's preset at the model's size */
+  readonly transform?: PerModel<TransformChoice> | undefined;
+  /** What the models give. @default 'auto': told by the first batch */
+  readonly outputs?: 'auto' | Exclude<OutputKind, 'log-probabilities'> | undefined;
+  /** A file of class indices: only these classes are scored (ImageNet-A, -R). */
+  readonly validClasses?: string | undefined;
+  /** Stop at an image that cannot be decoded, or leave it out and list it. @default 'fail' */
+  readonly onBadImage?: 'fail' | 'skip' | undefined;
+  /** Measure the images of one worker only. */
+  readonly shard?: Shard | undefined;
+  /** Of the choice of `limit`, and of the bootstrap. @default 0 */
+  readonly seed?: number | undefined;
+}
+
+/** One model of an evaluation. */
+export interface EvaluatedModel extends ModelScores {
+  /** What the images went through; absent where they were numbers ready for the network, or measured before. */
+  readonly transform: Transform | undefined;
+  /** Which worker's images these are, where only a part was measured. */
+  readonly part: WorkerPart | undefined;
+}
+
+export interface EvaluationRecord {
+  readonly models: readonly EvaluatedModel[];
+  /** Where the images came from: the data set, or the files of predictions. */
+  readonly source: string;
+  /** Images that could not be decoded and were left out. */
+  readonly badImages: readonly BadImageRecord[];
+}
+
+/** How outputs that are no logits are scored, for people. */
+const SCORED_AS: Readonly<Partial<Record<OutputKind, string>>> = {
+  probabilities: 'probabilities, scored as such: by ln p',
+  'log-probabilities': 'log-probabilities, scored as such',
+  sigmoid:
+    'sigmoid scores (each in 0 to 1, no sum of 1), scored as the logits before the Sigmoid, ln(p / (1 - p)); ' +
+    '`outputs` logits would take them as they are',
+};
+
+/** The subset of classes that is scored, as fields: how many, and which file says so. */
+async function subsetFields(path: string | undefined, valid: ValidClasses | undefined): Promise<FieldRow> {
+  if (path === undefined || !valid) return {};
+  return { valid_classes: valid.classes.length, valid_classes_sha256: await sha256OfFile(path) };
+}
+
+function measuredModel(
+  model: string,
+  files: FieldRow,
+  evaluation: ModelEvaluation,
+  { dataset }: ChosenData,
+  options: EvaluateOptions,
+): Measured {
+  const { transform, timing, session, outputs, predictions } = evaluation;
+  const { rows, limit } = options.data ?? {};
+  return {
+    model,
+    predictions,
+    timing: {
+      img_s_model: timing.imagesPerSecond,
+      img_s_end2end: evaluation.endToEndImagesPerSecond,
+      ms_p50: timing.p50Ms,
+      ms_p95: timing.p95Ms,
+      batch: timing.batch,
+    },
+    provenance: {
+      ...files,
+      data: basename(dataset.source),
+      data_table_sha256: dataset.tableHash(),
+      rows: rows && rowRangeText(rows),
+      limit,
+      ...transformFields(transform),
+      outputs,
+      provider: session.provider,
+      threads: options.threads,
+      graph_optimization: options.graphOptimization ?? 'all',
+      onnxruntime: session.ortVersion,
+      seed: options.seed ?? 0,
+      version,
+    },
+  };
+}
+
+type MeasuredPart = Measured & Partial<Pick<EvaluatedModel, 'transform' | 'part'>>;
+
+interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages'> {
+  readonly measured: readonly MeasuredPart[];
+}
+
+async function measure(
+  models: readonly string[],
+  data: DataOptions,
+  options: EvaluateOptions,
+  control: Control,
+): Promise<Measurement> {
+  const { note } = control;
+  const { validClasses, shard, seed } = options;
+  const all = await openData({ seed, ...data }, { labelled: true });
+  try {
+    const valid = validClasses === undefined ? undefined : readValidClasses(validClasses, all);
+    const sessions = await openSessions(models, options, note);
+    try {
+      for (const session of sessions) {
+        const [, classes] = classOutput(session, options.output).dims;
+        if (typeof classes === 'number' && !valid) assertClassCount(all.dataset, classes);
+      }
+      const batch = batchOf(
+        options,
+        sessions.map((session) => modelInput(session, options.input).batch),
+      );
+      const chosen = shard ? { ...all, rows: shardRows(all.rows, batch, shard) } : all;
+      const hashes = await Promise.all(models.map(modelFileSha256));
+      const subset = await subsetFields(validClasses, valid);
+      const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, { ...options, valid }, control);
+      noteBadImages(quarantine, note);
+      const names = numberRepeated(models);
+      const measured = evaluations.map((evaluation, i): MeasuredPart => {
+        const model = names[i] as string;
+        const read = SCORED_AS[evaluation.outputs];
+        if (read) note(`${model}: its outputs are ${read}`);
+        const files = { model_sha256: hashes[i], n_bad_images: quarantine.length, ...subset };
+        const one = measuredModel(model, files, evaluation, chosen, options);
+        return { ...(shard ? withPart(one, shard, batch) : one), transform: evaluation.transform };
+      });
+      return { measured, source: all.dataset.source, badImages: quarantine };
+    } finally {
+      await Promise.all(sessions.map((session) => session.close()));
+    }
+  } finally {
+    await all.dataset.close();
+  }
+}
+
+/** What files of predictions tell: no speed, no transform; their own hash stands for where they came from. */
+async function measuredBefore(from: readonly string[], seed: number): Promise<Measurement> {
+  const { models, fields } = await joinPredictions(from);
+  return {
+    measured: models.map((one) => ({ ...one, timing: {}, provenance: { ...fields, seed, version } })),
+    source: from.join(', '),
+    badImages: [],
+  };
+}
+
+/**
+ * Measures classifiers on labelled images in one pass: top-1, top-5, NLL, Brier, ECE with 95 % intervals (Wilson for
+ * accuracies, bootstrap for the rest), speed, and each model against the first by paired tests (exact McNemar, Holm).
+ * Fractions are fractions. Memory: a few batches, and 48 bytes an image and model.
+ * @returns a record: `models[i].fields` is the row of the table (docs/columns.md), `models[i].predictions` what was said of
+ * every image
+ * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_NONFINITE; the signal's reason
+ * @example
+ * const { models } = await evaluate({
+ *   models: ['swa.onnx', 'last.onnx'],
+ *   data: { source: 'val/' },
+ *   transform: { preset: 'timm', size: 224 },
+ * });
+ * console.log(models.map(({ fields }) => [fields.model, fields.top1]));
+ */
+export async function evaluate(options: EvaluateOptions, control: JobControl = {}): Promise<EvaluationRecord> {
+  const { models = [], data, from, seed = 0 } = options;
+  const watched = controlOf(control);
+  if ((models.length === 0) === (from === undefined)) {
+    throw new TemperError('USAGE', from === undefined ? 'no model is named' : '`from` needs no models', {
+      hint: 'Name models with `data`, or a file with `from`.',
+    });
+  }
+  if (from === undefined && data === undefined) {
+    throw new TemperError('USAGE', 'no data set is named', { hint: 'Give `data` SRC (a folder of class folders, …).' });
+  }
+  const found = from ? await measuredBefore(from, seed) : await measure(models, data as DataOptions, options, watched);
+  watched.signal.throwIfAborted();
+  const scores = scoreModels(found.measured, seed);
+  return {
+    models: scores.map((score, i) => ({
+      ...score,
+      transform: found.measured[i]?.transform,
+      part: found.measured[i]?.part,
+    })),
+    source: found.source,
+    badImages: found.badImages,
+  };
+}

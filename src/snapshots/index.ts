@@ -1,0 +1,1 @@
+export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
