@@ -26,7 +26,9 @@ function checkFiles(args: EvalCkptArguments, models: readonly string[]): void {
 /** Where the images that were left out can be found, if any were. */
 function listedIn({ quarantine, json }: EvalCkptArguments): string {
   const list = quarantine ?? (json ? 'bad_images' : undefined);
-  return list ? `all images that were left out are in ${list}` : '--quarantine FILE.csv lists the images that were left out';
+  return list
+    ? `all images that were left out are in ${list}`
+    : '--quarantine FILE.csv lists the images that were left out';
 }
 
 export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Promise<number> {
@@ -51,7 +53,11 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
   const missed = rows.flatMap((row) => missedGates(gates, row));
   const passed = missed.length === 0;
   if (report !== undefined) {
-    writeReport(report, evaluationPage(record.models, { passed, asked: args.gate, missed }, terminal.commandLine), force);
+    writeReport(
+      report,
+      evaluationPage(record.models, { passed, asked: args.gate, missed }, terminal.commandLine),
+      force,
+    );
     terminal.wrote(report, 'report');
   }
   const verdict = gates.length > 0 && passed ? [`met ${args.gate}`] : missed;

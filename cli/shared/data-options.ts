@@ -104,10 +104,9 @@ export function namedData<P extends string>(name: P, purpose: string, before?: s
 
 type NamedArguments<P extends string> = {
   readonly [K in P | `${P}-labels`]?: string | undefined;
-} & { readonly [K in `${P}-rows`]?: RowRange | undefined } & { readonly [K in `${P}-limit`]?: number | undefined } & Pick<
-    DataArguments,
-    'classes' | 'seed'
-  >;
+} & { readonly [K in `${P}-rows`]?: RowRange | undefined } & {
+  readonly [K in `${P}-limit`]?: number | undefined;
+} & Pick<DataArguments, 'classes' | 'seed'>;
 
 /** The data set of {@link namedData}, if it is named. */
 export function namedDataOf<P extends string>(name: P, args: NamedArguments<P>): DataOptions | undefined {

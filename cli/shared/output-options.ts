@@ -1,5 +1,4 @@
 import type { Options } from 'yargs';
-import { TemperError, outputExists, printable, printableLines, writeError } from '../../src/core/index.ts';
 import { grouped } from './option-values.ts';
 
 /** What every command has. */

@@ -86,5 +86,7 @@ export function parseShard(text: string, env: Environment): Shard {
 }
 
 /** The worker that the options name, if any. @throws TemperError USAGE */
-export const shardOf = ({ shard: text }: { readonly shard?: string | undefined }, env: Environment): Shard | undefined =>
-  text === undefined ? undefined : parseShard(text, env);
+export const shardOf = (
+  { shard: text }: { readonly shard?: string | undefined },
+  env: Environment,
+): Shard | undefined => (text === undefined ? undefined : parseShard(text, env));

@@ -22,7 +22,11 @@ export interface Talk {
   readonly quiet?: boolean | undefined;
 }
 
-export function openTerminal({ json = false, quiet = false }: Talk, commandLine: string, signal: AbortSignal): Terminal {
+export function openTerminal(
+  { json = false, quiet = false }: Talk,
+  commandLine: string,
+  signal: AbortSignal,
+): Terminal {
   const written: string[] = [];
   const note = (text: string): void => {
     if (!quiet) process.stderr.write(`note: ${printable(flagText(text))}\n`);

@@ -1,6 +1,13 @@
-import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
-import type { Color, Interpolation, Orientation, Preset, ResizeRule, Size, TransformOptions } from '../../src/data/index.ts';
+import type {
+  Color,
+  Interpolation,
+  Orientation,
+  Preset,
+  ResizeRule,
+  Size,
+  TransformOptions,
+} from '../../src/data/index.ts';
 import { grouped } from './option-values.ts';
 
 const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const satisfies readonly Preset[];
@@ -42,7 +49,9 @@ function number(text: string, option: string): number {
 
 /** Parses N or HxW. */
 export function parseSize(text: string, option: string): Size {
-  const [height, width = height, ...rest] = text.split('x').map((side) => (/^\d+$/.test(side) ? Number(side) : Number.NaN));
+  const [height, width = height, ...rest] = text
+    .split('x')
+    .map((side) => (/^\d+$/.test(side) ? Number(side) : Number.NaN));
   if (rest.length === 0 && height !== undefined && width !== undefined && height * width > 0) return { height, width };
   throw usage(option, text, 'N or HxW, once or once per model');
 }
@@ -61,12 +70,20 @@ const option = <T, A extends string | readonly string[] | undefined>(
   describe: string,
   parse: (text: string, name: string) => T,
   alias?: A,
-) => ({ type: 'string' as const, describe, coerce: perModel(name, parse), ...(alias ? { alias: alias as string } : {}) });
+) => ({
+  type: 'string' as const,
+  describe,
+  coerce: perModel(name, parse),
+  ...(alias ? { alias: alias as string } : {}),
+});
 
 /** From an image to the network's input. Each may be given once, or once per model. */
 export const TRANSFORM = grouped('Transform (once, or once per model):', {
   preset: option('preset', `${PRESETS.join(', ')} (default: torchvision)`, word(PRESETS)),
-  size: option('size', "Input size N or HxW (default: the model's, else 224)", parseSize, ['img-size', 'val-crop-size']),
+  size: option('size', "Input size N or HxW (default: the model's, else 224)", parseSize, [
+    'img-size',
+    'val-crop-size',
+  ]),
   resize: option('resize', 'Resize target before the crop', number, 'val-resize-size'),
   'crop-ratio': option('crop-ratio', 'Size over resize target', number, 'crop-pct'),
   'resize-rule': option('resize-rule', RESIZE_RULES.join(', '), word(RESIZE_RULES)),
@@ -98,8 +115,13 @@ export interface TransformArguments {
 export function transformsOf(args: TransformArguments, n: number): TransformOptions[] {
   return Array.from({ length: n }, (_, i) => {
     const at = <T>(name: keyof TransformArguments, values: readonly T[] | undefined): T | undefined => {
-      if (values === undefined || values.length === 1 || values.length === n) return values?.[values.length === 1 ? 0 : i];
-      throw usage(name, `is given ${values.length} times`, n === 1 ? 'one value' : `one value, or one for each of ${n} models`);
+      if (values === undefined || values.length === 1 || values.length === n)
+        return values?.[values.length === 1 ? 0 : i];
+      throw usage(
+        name,
+        `is given ${values.length} times`,
+        n === 1 ? 'one value' : `one value, or one for each of ${n} models`,
+      );
     };
     const all = {
       preset: at('preset', args.preset),

@@ -1,6 +1,6 @@
 import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
-import type { AugmentOptions } from '../../src/data/index.ts';
+import type { AugmentOptions, ViewOptions } from '../../src/data/index.ts';
 import { grouped, numberList, oneNumber, stringList } from './option-values.ts';
 
 /** Training views: what was done to images when the network was trained. */
@@ -32,7 +32,7 @@ const PARTS: Readonly<Record<string, (scale: readonly [number, number] | undefin
 };
 
 /** The views that the options ask for; undefined for the evaluation transform. @throws TemperError USAGE */
-export function viewOptions(args: ViewArguments): { augment: AugmentOptions; count: number } | undefined {
+export function viewsOf(args: ViewArguments): ViewOptions | undefined {
   const { augment, scale, views } = args;
   const count = views ?? 1;
   if (!Number.isSafeInteger(count) || count < 1)

@@ -1,5 +1,30 @@
 import { TemperError } from '../core/index.ts';
-import { type DataPart, type Edit, type FloatType, type Model, type Segment, type TensorHolder, type TensorRecord, asFloatType, floatTypeCode, insertNode, layOutExternal, planRewrite, rawByteLength, removeInitializer, removeNode, renameOutput, replaceGraphInput, replaceInline, setDataType, setExternalData, setTensorName, storedByteLength, tensorHolders, valueNames } from '../onnx/index.ts';
+import {
+  asFloatType,
+  type DataPart,
+  type Edit,
+  type FloatType,
+  floatTypeCode,
+  insertNode,
+  layOutExternal,
+  type Model,
+  planRewrite,
+  rawByteLength,
+  removeInitializer,
+  removeNode,
+  renameOutput,
+  replaceGraphInput,
+  replaceInline,
+  type Segment,
+  setDataType,
+  setExternalData,
+  setTensorName,
+  storedByteLength,
+  type TensorHolder,
+  type TensorRecord,
+  tensorHolders,
+  valueNames,
+} from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 
 /** An averaged tensor as the output stores it. Its place in the list is its slot. */

@@ -1,4 +1,4 @@
-import { type FloatType, type Model, elementCount, openPayload } from '../onnx/index.ts';
+import { elementCount, type FloatType, type Model, openPayload } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { decodeFloat64, FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { Row } from './plan/row.ts';

@@ -1,6 +1,16 @@
 import { setImmediate } from 'node:timers/promises';
 import { TemperError } from '../core/index.ts';
-import { type FloatType, type Model, type PayloadCursor, type TensorRecord, type TensorRole, dataTypeName, elementCount, openPayload, rawLocation } from '../onnx/index.ts';
+import {
+  dataTypeName,
+  elementCount,
+  type FloatType,
+  type Model,
+  openPayload,
+  type PayloadCursor,
+  rawLocation,
+  type TensorRecord,
+  type TensorRole,
+} from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-kernel.ts';
 import { FLOAT_BYTES } from './kernel/float-blocks.ts';

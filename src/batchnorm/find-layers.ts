@@ -1,5 +1,17 @@
 import { TemperError } from '../core/index.ts';
-import { type Model, type ModelRecord, type NodeRecord, type TensorRecord, attributeOf, constantTensor, elementCount, graphsOf, nodesOf, readPayload, scopesOf } from '../onnx/index.ts';
+import {
+  attributeOf,
+  constantTensor,
+  elementCount,
+  graphsOf,
+  type Model,
+  type ModelRecord,
+  type NodeRecord,
+  nodesOf,
+  readPayload,
+  scopesOf,
+  type TensorRecord,
+} from '../onnx/index.ts';
 
 /** A parameter of a layer: where its values lie. */
 export interface LayerParameter {

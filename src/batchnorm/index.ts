@@ -1,6 +1,7 @@
 export type { BatchMoments, LayerMoments, NumberedBatch } from './collect-moments.ts';
 export { blend, ESTIMATORS, type EstimatorName } from './estimators.ts';
 export { type BatchNormLayer, chooseLayers, type FoundLayers, findLayers, readsOf } from './find-layers.ts';
+export { batchCount, batchesOf, type JobImages, numberedBatches } from './job-images.ts';
 export { type LevelsFile, levelsDone, readLevelsFile, writeLevelsFile } from './levels-file.ts';
 export { type MergedMoments, mergeMomentsFiles } from './merge-moments.ts';
 export { type MomentsFile, readMomentsFile, writeMomentsFile } from './moments-file.ts';

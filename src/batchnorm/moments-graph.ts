@@ -1,4 +1,18 @@
-import { type Edit, type Model, type NewNode, type NodeRecord, appendInitializer, applyEdits, externalDataOf, insertNode, removeInitializer, removeNode, rewireInput, setDimension, setOutputs } from '../onnx/index.ts';
+import {
+  appendInitializer,
+  applyEdits,
+  type Edit,
+  externalDataOf,
+  insertNode,
+  type Model,
+  type NewNode,
+  type NodeRecord,
+  removeInitializer,
+  removeNode,
+  rewireInput,
+  setDimension,
+  setOutputs,
+} from '../onnx/index.ts';
 import { type BatchNormLayer, readsOf } from './find-layers.ts';
 import { encodeStatistic, type Statistics } from './statistics.ts';
 

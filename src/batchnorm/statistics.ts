@@ -1,5 +1,5 @@
-import { TemperError, decodeBfloat16, encodeBfloat16, encodeFloat16, float16Table } from '../core/index.ts';
-import { type Model, asFloatType, dataTypeName, readPayload } from '../onnx/index.ts';
+import { decodeBfloat16, encodeBfloat16, encodeFloat16, float16Table, TemperError } from '../core/index.ts';
+import { asFloatType, dataTypeName, type Model, readPayload } from '../onnx/index.ts';
 import type { BatchNormLayer, LayerParameter } from './find-layers.ts';
 
 /** Mean and biased (population) variance per channel, in float64. */

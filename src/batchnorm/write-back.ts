@@ -1,4 +1,12 @@
-import { type Edit, type Model, type TensorRecord, appendInitializer, replaceInline, rewireInput, valueNames } from '../onnx/index.ts';
+import {
+  appendInitializer,
+  type Edit,
+  type Model,
+  replaceInline,
+  rewireInput,
+  type TensorRecord,
+  valueNames,
+} from '../onnx/index.ts';
 import type { BatchNormLayer, LayerParameter } from './find-layers.ts';
 import { encodeStatistic, type Statistics } from './statistics.ts';
 

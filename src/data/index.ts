@@ -12,11 +12,11 @@ export {
 } from './datasets/dataset.ts';
 export { type IdxArray, type IdxImages, readIdx, readIdxImages, readIdxLabels } from './datasets/idx.ts';
 export { type NpyFile, openNpy } from './datasets/npy.ts';
-export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from './datasets/open-dataset.ts';
 export { assertImages, type ChosenData, type DataOptions, openData } from './datasets/open-data.ts';
-export { type RowRange, rowRangeText, type Selection, selectRows } from './datasets/select-rows.ts';
-export { type Halves, splitRows } from './datasets/split-rows.ts';
+export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from './datasets/open-dataset.ts';
+export { type RowRange, rowRangeText, rowsHash, type Selection, selectRows } from './datasets/select-rows.ts';
 export { type Part, partsOf, type Shard } from './datasets/shard.ts';
+export { type Halves, splitRows } from './datasets/split-rows.ts';
 export {
   allocateInput,
   applyTransform,
@@ -43,7 +43,6 @@ export {
 export type { InputStatistics } from './images/input-statistics.ts';
 export { type Box, type Pixels, pixels, type Size, toGrey, toRgb } from './images/pixels.ts';
 export { type ResampleOptions, resample } from './images/resample.ts';
-export { sizeText, transformFields } from './images/transform-fields.ts';
 export { INTERPOLATIONS, type Interpolation } from './images/resample-kernels.ts';
 export { isTransform } from './images/stored-transform.ts';
 export {
@@ -60,8 +59,9 @@ export {
   type TransformOptions,
   transformHash,
 } from './images/transform.ts';
+export { sizeText, transformFields } from './images/transform-fields.ts';
 export { type BadImageRecord, badImageRecord, noteBadImages } from './loader/bad-images.ts';
-export type { ImageFacts, PreparationTime, Views } from './loader/decode-job.ts';
+export type { ImageFacts, PreparationTime, ViewOptions, Views } from './loader/decode-job.ts';
 export {
   type BadImage,
   type BatchInput,

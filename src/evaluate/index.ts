@@ -21,6 +21,8 @@ export {
   type SmallestDifference,
   smallestDifference,
 } from './paired.ts';
+export { type PerImage, perImageColumns, perImageRows, type WorkerPart } from './per-image/columns.ts';
+export { isParquet } from './per-image/read-per-image.ts';
 export {
   concatPredictions,
   type Predictions,
@@ -32,6 +34,12 @@ export {
   type ValidClasses,
 } from './predictions.ts';
 export { type ReliabilityBin, reliabilityBins } from './reliability.ts';
-export { type PerImage, perImageColumns, perImageRows, type WorkerPart } from './per-image/columns.ts';
-export { isParquet } from './per-image/read-per-image.ts';
-export { type Measured, type ModelScores, numberRepeated, pairedFields, scoreFields, scoreModels, shortNames } from './scores.ts';
+export {
+  type Measured,
+  type ModelScores,
+  numberRepeated,
+  pairedFields,
+  scoreFields,
+  scoreModels,
+  shortNames,
+} from './scores.ts';

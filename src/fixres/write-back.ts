@@ -1,5 +1,14 @@
 import { decodeFloats, encodeStatistic } from '../batchnorm/index.ts';
-import { type Edit, type Model, type TensorRecord, appendInitializer, readPayload, replaceInline, rewireInput, valueNames } from '../onnx/index.ts';
+import {
+  appendInitializer,
+  type Edit,
+  type Model,
+  readPayload,
+  replaceInline,
+  rewireInput,
+  type TensorRecord,
+  valueNames,
+} from '../onnx/index.ts';
 import type { Cut } from './cut/cut.ts';
 import type { LastNorm } from './cut/find-norm.ts';
 import type { Weight } from './cut/graph-index.ts';

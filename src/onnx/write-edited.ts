@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { TemperError, openAtomic, outputExists } from '../core/index.ts';
+import { openAtomic, outputExists, TemperError } from '../core/index.ts';
 import { dataFileName, layOutExternal } from './data-layout.ts';
 import { type Edit, planRewrite, type Segment } from './edit.ts';
 import { delimitedMetadata, setExternalData } from './edits.ts';

@@ -1,5 +1,5 @@
-import type { Axis, Chart, ChartPoint } from './chart.ts';
 import type { FieldRow } from '../core/index.ts';
+import type { Axis, Chart, ChartPoint } from './chart.ts';
 import { withUnit } from './number-format.ts';
 import type { Column, Table } from './page.ts';
 

@@ -1,7 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
 import type { Cell, FieldRow } from '../core/index.ts';
 
-
 /**
  * A number as a plain decimal with a point: never an exponent, never a thousands separator, as many digits as the float64
  * needs (spreadsheets of every locale and `cut` read it).

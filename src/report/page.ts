@@ -1,5 +1,5 @@
-import type { Chart } from './chart.ts';
 import type { Cell, FieldRow } from '../core/index.ts';
+import type { Chart } from './chart.ts';
 import type { NumberFormat } from './number-format.ts';
 
 /** A column of a table: which field of the rows, and how it is shown. */

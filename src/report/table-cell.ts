@@ -1,5 +1,5 @@
-import { plainDecimal } from './csv.ts';
 import type { Cell, FieldRow } from '../core/index.ts';
+import { plainDecimal } from './csv.ts';
 import { formatNumber } from './number-format.ts';
 import type { Column, Table } from './page.ts';
 

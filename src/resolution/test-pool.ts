@@ -1,5 +1,16 @@
 import { TemperError } from '../core/index.ts';
-import { type Edit, type Model, type NodeRecord, type TensorRecord, appendInitializer, attributeOf, editedModel, insertNode, removeNode, valueNames } from '../onnx/index.ts';
+import {
+  appendInitializer,
+  attributeOf,
+  type Edit,
+  editedModel,
+  insertNode,
+  type Model,
+  type NodeRecord,
+  removeNode,
+  type TensorRecord,
+  valueNames,
+} from '../onnx/index.ts';
 import { analyseSizes } from './size-analysis.ts';
 
 const INT64 = 7;

@@ -1,5 +1,5 @@
-import type { RunResult, Session } from './session.ts';
 import type { ValueInfo } from '../signature/index.ts';
+import type { RunResult, Session } from './session.ts';
 import type { Tensor, TensorData, Tensors } from './tensor.ts';
 
 const emptyLike = (data: TensorData, length: number): TensorData =>

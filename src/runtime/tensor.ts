@@ -1,7 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import type { TensorType, ValueInfo } from '../signature/index.ts';
 
-
 /** The array that holds each element type; float16 is bit patterns. */
 export const TENSOR_ARRAYS = {
   float32: Float32Array,

@@ -1,7 +1,13 @@
-import { type BatchNormLayer, type MeasuredLayer, type NumberedBatch, encodeStatistic, recalibrateByBatch } from '../batchnorm/index.ts';
+import {
+  type BatchNormLayer,
+  encodeStatistic,
+  type MeasuredLayer,
+  type NumberedBatch,
+  recalibrateByBatch,
+} from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { type EvaluateModelsOptions, type LabelledBatch, type Predictions, evaluateModels } from '../evaluate/index.ts';
-import { type Device, type Session, openSession } from '../runtime/index.ts';
+import { type EvaluateModelsOptions, evaluateModels, type LabelledBatch, type Predictions } from '../evaluate/index.ts';
+import { type Device, openSession, type Session } from '../runtime/index.ts';
 import { type CandidateModel, modelOf, type PreparedModel, valuesAt, WEIGHTS_LOCATION } from './prepared-model.ts';
 import type { Replay } from './replay.ts';
 

@@ -1,6 +1,16 @@
 import { type BatchNormLayer, encodeStatistic, findLayers } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { type Edit, type Model, type NodeRecord, type TensorRecord, appendInitializer, asFloatType, editedModel, insertNode, renameOutput } from '../onnx/index.ts';
+import {
+  appendInitializer,
+  asFloatType,
+  type Edit,
+  editedModel,
+  insertNode,
+  type Model,
+  type NodeRecord,
+  renameOutput,
+  type TensorRecord,
+} from '../onnx/index.ts';
 
 /** A convolution with a bias and no BatchNormalization behind it, as exporters leave it when they fold the layer. */
 export interface FoldedConvolution {

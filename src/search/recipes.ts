@@ -1,4 +1,4 @@
-import { type Candidate, type Row, normalisedRow, planRows, stemOf } from '../average/index.ts';
+import { type Candidate, normalisedRow, planRows, type Row, stemOf } from '../average/index.ts';
 
 /** The kinds of averages, in the order in which they are made. */
 export const FAMILIES = ['last', 'window', 'ema', 'power', 'robust', 'greedy', 'pruned', 'learned'] as const;

@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { Row } from '../average/index.ts';
-import { type CollectOptions, type NumberedBatch, type Statistics, collectMoments, decodeFloats, encodeStatistic, layerFolds, recalibrateByBatch } from '../batchnorm/index.ts';
+import {
+  type CollectOptions,
+  collectMoments,
+  decodeFloats,
+  encodeStatistic,
+  layerFolds,
+  type NumberedBatch,
+  recalibrateByBatch,
+  type Statistics,
+} from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import type { NamedCandidate } from './evaluator.ts';

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Row } from '../average/index.ts';
 import type { BatchNormLayer, NumberedBatch } from '../batchnorm/index.ts';
-import { type GuardVerdict, type LabelledBatch, type Predictions, computeMetrics, guardVerdict } from '../evaluate/index.ts';
+import {
+  computeMetrics,
+  type GuardVerdict,
+  guardVerdict,
+  type LabelledBatch,
+  type Predictions,
+} from '../evaluate/index.ts';
 import { candidateBytes, type Ingredients, makeCandidates } from './candidate-weights.ts';
 import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
 import { type Family, meanOf, type Recipe } from './recipes.ts';

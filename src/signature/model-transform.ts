@@ -1,5 +1,5 @@
 import { TemperError } from '../core/index.ts';
-import { type ChosenData, type Transform, type TransformOptions, resolveTransform } from '../data/index.ts';
+import { type ChosenData, resolveTransform, type Transform, type TransformOptions } from '../data/index.ts';
 import { type ModelInput, modelInput } from './model-input.ts';
 import type { DeclaredInputs } from './value-info.ts';
 
@@ -16,7 +16,10 @@ const isList = <T>(value: PerModel<T>): value is readonly T[] => Array.isArray(v
 export function valueFor<T>(value: PerModel<T>, i: number, n: number, option: string): T {
   if (!isList(value)) return value;
   if (value.length !== 1 && value.length !== n) {
-    throw new TemperError('USAGE', `\`${option}\`: ${value.length} values, expected one, or one for each of ${n} models`);
+    throw new TemperError(
+      'USAGE',
+      `\`${option}\`: ${value.length} values, expected one, or one for each of ${n} models`,
+    );
   }
   return value[value.length === 1 ? 0 : i] as T;
 }
@@ -56,11 +59,7 @@ function adapted(transform: Transform, { layout, type }: ModelInput): Transform 
  * @param inputName the image input, where the model has several
  * @throws TemperError USAGE, UNSUPPORTED_GRAPH, MISMATCH_INPUT
  */
-export function transformFor(
-  choice: TransformChoice,
-  model: DeclaredInputs,
-  inputName: string | undefined,
-): Transform {
+export function transformFor(choice: TransformChoice, model: DeclaredInputs, inputName: string | undefined): Transform {
   const input = modelInput(model, inputName);
   if (isComplete(choice)) {
     const transform = adapted(choice, input);
@@ -93,7 +92,10 @@ export function transformFor(
 export function transformsFor(
   models: readonly DeclaredInputs[],
   { dataset }: ChosenData,
-  { transform = {}, input }: { readonly transform?: PerModel<TransformChoice> | undefined; readonly input?: string | undefined },
+  {
+    transform = {},
+    input,
+  }: { readonly transform?: PerModel<TransformChoice> | undefined; readonly input?: string | undefined },
 ): (Transform | undefined)[] {
   const choiceOf = (i: number): TransformChoice => valueFor(transform, i, models.length, 'transform');
   if (dataset.kind !== 'tensor') return models.map((model, i) => transformFor(choiceOf(i), model, input));

@@ -1,5 +1,12 @@
 import { TemperError } from '../../core/index.ts';
-import { type ModelRecord, type NodeRecord, type NodeScope, type TensorRecord, attributeOf, constantTensor } from '../../onnx/index.ts';
+import {
+  attributeOf,
+  constantTensor,
+  type ModelRecord,
+  type NodeRecord,
+  type NodeScope,
+  type TensorRecord,
+} from '../../onnx/index.ts';
 import { type CodeType, codeTypeOf } from './codes.ts';
 
 /**

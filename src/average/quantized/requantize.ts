@@ -1,5 +1,12 @@
 import { TemperError } from '../../core/index.ts';
-import { type Model, type TensorRecord, asFloatType, elementCount, rawByteLength, readPayload } from '../../onnx/index.ts';
+import {
+  asFloatType,
+  elementCount,
+  type Model,
+  rawByteLength,
+  readPayload,
+  type TensorRecord,
+} from '../../onnx/index.ts';
 import { decodeFloat64, ENCODERS } from '../kernel/float-blocks.ts';
 import type { Row } from '../plan/row.ts';
 import { codeOf, decodeCodes, encodeCodes } from './codes.ts';

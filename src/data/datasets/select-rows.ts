@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { TemperError, compareUtf8 } from '../../core/index.ts';
+import { canonicalJson, compareUtf8, TemperError } from '../../core/index.ts';
 import type { Dataset } from './dataset.ts';
 
 /** Rows [start, end) of a table; without a start from the first, without an end to the last. */
@@ -80,3 +80,6 @@ export function selectRows(table: Pick<Dataset, 'length' | 'labelled' | 'sample'
     compareUtf8(table.sample(a).key, table.sample(b).key);
   return takeInTurns(all.sort(byPriority), limit, (row) => table.sample(row).label ?? 0).sort();
 }
+
+/** SHA-256 (hex) of the row numbers as canonical JSON: which images a job read, and in which order. */
+export const rowsHash = (rows: Uint32Array): string => hash('sha256', canonicalJson([...rows]), 'hex');

@@ -1,4 +1,4 @@
-import { TemperError, type WireError, random, toWire } from '../../core/index.ts';
+import { random, TemperError, toWire, type WireError } from '../../core/index.ts';
 import type { SampleData } from '../datasets/dataset.ts';
 import { allocateInput, applyTransform, type InputData, inputLength } from '../images/apply-transform.ts';
 import { decodeImage, type Orientation } from '../images/decode-image.ts';
@@ -7,6 +7,13 @@ import { allocateStatistics, type InputStatistics, inputStatistics } from '../im
 import type { Pixels, Size } from '../images/pixels.ts';
 import type { Transform } from '../images/transform.ts';
 import { type AugmentOptions, applyView, drawView, type ViewRecord } from '../views/augment.ts';
+
+/** Training views as a job is asked for them; the seed is the job's. */
+export interface ViewOptions {
+  readonly augment: AugmentOptions;
+  /** Views of each image. */
+  readonly count: number;
+}
 
 /** Training views of every image: V of them, drawn from (seed, key, view). Absent: the evaluation transform, once. */
 export interface Views {

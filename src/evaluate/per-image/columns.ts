@@ -52,4 +52,3 @@ export function* perImageRows({ model, predictions: p, part }: PerImage): Genera
     };
   }
 }
-

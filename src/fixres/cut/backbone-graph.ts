@@ -1,5 +1,15 @@
 import { readsOf } from '../../batchnorm/index.ts';
-import { type Edit, type Model, type NodeRecord, applyEdits, externalDataOf, removeInitializer, removeNode, setDimension, setOutputs } from '../../onnx/index.ts';
+import {
+  applyEdits,
+  type Edit,
+  externalDataOf,
+  type Model,
+  type NodeRecord,
+  removeInitializer,
+  removeNode,
+  setDimension,
+  setOutputs,
+} from '../../onnx/index.ts';
 
 export interface BackboneGraph {
   readonly model: Uint8Array;

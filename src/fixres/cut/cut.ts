@@ -1,6 +1,13 @@
 import { readsOf } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
-import { type Model, type NewNode, type NewTensor, type NodeRecord, elementCount, readPayload } from '../../onnx/index.ts';
+import {
+  elementCount,
+  type Model,
+  type NewNode,
+  type NewTensor,
+  type NodeRecord,
+  readPayload,
+} from '../../onnx/index.ts';
 import { type Classifier, findClassifier } from './find-classifier.ts';
 import { findLastNorm, type LastNorm } from './find-norm.ts';
 import { type GraphIndex, indexGraph, type Weight } from './graph-index.ts';

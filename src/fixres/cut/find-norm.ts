@@ -1,6 +1,6 @@
 import { type BatchNormLayer, findLayers } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
-import { type Model, type NodeRecord, elementCount } from '../../onnx/index.ts';
+import { elementCount, type Model, type NodeRecord } from '../../onnx/index.ts';
 import type { Classifier } from './find-classifier.ts';
 import type { GraphIndex, Weight } from './graph-index.ts';
 

@@ -1,5 +1,13 @@
 import { readsOf } from '../../batchnorm/index.ts';
-import { type Model, type NodeRecord, type TensorRecord, constantTensor, graphsOf, nodesOf, scopesOf } from '../../onnx/index.ts';
+import {
+  constantTensor,
+  graphsOf,
+  type Model,
+  type NodeRecord,
+  nodesOf,
+  scopesOf,
+  type TensorRecord,
+} from '../../onnx/index.ts';
 
 /** A weight of the file: its values, and who reads them. */
 export interface Weight {

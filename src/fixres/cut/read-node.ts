@@ -1,6 +1,14 @@
 import { decodeFloats } from '../../batchnorm/index.ts';
-import { TemperError, readBytes } from '../../core/index.ts';
-import { type Model, type NewNode, type NewTensor, type NodeRecord, type TensorRecord, asFloatType, readPayload } from '../../onnx/index.ts';
+import { readBytes, TemperError } from '../../core/index.ts';
+import {
+  asFloatType,
+  type Model,
+  type NewNode,
+  type NewTensor,
+  type NodeRecord,
+  readPayload,
+  type TensorRecord,
+} from '../../onnx/index.ts';
 
 const FLOAT = 1;
 const INT64 = 7;

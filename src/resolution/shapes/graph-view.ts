@@ -1,5 +1,14 @@
 import { TemperError } from '../../core/index.ts';
-import { type AttributeRecord, type Model, type NodeRecord, type TensorRecord, attributeOf, constantTensor, elementCount, readPayload } from '../../onnx/index.ts';
+import {
+  type AttributeRecord,
+  attributeOf,
+  constantTensor,
+  elementCount,
+  type Model,
+  type NodeRecord,
+  readPayload,
+  type TensorRecord,
+} from '../../onnx/index.ts';
 import { BOOL, FLOAT, INT64, type Known, type OperatorCall } from './known.ts';
 
 /** Constants of more elements are weights, or tables: nothing takes them for a shape. */
