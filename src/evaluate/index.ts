@@ -22,7 +22,7 @@ export {
   smallestDifference,
 } from './paired.ts';
 export { type PerImage, perImageColumns, perImageRows, type WorkerPart } from './per-image/columns.ts';
-export { isParquet } from './per-image/read-per-image.ts';
+export { isParquet, readPerImage } from './per-image/read-per-image.ts';
 export {
   concatPredictions,
   type Predictions,

@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type EvaluateArguments, evaluateSessions } from '../../cli/eval-ckpt/evaluate-models.ts';
-import { transformFor } from '../../cli/shared/transform-options.ts';
+import { controlOf } from '../../src/core/index.ts';
 import { type BatchInput, loadBatches, openDataset, selectRows } from '../../src/data/index.ts';
+import { evaluateSessions, type StageOptions } from '../../src/evaluate/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
+import { type TransformChoice, transformFor } from '../../src/signature/index.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { writePhotos } from '../support/photos.ts';
 import { resnet18, writeSyntheticModel } from '../support/resnet.ts';
@@ -20,7 +21,7 @@ const WIDTHS = [
   { width: 1, passes: 1 },
 ];
 
-const { values: options } = parseArgs({
+const { values: flags } = parseArgs({
   options: {
     repetitions: { type: 'string', default: '7' },
     threads: { type: 'string', default: '1' },
@@ -29,7 +30,7 @@ const { values: options } = parseArgs({
   },
 });
 const [repetitions, threads, workers, photos] = (['repetitions', 'threads', 'workers', 'images'] as const).map((name) =>
-  Number(options[name]),
+  Number(flags[name]),
 ) as [number, number, number, number];
 
 interface Case {
@@ -37,23 +38,22 @@ interface Case {
   readonly model: string;
   readonly data: string;
   readonly labels?: string;
-  readonly args: Omit<EvaluateArguments, 'device'>;
+  readonly options: StageOptions & { readonly transform: TransformChoice };
   /** How often the rows are gone through: the start of the decoding threads and the first batch must not count. */
   readonly passes: number;
 }
 
 /** One round is inference alone, decoding alone and the whole, in this order. */
-async function measure({ name, model, data, labels, args, passes }: Case): Promise<void> {
+async function measure({ name, model, data, labels, options, passes }: Case): Promise<void> {
   const session = await openSession({ model, device: 'cpu', threads });
   const dataset = await openDataset(data, { labels });
   try {
     const once = selectRows(dataset, { rows: undefined, limit: undefined, seed: undefined });
     const rows = Uint32Array.from({ length: once.length * passes }, (_, i) => once[i % once.length] as number);
-    const given: EvaluateArguments = { ...args, device: 'cpu' };
     const loader = {
       rows,
-      transforms: [transformFor(given, session, undefined, 0, 1)],
-      batch: args.batch ?? 1,
+      transforms: [transformFor(options.transform, session, undefined)],
+      batch: options.batch ?? 1,
       workers,
       onBadImage: 'fail',
     } as const;
@@ -69,7 +69,7 @@ async function measure({ name, model, data, labels, args, passes }: Case): Promi
         decode: async () => {
           for await (const _ of loadBatches(dataset, loader));
         },
-        whole: () => evaluateSessions([session], { dataset, rows }, given, { signal: new AbortController().signal }),
+        whole: () => evaluateSessions([session], { dataset, rows }, options, controlOf()),
       },
       repetitions,
     );
@@ -84,14 +84,14 @@ const folder = mkdtempSync(join(tmpdir(), 'onnx-temper-bench-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
-const common = { threads, workers, batch: 32, quiet: true, 'on-bad-image': 'fail' } as const;
+const common = { workers, batch: 32 } as const;
 const cases: Case[] = [
   {
     name: 'fixtures/fashion, 28 to 20 px',
     model: SNAPSHOTS.at(-1) as string,
     data: `${FASHION}/test-images-idx3-ubyte.gz`,
     labels: `${FASHION}/test-labels-idx1-ubyte.gz`,
-    args: { ...common, preset: 'none', size: '20', mean: '0.2860', std: '0.3530' },
+    options: { ...common, transform: { preset: 'none', size: 20, mean: [0.286], std: [0.353] } },
     passes: 5,
   },
 ];
@@ -100,7 +100,13 @@ await writePhotos(images, photos, 4);
 for (const { width, passes } of WIDTHS) {
   const model = join(folder, `resnet18-${width}.onnx`);
   writeSyntheticModel(model, resnet18(width), 1);
-  cases.push({ name: `JPEG to 224, ResNet-18 x ${width}`, model, data: images, args: common, passes });
+  cases.push({
+    name: `JPEG to 224, ResNet-18 x ${width}`,
+    model,
+    data: images,
+    options: { ...common, transform: {} },
+    passes,
+  });
 }
 console.log(
   `Node ${process.versions.node}, ${availableParallelism()} cores, threads ${threads}, workers ${workers}, ` +

@@ -103,7 +103,7 @@ test('an output that exists is kept without force, and replaced whole with it', 
   const paths = snapshots(folder, 1, 3);
   const out = join(folder, 'out.onnx');
   writeFileSync(out, 'old');
-  await expectFailure('OUTPUT_EXISTS', [/--force/], () => average(paths, out));
+  await expectFailure('OUTPUT_EXISTS', [/`force`/], () => average(paths, out));
   assert.equal(readFileSync(out, 'utf8'), 'old');
   await average(paths, out, { force: true });
   assert.deepEqual([...floatsOf(out, 'v')], [2, 4]);

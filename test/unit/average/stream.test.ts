@@ -238,7 +238,7 @@ test('an Inf in one snapshot is refused unless allowed, and then carried', async
     [1, 2],
     [Number.POSITIVE_INFINITY, 4],
   ].map((values) => snapshot({ name: 'w', dims: [2], values }));
-  await expectFailure('NUMERIC_NONFINITE', [/--allow-nonfinite/], () => average(paths, fresh()));
+  await expectFailure('NUMERIC_NONFINITE', [/`allowNonfinite`/], () => average(paths, fresh()));
   const out = fresh();
   await average(paths, out, { allowNonfinite: true });
   assert.deepEqual(rawOf(out, 'w'), rawBytes('float32', [Number.POSITIVE_INFINITY, 3]));
@@ -249,7 +249,7 @@ test('finite values that do not fit the output type are an overflow, not an infi
     [70000, 1],
     [70000, 2],
   ].map((values) => snapshot({ name: 'w', dims: [2], values }));
-  await expectFailure('NUMERIC_OVERFLOW', [/"w", element 0.*float16/, /--dtype float32/], () =>
+  await expectFailure('NUMERIC_OVERFLOW', [/"w", element 0.*float16/, /`dtype` float32/], () =>
     average(paths, fresh(), { dtype: 'float16' }),
   );
 });
@@ -261,7 +261,7 @@ test('integers that differ are refused; --on-int-mismatch last takes the last sn
       { name: 'w', dims: [2], values: [value, 0] },
     );
   const paths = [of(100, 1), of(200, 2), of(300, 3)];
-  await expectFailure('MISMATCH_VALUE', [/num_batches_tracked.*int64.*--on-int-mismatch last/], () =>
+  await expectFailure('MISMATCH_VALUE', [/num_batches_tracked.*int64.*`onIntMismatch` last/], () =>
     average(paths, fresh()),
   );
   const outs = [fresh(), fresh()];

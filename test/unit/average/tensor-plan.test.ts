@@ -182,7 +182,7 @@ test('renamed tensors are paired by their place and reported; --match name refus
   const paths = [of('onnx::Conv_497', 1), of('onnx::Conv_501', 3)];
   assert.match((await tensorPlan(paths)).notes.join(), /paired by place of use.*"onnx::Conv_497" is "onnx::Conv_501"/);
   assert.equal((await tensorPlan(paths, { match: 'graph' })).notes.filter((text) => /paired/.test(text)).length, 0);
-  await expectFailure('MISMATCH_TENSOR', [/1 tensors go by other names/, /--match auto/], () =>
+  await expectFailure('MISMATCH_TENSOR', [/1 tensors go by other names/, /`match` auto/], () =>
     tensorPlan(paths, { match: 'name' }),
   );
   const out = join(folder, 'renamed.onnx');

@@ -45,7 +45,7 @@ test('torch: batches weigh alike, variances are unbiased', () => {
 });
 
 test('torch: a batch of one value per channel has no unbiased variance', () => {
-  assert.match(assertFails(() => fold('torch', [[1]]), 'INPUT_TOO_FEW').hint ?? '', /--batch.*population/);
+  assert.match(assertFails(() => fold('torch', [[1]]), 'INPUT_TOO_FEW').hint ?? '', /`batch`.*population/);
 });
 
 test('no batch is an error, for both', () => {

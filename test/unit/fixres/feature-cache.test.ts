@@ -76,7 +76,7 @@ test('a value that is not one row an image, of one size, is refused', () => {
 test('what the disk cannot hold is refused with the first batch; a folder that is missing, too', () => {
   const cache = featureCache({ names: ['a', 'b'], memoryBytes: 0, folder, expectedRows: 2 ** 50 });
   const { message, hint } = assertFails(() => cache.append(batch(0, 1), 1), 'OUTPUT_WRITE');
-  assert.match(`${message} ${hint}`, /MiB on disk, \d+ MiB are free .*--mode fc/);
+  assert.match(`${message} ${hint}`, /MiB on disk, \d+ MiB are free .*`mode` fc/);
   const nowhere = featureCache({ names: ['a', 'b'], memoryBytes: 0, folder: join(folder, 'none'), expectedRows: 1 });
   assertFails(() => nowhere.append(batch(0, 1), 1), 'OUTPUT_WRITE');
 });

@@ -5,8 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
-import { type ErrorCode, TemperError, decodeFloat16, encodeFloat16 } from '../../../src/core/index.ts';
-import { type Session, type SessionOptions, type Tensor, classOutput, openSession, parseDevice, readClassOutput } from '../../../src/runtime/index.ts';
+import { decodeFloat16, type ErrorCode, encodeFloat16, TemperError } from '../../../src/core/index.ts';
+import {
+  classOutput,
+  openSession,
+  parseDevice,
+  readClassOutput,
+  type Session,
+  type SessionOptions,
+  type Tensor,
+} from '../../../src/runtime/index.ts';
 import { imageInput } from '../../../src/signature/index.ts';
 import { external, floats, IDENTITY, ints, makeModel } from '../../support/small-models.ts';
 
@@ -119,7 +127,7 @@ test('a batch that does not fit the model is refused before it runs, with the re
       assert.match(error.message, text);
     }
     const channels = await fails('MISMATCH_INPUT', () => session.run({ input: tensor([1, 3, 20, 20]) }));
-    assert.match(channels.hint ?? '', /--color/);
+    assert.match(channels.hint ?? '', /`color`/);
   });
   const fixed = makeModel({
     inputs: [['x', 'FLOAT', [1, 3]]],
@@ -128,7 +136,7 @@ test('a batch that does not fit the model is refused before it runs, with the re
   });
   await using(fixed, async (session) => {
     const error = await fails('MISMATCH_INPUT', () => session.run({ x: tensor([4, 3]) }));
-    assert.match(error.hint ?? '', /--batch 1/);
+    assert.match(error.hint ?? '', /`batch` 1/);
   });
 });
 

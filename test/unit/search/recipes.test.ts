@@ -49,5 +49,5 @@ test('options replace the defaults, and a k beyond the snapshots is noted', () =
     recipes.map(({ name }) => name),
     ['epoch_1', 'epoch_2', 'epoch_3', 'epoch_4', 'uniform_last2', 'ema_0.5'],
   );
-  assert.match(notes.join(), /--last 9 is left out/);
+  assert.match(notes.join(), /`last` 9 is left out/);
 });

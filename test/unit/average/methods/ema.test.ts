@@ -56,7 +56,7 @@ test('decay per step spans the intervals in the names; the first interval equals
 });
 
 test('epoch names need --steps-per-epoch for steps, and give d^1251 = .7786 with it', () => {
-  assertFails('USAGE', [/--decay-per-step/, /--steps-per-epoch/], () =>
+  assertFails('USAGE', [/`decayPerStep`/, /`stepsPerEpoch`/], () =>
     planRows(epochs(3), { decayPerStep: [0.9998] }),
   );
   assertClose(
@@ -97,7 +97,7 @@ test('one snapshot is itself', () => {
 });
 
 test('no default decay: the error explains the three ways to give one', () => {
-  assertFails('USAGE', [/no default/, /--half-life/, /--decay 0\.9/, /--decay-per-step/], () =>
+  assertFails('USAGE', [/no default/, /`halfLife`/, /`decay` 0\.9/, /`decayPerStep`/], () =>
     planRows(epochs(3), { method: 'ema' }),
   );
 });
@@ -105,21 +105,21 @@ test('no default decay: the error explains the three ways to give one', () => {
 test('a decay that is surely one per step is noted', () => {
   assert.match(
     planRows(epochs(50), { decay: [0.9999], fromFirst: true }).notes.join(),
-    /keeps 0\.995.*--decay-per-step/,
+    /keeps 0\.995.*`decayPerStep`/,
   );
   assert.match(planRows(epochs(50), { decay: [0.9999] }).notes.join(), /nearly a uniform/);
   assert.deepEqual(planRows(epochs(50), { decay: [0.9] }).notes, []);
 });
 
 test('values out of range, repeated, or of no use are usage errors that name the option', () => {
-  assertFails('USAGE', [/--decay is 1/], () => planRows(epochs(3), { decay: [1] }));
-  assertFails('USAGE', [/--decay is NaN/], () => planRows(epochs(3), { decay: [Number.NaN] }));
-  assertFails('USAGE', [/--decay-per-step is 0/], () => planRows(epochs(3), { decayPerStep: [0] }));
+  assertFails('USAGE', [/`decay` is 1/], () => planRows(epochs(3), { decay: [1] }));
+  assertFails('USAGE', [/`decay` is NaN/], () => planRows(epochs(3), { decay: [Number.NaN] }));
+  assertFails('USAGE', [/`decayPerStep` is 0/], () => planRows(epochs(3), { decayPerStep: [0] }));
   for (const halfLife of ['0', '-1', 'x', '5 parsecs', '', '1.2.3'])
-    assertFails('USAGE', [/--half-life is/], () => planRows(epochs(3), { halfLife: [halfLife] }));
-  assertFails('USAGE', [/--half-life .*twice/], () => planRows(epochs(3), { halfLife: ['5', '5.0'] }));
-  assertFails('USAGE', [/--steps-per-epoch has no use/], () => planRows(epochs(3), { decay: [0.9], stepsPerEpoch: 3 }));
-  assertFails('USAGE', [/--steps-per-epoch is 0/], () =>
+    assertFails('USAGE', [/`halfLife` is/], () => planRows(epochs(3), { halfLife: [halfLife] }));
+  assertFails('USAGE', [/`halfLife` .*twice/], () => planRows(epochs(3), { halfLife: ['5', '5.0'] }));
+  assertFails('USAGE', [/`stepsPerEpoch` has no use/], () => planRows(epochs(3), { decay: [0.9], stepsPerEpoch: 3 }));
+  assertFails('USAGE', [/`stepsPerEpoch` is 0/], () =>
     planRows(epochs(3), { halfLife: ['3steps'], stepsPerEpoch: 0 }),
   );
   assertFails('USAGE', [/none in last\.onnx/], () => planRows(named('last.onnx'), { halfLife: ['3steps'] }));

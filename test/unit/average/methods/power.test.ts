@@ -99,7 +99,7 @@ test('the width of EMA inputs can be declared, and replaces a missing suffix alo
     onlyWeights(named(`net-1000-${first}.onnx`, `net-2000-${second}.onnx`), { sigmaRel: [0.1] });
   assert.deepEqual(declared, widths('0.050', '0.050'));
   const mixed = named('net-1000.onnx', 'net-2000-0.050.onnx');
-  assertFails('USAGE', [/net-1000\.onnx/, /--input-sigma-rel/], () => planRows(mixed, { sigmaRel: [0.1] }));
+  assertFails('USAGE', [/net-1000\.onnx/, /`inputSigmaRel`/], () => planRows(mixed, { sigmaRel: [0.1] }));
   assert.deepEqual(onlyWeights(mixed, { sigmaRel: [0.1], inputSigmaRel: 0.05 }), declared);
   assert.deepEqual(onlyWeights(mixed, { sigmaRel: [0.1], inputSigmaRel: 0.1 }), widths('0.100', '0.050'));
 });
@@ -124,13 +124,13 @@ test('several widths and exponents give a row each', () => {
 
 test('values out of range and steps that do not grow are usage errors that name the option', () => {
   for (const sigmaRel of [0, -0.1, 0.2887, Number.NaN])
-    assertFails('USAGE', [/--sigma-rel is/, /0\.2887/], () => planRows(epochs(3), { sigmaRel: [sigmaRel] }));
-  assertFails('USAGE', [/--gamma is -1/], () => planRows(epochs(3), { gamma: [-1] }));
-  assertFails('USAGE', [/--input-sigma-rel is 0.3/], () => planRows(epochs(3), { gamma: [1], inputSigmaRel: 0.3 }));
-  assertFails('USAGE', [/--method power needs/, /--sigma-rel/], () => planRows(epochs(3), { method: 'power' }));
+    assertFails('USAGE', [/`sigmaRel` is/, /0\.2887/], () => planRows(epochs(3), { sigmaRel: [sigmaRel] }));
+  assertFails('USAGE', [/`gamma` is -1/], () => planRows(epochs(3), { gamma: [-1] }));
+  assertFails('USAGE', [/`inputSigmaRel` is 0.3/], () => planRows(epochs(3), { gamma: [1], inputSigmaRel: 0.3 }));
+  assertFails('USAGE', [/`method` power needs/, /`sigmaRel`/], () => planRows(epochs(3), { method: 'power' }));
   for (const t0 of [1, -1, Number.NaN])
-    assertFails('USAGE', [/--t0 is/], () => planRows(epochs(3), { gamma: [1], t0 }));
-  assertFails('USAGE', [/--t0 has no use/], () => planRows(named(...EMAS), { gamma: [1], t0: 0 }));
+    assertFails('USAGE', [/`t0` is/], () => planRows(epochs(3), { gamma: [1], t0 }));
+  assertFails('USAGE', [/`t0` has no use/], () => planRows(named(...EMAS), { gamma: [1], t0: 0 }));
   assertFails('USAGE', [/strictly increasing/, /3 and 3/], () =>
     planRows(named('a/epoch_3.onnx', 'b/epoch_3.onnx'), { gamma: [1] }),
   );

@@ -34,7 +34,7 @@ test('CSV of numbers in plan order: a column, a line, or a column weight', () =>
 test('weights without names refuse inputs that the natural order would move under them', () => {
   const files = named('b.onnx', 'a.onnx');
   for (const options of [{ weights: [1, 3] }, { weightsText: '1\n3\n' }]) {
-    assertFails('USAGE', [/--order list/], () => planRows(files, options));
+    assertFails('USAGE', [/`order` list/], () => planRows(files, options));
     assert.deepEqual(planRows(files, { ...options, order: 'list' }).rows[0]?.coefficients, [1, 3]);
     assert.equal(planRows(files, { ...options, order: 'natural' }).snapshots[0]?.file, 'a.onnx');
   }
@@ -56,7 +56,7 @@ test('a count that does not fit, a sum of 0 and what is no number are usage erro
   assertFails('USAGE', [/not among .*epoch_9/], () =>
     planRows(epochs(1), { weightsText: 'epoch_1,1\nepoch_9,2\n', weightsName: 'w.csv' }),
   );
-  assertFails('USAGE', [/--weights/], () => planRows(epochs(1), { method: 'weighted' }));
+  assertFails('USAGE', [/`weights`/], () => planRows(epochs(1), { method: 'weighted' }));
   assertFails('FORMAT_TABLE', [/w\.csv/, /a, b, c/], () =>
     planRows(epochs(1), { weightsText: 'a,b,c\n1,2,3\n', weightsName: 'w.csv' }),
   );

@@ -33,7 +33,7 @@ test('with --mode min less is better', () => {
 
 test('a metric that looks like a loss needs a mode', () => {
   for (const metric of ['eval_loss', 'valLoss', 'nll', 'top1_err', 'ece15', 'Brier', 'perplexity', 'wer', 'cer_ctc'])
-    assertFails('USAGE', [/--mode min/, new RegExp(metric)], () =>
+    assertFails('USAGE', [/`mode` min/, new RegExp(metric)], () =>
       planRows(epochs(1), { best: [1], metricsText: `epoch,${metric}\n1,2`, metric }),
     );
   for (const metric of ['officer_acc', 'top1', 'precedence'])
@@ -66,8 +66,8 @@ test('what the table lacks is an error that lists its columns', () => {
   assertFails('FORMAT_TABLE', [/no column to find/, columns], () =>
     planRows(named('step_1.onnx'), best(1, 'eval_top1')),
   );
-  assertFails('USAGE', [columns, /--metric/], () => planRows(epochs(4), { best: [1], metricsText: SUMMARY }));
-  assertFails('USAGE', [/--metrics/], () => planRows(epochs(4), { best: [1], metric: 'eval_top1' }));
+  assertFails('USAGE', [columns, /`metric`/], () => planRows(epochs(4), { best: [1], metricsText: SUMMARY }));
+  assertFails('USAGE', [/`metrics`/], () => planRows(epochs(4), { best: [1], metric: 'eval_top1' }));
 });
 
 test('a metric that is no finite number is an error, not the best one', () => {
@@ -87,6 +87,6 @@ test('a broken table and stray options are errors', () => {
   assertFails('FORMAT_TABLE', [/m\.csv/], () =>
     planRows(epochs(1), { best: [1], metricsText: 'epoch,a\n1,2,3\n', metricsName: 'm.csv', metric: 'a' }),
   );
-  assertFails('USAGE', [/--metrics .*--best/], () => planRows(epochs(1), { metricsText: SUMMARY }));
-  assertFails('USAGE', [/--mode .*--best/], () => planRows(epochs(1), { mode: 'min' }));
+  assertFails('USAGE', [/`metrics` .*`best`/], () => planRows(epochs(1), { metricsText: SUMMARY }));
+  assertFails('USAGE', [/`mode` .*`best`/], () => planRows(epochs(1), { mode: 'min' }));
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { METHODS, type PlanOptions, effectiveModels, planRows } from '../../../../src/average/index.ts';
+import { effectiveModels, METHODS, type PlanOptions, planRows } from '../../../../src/average/index.ts';
 import { amplification, checkRow } from '../../../../src/average/plan/row.ts';
 import { assertFails, epochs, named, onlyWeights } from '../candidates.ts';
 
@@ -53,20 +53,20 @@ test('the options of a method choose it', () => {
 });
 
 test('options of another method, or of two, are usage errors, not ignored', () => {
-  assertFails('USAGE', [/--decay belongs to --method ema/, /uniform/], () =>
+  assertFails('USAGE', [/`decay` belongs to `method` ema/, /uniform/], () =>
     planRows(epochs(2), { method: 'uniform', decay: [0.9] }),
   );
-  assertFails('USAGE', [/--warmup belongs to --method ema/], () => planRows(epochs(2), { warmup: true }));
-  assertFails('USAGE', [/--t0 belongs to --method power/], () => planRows(epochs(2), { decay: [0.9], t0: 0 }));
-  assertFails('USAGE', [/--input-sigma-rel belongs/], () => planRows(epochs(2), { inputSigmaRel: 0.1 }));
-  assertFails('USAGE', [/--weights belongs/], () =>
+  assertFails('USAGE', [/`warmup` belongs to `method` ema/], () => planRows(epochs(2), { warmup: true }));
+  assertFails('USAGE', [/`t0` belongs to `method` power/], () => planRows(epochs(2), { decay: [0.9], t0: 0 }));
+  assertFails('USAGE', [/`inputSigmaRel` belongs/], () => planRows(epochs(2), { inputSigmaRel: 0.1 }));
+  assertFails('USAGE', [/`weights` belongs/], () =>
     planRows(epochs(2), { method: 'ema', decay: [0.9], weightsText: '1,2' }),
   );
-  assertFails('USAGE', [/--decay .*--sigma-rel/], () => planRows(epochs(2), { decay: [0.9], sigmaRel: [0.1] }));
-  assertFails('USAGE', [/--method is mode/, /uniform, ema, weighted, power, difference/], () =>
+  assertFails('USAGE', [/`decay` .*`sigmaRel`/], () => planRows(epochs(2), { decay: [0.9], sigmaRel: [0.1] }));
+  assertFails('USAGE', [/`method` is mode/, /uniform, ema, weighted, power, difference/], () =>
     planRows(epochs(2), { method: 'mode' }),
   );
-  assertFails('USAGE', [/--method is toString/], () => planRows(epochs(2), { method: 'toString' }));
+  assertFails('USAGE', [/`method` is toString/], () => planRows(epochs(2), { method: 'toString' }));
 });
 
 test('the difference of two cumulative averages is the average of what lies between', () => {

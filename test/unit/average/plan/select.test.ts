@@ -45,18 +45,18 @@ test('fewer snapshots than asked for is an error that says how many there are', 
 });
 
 test('an empty selection is an error', () => {
-  assertFails('INPUT_TOO_FEW', [/no snapshots are left of 3/, /--start/], () => planRows(epochs(3), { start: 4 }));
-  assertFails('INPUT_TOO_FEW', [/--pattern/], () => planRows([], {}));
+  assertFails('INPUT_TOO_FEW', [/no snapshots are left of 3/, /`start`/], () => planRows(epochs(3), { start: 4 }));
+  assertFails('INPUT_TOO_FEW', [/`pattern`/], () => planRows([], {}));
 });
 
 test('counts and ranges that make no sense are usage errors that name the option', () => {
-  assertFails('USAGE', [/--last is 0/], () => planRows(epochs(3), { last: [0] }));
-  assertFails('USAGE', [/--first is 1.5/], () => planRows(epochs(3), { first: [1.5] }));
-  assertFails('USAGE', [/--every is 0/], () => planRows(epochs(3), { every: 0 }));
-  assertFails('USAGE', [/--last has 2 twice/], () => planRows(epochs(3), { last: [2, 2] }));
-  assertFails('USAGE', [/--start 3 --end 2/], () => planRows(epochs(3), { start: 3, end: 2 }));
-  assertFails('USAGE', [/--start NaN/], () => planRows(epochs(3), { start: Number.NaN }));
-  assertFails('USAGE', [/--last and --first/], () => planRows(epochs(3), { last: [2], first: [1] }));
+  assertFails('USAGE', [/`last` is 0/], () => planRows(epochs(3), { last: [0] }));
+  assertFails('USAGE', [/`first` is 1.5/], () => planRows(epochs(3), { first: [1.5] }));
+  assertFails('USAGE', [/`every` is 0/], () => planRows(epochs(3), { every: 0 }));
+  assertFails('USAGE', [/`last` has 2 twice/], () => planRows(epochs(3), { last: [2, 2] }));
+  assertFails('USAGE', [/`start` 3 `end` 2/], () => planRows(epochs(3), { start: 3, end: 2 }));
+  assertFails('USAGE', [/`start` NaN/], () => planRows(epochs(3), { start: Number.NaN }));
+  assertFails('USAGE', [/`last` and `first`/], () => planRows(epochs(3), { last: [2], first: [1] }));
 });
 
 test('a number in the names that falls in natural order is said, as it may be a metric', () => {

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readPerImage, writePerImage } from '../../../../cli/eval-ckpt/per-image-file.ts';
-import type { Predictions } from '../../../../src/evaluate/index.ts';
+import { writePerImage } from '../../../../cli/eval-ckpt/per-image-file.ts';
+import { type Predictions, readPerImage } from '../../../../src/evaluate/index.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
 
@@ -43,10 +43,10 @@ for (const extension of ['csv', 'parquet']) {
         // -0 has no decimal of its own; no score is -0.
         const given = predictions(rows.map((row) => ({ ...row, numbers: row.numbers.map((x) => x + 0) })));
         const models = ['b.onnx', 'dir/a,"b".onnx', 'b.onnx (2)'].map((model) => ({ model, predictions: given }));
-        writePerImage(path, models, true);
+        await writePerImage(path, models, true);
         assert.deepEqual(await readPerImage(path), models);
         const parts = models.map((model) => ({ ...model, part: { shard: '1/3', job_sha256: 'a'.repeat(64) } }));
-        writePerImage(path, parts, true);
+        await writePerImage(path, parts, true);
         assert.deepEqual(await readPerImage(path), parts);
       }),
       { numRuns: 60 },
@@ -92,6 +92,6 @@ test('another extension is a usage error for reading and writing, and an existin
     await expectFailure('USAGE', [/\.csv or \.parquet/], () => readPerImage(at(name)));
   }
   writeFileSync(at('kept.csv'), 'kept');
-  await expectFailure('OUTPUT_EXISTS', [/--force/], () => writePerImage(at('kept.csv'), rows, false));
+  await expectFailure('OUTPUT_EXISTS', [/`force`/], () => writePerImage(at('kept.csv'), rows, false));
   assert.equal(readFileSync(at('kept.csv'), 'utf8'), 'kept');
 });

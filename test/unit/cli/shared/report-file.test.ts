@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { commandLine, reportFormat, writeReport } from '../../../../cli/shared/report-file.ts';
+import { reportFormat, writeReport } from '../../../../cli/shared/report-file.ts';
 import { TemperError } from '../../../../src/core/index.ts';
 import { SAMPLE_PAGE } from '../../../support/sample-page.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
@@ -33,11 +33,4 @@ test('the ending names the format; another is refused before any work', () => {
     code(() => writeReport(join(folder, 'a.md'), SAMPLE_PAGE, false)),
     'OUTPUT_EXISTS',
   );
-});
-
-test('the command is quoted for a shell, and named once for programs and subcommands alike', () => {
-  const args = ['my model.onnx', '--data', 'val/', '--gate', "top1>=0.89'"];
-  const line = "eval-ckpt 'my model.onnx' --data val/ --gate 'top1>=0.89'\\'''";
-  assert.equal(commandLine('eval-ckpt', args), line);
-  assert.equal(commandLine('eval-ckpt', ['eval-ckpt', ...args]), line);
 });

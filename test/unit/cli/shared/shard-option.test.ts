@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Environment, expandBraces, parseShard } from '../../../../src/data/index.ts';
+import { type Environment, parseShard } from '../../../../cli/shared/shard-option.ts';
+import { expandBraces } from '../../../../src/data/index.ts';
 
 const slurm = (id: number, min: number, max: number, step: number, count: number): Environment => ({
   SLURM_ARRAY_TASK_ID: String(id),

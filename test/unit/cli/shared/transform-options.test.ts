@@ -1,18 +1,27 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type TransformArguments, transformFor } from '../../../../cli/shared/transform-options.ts';
-import { transformFields, transformText } from '../../../../cli/shared/transform-record.ts';
+import type { TransformArguments } from '../../../../cli/shared/transform-options.ts';
+import { TRANSFORM, transformsOf } from '../../../../cli/shared/transform-options.ts';
+import { transformText } from '../../../../cli/shared/transform-text.ts';
 import type { ErrorCode } from '../../../../src/core/index.ts';
-import type { Transform } from '../../../../src/data/index.ts';
+import { type Transform, transformFields } from '../../../../src/data/index.ts';
 import type { Session } from '../../../../src/runtime/index.ts';
-import type { ValueInfo } from '../../../../src/signature/index.ts';
+import { transformFor, type ValueInfo } from '../../../../src/signature/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 
 /** All that is asked of a session here is what its file says about its inputs. */
 const session = (dims: ValueInfo['dims'], type: ValueInfo['type'] = 'float32'): Session =>
   ({ label: 'm.onnx', inputs: [{ name: 'x', type, dims }], outputs: [] }) as Partial<Session> as Session;
 const RGB = session(['N', 3, 'H', 'W']);
-const one = (args: TransformArguments, of = RGB): Transform => transformFor(args, of, undefined, 0, 1);
+/** Options as they are typed: a word, or one for each model. */
+type Words = Partial<Record<keyof typeof TRANSFORM, string | string[]>>;
+const parsed = (words: Words): TransformArguments =>
+  Object.fromEntries(
+    Object.entries(words).map(([name, value]) => [name, TRANSFORM[name as keyof typeof TRANSFORM].coerce(value)]),
+  );
+const transforms = (words: Words, n: number, of = RGB): Transform[] =>
+  transformsOf(parsed(words), n).map((options) => transformFor(options, of, undefined));
+const one = (words: Words, of = RGB): Transform => transforms(words, 1, of)[0] as Transform;
 
 test('the defaults are those of torchvision: 256, 224, bilinear, ImageNet', () => {
   const { resize, crop, interpolation, mean, color, layout, dtype } = one({});
@@ -46,7 +55,7 @@ test("timm's crop ratio rounds the resize target down; numbers per channel are r
 
 test('options given once hold for all models, given once per model they go by position, else it is an error', () => {
   const args = { size: ['128', '160'], interpolation: 'bicubic' };
-  const both = [0, 1].map((i) => transformFor(args, RGB, undefined, i, 2));
+  const both = transforms(args, 2);
   assert.deepEqual(
     both.map(({ crop, interpolation }) => [crop.height, interpolation]),
     [
@@ -54,11 +63,11 @@ test('options given once hold for all models, given once per model they go by po
       [160, 'bicubic'],
     ],
   );
-  assertFails(() => transformFor(args, RGB, undefined, 0, 3), 'USAGE');
+  assertFails(() => transforms(args, 3), 'USAGE');
 });
 
 test('malformed values and what the model contradicts are typed errors', () => {
-  const cases: [ErrorCode, TransformArguments, Session?][] = [
+  const cases: [ErrorCode, Words, Session?][] = [
     ['USAGE', { size: 'big' }],
     ['USAGE', { size: '20x' }],
     ['USAGE', { size: '1x2x3' }],
@@ -94,7 +103,7 @@ test('the text of a transform is the options that give it; network input has no 
     const words = transformText(transform)
       .replace(/ \(.*\)$/, '')
       .split(' ');
-    const again = Object.fromEntries(words.flatMap((word, i) => (i % 2 ? [] : [[word.slice(2), words[i + 1]]])));
+    const again: Words = Object.fromEntries(words.flatMap((word, i) => (i % 2 ? [] : [[word.slice(2), words[i + 1]]])));
     assert.deepEqual(one(again), transform);
     assert.equal(transformFields(one(again)).transform_sha256, transformFields(transform).transform_sha256);
   }

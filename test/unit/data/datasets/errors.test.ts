@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { ErrorCode } from '../../../../src/core/index.ts';
-import { type DatasetOptions, assertClassCount, openDataset } from '../../../../src/data/index.ts';
+import { assertClassCount, type DatasetOptions, openDataset } from '../../../../src/data/index.ts';
 import {
   FIXTURES,
   idxBytes,
@@ -41,7 +41,7 @@ test('folders: missing, empty, without images, mixed, an empty class', async () 
   write({ 'classes.txt': 'a\nb\n' });
   assert.equal((await openDataset(at('hole'), { classes: at('classes.txt') })).length, 1);
   await refused(at('text/a.txt'), 'USAGE', /cannot tell the format/);
-  await refused(at('text'), 'USAGE', /--format lmdb/, { format: 'lmdb' });
+  await refused(at('text'), 'USAGE', /`format` lmdb/, { format: 'lmdb' });
 });
 
 test('manifests: columns, rows, files, duplicates, quoting', async () => {
@@ -236,5 +236,5 @@ test('labels files: another number, another type, another rank', async () => {
   await refused(images, 'UNSUPPORTED_DATA_TYPE', /<f8/, { labels: join(FIXTURES, 'labels-f8.npy') });
   await refused(images, 'FORMAT_LABEL', /row 1: label from .*i4\.npy: -2/, { labels: at('l/i4.npy') });
   await refused(at('l/three-labels-idx1-ubyte'), 'FORMAT_MALFORMED', /expected \(N, H, W\)/);
-  await refused(images, 'FORMAT_LABEL', /--labels/, { requireLabels: true });
+  await refused(images, 'FORMAT_LABEL', /`labels`/, { requireLabels: true });
 });

@@ -3,7 +3,14 @@ import { readFileSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TemperError } from '../../../../src/core/index.ts';
-import { type BadImage, type Dataset, type Pixels, applyTransform, loadBatches, openDataset } from '../../../../src/data/index.ts';
+import {
+  applyTransform,
+  type BadImage,
+  type Dataset,
+  loadBatches,
+  openDataset,
+  type Pixels,
+} from '../../../../src/data/index.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
 import { allRows, imageFolder, load, ORDER, openFolder, PIXELS, pathOf, SMALL } from './sets.ts';
 
@@ -76,7 +83,7 @@ test('fail stops at the first bad image of the order, after the batches before i
   ] as const;
   for (const { rows, code, row } of cases) {
     const seen: number[] = [];
-    const error = await expectFailure(code, [new RegExp(`row ${row} `), /--on-bad-image skip/], async () => {
+    const error = await expectFailure(code, [new RegExp(`row ${row} `), /`onBadImage` skip/], async () => {
       const options = { rows: Uint32Array.from(rows), transforms: [SMALL], batch: 1, workers: 2, onBadImage: 'fail' };
       for await (const batch of loadBatches(dataset, options as never)) seen.push(...batch.rows);
     });

@@ -52,7 +52,7 @@ test('a thread that dies at work is an error at once, not a wait', async () => {
   const dataset = await openFolder();
   const before = started.length;
   let batches = 0;
-  await expectFailure('EXECUTION_RUN', [/decoding thread has ended/, /--workers/], async () => {
+  await expectFailure('EXECUTION_RUN', [/decoding thread has ended/, /`workers`/], async () => {
     for await (const _ of loadBatches(dataset, { ...OPTIONS, rows: repeated(dataset, 2000) }))
       if (++batches === 3) void started[before]?.terminate();
   });
@@ -76,7 +76,7 @@ test('a thread that dies while all are idle fails the next batch', async () => {
 test('more memory than an array can have is an error that says what to lower', async () => {
   const dataset = await openFolder();
   const transforms = [resolveTransform({ preset: 'none', size: 100_000 })];
-  await expectFailure('EXECUTION_MEMORY', [/out of memory/, /--batch/], () => load(dataset, { transforms }));
+  await expectFailure('EXECUTION_MEMORY', [/out of memory/, /`batch`/], () => load(dataset, { transforms }));
 });
 
 test('reads run ahead by a bounded number, however large the batch', async () => {

@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { random } from '../../../../src/core/index.ts';
-import { type InputData, type LoadedBatch, type Pixels, type ViewRecord, applyTransform, applyView, drawView, inputLength, openDataset, resolveTransform } from '../../../../src/data/index.ts';
+import {
+  applyTransform,
+  applyView,
+  drawView,
+  type InputData,
+  inputLength,
+  type LoadedBatch,
+  openDataset,
+  type Pixels,
+  resolveTransform,
+  type ViewRecord,
+} from '../../../../src/data/index.ts';
 import { idxBytes, npyBytes, temporaryFolder, writeTree } from '../../../support/dataset-files.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
 import { load, ORDER, openFolder, PIXELS, SMALL } from './sets.ts';
@@ -119,7 +130,7 @@ test('transforms of different orientation each see the image as they ask', async
   assert.notDeepEqual(batch?.inputs[0]?.data, batch?.inputs[1]?.data);
   for (const [t, [only]] of alone.entries()) assert.deepEqual(batch?.inputs[t]?.data, only?.inputs[0]?.data);
   const views = { augment: {}, count: 2, seed: 0 };
-  await expectFailure('USAGE', [/one orientation/, /--orientation/], () => load(dataset, { transforms, views }));
+  await expectFailure('USAGE', [/one orientation/, /`orientation`/], () => load(dataset, { transforms, views }));
 });
 
 test('pixels of an array give the same inputs as an image file of them', async () => {

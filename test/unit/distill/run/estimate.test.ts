@@ -27,7 +27,7 @@ test('the size of a store is known before it is made, within a few per cent for 
 
 test('a disk without room is refused, also for a folder that is not there yet', async () => {
   await assertRoom(join(root, 'not', 'there'), 1);
-  await expectFailure('OUTPUT_WRITE', [/take \d+ bytes more, the disk has \d+ free/, /--top-k/], () =>
+  await expectFailure('OUTPUT_WRITE', [/take \d+ bytes more, the disk has \d+ free/, /`topK`/], () =>
     assertRoom(join(root, 'not', 'there'), 2 ** 60),
   );
 });

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { allocatePart, checkParts, isPartDone, keyHash, openStore, publishManifest, samplesText, startStore, writePart } from '../../../../src/distill/index.ts';
+import {
+  allocatePart,
+  checkParts,
+  isPartDone,
+  keyHash,
+  openStore,
+  publishManifest,
+  samplesText,
+  startStore,
+  writePart,
+} from '../../../../src/distill/index.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
 import {
   BAD_SAMPLE,
@@ -115,12 +125,12 @@ test('a folder of another run is refused with the fields that differ, a whole st
   } as typeof RUN;
   await expectFailure(
     'MISMATCH_VALUE',
-    [/seed is 3 in the store, 9 now/, /teachers\.0\.provider is "cpu" in the store, "cuda" now/, /--force/],
+    [/seed is 3 in the store, 9 now/, /teachers\.0\.provider is "cpu" in the store, "cuda" now/, /`force`/],
     () => startMadeUpStore(folder, again),
   );
   await startMadeUpStore(folder, RUN);
   assert.ok(isPartDone(folder, RUN, 0), 'the same run goes on in it');
-  await expectFailure('OUTPUT_EXISTS', [/is complete/, /--force/], async () =>
+  await expectFailure('OUTPUT_EXISTS', [/is complete/, /`force`/], async () =>
     startMadeUpStore(await makeStore(root, 'whole'), RUN),
   );
 });
