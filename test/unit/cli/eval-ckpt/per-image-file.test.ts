@@ -72,7 +72,7 @@ test('files that are no predictions are refused, with the row: an empty cell is 
     [`${HEADER}\n"${ROW}`, /cannot be read/],
   ] as const) {
     writeFileSync(at('bad.csv'), text);
-    await expectFailure('FORMAT_TABLE', [pattern, /--per-image/], () => readPerImage(at('bad.csv')));
+    await expectFailure('FORMAT_TABLE', [pattern, /`perImage`/], () => readPerImage(at('bad.csv')));
   }
   writeFileSync(at('bad.parquet'), 'PAR1 no more than that');
   await expectFailure('FORMAT_TABLE', [/cannot be read/], () => readPerImage(at('bad.parquet')));
