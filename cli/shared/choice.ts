@@ -8,7 +8,7 @@ import { closest } from './suggest.ts';
 export function choice<const T extends string>(
   option: string,
   known: readonly T[],
-  synonyms: Readonly<Record<string, T>> = {},
+  synonyms: Readonly<Record<string, NoInfer<T>>> = {},
 ): (value: unknown) => T | undefined {
   return (value) => {
     if (value === undefined) return undefined;

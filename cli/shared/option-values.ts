@@ -25,6 +25,9 @@ export function stringList(value: unknown): string[] {
   return value === undefined ? [] : joined(value).split(',');
 }
 
+/** Parses `a,b` (or the option given twice) as texts. */
+export const textList = (value: unknown): string[] | undefined => (value === undefined ? undefined : stringList(value));
+
 /** Parses one number. */
 export function oneNumber(option: string): (value: unknown) => number | undefined {
   return (value) => {

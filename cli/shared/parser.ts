@@ -90,6 +90,21 @@ function loosened(spec: CommandSpec): CommandSpec {
   };
 }
 
+/** What yargs need not know of an option: it would lose the hints of what `coerce` throws. */
+function withoutParsing(table: CommandSpec['options']): CommandSpec['options'] {
+  return Object.fromEntries(Object.entries(table).map(([name, { coerce: _, choices: __, ...option }]) => [name, option]));
+}
+
+/** The values of the options, by their names alone (yargs repeats them by alias). */
+function valuesOf(args: Readonly<Record<string, unknown>>, spec: CommandSpec): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries({ ...spec.positionals, ...spec.options }).map(([name, { coerce }]) => [
+      name,
+      coerce ? (coerce(args[name]) as unknown) : args[name],
+    ]),
+  );
+}
+
 export type Asked =
   | { readonly kind: 'help' | 'version'; readonly text: string }
   | { readonly kind: 'run'; readonly args: never };
@@ -99,18 +114,21 @@ export type Asked =
  * @throws TemperError USAGE for words and options that it does not have, with what may have been meant
  */
 export async function parse(found: Called, spec: CommandSpec): Promise<Asked> {
-  const { path, command, words } = found;
+  const { path, command, words: given } = found;
   const known = { path, options: optionNames(spec), subcommands: command.subcommands.map(({ name }) => name) };
-  const flags = new Set(words.slice(0, words.includes('--') ? words.indexOf('--') : undefined));
+  const flags = new Set(given.slice(0, given.includes('--') ? given.indexOf('--') : undefined));
   if (flags.has('--help') || flags.has('-h')) return { kind: 'help', text: await helpText(found, spec) };
   if (flags.has('--version')) return { kind: 'version', text: `${version}\n` };
-  const near = nearSubcommand(words[0], known);
-  if (near !== undefined && words[0] !== undefined) throw unexpectedWord(words[0], known);
-  const args: Readonly<Record<string, unknown>> = await parserOf(found, spec).parseAsync();
+  const near = nearSubcommand(given[0], known);
+  if (near !== undefined && given[0] !== undefined) throw unexpectedWord(given[0], known);
+  const args: Readonly<Record<string, unknown>> = await parserOf(found, {
+    ...spec,
+    options: withoutParsing(spec.options),
+  }).parseAsync();
   const names = new Set([...known.options, ...Object.keys(spec.positionals), '_', '$0']);
   const stray = Object.keys(args).find((name) => !names.has(name));
   if (stray !== undefined) throw unknownOption(stray, known);
   const [word] = args._ as readonly unknown[];
   if (word !== undefined) throw unexpectedWord(String(word), known);
-  return { kind: 'run', args: args as never };
+  return { kind: 'run', args: valuesOf(args, spec) as never };
 }

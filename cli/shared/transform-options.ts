@@ -59,7 +59,7 @@ export function parseSize(text: string, option: string): Size {
 
 /** One of a few words, whatever their case. */
 const word =
-  <T extends string>(known: readonly T[], synonyms: Readonly<Record<string, T>> = {}) =>
+  <const T extends string>(known: readonly T[], synonyms: Readonly<Record<string, NoInfer<T>>> = {}) =>
   (text: string, option: string): T =>
     choice(option, known, synonyms)(text) as T;
 
