@@ -5,6 +5,7 @@ import {
   type AtomicFile,
   type ByteSource,
   type FileSource,
+  type FloatType,
   type OpenedFile,
   openAtomic,
   outputExists,
@@ -13,7 +14,6 @@ import {
 import {
   dataFileName,
   delimitedMetadata,
-  type FloatType,
   type Model,
   nextStepKey,
   rawLocation,

@@ -1,6 +1,6 @@
-import { elementCount, type FloatType, type Model, openPayload } from '../onnx/index.ts';
+import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../core/index.ts';
+import { elementCount, type Model, openPayload } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
-import { decodeFloat64, FLOAT_BYTES } from './kernel/float-blocks.ts';
 
 interface NonFiniteTensor {
   readonly tensor: string;

@@ -10,7 +10,8 @@ import {
   type TensorPlan,
   type TensorRules,
 } from '../../src/average/index.ts';
-import { type FloatType, type Model, openModel } from '../../src/onnx/index.ts';
+import type { FloatType } from '../../src/core/index.ts';
+import { type Model, openModel } from '../../src/onnx/index.ts';
 
 export const RULES: TensorRules = { bn: 'average', onIntMismatch: 'error', match: 'auto' };
 

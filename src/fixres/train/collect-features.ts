@@ -1,6 +1,6 @@
 import type { Ran } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
-import type { Model } from '../../onnx/index.ts';
+import { type Model, sessionModel } from '../../onnx/index.ts';
 import { type Device, imageInput, openSession, runBatches, type Tensor } from '../../runtime/index.ts';
 import { backboneGraph } from '../cut/backbone-graph.ts';
 import { TARGETS } from '../gradient/training-graph.ts';
@@ -39,9 +39,8 @@ export async function runBackbone(
   { device, threads, input, batches, onProgress }: CollectOptions,
   take: (outputs: Readonly<Record<string, Tensor>>, rows: number, batch: ImageBatch) => void,
 ): Promise<Ran> {
-  const graph = backboneGraph(model, values);
   const session = await openSession({
-    ...graph,
+    ...sessionModel(model, backboneGraph(model, values)),
     device,
     label: model.path,
     ...(threads === undefined ? {} : { threads }),
