@@ -399,6 +399,16 @@ const REFUSED: Readonly<
     code: 'UNSUPPORTED_QUANTIZED',
     pattern: /is computed by DequantizeLinear, not stored/,
   },
+  "an operator named like one of JavaScript's own properties": {
+    model: network({ ends: [node('constructor', ['flat', 'fc.weight'], ['y'])] }),
+    mode: 'fc',
+    pattern: /ends at constructor/,
+  },
+  'a circle of nodes': {
+    model: network({ ends: [node('Relu', ['y'], ['z']), node('Relu', ['z'], ['y'])] }),
+    mode: 'fc',
+    pattern: /no classifier lies before output y/,
+  },
   'nothing normalised before the classifier': {
     model: network({ nodes: [...pooled('x'), node('Gemm', ['flat', 'fc.weight', 'fc.bias'], ['y'])] }),
     pattern: /no BatchNormalization and no convolution lies before the classifier/,
