@@ -1,12 +1,5 @@
 import { statSync } from 'node:fs';
-import {
-  type Candidate,
-  candidateOf,
-  dropDuplicates,
-  type Plan,
-  type PlanOptions,
-  planRows,
-} from '../../src/average/index.ts';
+import { type Candidate, type Plan, type PlanOptions, candidateOf, dropDuplicates, planRows } from '../../src/average/index.ts';
 import { readError } from '../../src/core/index.ts';
 import { type Model, openModel, provenanceSteps } from '../../src/onnx/index.ts';
 import { samePath } from './snapshot-inputs.ts';

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import { TemperError } from '../core/index.ts';
-import { FLOAT_TYPES, type FloatType, type Model, provenanceSteps } from '../onnx/index.ts';
+import { FLOAT_TYPES, type FloatType, TemperError } from '../core/index.ts';
+import { type Model, provenanceSteps } from '../onnx/index.ts';
 import { checkRow, type Row } from './plan/row.ts';
 import type { SwagSample } from './swag/swag-rows.ts';
 import type { TensorRules } from './tensor-plan.ts';

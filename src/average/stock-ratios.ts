@@ -1,6 +1,6 @@
-import { elementCount, type FloatType, type Model, openPayload } from '../onnx/index.ts';
+import { FLOAT_BYTES, type FloatType, decodeFloat64 } from '../core/index.ts';
+import { type Model, elementCount, openPayload } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
-import { decodeFloat64, FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { Row } from './plan/row.ts';
 
 const BLOCK_ELEMENTS = 16384;

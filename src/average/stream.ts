@@ -1,19 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import { TemperError } from '../core/index.ts';
-import {
-  dataTypeName,
-  elementCount,
-  type FloatType,
-  type Model,
-  openPayload,
-  type PayloadCursor,
-  rawLocation,
-  type TensorRecord,
-  type TensorRole,
-} from '../onnx/index.ts';
+import { FLOAT_BYTES, type FloatType, TemperError } from '../core/index.ts';
+import { type Model, type PayloadCursor, type TensorRecord, type TensorRole, dataTypeName, elementCount, openPayload, rawLocation } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-kernel.ts';
-import { FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { StoredTensor } from './output-layout.ts';
 import type { Row } from './plan/row.ts';
 import { type RequantizationError, requantizer } from './quantized/requantize.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { type Candidate, candidateOf, effectiveModels, type PlanOptions, planRows } from '../../src/average/index.ts';
+import { type Candidate, type PlanOptions, candidateOf, effectiveModels, planRows } from '../../src/average/index.ts';
 import { compareNatural } from '../../src/average/plan/natural-order.ts';
 
 const name = fc.string({ unit: fc.constantFrom('a', 'b', '_', '0', '1', '9'), maxLength: 8 });

@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { type PlanOptions, averageFiles, candidateOf, chooseTemplate, planRows, planTensors } from '../../src/average/index.ts';
+import {
+  averageFiles,
+  candidateOf,
+  chooseTemplate,
+  type PlanOptions,
+  planRows,
+  planTensors,
+} from '../../src/average/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
 import { SNAPSHOTS } from './fashion.ts';
 

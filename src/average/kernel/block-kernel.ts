@@ -1,7 +1,6 @@
-import type { FloatType } from '../../onnx/index.ts';
+import { DECODERS, ENCODERS, FLOAT_BYTES, type FloatType, float64View, isFiniteAt } from '../../core/index.ts';
 import type { Row } from '../plan/row.ts';
 import { compensatedQuotients } from './compensated.ts';
-import { DECODERS, ENCODERS, FLOAT_BYTES, float64View, isFiniteAt } from './float-blocks.ts';
 import { trimmedSums } from './order-statistics.ts';
 
 /** An element that came out NaN or infinite. It is stored all the same: the caller decides. */

@@ -1,4 +1,4 @@
-import { normals, random, TemperError } from '../../core/index.ts';
+import { TemperError, normals, random } from '../../core/index.ts';
 import { normalisedRow, type Row } from '../plan/row.ts';
 
 /** How a sample is drawn: enough to draw it again. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type Candidate, candidateOf, type PlanOptions, planRows } from '../../../src/average/index.ts';
+import { type Candidate, type PlanOptions, candidateOf, planRows } from '../../../src/average/index.ts';
 import { type ErrorCode, TemperError } from '../../../src/core/index.ts';
 
 /** Candidates by name; the mtime grows in the order given. */

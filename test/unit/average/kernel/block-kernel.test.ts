@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Row } from '../../../../src/average/index.ts';
+import { FLOAT_BYTES, type FloatType, decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from '../../../../src/core/index.ts';
 import { blockKernel } from '../../../../src/average/kernel/block-kernel.ts';
-import { FLOAT_BYTES } from '../../../../src/average/kernel/float-blocks.ts';
-import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from '../../../../src/core/index.ts';
-import type { FloatType } from '../../../../src/onnx/index.ts';
 
 const TYPES: readonly FloatType[] = ['float32', 'float64', 'float16', 'bfloat16'];
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { effectiveModels, METHODS, type PlanOptions, planRows } from '../../../../src/average/index.ts';
+import { METHODS, type PlanOptions, effectiveModels, planRows } from '../../../../src/average/index.ts';
 import { amplification, checkRow } from '../../../../src/average/plan/row.ts';
 import { assertFails, epochs, named, onlyWeights } from '../candidates.ts';
 
