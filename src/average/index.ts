@@ -1,12 +1,11 @@
 export { type AverageJob, averageFiles, type PublishedOutput } from './average-files.ts';
 export { type Diagnosis, diagnose } from './diagnose.ts';
-export { dropDuplicates } from './duplicates.ts';
 export { METHODS } from './methods/index.ts';
 export { type StoredTensor, storedTensors } from './output-layout.ts';
 export { type Plan, planRows } from './plan/plan.ts';
 export type { PlanOptions } from './plan/plan-options.ts';
 export { effectiveModels, normalisedRow, type Row } from './plan/row.ts';
-export { type Candidate, candidateOf, stemOf } from './plan/snapshot-name.ts';
+export { planFiles } from './plan-files.ts';
 export type { AverageRecord } from './record.ts';
 export { TensorStream } from './stream.ts';
 export { type SwagSample, swagRows } from './swag/swag-rows.ts';

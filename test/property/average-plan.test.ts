@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { type Candidate, candidateOf, effectiveModels, type PlanOptions, planRows } from '../../src/average/index.ts';
-import { compareNatural } from '../../src/average/plan/natural-order.ts';
+import { effectiveModels, type PlanOptions, planRows } from '../../src/average/index.ts';
+import { type Candidate, candidateOf } from '../../src/snapshots/index.ts';
+import { compareNatural } from '../../src/snapshots/natural-order.ts';
 
 const name = fc.string({ unit: fc.constantFrom('a', 'b', '_', '0', '1', '9'), maxLength: 8 });
 const decay = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });

@@ -1,5 +1,16 @@
-import { type PlanOptions, type PublishedOutput, type Row, type TensorPlan, type TensorRules, averageFiles, candidateOf, chooseTemplate, planRows, planTensors } from '../../src/average/index.ts';
+import {
+  averageFiles,
+  chooseTemplate,
+  type PlanOptions,
+  type PublishedOutput,
+  planRows,
+  planTensors,
+  type Row,
+  type TensorPlan,
+  type TensorRules,
+} from '../../src/average/index.ts';
 import { type FloatType, type Model, openModel } from '../../src/onnx/index.ts';
+import { candidateOf } from '../../src/snapshots/index.ts';
 
 export const RULES: TensorRules = { bn: 'average', onIntMismatch: 'error', match: 'auto' };
 

@@ -1,5 +1,5 @@
+import { baseName, type Candidate } from '../../snapshots/index.ts';
 import { listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
-import { baseName, type Candidate } from '../plan/snapshot-name.ts';
 import { increasingStepsOf } from '../plan/snapshot-steps.ts';
 
 /** d and 1 − d, kept apart because 1 − d cancels for a d near 1. */

@@ -1,6 +1,6 @@
+import type { Candidate } from '../../snapshots/index.ts';
 import type { OptionName, PlanOptions } from '../plan/plan-options.ts';
 import type { Row } from '../plan/row.ts';
-import type { Candidate } from '../plan/snapshot-name.ts';
 
 export interface MethodContext {
   /** The selected snapshots in plan order, at least one: a row has one coefficient for each. */

@@ -1,6 +1,6 @@
+import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
 import { listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
 import { normalisedRow, type Row, sum } from '../plan/row.ts';
-import { baseName, type Candidate, namesOf } from '../plan/snapshot-name.ts';
 import { increasingStepsOf, stepsOf } from '../plan/snapshot-steps.ts';
 import type { Method, MethodContext } from './method.ts';
 import { gammaOf, leastSquaresWeights, MAX_SIGMA_REL, rawPowerWeights } from './power-profile.ts';

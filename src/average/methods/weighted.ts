@@ -1,6 +1,6 @@
+import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
 import { type PlanOptions, usageError } from '../plan/plan-options.ts';
 import { normalisedRow, sum } from '../plan/row.ts';
-import { baseName, type Candidate, namesOf } from '../plan/snapshot-name.ts';
 import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from '../plan/tables.ts';
 import type { Method, MethodContext } from './method.ts';
 

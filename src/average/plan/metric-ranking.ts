@@ -1,6 +1,6 @@
 import { TemperError } from '../../core/index.ts';
+import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
 import { type PlanOptions, usageError } from './plan-options.ts';
-import { baseName, type Candidate, namesOf } from './snapshot-name.ts';
 import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from './tables.ts';
 
 /** Metrics of which less is better; short names only as a word of their own (not the `cer` in "officer"). */

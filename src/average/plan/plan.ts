@@ -1,9 +1,9 @@
+import { baseName, type Candidate } from '../../snapshots/index.ts';
 import { METHODS } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
 import { flagOf, isGiven, type OptionName, type PlanOptions, usageError } from './plan-options.ts';
 import { amplification, checkRow, type Row } from './row.ts';
 import { select } from './select.ts';
-import { baseName, type Candidate } from './snapshot-name.ts';
 
 /** Which snapshots, in which order, with which coefficients: all that is known before a byte is read. */
 export interface Plan {

@@ -1,7 +1,7 @@
 import { TemperError } from '../../core/index.ts';
+import { type Candidate, compareFiles, namesOf } from '../../snapshots/index.ts';
 import { rankByMetric } from './metric-ranking.ts';
 import { flagOf, isCount, isGiven, listOf, type OptionName, type PlanOptions, usageError } from './plan-options.ts';
-import { type Candidate, compareFiles, namesOf } from './snapshot-name.ts';
 
 /** Snapshots in plan order, for one set of rows. */
 export interface Selection {
