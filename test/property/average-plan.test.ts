@@ -24,7 +24,7 @@ const options: fc.Arbitrary<PlanOptions> = fc.oneof(
     warmup: fc.boolean(),
   }),
   fc.record({ decayPerStep: fc.tuple(perStep), fromFirst: fc.boolean() }),
-  positive.map((h) => ({ halfLife: [`${h.toFixed(3)}`, `${(h * 100).toFixed(3)}steps`] })),
+  positive.map((h) => ({ halfLife: [Number(h.toFixed(3)), { steps: Number((h * 100).toFixed(3)) }] })),
   fc.double({ min: 0.004, max: 0.288, noNaN: true }).map((s) => ({ sigmaRel: [s] })),
   fc.double({ min: 0, max: 300, noNaN: true }).map((g) => ({ gamma: [g], t0: 0 })),
 );

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Row } from '../../../../src/average/index.ts';
-import { blockKernel } from '../../../../src/average/kernel/block-kernel.ts';
+import { blockKernel, type SummedRow as Row } from '../../../../src/average/kernel/block-kernel.ts';
 import { FLOAT_BYTES } from '../../../../src/average/kernel/float-blocks.ts';
 import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from '../../../../src/core/index.ts';
 import type { FloatType } from '../../../../src/onnx/index.ts';
@@ -33,7 +32,7 @@ function unpack(type: FloatType, bytes: Uint8Array): number[] {
   return Array.from({ length: bytes.length / FLOAT_BYTES[type] }, (_, i) => LOAD[type](view, i * FLOAT_BYTES[type]));
 }
 
-const row = (coefficients: number[], divisor: number, name = 'row'): Row => ({ name, coefficients, divisor });
+const row = (coefficients: number[], divisor: number): Row => ({ coefficients, divisor });
 const uniform = (count: number): Row => row(new Array(count).fill(1), count);
 
 function average(rows: readonly Row[], from: FloatType, to: FloatType, inputs: readonly Uint8Array[]) {
