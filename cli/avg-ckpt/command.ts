@@ -8,7 +8,6 @@ import { interruptSignal } from '../shared/main.ts';
 import { grouped } from '../shared/option-values.ts';
 import { note, print, TALK, WRITE } from '../shared/output-options.ts';
 import { progress } from '../shared/progress.ts';
-import { expandInputs } from '../shared/snapshot-inputs.ts';
 import { textTable } from '../shared/text-table.ts';
 import { METHOD, planOptions, SELECTION, STORAGE, TENSORS, tensorRules } from './average-options.ts';
 import { diagnosisDocument, diagnosisText } from './diagnosis-output.ts';

@@ -1,20 +1,14 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  averageFiles,
-  candidateOf,
-  chooseTemplate,
-  type PlanOptions,
-  planRows,
-  planTensors,
-} from '../../src/average/index.ts';
+import { type PlanOptions, averageFiles, chooseTemplate, planRows, planTensors } from '../../src/average/index.ts';
 import { version, writeFileAtomic } from '../../src/core/index.ts';
 import { readIdxImages, readIdxLabels } from '../../src/data/index.ts';
-import { computeMetrics, evaluateModels, type LabelledBatch, wilson } from '../../src/evaluate/index.ts';
+import { type LabelledBatch, computeMetrics, evaluateModels, wilson } from '../../src/evaluate/index.ts';
 import { modelFileSha256 } from '../../src/onnx/index.ts';
 import { chartSvg, csvText } from '../../src/report/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
+import { candidateOf } from '../../src/snapshots/index.ts';
 import { withModels } from '../shared/load-snapshots.ts';
 import { progress } from '../shared/progress.ts';
 import { textTable } from '../shared/text-table.ts';

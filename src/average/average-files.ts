@@ -1,13 +1,30 @@
 import { createHash } from 'node:crypto';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type AtomicFile, type ByteSource, type FileSource, type FloatType, type OpenedFile, TemperError, openAtomic, outputExists } from '../core/index.ts';
-import { type Model, type Segment, type TensorRecord, dataFileName, delimitedMetadata, nextStepKey, rawLocation } from '../onnx/index.ts';
+import {
+  type AtomicFile,
+  type ByteSource,
+  type FileSource,
+  type FloatType,
+  type OpenedFile,
+  openAtomic,
+  outputExists,
+  TemperError,
+} from '../core/index.ts';
+import {
+  dataFileName,
+  delimitedMetadata,
+  type Model,
+  nextStepKey,
+  rawLocation,
+  type Segment,
+  type TensorRecord,
+} from '../onnx/index.ts';
 import { hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
-import type { Row } from './plan/row.ts';
 import type { RequantizationError } from './quantized/requantize.ts';
 import type { AverageRecord, RecordedInput } from './record.ts';
+import { type Row, rowFields, rowOver } from './rows/row.ts';
 import { type Sink, type StreamOptions, TensorStream } from './stream.ts';
 import type { TensorPlan, TensorRules } from './tensor-plan.ts';
 
@@ -100,16 +117,15 @@ function recordOf(
     };
     return [{ i, input }];
   });
+  const at = (input: number): number => used.findIndex(({ i }) => i === input);
   return {
     tool: 'onnx-temper',
     version: job.version,
     command: 'avg-ckpt',
     average: row.name,
     divisor: row.divisor,
-    ...(row.trim === undefined ? {} : { trim: row.trim }),
-    ...(row.swag ? { swag: row.swag } : {}),
-    ...(row.stock ? { stock_base: used.findIndex(({ i }) => i === row.stock?.base) } : {}),
-    template: used.findIndex(({ i }) => i === job.templateIndex),
+    ...rowFields(rowOver(row, [], at)),
+    template: at(job.templateIndex),
     // Spelled out: the order of keys is part of the bytes that verify compares.
     bn: job.rules.bn,
     on_int_mismatch: job.rules.onIntMismatch,

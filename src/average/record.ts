@@ -1,8 +1,7 @@
 import { basename } from 'node:path';
 import { FLOAT_TYPES, type FloatType, TemperError } from '../core/index.ts';
 import { type Model, provenanceSteps } from '../onnx/index.ts';
-import { checkRow, type Row } from './plan/row.ts';
-import type { SwagSample } from './swag/swag-rows.ts';
+import { checkRow, type Row, type RowFields, rowOfFields } from './rows/row.ts';
 import type { TensorRules } from './tensor-plan.ts';
 
 /** One snapshot as the record names it: base names and hashes, never a path. */
@@ -16,7 +15,7 @@ export interface RecordedInput {
 }
 
 /** What an average says of itself in metadata_props (lower_snake_case, as all documents): enough to make it again. */
-export interface AverageRecord {
+export interface AverageRecord extends RowFields {
   readonly tool: 'onnx-temper';
   readonly version: string;
   readonly command: 'avg-ckpt';
@@ -24,12 +23,6 @@ export interface AverageRecord {
   readonly average: string;
   /** out = (Σ coefficient · x) / divisor. */
   readonly divisor: number;
-  /** Values that are left out at each end of every coordinate; the coefficients are then 1. */
-  readonly trim?: number;
-  /** The sample that was drawn around the mean. */
-  readonly swag?: SwagSample;
-  /** Index of Model Stock's anchor: the weights of each tensor follow from the inputs. */
-  readonly stock_base?: number;
   /** Index of the input whose other bytes the output keeps. */
   readonly template: number;
   readonly bn: TensorRules['bn'];
@@ -75,9 +68,9 @@ function isGiven(value: unknown): boolean {
   return Array.isArray(tensors) && tensors.every((name) => typeof name === 'string') && isHash(sha256);
 }
 
-function isRow(row: Row): boolean {
+function describesRow(record: AverageRecord, coefficients: readonly number[]): boolean {
   try {
-    checkRow(row);
+    checkRow(recordedRow(record, coefficients));
     return true;
   } catch {
     return false;
@@ -96,7 +89,7 @@ function isRecord(value: unknown): value is AverageRecord {
     typeof record.version === 'string' &&
     typeof record.average === 'string' &&
     typeof record.divisor === 'number' &&
-    isRow(recordedRow(record as AverageRecord, coefficients)) &&
+    describesRow(record as AverageRecord, coefficients) &&
     Number.isInteger(record.template) &&
     inputs[record.template as number] !== undefined &&
     (record.dtype === null || FLOAT_TYPES.some((type) => type === record.dtype)) &&
@@ -110,20 +103,12 @@ function isRecord(value: unknown): value is AverageRecord {
   );
 }
 
-/** The row that a record describes. */
+/** The row that a record describes. @throws RangeError if it is that of two kinds */
 export function recordedRow(
-  record: Pick<AverageRecord, 'average' | 'divisor' | 'trim' | 'swag' | 'stock_base'>,
+  record: RowFields & Pick<AverageRecord, 'average' | 'divisor'>,
   coefficients: readonly number[],
 ): Row {
-  const { average: name, divisor, trim, swag, stock_base } = record;
-  return {
-    name,
-    coefficients,
-    divisor,
-    ...(trim === undefined ? {} : { trim }),
-    ...(swag === undefined ? {} : { swag }),
-    ...(stock_base === undefined ? {} : { stock: { base: stock_base } }),
-  };
+  return rowOfFields({ name: record.average, coefficients, divisor: record.divisor }, record);
 }
 
 /**

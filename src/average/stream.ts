@@ -1,13 +1,19 @@
 import { setImmediate } from 'node:timers/promises';
 import { FLOAT_BYTES, type FloatType, TemperError } from '../core/index.ts';
-import { type Model, type PayloadCursor, type TensorRecord, type TensorRole, dataTypeName, elementCount, openPayload, rawLocation } from '../onnx/index.ts';
+import {
+  dataTypeName,
+  elementCount,
+  type Model,
+  openPayload,
+  type PayloadCursor,
+  rawLocation,
+  type TensorRecord,
+} from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
-import { type BlockKernel, blockKernel, type NonFinite } from './kernel/block-kernel.ts';
+import { type BlockKernel, blockKernel, type NonFinite, type SummedRow } from './kernel/block-kernel.ts';
 import type { StoredTensor } from './output-layout.ts';
-import type { Row } from './plan/row.ts';
 import { type RequantizationError, requantizer } from './quantized/requantize.ts';
-import { stockRow } from './stock-ratios.ts';
-import { swagKernel } from './swag/swag-kernel.ts';
+import { differByTensor, type Row, rowsKernel } from './rows/row.ts';
 
 /** Where an output's bytes go: a file, or the comparison with one. */
 export interface Sink {
@@ -27,9 +33,6 @@ const MAX_WIDENING = 4;
 /** How often the event loop gets a turn, for progress and Ctrl-C. */
 const TURN_MS = 30;
 
-/** Statistics are functions of weights and data, and variances stay above zero: they are not sampled. */
-const SAMPLED: ReadonlySet<TensorRole> = new Set(['weight', 'unused']);
-
 export interface StreamOptions {
   readonly models: readonly Model[];
   readonly rows: readonly Row[];
@@ -46,7 +49,7 @@ export class TensorStream {
   private readonly kernels = new Map<string, BlockKernel>();
   private readonly inputs: Uint8Array[];
   private readonly outputs: Uint8Array[];
-  private readonly lastRows: readonly Row[];
+  private readonly lastRows: readonly SummedRow[];
   private readonly requantizers: ReturnType<typeof requantizer>[] = [];
   private doneBytes = 0;
   private lastTurn = performance.now();
@@ -120,7 +123,7 @@ export class TensorStream {
       const length = Math.min(capacity, byteLength - start);
       for (const [i, cursor] of cursors.entries()) cursor.read((this.inputs[i] as Uint8Array).subarray(0, length));
       for (const [row, sink] of sinks.entries()) {
-        const last = (this.lastRows[row] as Row).coefficients.indexOf(1);
+        const last = (this.lastRows[row] as SummedRow).coefficients.indexOf(1);
         sink.write((this.inputs[last] as Uint8Array).subarray(0, length));
       }
       await this.turn(length * cursors.length);
@@ -141,16 +144,12 @@ export class TensorStream {
   private kernel(tensor: AveragedTensor, from: FloatType, to: FloatType): BlockKernel {
     const { models, rows } = this.options;
     const { treatment } = tensor;
-    // Model Stock has other weights for each tensor, a sample other numbers.
-    if (treatment === 'average' && rows.some(({ stock, swag }) => stock ?? swag)) {
-      const resolved = rows.map((row) => (row.stock ? stockRow(models, tensor, row) : row));
-      const kernel = blockKernel(resolved, from, to);
-      return SAMPLED.has(tensor.role) ? swagKernel(rows, tensor.name, from, to, kernel) : kernel;
-    }
+    if (treatment === 'average' && differByTensor(rows)) return rowsKernel(rows, models, tensor, { from, to });
     const key = `${treatment} ${from} ${to}`;
     let kernel = this.kernels.get(key);
     if (!kernel) {
-      kernel = blockKernel(treatment === 'last' ? this.lastRows : this.options.rows, from, to);
+      kernel =
+        treatment === 'last' ? blockKernel(this.lastRows, from, to) : rowsKernel(rows, models, tensor, { from, to });
       this.kernels.set(key, kernel);
     }
     return kernel;
@@ -199,7 +198,7 @@ export class TensorStream {
 }
 
 /** A row that takes its last snapshot alone. */
-function lastOnly(row: Row): Row {
+function lastOnly(row: Row): SummedRow {
   const last = row.coefficients.findLastIndex((coefficient) => coefficient !== 0);
-  return { name: row.name, coefficients: row.coefficients.map((_, i) => (i === last ? 1 : 0)), divisor: 1 };
+  return { coefficients: row.coefficients.map((_, i) => (i === last ? 1 : 0)), divisor: 1 };
 }

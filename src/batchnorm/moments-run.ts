@@ -1,4 +1,4 @@
-import { canonicalJson, TemperError } from '../core/index.ts';
+import { TemperError, canonicalJson } from '../core/index.ts';
 
 /** What batch moments were made from, and by what. Workers of one job agree on all of it but the processor. */
 export interface MomentsRun {

@@ -1,4 +1,4 @@
-import { type Row, type StoredTensor, TensorStream } from '../average/index.ts';
+import { type Row, type StoredTensor, TensorStream, rowOver } from '../average/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { type CandidateModel, type PreparedModel, valuesAt } from './prepared-model.ts';
 
@@ -38,11 +38,7 @@ function used({ models, stored }: Ingredients, rows: readonly Row[]) {
   const pick = <T>(values: readonly T[]): T[] => indexes.map((i) => values[i] as T);
   return {
     models: pick(models),
-    rows: rows.map((row) => ({
-      ...row,
-      coefficients: pick(row.coefficients),
-      ...(row.stock ? { stock: { base: indexes.indexOf(row.stock.base) } } : {}),
-    })),
+    rows: rows.map((row) => rowOver(row, pick(row.coefficients), (input) => indexes.indexOf(input))),
     stored: stored.map((one) => ({ ...one, tensor: { ...one.tensor, sources: pick(one.tensor.sources) } })),
   };
 }

@@ -1,4 +1,5 @@
-import { type Candidate, normalisedRow, planRows, type Row, stemOf } from '../average/index.ts';
+import { type Row, normalisedRow, planRows } from '../average/index.ts';
+import { type Candidate, stemOf } from '../snapshots/index.ts';
 
 /** The kinds of averages, in the order in which they are made. */
 export const FAMILIES = ['last', 'window', 'ema', 'power', 'robust', 'greedy', 'pruned', 'learned'] as const;

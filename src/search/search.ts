@@ -1,13 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Row } from '../average/index.ts';
+import { type Row, rowKey } from '../average/index.ts';
 import type { BatchNormLayer, NumberedBatch } from '../batchnorm/index.ts';
-import {
-  computeMetrics,
-  type GuardVerdict,
-  guardVerdict,
-  type LabelledBatch,
-  type Predictions,
-} from '../evaluate/index.ts';
+import { type GuardVerdict, type LabelledBatch, type Predictions, computeMetrics, guardVerdict } from '../evaluate/index.ts';
 import { candidateBytes, type Ingredients, makeCandidates } from './candidate-weights.ts';
 import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
 import { type Family, meanOf, type Recipe } from './recipes.ts';
@@ -88,11 +82,6 @@ export interface SearchResult {
   readonly fromCache: number;
 }
 
-/** Rows of the same weights are one candidate, whatever they are called. */
-function weightsKey({ coefficients, divisor, trim = 0 }: Row): string {
-  return [...coefficients.map((value) => value / divisor), trim].join(',');
-}
-
 function contentHash({ graph, weights }: NamedCandidate): string {
   return createHash('sha256').update(graph).update(weights).digest('hex');
 }
@@ -114,7 +103,7 @@ class Scorer {
   async score(recipes: readonly Recipe[]): Promise<Evaluated[]> {
     const fresh = new Map<string, Recipe>();
     for (const recipe of recipes) {
-      const key = weightsKey(recipe.row);
+      const key = rowKey(recipe.row);
       if (!this.known.has(key) && !fresh.has(key)) fresh.set(key, recipe);
     }
     const pending = [...fresh.values()];
@@ -123,7 +112,7 @@ class Scorer {
     const atOnce = Math.max(1, Math.floor(memoryBytes / Math.max(1, candidateBytes(ingredients))) - 1);
     for (let at = 0; at < pending.length; at += atOnce) await this.batch(pending.slice(at, at + atOnce));
     return recipes.map((recipe) => {
-      const [first, ...others] = this.known.get(weightsKey(recipe.row)) ?? [];
+      const [first, ...others] = this.known.get(rowKey(recipe.row)) ?? [];
       if (!first) throw new Error(`${recipe.name} was not evaluated`);
       return others.reduce((best, other) => (byAccuracy(best.metrics, other.metrics) > 0 ? other : best), first);
     });
@@ -183,7 +172,7 @@ class Scorer {
         if (cached.has(key)) this.fromCache++;
         return { recipe, bn: variant, metrics: results.get(key) as CachedMetrics, cached: cached.has(key) };
       });
-      this.known.set(weightsKey(recipe.row), forms);
+      this.known.set(rowKey(recipe.row), forms);
       this.evaluated.push(...forms);
     }
   }

@@ -37,11 +37,7 @@ function within(ulps: bigint, found: number, xs: readonly number[], ns: readonly
 function averageOne(xs: readonly number[], ns: readonly number[], d: number): number {
   const output = new Float64Array(1);
   const inputs = xs.map((x) => new Uint8Array(Float64Array.of(x).buffer));
-  blockKernel([{ name: 'row', coefficients: ns, divisor: d }], 'float64', 'float64')(
-    inputs,
-    [new Uint8Array(output.buffer)],
-    1,
-  );
+  blockKernel([{ coefficients: ns, divisor: d }], 'float64', 'float64')(inputs, [new Uint8Array(output.buffer)], 1);
   return output[0] as number;
 }
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { type Candidate, type PlanOptions, candidateOf, effectiveModels, planRows } from '../../src/average/index.ts';
-import { compareNatural } from '../../src/average/plan/natural-order.ts';
+import { type PlanOptions, effectiveModels, planRows } from '../../src/average/index.ts';
+import { type Candidate, candidateOf } from '../../src/snapshots/index.ts';
+import { compareNatural } from '../../src/snapshots/natural-order.ts';
 
 const name = fc.string({ unit: fc.constantFrom('a', 'b', '_', '0', '1', '9'), maxLength: 8 });
 const decay = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -23,7 +24,7 @@ const options: fc.Arbitrary<PlanOptions> = fc.oneof(
     warmup: fc.boolean(),
   }),
   fc.record({ decayPerStep: fc.tuple(perStep), fromFirst: fc.boolean() }),
-  positive.map((h) => ({ halfLife: [`${h.toFixed(3)}`, `${(h * 100).toFixed(3)}steps`] })),
+  positive.map((h) => ({ halfLife: [Number(h.toFixed(3)), { steps: Number((h * 100).toFixed(3)) }] })),
   fc.double({ min: 0.004, max: 0.288, noNaN: true }).map((s) => ({ sigmaRel: [s] })),
   fc.double({ min: 0, max: 300, noNaN: true }).map((g) => ({ gamma: [g], t0: 0 })),
 );

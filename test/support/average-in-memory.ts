@@ -1,5 +1,5 @@
 import { averageInto } from '../../src/average/average-files.ts';
-import { chooseTemplate, planTensors, type Row, type TensorRules } from '../../src/average/index.ts';
+import { chooseTemplate, normalisedRow, planTensors, type TensorRules } from '../../src/average/index.ts';
 import type { FloatType } from '../../src/core/index.ts';
 import type { Model } from '../../src/onnx/index.ts';
 
@@ -37,7 +37,6 @@ export async function averageInMemory(
 ): Promise<InMemory> {
   const templateIndex = chooseTemplate(models);
   const rules = options.rules ?? RULES;
-  const row: Row = { name: 'uniform', coefficients: models.map(() => 1), divisor: models.length };
   const [model, data] = [sink(), sink()];
   const [output] = await averageInto(
     {
@@ -46,7 +45,12 @@ export async function averageInMemory(
       templateIndex,
       plan: planTensors(models, templateIndex, rules),
       rules,
-      rows: [row],
+      rows: [
+        normalisedRow(
+          'uniform',
+          models.map(() => 1),
+        ),
+      ],
       dtype: options.dtype,
       version: '0',
       allowNonfinite: options.allowNonfinite ?? true,

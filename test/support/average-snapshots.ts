@@ -1,13 +1,7 @@
 import { join } from 'node:path';
-import {
-  averageFiles,
-  candidateOf,
-  chooseTemplate,
-  type PlanOptions,
-  planRows,
-  planTensors,
-} from '../../src/average/index.ts';
+import { averageFiles, chooseTemplate, type PlanOptions, planRows, planTensors } from '../../src/average/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
+import { candidateOf } from '../../src/snapshots/index.ts';
 import { SNAPSHOTS } from './fashion.ts';
 
 const RULES = { bn: 'average', match: 'auto', onIntMismatch: 'error' } as const;

@@ -1,6 +1,5 @@
 import {
   averageFiles,
-  candidateOf,
   chooseTemplate,
   type PlanOptions,
   type PublishedOutput,
@@ -12,6 +11,7 @@ import {
 } from '../../src/average/index.ts';
 import type { FloatType } from '../../src/core/index.ts';
 import { type Model, openModel } from '../../src/onnx/index.ts';
+import { candidateOf } from '../../src/snapshots/index.ts';
 
 export const RULES: TensorRules = { bn: 'average', onIntMismatch: 'error', match: 'auto' };
 

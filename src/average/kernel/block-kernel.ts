@@ -1,7 +1,16 @@
 import { DECODERS, ENCODERS, FLOAT_BYTES, type FloatType, float64View, isFiniteAt } from '../../core/index.ts';
-import type { Row } from '../plan/row.ts';
 import { compensatedQuotients } from './compensated.ts';
 import { trimmedSums } from './order-statistics.ts';
+
+/**
+ * What is computed at each element: (Σ coefficients[i]·x_i) / divisor; with `trim`, the mean of the values of coefficient 1 without so
+ * many of the lowest and of the highest.
+ */
+export interface SummedRow {
+  readonly coefficients: readonly number[];
+  readonly divisor: number;
+  readonly trim?: number | undefined;
+}
 
 /** An element that came out NaN or infinite. It is stored all the same: the caller decides. */
 export interface NonFinite {
@@ -42,7 +51,7 @@ interface Terms {
   readonly trim: number;
 }
 
-function termsOf({ coefficients, divisor, trim = 0 }: Row): Terms {
+function termsOf({ coefficients, divisor, trim = 0 }: SummedRow): Terms {
   const inputs = [...coefficients.keys()].filter((i) => coefficients[i] !== 0);
   return { inputs, coefficients: inputs.map((i) => coefficients[i] as number), divisor, trim };
 }
@@ -154,7 +163,7 @@ function firstNonFinite(
  * Rows with `trim` are order statistics (order-statistics.ts): float64 sums of what is left, divided and rounded once.
  * Memory: 64 KiB a kernel, and 32 KiB an input where 16-bit types are decoded, whatever the size of the block.
  */
-export function blockKernel(rows: readonly Row[], from: FloatType, to: FloatType): BlockKernel {
+export function blockKernel(rows: readonly SummedRow[], from: FloatType, to: FloatType): BlockKernel {
   const planned = rows.map(termsOf);
   const encode = ENCODERS[to];
   const sums = new Float64Array(CHUNK);

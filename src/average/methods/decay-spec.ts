@@ -1,5 +1,5 @@
-import { listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
-import { baseName, type Candidate } from '../plan/snapshot-name.ts';
+import { baseName, type Candidate } from '../../snapshots/index.ts';
+import { type HalfLife, listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
 import { increasingStepsOf } from '../plan/snapshot-steps.ts';
 
 /** d and 1 − d, kept apart because 1 − d cancels for a d near 1. */
@@ -12,7 +12,7 @@ export interface Decay {
 export interface DecaySpec {
   /** The row's name. */
   readonly name: string;
-  readonly flag: '`decay`' | '`decayPerStep`' | '`halfLife`';
+  readonly option: 'decay' | 'decayPerStep' | 'halfLife';
   readonly unit: 'snapshot' | 'step' | 'epoch';
   /** The decay over an interval in `unit`. */
   readonly over: (interval: number) => Decay;
@@ -22,37 +22,42 @@ const exponential = (logKeep: number): Decay => ({ keep: Math.exp(logKeep), take
 
 const perSnapshot = (d: number): DecaySpec => ({
   name: `ema_${d}`,
-  flag: '`decay`',
+  option: 'decay',
   unit: 'snapshot',
   over: () => ({ keep: d, take: 1 - d }),
 });
 
 const perStep = (d: number): DecaySpec => ({
   name: `ema_step${d}`,
-  flag: '`decayPerStep`',
+  option: 'decayPerStep',
   unit: 'step',
   over: (interval) => exponential(interval * Math.log(d)),
 });
 
-function byHalfLife(text: string): DecaySpec {
-  const [, digits, unitText = ''] = /^([\d.]+(?:e\d+)?)(steps?|epochs?)?$/i.exec(text.trim()) ?? [];
-  const halfLife = Number(digits);
+const valueAndUnit = (halfLife: HalfLife): [value: number, unit: DecaySpec['unit']] =>
+  typeof halfLife === 'number'
+    ? [halfLife, 'snapshot']
+    : 'steps' in halfLife
+      ? [halfLife.steps, 'step']
+      : [halfLife.epochs, 'epoch'];
+
+function byHalfLife(given: HalfLife): DecaySpec {
+  const [halfLife, unit] = valueAndUnit(given);
   if (!(halfLife > 0 && Number.isFinite(halfLife)))
     throw usageError(
-      `\`halfLife\` is ${text}, expected a number greater than 0, alone or with steps or epochs after it`,
-      'For example `halfLife` 5 (snapshots), 5000steps, or 3epochs.',
+      `\`halfLife\` is ${halfLife}${unit === 'snapshot' ? '' : ` ${unit}s`}, expected a number greater than 0`,
+      'For example 5 snapshots, 5000 steps, or 3 epochs.',
     );
-  const unit = /^s/i.test(unitText) ? 'step' : /^e/i.test(unitText) ? 'epoch' : 'snapshot';
   return {
     name: `ema_hl${halfLife}${unit === 'snapshot' ? '' : `${unit}s`}`,
-    flag: '`halfLife`',
+    option: 'halfLife',
     unit,
     over: (interval) => exponential((-Math.LN2 * interval) / halfLife),
   };
 }
 
 /**
- * @throws USAGE for values out of range or given twice, for none at all, and for a --steps-per-epoch without use.
+ * @throws USAGE for values out of range or given twice, for none at all, and for a `stepsPerEpoch` without use.
  */
 export function decaySpecs(options: PlanOptions): DecaySpec[] {
   const specs = [
@@ -66,7 +71,7 @@ export function decaySpecs(options: PlanOptions): DecaySpec[] {
       'Give `halfLife` 5 (a snapshot counts half as much as the fifth after it), `decay` 0.9 (per snapshot), or `decayPerStep` 0.9998 (as in training).',
     );
   const twice = specs.find(({ name }, index) => specs.findIndex((other) => other.name === name) !== index);
-  if (twice) throw usageError(`${twice.flag} has one value twice (${twice.name})`, 'Give each value once.');
+  if (twice) throw usageError(`\`${twice.option}\` has one value twice (${twice.name})`, 'Give each value once.');
   const { stepsPerEpoch } = options;
   if (stepsPerEpoch === undefined) return specs;
   if (!(stepsPerEpoch > 0 && Number.isFinite(stepsPerEpoch)))
@@ -81,7 +86,7 @@ export function decaySpecs(options: PlanOptions): DecaySpec[] {
 
 /**
  * What the numbers in the names count. Names that do not say are read in the one way that makes sense of the options:
- * in the decay's own unit, or in the other one when --steps-per-epoch is there to convert.
+ * in the decay's own unit, or in the other one when `stepsPerEpoch` is there to convert.
  */
 function countedUnit(
   snapshots: readonly Candidate[],
@@ -104,7 +109,7 @@ function countedUnit(
 
 /**
  * A function that gives the interval before each snapshot in the unit of a spec; before the first it is taken equal to the second.
- * @throws USAGE when steps are needed and the names hold none that grow, or --steps-per-epoch is needed and missing.
+ * @throws USAGE when steps are needed and the names hold none that grow, or `stepsPerEpoch` is needed and missing.
  */
 export function intervals(
   snapshots: readonly Candidate[],
@@ -113,13 +118,13 @@ export function intervals(
   note: (text: string) => void,
 ): (spec: DecaySpec) => number[] {
   const timed = specs.find(({ unit }) => unit !== 'snapshot');
-  const steps = timed ? increasingStepsOf(snapshots, timed.flag).steps : undefined;
+  const steps = timed ? increasingStepsOf(snapshots, `\`${timed.option}\``).steps : undefined;
   const counted = timed ? countedUnit(snapshots, specs, stepsPerEpoch, note) : undefined;
-  return ({ unit, flag }) => {
+  return ({ unit, option }) => {
     if (unit === 'snapshot' || steps === undefined) return snapshots.map(() => 1);
     if (unit !== counted && stepsPerEpoch === undefined)
       throw usageError(
-        `${flag} counts ${unit}s, the snapshots' names count ${counted}s`,
+        `\`${option}\` counts ${unit}s, the snapshots' names count ${counted}s`,
         'Give `stepsPerEpoch`, the number of optimizer steps in one epoch.',
       );
     const factor = unit === counted ? 1 : unit === 'step' ? (stepsPerEpoch ?? 1) : 1 / (stepsPerEpoch ?? 1);

@@ -1,6 +1,6 @@
 import { usageError } from '../plan/plan-options.ts';
-import { normalisedRow } from '../plan/row.ts';
 import { increasingStepsOf } from '../plan/snapshot-steps.ts';
+import { normalisedRow } from '../rows/row-terms.ts';
 import type { Method } from './method.ts';
 
 /**

@@ -1,8 +1,8 @@
-import { normalisedRow } from '../plan/row.ts';
+import { normalisedRow } from '../rows/row-terms.ts';
 import { type Decay, decaySpecs, intervals } from './decay-spec.ts';
 import type { Method } from './method.ts';
 
-/** When --decay leaves more than this from the first snapshot to the last, it is hardly meant per snapshot. */
+/** When `decay` leaves more than this from the first snapshot to the last, it is hardly meant per snapshot. */
 const NEARLY_UNIFORM = 0.9;
 
 /** The decay of the first snapshot with which the recursion starts from it. */
@@ -29,7 +29,7 @@ function emaWeights(decays: readonly Decay[]): number[] {
 }
 
 /**
- * Exponential moving averages, one row for each --decay, --decay-per-step and --half-life.
+ * Exponential moving averages, one row for each `decay`, `decayPerStep` and `halfLife`.
  * @throws USAGE for values out of range, no value, or names without the steps that an option needs.
  */
 export const ema: Method = {
@@ -49,7 +49,7 @@ export const ema: Method = {
         return options.fromFirst && index === 0 ? START : decay;
       });
       const kept = decays.slice(1).reduce((product, { keep }) => product * keep, 1);
-      if (spec.flag === '`decay`' && decays.length > 1 && kept > NEARLY_UNIFORM) {
+      if (spec.option === 'decay' && decays.length > 1 && kept > NEARLY_UNIFORM) {
         const effect = options.fromFirst
           ? `the first snapshot keeps ${kept.toFixed(3)} of the weight`
           : `nearly a uniform average of ${decays.length} snapshots`;

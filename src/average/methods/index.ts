@@ -7,8 +7,8 @@ import { median, trimmed } from './trimmed.ts';
 import { uniform } from './uniform.ts';
 import { weighted } from './weighted.ts';
 
-/** Every way to average, by its name for --method. A new one is a file and a line here. */
-export const METHODS: Readonly<Record<string, Method>> = {
+/** Every way to average, by the name that `method` gives. A new one is a file and a line here. */
+export const METHODS = {
   uniform,
   ema,
   weighted,
@@ -17,4 +17,6 @@ export const METHODS: Readonly<Record<string, Method>> = {
   median,
   trimmed,
   'model-stock': modelStock,
-};
+} as const satisfies Readonly<Record<string, Method>>;
+
+export type MethodName = keyof typeof METHODS;

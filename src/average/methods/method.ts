@@ -1,6 +1,6 @@
+import type { Candidate } from '../../snapshots/index.ts';
 import type { OptionName, PlanOptions } from '../plan/plan-options.ts';
-import type { Row } from '../plan/row.ts';
-import type { Candidate } from '../plan/snapshot-name.ts';
+import type { Row } from '../rows/row.ts';
 
 export interface MethodContext {
   /** The selected snapshots in plan order, at least one: a row has one coefficient for each. */
@@ -18,7 +18,7 @@ export interface Method {
   readonly source: string;
   /** The options that belong to it; beside another method they are a usage error. */
   readonly options: readonly OptionName[];
-  /** Those of them that choose the method when --method is absent. */
+  /** Those of them that choose the method when `method` is absent. */
   readonly impliedBy: readonly OptionName[];
   readonly rows: (context: MethodContext, options: PlanOptions) => readonly Row[];
 }

@@ -1,7 +1,7 @@
 import { TemperError } from '../../core/index.ts';
 import { usageError } from '../plan/plan-options.ts';
-import { normalisedRow } from '../plan/row.ts';
 import { fileMatcher } from '../plan/tables.ts';
+import { plainRow } from '../rows/row-terms.ts';
 import type { Method } from './method.ts';
 
 /**
@@ -31,10 +31,6 @@ export const modelStock: Method = {
     note(
       `model_stock: the anchor is ${snapshots[at]?.file}; the weights of each tensor follow from the snapshots, the plan shows equal ones`,
     );
-    const row = normalisedRow(
-      'model_stock',
-      snapshots.map(() => 1),
-    );
-    return [{ ...row, stock: { base: at } }];
+    return [{ ...plainRow('model_stock', snapshots.length), kind: 'stock', base: at }];
   },
 };

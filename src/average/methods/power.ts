@@ -1,7 +1,8 @@
+import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
 import { listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
-import { normalisedRow, type Row, sum } from '../plan/row.ts';
-import { baseName, type Candidate, namesOf } from '../plan/snapshot-name.ts';
 import { increasingStepsOf, stepsOf } from '../plan/snapshot-steps.ts';
+import type { LinearRow } from '../rows/row-terms.ts';
+import { normalisedRow, sum } from '../rows/row-terms.ts';
 import type { Method, MethodContext } from './method.ts';
 import { gammaOf, leastSquaresWeights, MAX_SIGMA_REL, rawPowerWeights } from './power-profile.ts';
 
@@ -35,7 +36,7 @@ function inputWidths(snapshots: readonly Candidate[], { inputSigmaRel }: PlanOpt
   return snapshots.map(({ sigmaRel }) => sigmaRel ?? (inputSigmaRel as number));
 }
 
-function rowsFromRaw({ snapshots, note }: MethodContext, options: PlanOptions): Row[] {
+function rowsFromRaw({ snapshots, note }: MethodContext, options: PlanOptions): LinearRow[] {
   const { steps } = increasingStepsOf(snapshots, '`method` power');
   const [first, second = 2 * first] = steps;
   // the first interval is taken equal to the second, but no time lies before step 0
@@ -51,7 +52,7 @@ function rowsFromRaw({ snapshots, note }: MethodContext, options: PlanOptions): 
   return targets(options).map(({ name, gamma }) => normalisedRow(name, rawPowerWeights(steps, gamma, t0)));
 }
 
-function rowsFromEmas({ snapshots }: MethodContext, options: PlanOptions, widths: readonly number[]): Row[] {
+function rowsFromEmas({ snapshots }: MethodContext, options: PlanOptions, widths: readonly number[]): LinearRow[] {
   if (options.t0 !== undefined)
     throw usageError('`t0` has no use with snapshots that are power-function EMAs', 'Leave `t0` out.');
   const { steps } = stepsOf(snapshots, '`method` power');
@@ -82,7 +83,7 @@ function rowsFromEmas({ snapshots }: MethodContext, options: PlanOptions, widths
 }
 
 /**
- * Power-function EMAs (post-hoc EMA), one row for each --sigma-rel and --gamma: in closed form from raw snapshots, by
+ * Power-function EMAs (post-hoc EMA), one row for each `sigmaRel` and `gamma`: in closed form from raw snapshots, by
  * least squares from snapshots that are power-function EMAs themselves.
  * @throws USAGE for values out of range, no value, names without steps, steps that do not grow
  */

@@ -1,15 +1,13 @@
 import { type PlanOptions, usageError } from '../plan/plan-options.ts';
-import { normalisedRow, type Row } from '../plan/row.ts';
+import type { Row } from '../rows/row.ts';
+import { plainRow } from '../rows/row-terms.ts';
 import type { Method, MethodContext } from './method.ts';
 
 const DEFAULT_TRIM = 0.1;
 
 function trimmedRow(name: string, { snapshots }: MethodContext, trim: number): Row {
-  const row = normalisedRow(
-    name,
-    snapshots.map(() => 1),
-  );
-  return trim > 0 ? { ...row, trim } : row;
+  const row = plainRow(name, snapshots.length);
+  return trim > 0 ? { ...row, kind: 'trimmed', trim } : row;
 }
 
 /** At each coordinate the middle value, or the mean of the middle two. */

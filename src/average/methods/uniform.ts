@@ -1,4 +1,4 @@
-import { normalisedRow } from '../plan/row.ts';
+import { plainRow } from '../rows/row-terms.ts';
 import type { Method } from './method.ts';
 
 /** Coefficients 1 with divisor N, not 1/N: the sum of float32 values is then normally exact in float64. */
@@ -7,10 +7,5 @@ export const uniform: Method = {
   source: 'Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, arXiv 1803.05407',
   options: [],
   impliedBy: [],
-  rows: ({ snapshots }) => [
-    normalisedRow(
-      'uniform',
-      snapshots.map(() => 1),
-    ),
-  ],
+  rows: ({ snapshots }) => [plainRow('uniform', snapshots.length)],
 };

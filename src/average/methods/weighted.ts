@@ -1,7 +1,7 @@
-import { type PlanOptions, usageError } from '../plan/plan-options.ts';
-import { normalisedRow, sum } from '../plan/row.ts';
-import { baseName, type Candidate, namesOf } from '../plan/snapshot-name.ts';
+import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
+import { type CsvTable, type PlanOptions, usageError } from '../plan/plan-options.ts';
 import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from '../plan/tables.ts';
+import { normalisedRow, sum } from '../rows/row-terms.ts';
 import type { Method, MethodContext } from './method.ts';
 
 /** A sum this small beside Σ|w| is rounding: 0.1 + 0.2 − 0.3 is 5.6e-17. */
@@ -37,8 +37,7 @@ function byName(name: string, files: readonly string[], weights: readonly number
 }
 
 /** Weights from CSV: a header with weight and perhaps file; or no header and `file,weight`, or only numbers. */
-function readWeights(context: MethodContext, options: PlanOptions, text: string): readonly number[] {
-  const name = options.weightsName ?? 'the CSV';
+function readWeights(context: MethodContext, options: PlanOptions, { name, text }: CsvTable): readonly number[] {
   const records = parseRecords(name, text);
   const [first = []] = records;
   const weightHeader = findColumn(first, ['weight', 'weights']);
@@ -78,6 +77,8 @@ function readWeights(context: MethodContext, options: PlanOptions, text: string)
   );
 }
 
+const isList = (weights: readonly number[] | CsvTable): weights is readonly number[] => Array.isArray(weights);
+
 /**
  * Σw_i·x_i / Σw_i with weights given by the user. A weight of 0 keeps its place as a coefficient of 0.
  * @throws USAGE for a number of weights other than that of snapshots, a weight that is no finite number, a sum of 0;
@@ -86,18 +87,18 @@ function readWeights(context: MethodContext, options: PlanOptions, text: string)
 export const weighted: Method = {
   summary: 'a mean with given weights, normalised by their sum',
   source: 'Σw·x/Σw',
-  options: ['weights', 'weightsText', 'weightsName'],
-  impliedBy: ['weights', 'weightsText'],
+  options: ['weights'],
+  impliedBy: ['weights'],
   rows: (context, options) => {
     const { snapshots, note } = context;
-    const { weights: list = [], weightsText } = options;
-    if ((list.length === 0) === (weightsText === undefined))
+    const { weights: given = [] } = options;
+    if (isList(given) && given.length === 0)
       throw usageError(
         '`method` weighted needs `weights`, as a list or as CSV',
         'Give `weights` 0.2,0.3,0.5, for example.',
       );
-    if (weightsText === undefined) checkPositions(context, options);
-    const weights = weightsText === undefined ? list : readWeights(context, options, weightsText);
+    if (isList(given)) checkPositions(context, options);
+    const weights = isList(given) ? given : readWeights(context, options, given);
     if (weights.length !== snapshots.length)
       throw usageError(
         `\`weights\` has ${weights.length} weights for ${snapshots.length} snapshots (${namesOf(snapshots)})`,

@@ -1,6 +1,6 @@
 import { TemperError } from '../../core/index.ts';
+import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
 import { type PlanOptions, usageError } from './plan-options.ts';
-import { baseName, type Candidate, namesOf } from './snapshot-name.ts';
 import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from './tables.ts';
 
 /** Metrics of which less is better; short names only as a word of their own (not the `cer` in "officer"). */
@@ -48,10 +48,11 @@ function recordMatcher(name: string, columns: readonly string[], records: readon
  * NUMERIC_NONFINITE for a metric that is no finite number.
  */
 function metricValues(snapshots: readonly Candidate[], options: PlanOptions): number[] {
-  const { metricsText, metricsName: name = 'metrics', metric } = options;
-  if (metricsText === undefined)
+  const { metrics, metric } = options;
+  if (metrics === undefined)
     throw usageError('`best` needs a table of metrics', 'Give `metrics` FILE.csv, as timm writes summary.csv.');
-  const [columns = [], ...records] = parseRecords(name, metricsText);
+  const { name, text } = metrics;
+  const [columns = [], ...records] = parseRecords(name, text);
   const found = `the columns are ${columns.join(', ')}`;
   if (metric === undefined)
     throw usageError(`\`best\` needs to know the metric; ${found}`, 'Give `metric` NAME.', { columns });
@@ -96,8 +97,8 @@ function metricValues(snapshots: readonly Candidate[], options: PlanOptions): nu
 }
 
 /**
- * Positions of the snapshots from the best to the worst by --metric; of equal ones the later snapshot is the better.
- * @throws as metricValues, and USAGE for a loss without --mode.
+ * Positions of the snapshots from the best to the worst by `metric`; of equal ones the later snapshot is the better.
+ * @throws as metricValues, and USAGE for a loss without `mode`.
  */
 export function rankByMetric(snapshots: readonly Candidate[], options: PlanOptions): number[] {
   const direction = metricDirection(options);

@@ -1,7 +1,40 @@
 import { TemperError } from '../../core/index.ts';
 
-/** What the command line can ask of a plan, by the names of its options. Absent, `false` and `[]` mean not given. */
-export interface PlanOptions {
+/** How long a snapshot takes to count half as much as a new one: in snapshots, or in training steps or epochs. */
+export type HalfLife = number | { readonly steps: number } | { readonly epochs: number };
+
+/** A table in CSV, with the name that messages give it. */
+export interface CsvTable {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Which snapshots, in which order. Absent, `false` and `[]` mean not given, here and in {@link MethodOptions}. */
+export interface SelectionOptions<Table> {
+  /** By step and name, by age, or as listed. @default 'natural' */
+  readonly order?: 'natural' | 'mtime' | 'list' | undefined;
+  /** The newest k; several: one output each. */
+  readonly last?: readonly number[] | undefined;
+  /** The oldest k; several: one output each. */
+  readonly first?: readonly number[] | undefined;
+  /** Lowest step, inclusive. */
+  readonly start?: number | undefined;
+  /** Highest step, inclusive. */
+  readonly end?: number | undefined;
+  /** Every k-th, counted back from the newest. */
+  readonly every?: number | undefined;
+  /** The k best by `metric`; several: one output each. */
+  readonly best?: readonly number[] | undefined;
+  /** Metrics as CSV, with a header: timm's summary.csv. */
+  readonly metrics?: Table | undefined;
+  /** The column of `metrics` to rank by. */
+  readonly metric?: string | undefined;
+  /** Whether more or less of the metric is better. @default 'max', unless its name is that of a loss */
+  readonly mode?: 'max' | 'min' | undefined;
+}
+
+/** How the selected snapshots are averaged. */
+export interface MethodOptions<Table> {
   /** Absent: implied by the options of a method, else uniform. */
   readonly method?: string | undefined;
 
@@ -11,17 +44,12 @@ export interface PlanOptions {
   readonly decayPerStep?: readonly number[] | undefined;
   /** Training steps in an epoch, where names count the one and options the other. */
   readonly stepsPerEpoch?: number | undefined;
-  /** `5` (snapshots), `5000steps` or `3epochs`. */
-  readonly halfLife?: readonly string[] | undefined;
+  readonly halfLife?: readonly HalfLife[] | undefined;
   readonly warmup?: boolean | undefined;
   readonly fromFirst?: boolean | undefined;
 
-  /** Weights in plan order. */
-  readonly weights?: readonly number[] | undefined;
-  /** Weights as CSV: columns file and weight, or numbers in plan order. */
-  readonly weightsText?: string | undefined;
-  /** The name of the CSV in messages. */
-  readonly weightsName?: string | undefined;
+  /** Weights in plan order, or as CSV: columns file and weight, or numbers in plan order. */
+  readonly weights?: readonly number[] | Table | undefined;
 
   /** Relative widths of power-function EMA profiles, each in (0, 1/√12). */
   readonly sigmaRel?: readonly number[] | undefined;
@@ -36,37 +64,12 @@ export interface PlanOptions {
   readonly trim?: number | undefined;
   /** Model Stock's anchor: the file, or its name, of one of the snapshots. */
   readonly base?: string | undefined;
-
-  readonly order?: 'natural' | 'mtime' | 'list' | undefined;
-  readonly last?: readonly number[] | undefined;
-  readonly first?: readonly number[] | undefined;
-  /** Lowest step, inclusive. */
-  readonly start?: number | undefined;
-  /** Highest step, inclusive. */
-  readonly end?: number | undefined;
-  readonly every?: number | undefined;
-  readonly best?: readonly number[] | undefined;
-  /** The metrics table as CSV, with a header. */
-  readonly metricsText?: string | undefined;
-  /** The name of the metrics table in messages. */
-  readonly metricsName?: string | undefined;
-  readonly metric?: string | undefined;
-  readonly mode?: 'max' | 'min' | undefined;
 }
+
+/** What a plan is made of. */
+export interface PlanOptions extends SelectionOptions<CsvTable>, MethodOptions<CsvTable> {}
 
 export type OptionName = keyof PlanOptions;
-
-const FILE_FLAGS: Partial<Record<OptionName, string>> = {
-  weightsText: '`weights`',
-  weightsName: '`weights`',
-  metricsText: '`metrics`',
-  metricsName: '`metrics`',
-};
-
-/** The option as the user types it: `decayPerStep` is `--decay-per-step`. */
-export function flagOf(option: OptionName): string {
-  return FILE_FLAGS[option] ?? `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
 
 export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
@@ -76,6 +79,7 @@ export function usageError(message: string, hint: string, details: Record<string
   return new TemperError('USAGE', message, { hint, details });
 }
 
+/** The options that are lists of numbers; weights have rules of their own. */
 type NumberListName = {
   [K in OptionName]: PlanOptions[K] extends readonly number[] | undefined ? K : never;
 }[OptionName];
@@ -86,16 +90,15 @@ type NumberListName = {
  */
 export function listOf(
   options: PlanOptions,
-  option: Exclude<NumberListName, 'weights'>,
+  option: NumberListName,
   accept: (value: number) => boolean,
   expected: string,
 ): readonly number[] {
   const values = options[option] ?? [];
   const refused = values.find((value) => !accept(value));
-  if (refused !== undefined)
-    throw usageError(`${flagOf(option)} is ${refused}, expected ${expected}`, `Give ${expected}.`);
+  if (refused !== undefined) throw usageError(`\`${option}\` is ${refused}, expected ${expected}`, `Give ${expected}.`);
   const twice = values.find((value, index) => values.indexOf(value) !== index);
-  if (twice !== undefined) throw usageError(`${flagOf(option)} has ${twice} twice`, 'Give each value once.');
+  if (twice !== undefined) throw usageError(`\`${option}\` has ${twice} twice`, 'Give each value once.');
   return values;
 }
 

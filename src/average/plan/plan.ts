@@ -1,9 +1,10 @@
+import { baseName, type Candidate } from '../../snapshots/index.ts';
 import { METHODS } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
-import { flagOf, isGiven, type OptionName, type PlanOptions, usageError } from './plan-options.ts';
-import { amplification, checkRow, type Row } from './row.ts';
+import { checkRow, type Row, rowOver } from '../rows/row.ts';
+import { amplification } from '../rows/row-terms.ts';
+import { isGiven, type OptionName, type PlanOptions, usageError } from './plan-options.ts';
 import { select } from './select.ts';
-import { baseName, type Candidate } from './snapshot-name.ts';
 
 /** Which snapshots, in which order, with which coefficients: all that is known before a byte is read. */
 export interface Plan {
@@ -18,21 +19,22 @@ export interface Plan {
 /** Above this, the rounding noise of fp16 snapshots shows in the result (EDM2's own choices stay near 2). */
 const AMPLIFICATION_WARNING = 4;
 
+const BY_NAME: Readonly<Record<string, Method>> = METHODS;
 const METHOD_NAMES = Object.keys(METHODS);
 
 function methodOf(options: PlanOptions): [string, Method] {
   const implied = METHOD_NAMES.flatMap((name) => {
-    const option = METHODS[name]?.impliedBy.find((candidate) => isGiven(options[candidate]));
+    const option = BY_NAME[name]?.impliedBy.find((candidate) => isGiven(options[candidate]));
     return option === undefined ? [] : [{ name, option }];
   });
   const [one, other] = implied;
   if (options.method === undefined && one && other)
     throw usageError(
-      `${flagOf(one.option)} belongs to \`method\` ${one.name}, ${flagOf(other.option)} to \`method\` ${other.name}`,
+      `\`${one.option}\` belongs to \`method\` ${one.name}, \`${other.option}\` to \`method\` ${other.name}`,
       'Make the averages of one method at a time.',
     );
   const name = options.method ?? one?.name ?? 'uniform';
-  const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined;
+  const method = Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined;
   if (!method)
     throw usageError(`\`method\` is ${name}, expected ${METHOD_NAMES.join(', ')}`, 'Choose one of these methods.');
   return [name, method];
@@ -40,11 +42,11 @@ function methodOf(options: PlanOptions): [string, Method] {
 
 function checkOptionsBelong(options: PlanOptions, name: string, method: Method): void {
   for (const owner of METHOD_NAMES) {
-    const stray = METHODS[owner]?.options.find((option: OptionName) => isGiven(options[option]));
+    const stray = BY_NAME[owner]?.options.find((option: OptionName) => isGiven(options[option]));
     if (stray !== undefined && !method.options.includes(stray))
       throw usageError(
-        `${flagOf(stray)} belongs to \`method\` ${owner}, the method is ${name}`,
-        `Leave ${flagOf(stray)} out, or say \`method\` ${owner}.`,
+        `\`${stray}\` belongs to \`method\` ${owner}, the method is ${name}`,
+        `Leave \`${stray}\` out, or say \`method\` ${owner}.`,
       );
   }
 }
@@ -64,19 +66,18 @@ function noteFallingSteps(ordered: readonly Candidate[], options: PlanOptions, n
 /** Puts a selection's row into the columns of all snapshots of the plan. */
 function spread(row: Row, suffix: string, selected: readonly Candidate[], all: readonly Candidate[]): Row {
   const coefficients = new Map(selected.map((snapshot, index) => [snapshot, row.coefficients[index] as number]));
-  const base = row.stock && selected[row.stock.base];
-  return {
-    ...row,
-    name: row.name + suffix,
-    coefficients: all.map((snapshot) => coefficients.get(snapshot) ?? 0),
-    ...(base ? { stock: { base: all.indexOf(base) } } : {}),
-  };
+  const spreadRow = rowOver(
+    row,
+    all.map((snapshot) => coefficients.get(snapshot) ?? 0),
+    (input) => all.indexOf(selected[input] as Candidate),
+  );
+  return { ...spreadRow, name: row.name + suffix };
 }
 
 /**
  * Plans averages: which of the candidates, in which order, with which coefficients. Pure: the same candidates in another
- * order give the same plan, unless the order is `list`. The method's values and the selection's counts multiply: `--decay a,b --last
- * 5,10` is four rows.
+ * order give the same plan, unless the order is `list`. The method's values and the selection's counts multiply: two decays and two
+ * counts of `last` is four rows.
  * @throws USAGE, INPUT_TOO_FEW, FORMAT_TABLE (metrics or weights), NUMERIC_NONFINITE (a metric)
  */
 export function planRows(candidates: readonly Candidate[], options: PlanOptions): Plan {

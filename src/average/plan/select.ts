@@ -1,7 +1,7 @@
 import { TemperError } from '../../core/index.ts';
+import { type Candidate, compareFiles, namesOf } from '../../snapshots/index.ts';
 import { rankByMetric } from './metric-ranking.ts';
-import { flagOf, isCount, isGiven, listOf, type OptionName, type PlanOptions, usageError } from './plan-options.ts';
-import { type Candidate, compareFiles, namesOf } from './snapshot-name.ts';
+import { isCount, isGiven, listOf, type OptionName, type PlanOptions, usageError } from './plan-options.ts';
 
 /** Snapshots in plan order, for one set of rows. */
 export interface Selection {
@@ -46,29 +46,25 @@ function forEachCount(
   const { snapshots, suffix } = selection;
   const tooMany = counts.find((count) => count > snapshots.length);
   if (tooMany !== undefined)
-    throw new TemperError(
-      'INPUT_TOO_FEW',
-      `${flagOf(option)} ${tooMany}: there are only ${snapshots.length} snapshots`,
-      {
-        hint: `Ask for at most ${snapshots.length}, or select from more snapshots.`,
-        details: { found: snapshots.length, expected: tooMany },
-      },
-    );
+    throw new TemperError('INPUT_TOO_FEW', `\`${option}\` ${tooMany}: there are only ${snapshots.length} snapshots`, {
+      hint: `Ask for at most ${snapshots.length}, or select from more snapshots.`,
+      details: { found: snapshots.length, expected: tooMany },
+    });
   if (counts.length === 0) return [selection];
   return counts.map((count) => ({ suffix: `${suffix}_${option}${count}`, snapshots: take(snapshots, count) }));
 }
 
 function checkBestOptions(options: PlanOptions): void {
-  const stray = (['metricsText', 'metric', 'mode'] as const satisfies OptionName[]).find((option) =>
+  const stray = (['metrics', 'metric', 'mode'] as const satisfies OptionName[]).find((option) =>
     isGiven(options[option]),
   );
   if (stray !== undefined && !isGiven(options.best))
-    throw usageError(`${flagOf(stray)} has no use without \`best\``, 'Give `best` k, or leave it out.');
+    throw usageError(`\`${stray}\` has no use without \`best\``, 'Give `best` k, or leave it out.');
 }
 
 /**
- * Orders the candidates, then applies --start and --end (inclusive), --every (counted back from the newest), --last or
- * --first, and --best, in this sequence. Several counts give several selections.
+ * Orders the candidates, then applies `start` and `end` (inclusive), `every` (counted back from the newest), `last` or
+ * `first`, and `best`, in this sequence. Several counts give several selections.
  * @returns the ordered candidates that passed the filters, and at least one selection of them, none empty
  * @throws USAGE for options that make no sense; INPUT_TOO_FEW when nothing is left or fewer than asked for; and as
  * rankByMetric

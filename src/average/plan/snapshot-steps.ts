@@ -1,5 +1,5 @@
+import { baseName, type Candidate, namesOf, type StepUnit } from '../../snapshots/index.ts';
 import { usageError } from './plan-options.ts';
-import { baseName, type Candidate, namesOf, type StepUnit } from './snapshot-name.ts';
 
 /**
  * The steps of the snapshots, of one unit, in plan order; `why` names the option that needs them.

@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import { TemperError } from '../../core/index.ts';
-import { baseName, stemOf } from './snapshot-name.ts';
+import { baseName, stemOf } from '../../snapshots/index.ts';
 
 /** Columns that may hold a snapshot's file, in this order of preference. */
 const FILE_COLUMNS = ['file', 'filename', 'model', 'name', 'checkpoint'];

@@ -1,6 +1,13 @@
-import { ENCODERS, TemperError, decodeFloat64 } from '../../core/index.ts';
-import { type Model, type TensorRecord, asFloatType, elementCount, rawByteLength, readPayload } from '../../onnx/index.ts';
-import type { Row } from '../plan/row.ts';
+import { decodeFloat64, ENCODERS, TemperError } from '../../core/index.ts';
+import {
+  asFloatType,
+  elementCount,
+  type Model,
+  rawByteLength,
+  readPayload,
+  type TensorRecord,
+} from '../../onnx/index.ts';
+import type { Row } from '../rows/row.ts';
 import { codeOf, decodeCodes, encodeCodes } from './codes.ts';
 import type { Quantized } from './find-quantized.ts';
 
@@ -93,7 +100,7 @@ export function requantizer(models: readonly Model[], row: Row) {
   const known = new Map<QuantizedGroup, Parameters>();
   const terms = termsOf(row);
   const only = terms.length === 1 ? terms[0] : undefined;
-  if (row.trim || row.stock || row.swag) {
+  if (row.kind !== 'linear') {
     throw new TemperError('UNSUPPORTED_QUANTIZED', `${row.name}: quantized snapshots have weighted means only`, {
       hint: 'Use uniform, ema, power or weighted, or snapshots that are not quantized.',
     });

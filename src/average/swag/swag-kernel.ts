@@ -1,8 +1,7 @@
 import { DECODERS, ENCODERS, FLOAT_BYTES, type FloatType, float64View, isFiniteAt } from '../../core/index.ts';
 import type { BlockKernel } from '../kernel/block-kernel.ts';
-import type { Row } from '../plan/row.ts';
 import { swagMoments } from './swag-moments.ts';
-import { diagonalNormals, lowRankNormals, type SwagSample } from './swag-rows.ts';
+import { diagonalNormals, lowRankNormals, type SwagRow, type SwagSample } from './swag-sample.ts';
 
 /** Weights whose moments are held at a time: with 20 snapshots and rank 20 some 1.5 MiB. */
 const CHUNK = 4096;
@@ -16,21 +15,23 @@ function chunkOf(type: FloatType, bytes: Uint8Array, start: number, count: numbe
 
 /**
  * Draws samples of one tensor, block by block, in order: θ = mean + √scale · (√Σ_diag ∘ z1 + D z2 / √(rank − 1)), which with scale
- * 1/2 is the paper's. Rows without `swag` are left to `rest`.
+ * 1/2 is the paper's. Rows of other kinds (undefined) are left to `rest`.
  * Source: Maddox et al. 2019, arXiv 1902.02476, Eq. 1 (the divisor is that of the columns there are, not of the maximum).
  *
  * Numerics: float64, rounded once. Memory: (rank + 3) chunks of 4,096 float64.
  */
 export function swagKernel(
-  rows: readonly Row[],
+  rows: readonly (SwagRow | undefined)[],
   tensor: string,
   from: FloatType,
   to: FloatType,
   rest: BlockKernel,
 ): BlockKernel {
-  const sampled = rows.flatMap(({ swag }, row) =>
-    swag ? [{ row, swag, z2: lowRankNormals(swag), z1: diagonalNormals(swag, tensor) }] : [],
-  );
+  const sampled = rows.flatMap((drawn, row) => {
+    if (!drawn) return [];
+    const { swag } = drawn;
+    return [{ row, swag, z2: lowRankNormals(swag), z1: diagonalNormals(swag, tensor) }];
+  });
   const values = new Float64Array(CHUNK);
   return (inputs, outputs, count) => {
     let found = rest(inputs, outputs, count);

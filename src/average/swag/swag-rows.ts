@@ -1,16 +1,6 @@
-import { TemperError, normals, random } from '../../core/index.ts';
-import { normalisedRow, type Row } from '../plan/row.ts';
-
-/** How a sample is drawn: enough to draw it again. */
-export interface SwagSample {
-  readonly seed: number;
-  /** From 1. */
-  readonly sample: number;
-  /** Columns of the low-rank part; 0 is SWAG-Diag. */
-  readonly rank: number;
-  /** Of the covariance: 0.5 is the paper's, 0 the mean itself. */
-  readonly scale: number;
-}
+import { TemperError } from '../../core/index.ts';
+import { plainRow } from '../rows/row-terms.ts';
+import type { SwagRow } from './swag-sample.ts';
 
 export interface SwagOptions {
   readonly samples: number;
@@ -28,7 +18,7 @@ const DIAGONAL_SCALE = 1;
  * One row a sample, named swag_01 …; all snapshots have coefficient 1.
  * @throws TemperError USAGE for numbers out of range; INPUT_TOO_FEW
  */
-export function swagRows(snapshots: number, { samples, seed, ...given }: SwagOptions): Row[] {
+export function swagRows(snapshots: number, { samples, seed, ...given }: SwagOptions): SwagRow[] {
   if (snapshots < 2) {
     throw new TemperError('INPUT_TOO_FEW', `${snapshots} snapshot, expected at least 2 to have a variance`, {
       hint: 'Name more snapshots of the run.',
@@ -46,18 +36,8 @@ export function swagRows(snapshots: number, { samples, seed, ...given }: SwagOpt
     throw new TemperError('USAGE', `\`scale\` ${scale}: expected a number from 0`);
   const digits = String(samples).length;
   return Array.from({ length: samples }, (_, i) => ({
-    ...normalisedRow(`swag_${String(i + 1).padStart(Math.max(2, digits), '0')}`, new Array(snapshots).fill(1)),
+    ...plainRow(`swag_${String(i + 1).padStart(Math.max(2, digits), '0')}`, snapshots),
+    kind: 'swag',
     swag: { seed, sample: i + 1, rank, scale },
   }));
-}
-
-/** z2 of a sample: one number for each column of D, shared by all tensors. */
-export function lowRankNormals({ seed, sample, rank }: SwagSample): Float64Array {
-  const next = normals(random(seed, 'swag', sample, 'low rank'));
-  return Float64Array.from({ length: rank }, next);
-}
-
-/** z1 of a sample and tensor: one number for each weight, in order, whatever was drawn for other tensors. */
-export function diagonalNormals({ seed, sample }: SwagSample, tensor: string): () => number {
-  return normals(random(seed, 'swag', sample, 'diagonal', tensor));
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeFloat16, TemperError, writeError } from '../../core/index.ts';
+import { TemperError, decodeFloat16, writeError } from '../../core/index.ts';
 import type { Tensor, Tensors } from '../../runtime/index.ts';
 
 /** Rows of a block in memory. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { type Candidate, type PlanOptions, candidateOf, planRows } from '../../../src/average/index.ts';
+import { type PlanOptions, planRows } from '../../../src/average/index.ts';
 import { type ErrorCode, TemperError } from '../../../src/core/index.ts';
+import { type Candidate, candidateOf } from '../../../src/snapshots/index.ts';
 
 /** Candidates by name; the mtime grows in the order given. */
 export const named = (...files: string[]): Candidate[] => files.map((file, index) => candidateOf(file, 1000 + index));

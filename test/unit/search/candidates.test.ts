@@ -65,9 +65,9 @@ async function run({ graph, weights: data }: CandidateModel, feeds: FileKind['fe
 }
 
 const ROWS: Row[] = [
-  { name: 'single', coefficients: [0, 1, 0], divisor: 1 },
-  { name: 'uniform', coefficients: [1, 1, 1], divisor: 3 },
-  { name: 'ema', coefficients: [1, 2, 4], divisor: 7 },
+  { kind: 'linear', name: 'single', coefficients: [0, 1, 0], divisor: 1 },
+  { kind: 'linear', name: 'uniform', coefficients: [1, 1, 1], divisor: 3 },
+  { kind: 'linear', name: 'ema', coefficients: [1, 2, 4], divisor: 7 },
 ];
 
 for (const [name, kind] of Object.entries(FILE_KINDS)) {

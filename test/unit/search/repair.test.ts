@@ -16,7 +16,7 @@ import { tempFolder } from '../../support/temp-folder.ts';
 
 const root = tempFolder();
 const RUN = { device: 'cpu', threads: 2 } as const;
-const ROW: Row = { name: 'weighted', coefficients: [1, 1, 2], divisor: 4 };
+const ROW: Row = { kind: 'linear', name: 'weighted', coefficients: [1, 1, 2], divisor: 4 };
 const opened: Model[] = [0, 2, 11].map((i) =>
   openModel(foldBatchNorms(SNAPSHOTS[i] as string, join(root, `${i}.onnx`))),
 );
@@ -89,6 +89,9 @@ test('one snapshot alone is left as it is', async () => {
   const { signal } = new AbortController();
   const images = { pass: batches, kept: false } as unknown as ConstructorParameters<typeof Repairer>[0]['images'];
   const repairer = new Repairer({ ...RUN, prepared, models, images, signal });
-  const candidate = { name: 'one', graph: prepared.graph, weights: prepared.emptyWeights() };
-  assert.equal(await repairer.repair(candidate, { name: 'one', coefficients: [0, 3, 0], divisor: 3 }), candidate);
+  const candidate = { kind: 'linear', name: 'one', graph: prepared.graph, weights: prepared.emptyWeights() };
+  assert.equal(
+    await repairer.repair(candidate, { kind: 'linear', name: 'one', coefficients: [0, 3, 0], divisor: 3 }),
+    candidate,
+  );
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { normalisedRow } from '../../../src/average/index.ts';
 import { greedySoup, learnedRow, prunedSoup, rankSnapshots, type Score } from '../../../src/search/soups.ts';
 import { seeded } from '../../support/random.ts';
 
@@ -96,7 +97,7 @@ test('learned weights find the minimum of a convex loss over the simplex, and ne
     top1: 0,
     nll: coefficients.reduce((sum, value, i) => sum + (value / divisor - (target[i] as number)) ** 2, 0),
   });
-  const start = { name: 'uniform', coefficients: [1, 1, 1], divisor: 3 };
+  const start = normalisedRow('uniform', [1, 1, 1]);
   const found = await learnedRow(start, (rows) => Promise.resolve(rows.map(loss)));
   assert.ok(found.score.nll < loss(start).nll / 20, `${found.score.nll}`);
   assert.equal(found.row.coefficients[0], 0);

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Row } from '../../../../src/average/index.ts';
-import { FLOAT_BYTES, type FloatType, decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from '../../../../src/core/index.ts';
-import { blockKernel } from '../../../../src/average/kernel/block-kernel.ts';
+import { blockKernel, type SummedRow as Row } from '../../../../src/average/kernel/block-kernel.ts';
+import {
+  decodeBfloat16,
+  decodeFloat16,
+  encodeBfloat16,
+  encodeFloat16,
+  FLOAT_BYTES,
+  type FloatType,
+} from '../../../../src/core/index.ts';
 
 const TYPES: readonly FloatType[] = ['float32', 'float64', 'float16', 'bfloat16'];
 
@@ -31,7 +37,7 @@ function unpack(type: FloatType, bytes: Uint8Array): number[] {
   return Array.from({ length: bytes.length / FLOAT_BYTES[type] }, (_, i) => LOAD[type](view, i * FLOAT_BYTES[type]));
 }
 
-const row = (coefficients: number[], divisor: number, name = 'row'): Row => ({ name, coefficients, divisor });
+const row = (coefficients: number[], divisor: number): Row => ({ coefficients, divisor });
 const uniform = (count: number): Row => row(new Array(count).fill(1), count);
 
 function average(rows: readonly Row[], from: FloatType, to: FloatType, inputs: readonly Uint8Array[]) {

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Row } from '../../../../src/average/index.ts';
-import { blockKernel } from '../../../../src/average/kernel/block-kernel.ts';
+import { blockKernel, type SummedRow as Row } from '../../../../src/average/kernel/block-kernel.ts';
 import { seeded } from '../../../support/random.ts';
 
-const row = (n: number, trim: number): Row => ({ name: 'row', coefficients: new Array(n).fill(1), divisor: n, trim });
+const row = (n: number, trim: number): Row => ({ coefficients: new Array(n).fill(1), divisor: n, trim });
 const bytesOf = (values: Float32Array | Float64Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 

@@ -55,10 +55,8 @@ test('decay per step spans the intervals in the names; the first interval equals
   assertClose(onlyWeights(files, { decayPerStep: [0.9998] }), recursion(decays, 'zero'), 1e-11);
 });
 
-test('epoch names need --steps-per-epoch for steps, and give d^1251 = .7786 with it', () => {
-  assertFails('USAGE', [/`decayPerStep`/, /`stepsPerEpoch`/], () =>
-    planRows(epochs(3), { decayPerStep: [0.9998] }),
-  );
+test('epoch names need `stepsPerEpoch` for steps, and give d^1251 = .7786 with it', () => {
+  assertFails('USAGE', [/`decayPerStep`/, /`stepsPerEpoch`/], () => planRows(epochs(3), { decayPerStep: [0.9998] }));
   assertClose(
     onlyWeights(epochs(3), { decayPerStep: [0.9998], stepsPerEpoch: 1251 }),
     recursion(Array(3).fill(0.9998 ** 1251), 'zero'),
@@ -73,26 +71,26 @@ test('half-lives count snapshots, steps or epochs', () => {
       halves.map((h) => 2 ** -h),
       'zero',
     );
-  const rows = weightsOf(files, { halfLife: ['5', '5000steps', '2epochs'], stepsPerEpoch: 1000 });
+  const rows = weightsOf(files, { halfLife: [5, { steps: 5000 }, { epochs: 2 }], stepsPerEpoch: 1000 });
   assert.deepEqual(Object.keys(rows), ['ema_hl5', 'ema_hl5000steps', 'ema_hl2epochs']);
   assertClose(rows.ema_hl5 ?? [], by(1 / 5, 1 / 5, 1 / 5), 1e-12);
   assertClose(rows.ema_hl5000steps ?? [], by(2 / 5, 2 / 5, 3 / 5), 1e-12);
   assertClose(rows.ema_hl2epochs ?? [], by(1, 1, 1.5), 1e-12);
 });
 
-test('names that say neither epoch nor step are read so that --steps-per-epoch has a use, with a note', () => {
+test('names that say neither epoch nor step are read so that `stepsPerEpoch` has a use, with a note', () => {
   const files = named('checkpoint-1.onnx', 'checkpoint-2.onnx', 'checkpoint-3.onnx');
   assert.deepEqual(
     onlyWeights(files, { decayPerStep: [0.9998], stepsPerEpoch: 1251 }),
     onlyWeights(epochs(3), { decayPerStep: [0.9998], stepsPerEpoch: 1251 }),
   );
-  assert.match(planRows(files, { halfLife: ['3epochs'] }).notes.join(), /taken as epochs/);
-  assert.match(planRows(files, { halfLife: ['3steps'] }).notes.join(), /taken as steps/);
-  assertFails('USAGE', [/neither epoch nor step/], () => planRows(files, { halfLife: ['3epochs', '9steps'] }));
+  assert.match(planRows(files, { halfLife: [{ epochs: 3 }] }).notes.join(), /taken as epochs/);
+  assert.match(planRows(files, { halfLife: [{ steps: 3 }] }).notes.join(), /taken as steps/);
+  assertFails('USAGE', [/neither epoch nor step/], () => planRows(files, { halfLife: [{ epochs: 3 }, { steps: 9 }] }));
 });
 
 test('one snapshot is itself', () => {
-  for (const options of [{ decay: [0.9] }, { decayPerStep: [0.9], stepsPerEpoch: 9 }, { halfLife: ['3epochs'] }])
+  for (const options of [{ decay: [0.9] }, { decayPerStep: [0.9], stepsPerEpoch: 9 }, { halfLife: [{ epochs: 3 }] }])
     assert.deepEqual(onlyWeights(epochs(1), options), [1]);
 });
 
@@ -103,10 +101,7 @@ test('no default decay: the error explains the three ways to give one', () => {
 });
 
 test('a decay that is surely one per step is noted', () => {
-  assert.match(
-    planRows(epochs(50), { decay: [0.9999], fromFirst: true }).notes.join(),
-    /keeps 0\.995.*`decayPerStep`/,
-  );
+  assert.match(planRows(epochs(50), { decay: [0.9999], fromFirst: true }).notes.join(), /keeps 0\.995.*`decayPerStep`/);
   assert.match(planRows(epochs(50), { decay: [0.9999] }).notes.join(), /nearly a uniform/);
   assert.deepEqual(planRows(epochs(50), { decay: [0.9] }).notes, []);
 });
@@ -115,16 +110,18 @@ test('values out of range, repeated, or of no use are usage errors that name the
   assertFails('USAGE', [/`decay` is 1/], () => planRows(epochs(3), { decay: [1] }));
   assertFails('USAGE', [/`decay` is NaN/], () => planRows(epochs(3), { decay: [Number.NaN] }));
   assertFails('USAGE', [/`decayPerStep` is 0/], () => planRows(epochs(3), { decayPerStep: [0] }));
-  for (const halfLife of ['0', '-1', 'x', '5 parsecs', '', '1.2.3'])
+  for (const halfLife of [0, -1, Number.NaN, { steps: 0 }, { epochs: Number.POSITIVE_INFINITY }])
     assertFails('USAGE', [/`halfLife` is/], () => planRows(epochs(3), { halfLife: [halfLife] }));
-  assertFails('USAGE', [/`halfLife` .*twice/], () => planRows(epochs(3), { halfLife: ['5', '5.0'] }));
+  assertFails('USAGE', [/`halfLife` .*twice/], () => planRows(epochs(3), { halfLife: [5, 5] }));
   assertFails('USAGE', [/`stepsPerEpoch` has no use/], () => planRows(epochs(3), { decay: [0.9], stepsPerEpoch: 3 }));
   assertFails('USAGE', [/`stepsPerEpoch` is 0/], () =>
-    planRows(epochs(3), { halfLife: ['3steps'], stepsPerEpoch: 0 }),
+    planRows(epochs(3), { halfLife: [{ steps: 3 }], stepsPerEpoch: 0 }),
   );
-  assertFails('USAGE', [/none in last\.onnx/], () => planRows(named('last.onnx'), { halfLife: ['3steps'] }));
+  assertFails('USAGE', [/none in last\.onnx/], () => planRows(named('last.onnx'), { halfLife: [{ steps: 3 }] }));
   assertFails('USAGE', [/strictly increasing/], () =>
     planRows(named('a/step_3.onnx', 'b/step_3.onnx'), { decayPerStep: [0.9] }),
   );
-  assertFails('USAGE', [/one unit/], () => planRows(named('epoch_3.onnx', 'step_9.onnx'), { halfLife: ['3steps'] }));
+  assertFails('USAGE', [/one unit/], () =>
+    planRows(named('epoch_3.onnx', 'step_9.onnx'), { halfLife: [{ steps: 3 }] }),
+  );
 });

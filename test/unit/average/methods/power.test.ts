@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { planRows } from '../../../../src/average/index.ts';
 import { gammaOf, MAX_SIGMA_REL, sigmaRelOf } from '../../../../src/average/methods/power-profile.ts';
-import { amplification } from '../../../../src/average/plan/row.ts';
+import { amplification } from '../../../../src/average/rows/row-terms.ts';
 import { assertClose, assertFails, epochs, named, onlyWeights, weightsOf } from '../candidates.ts';
 
 /** EDM2's tracking (Eq. 127): beta = (1 − dt/t)^(γ+1) at each snapshot, from zero at t0, normalised. */

@@ -5,7 +5,7 @@ import { assertClose, assertFails, epochs, named, onlyWeights } from '../candida
 
 test('weights are normalised by their sum, which is the divisor', () => {
   const { rows } = planRows(epochs(3), { weights: [1, 2, 5] });
-  assert.deepEqual(rows, [{ name: 'weighted', coefficients: [1, 2, 5], divisor: 8 }]);
+  assert.deepEqual(rows, [{ kind: 'linear', name: 'weighted', coefficients: [1, 2, 5], divisor: 8 }]);
 });
 
 test('a weight of 0 keeps its snapshot, with a coefficient of 0', () => {
@@ -23,17 +23,17 @@ test('negative weights are allowed and noted', () => {
 
 test('CSV by file name, in any order, with a header or without', () => {
   for (const text of ['file,weight\nepoch_2,3\nrun/epoch_1.onnx,1\n', 'epoch_2.onnx,3\nepoch_1.onnx,1\n'])
-    assertClose(onlyWeights(epochs(2), { weightsText: text }), [0.25, 0.75], 0);
+    assertClose(onlyWeights(epochs(2), { weights: { name: 'weights', text: text } }), [0.25, 0.75], 0);
 });
 
 test('CSV of numbers in plan order: a column, a line, or a column weight', () => {
   for (const text of ['1\n3\n', '1,3\n', '\ufeffepoch,weight\n1,1\n2,3\n'])
-    assertClose(onlyWeights(epochs(2), { weightsText: text }), [0.25, 0.75], 0);
+    assertClose(onlyWeights(epochs(2), { weights: { name: 'weights', text: text } }), [0.25, 0.75], 0);
 });
 
 test('weights without names refuse inputs that the natural order would move under them', () => {
   const files = named('b.onnx', 'a.onnx');
-  for (const options of [{ weights: [1, 3] }, { weightsText: '1\n3\n' }]) {
+  for (const options of [{ weights: [1, 3] }, { weights: { name: 'weights', text: '1\n3\n' } }]) {
     assertFails('USAGE', [/`order` list/], () => planRows(files, options));
     assert.deepEqual(planRows(files, { ...options, order: 'list' }).rows[0]?.coefficients, [1, 3]);
     assert.equal(planRows(files, { ...options, order: 'natural' }).snapshots[0]?.file, 'a.onnx');
@@ -47,17 +47,19 @@ test('a count that does not fit, a sum of 0 and what is no number are usage erro
   assertFails('USAGE', [/sum to Infinity/], () => planRows(epochs(2), { weights: [1e308, 1e308] }));
   assertFails('USAGE', [/epoch_2\.onnx is no finite/], () => planRows(epochs(2), { weights: [1, Number.NaN] }));
   assertFails('USAGE', [/epoch_2\.onnx is no finite/], () =>
-    planRows(epochs(2), { weightsText: 'epoch_1,1\nepoch_2,\n' }),
+    planRows(epochs(2), { weights: { name: 'weights', text: 'epoch_1,1\nepoch_2,\n' } }),
   );
   assertFails('USAGE', [/no weight for epoch_2/], () =>
-    planRows(epochs(2), { weightsText: 'file,weight\nepoch_1,1\n' }),
+    planRows(epochs(2), { weights: { name: 'weights', text: 'file,weight\nepoch_1,1\n' } }),
   );
-  assertFails('USAGE', [/named twice: epoch_1/], () => planRows(epochs(1), { weightsText: 'epoch_1,1\nepoch_1,2\n' }));
+  assertFails('USAGE', [/named twice: epoch_1/], () =>
+    planRows(epochs(1), { weights: { name: 'weights', text: 'epoch_1,1\nepoch_1,2\n' } }),
+  );
   assertFails('USAGE', [/not among .*epoch_9/], () =>
-    planRows(epochs(1), { weightsText: 'epoch_1,1\nepoch_9,2\n', weightsName: 'w.csv' }),
+    planRows(epochs(1), { weights: { name: 'w.csv', text: 'epoch_1,1\nepoch_9,2\n' } }),
   );
   assertFails('USAGE', [/`weights`/], () => planRows(epochs(1), { method: 'weighted' }));
   assertFails('FORMAT_TABLE', [/w\.csv/, /a, b, c/], () =>
-    planRows(epochs(1), { weightsText: 'a,b,c\n1,2,3\n', weightsName: 'w.csv' }),
+    planRows(epochs(1), { weights: { name: 'w.csv', text: 'a,b,c\n1,2,3\n' } }),
   );
 });

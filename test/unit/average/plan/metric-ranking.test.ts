@@ -11,8 +11,7 @@ const SUMMARY = `epoch,train_loss,eval_loss,eval_top1
 `;
 const best = (k: number, metric: string, more: PlanOptions = {}): PlanOptions => ({
   best: [k],
-  metricsText: SUMMARY,
-  metricsName: 'summary.csv',
+  metrics: { name: 'summary.csv', text: SUMMARY },
   metric,
   ...more,
 });
@@ -26,7 +25,7 @@ test('of equal metrics the later snapshot is the better, whatever the order of t
   assert.deepEqual(filesOf(epochs(4).toReversed(), best(1, 'eval_top1')), ['epoch_3.onnx']);
 });
 
-test('with --mode min less is better', () => {
+test('with `mode` min less is better', () => {
   assert.deepEqual(filesOf(epochs(4), best(1, 'eval_loss', { mode: 'min' })), ['epoch_2.onnx']);
   assert.deepEqual(filesOf(epochs(4), best(1, 'eval_loss', { mode: 'max' })), ['epoch_1.onnx']);
 });
@@ -34,27 +33,39 @@ test('with --mode min less is better', () => {
 test('a metric that looks like a loss needs a mode', () => {
   for (const metric of ['eval_loss', 'valLoss', 'nll', 'top1_err', 'ece15', 'Brier', 'perplexity', 'wer', 'cer_ctc'])
     assertFails('USAGE', [/`mode` min/, new RegExp(metric)], () =>
-      planRows(epochs(1), { best: [1], metricsText: `epoch,${metric}\n1,2`, metric }),
+      planRows(epochs(1), { best: [1], metrics: { name: 'metrics', text: `epoch,${metric}\n1,2` }, metric }),
     );
   for (const metric of ['officer_acc', 'top1', 'precedence'])
-    assert.equal(planRows(epochs(1), { best: [1], metricsText: `epoch,${metric}\n1,2`, metric }).rows.length, 1);
+    assert.equal(
+      planRows(epochs(1), { best: [1], metrics: { name: 'metrics', text: `epoch,${metric}\n1,2` }, metric }).rows
+        .length,
+      1,
+    );
 });
 
 test('a column of file names comes before the epoch, and PyTorch names fit', () => {
   const table = 'epoch,checkpoint,top1\n9,out/checkpoint-1.pth.tar,3\n9,checkpoint-2.pth.tar,2\n';
   const files = named('x/checkpoint-1.onnx', 'x/checkpoint-2.onnx');
-  assert.deepEqual(filesOf(files, { best: [1], metricsText: table, metric: 'top1' }), ['x/checkpoint-1.onnx']);
+  assert.deepEqual(filesOf(files, { best: [1], metrics: { name: 'metrics', text: table }, metric: 'top1' }), [
+    'x/checkpoint-1.onnx',
+  ]);
 });
 
 test('a base name that two records share under different paths matches by path alone', () => {
-  const options = { best: [1], metricsText: 'file,top1\na/last.onnx,1\nb/last.onnx,2\n', metric: 'top1' };
+  const options = {
+    best: [1],
+    metrics: { name: 'metrics', text: 'file,top1\na/last.onnx,1\nb/last.onnx,2\n' },
+    metric: 'top1',
+  };
   assert.deepEqual(filesOf(named('a/last.onnx', 'b/last.onnx'), options), ['b/last.onnx']);
   assertFails('FORMAT_TABLE', [/no record for last\.onnx/], () => planRows(named('/abs/a/last.onnx'), options));
 });
 
 test('the last record of a snapshot counts, and headers that a resumed run repeats do no harm', () => {
   const resumed = `${SUMMARY}epoch,train_loss,eval_loss,eval_top1\n4,0.7,0.6,80\n`;
-  assert.deepEqual(filesOf(epochs(4), best(1, 'eval_top1', { metricsText: resumed })), ['epoch_4.onnx']);
+  assert.deepEqual(filesOf(epochs(4), best(1, 'eval_top1', { metrics: { name: 'metrics', text: resumed } })), [
+    'epoch_4.onnx',
+  ]);
 });
 
 test('what the table lacks is an error that lists its columns', () => {
@@ -66,14 +77,20 @@ test('what the table lacks is an error that lists its columns', () => {
   assertFails('FORMAT_TABLE', [/no column to find/, columns], () =>
     planRows(named('step_1.onnx'), best(1, 'eval_top1')),
   );
-  assertFails('USAGE', [columns, /`metric`/], () => planRows(epochs(4), { best: [1], metricsText: SUMMARY }));
+  assertFails('USAGE', [columns, /`metric`/], () =>
+    planRows(epochs(4), { best: [1], metrics: { name: 'metrics', text: SUMMARY } }),
+  );
   assertFails('USAGE', [/`metrics`/], () => planRows(epochs(4), { best: [1], metric: 'eval_top1' }));
 });
 
 test('a metric that is no finite number is an error, not the best one', () => {
   for (const cell of ['nan', '', 'inf', 'Infinity'])
     assertFails('NUMERIC_NONFINITE', [/epoch_2\.onnx/, /epoch, acc/], () =>
-      planRows(epochs(2), { best: [1], metricsText: `epoch,acc\n1,5\n2,${cell}\n`, metric: 'acc' }),
+      planRows(epochs(2), {
+        best: [1],
+        metrics: { name: 'metrics', text: `epoch,acc\n1,5\n2,${cell}\n` },
+        metric: 'acc',
+      }),
     );
 });
 
@@ -85,8 +102,10 @@ test('two snapshots of one step need a file column', () => {
 
 test('a broken table and stray options are errors', () => {
   assertFails('FORMAT_TABLE', [/m\.csv/], () =>
-    planRows(epochs(1), { best: [1], metricsText: 'epoch,a\n1,2,3\n', metricsName: 'm.csv', metric: 'a' }),
+    planRows(epochs(1), { best: [1], metrics: { name: 'm.csv', text: 'epoch,a\n1,2,3\n' }, metric: 'a' }),
   );
-  assertFails('USAGE', [/`metrics` .*`best`/], () => planRows(epochs(1), { metricsText: SUMMARY }));
+  assertFails('USAGE', [/`metrics` .*`best`/], () =>
+    planRows(epochs(1), { metrics: { name: 'metrics', text: SUMMARY } }),
+  );
   assertFails('USAGE', [/`mode` .*`best`/], () => planRows(epochs(1), { mode: 'min' }));
 });

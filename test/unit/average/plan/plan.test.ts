@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { METHODS, type PlanOptions, effectiveModels, planRows } from '../../../../src/average/index.ts';
-import { amplification, checkRow } from '../../../../src/average/plan/row.ts';
+import { effectiveModels, METHODS, type PlanOptions, planRows } from '../../../../src/average/index.ts';
+import { checkRow } from '../../../../src/average/rows/row.ts';
+import { amplification } from '../../../../src/average/rows/row-terms.ts';
 import { assertFails, epochs, named, onlyWeights } from '../candidates.ts';
 
 test('uniform is 1 over N: integers that sum exactly', () => {
-  assert.deepEqual(planRows(epochs(3), {}).rows, [{ name: 'uniform', coefficients: [1, 1, 1], divisor: 3 }]);
+  assert.deepEqual(planRows(epochs(3), {}).rows, [
+    { kind: 'linear', name: 'uniform', coefficients: [1, 1, 1], divisor: 3 },
+  ]);
 });
 
 test('values and counts multiply; a row has 0 outside its own selection', () => {
@@ -23,8 +26,8 @@ test('values and counts multiply; a row has 0 outside its own selection', () => 
 });
 
 test('windows and best counts multiply too', () => {
-  const metricsText = 'epoch,acc\n1,9\n2,8\n3,1\n4,2\n5,3\n';
-  const { rows, snapshots } = planRows(epochs(5), { last: [3, 5], best: [1, 2], metricsText, metric: 'acc' });
+  const metrics = { name: 'metrics', text: 'epoch,acc\n1,9\n2,8\n3,1\n4,2\n5,3\n' };
+  const { rows, snapshots } = planRows(epochs(5), { last: [3, 5], best: [1, 2], metrics, metric: 'acc' });
   assert.deepEqual(
     snapshots.map(({ step }) => step),
     [1, 2, 4, 5],
@@ -44,7 +47,7 @@ test('the options of a method choose it', () => {
   const first = (options: PlanOptions) => planRows(epochs(2), options).rows[0]?.name;
   assert.equal(first({}), 'uniform');
   assert.equal(first({ decay: [0.9] }), 'ema_0.9');
-  assert.equal(first({ halfLife: ['5'] }), 'ema_hl5');
+  assert.equal(first({ halfLife: [5] }), 'ema_hl5');
   assert.equal(first({ decayPerStep: [0.9], stepsPerEpoch: 2 }), 'ema_step0.9');
   assert.equal(first({ sigmaRel: [0.05] }), 'power_0.05');
   assert.equal(first({ gamma: [6.5] }), 'power_gamma6.5');
@@ -60,7 +63,7 @@ test('options of another method, or of two, are usage errors, not ignored', () =
   assertFails('USAGE', [/`t0` belongs to `method` power/], () => planRows(epochs(2), { decay: [0.9], t0: 0 }));
   assertFails('USAGE', [/`inputSigmaRel` belongs/], () => planRows(epochs(2), { inputSigmaRel: 0.1 }));
   assertFails('USAGE', [/`weights` belongs/], () =>
-    planRows(epochs(2), { method: 'ema', decay: [0.9], weightsText: '1,2' }),
+    planRows(epochs(2), { method: 'ema', decay: [0.9], weights: { name: 'weights', text: '1,2' } }),
   );
   assertFails('USAGE', [/`decay` .*`sigmaRel`/], () => planRows(epochs(2), { decay: [0.9], sigmaRel: [0.1] }));
   assertFails('USAGE', [/`method` is mode/, /uniform, ema, weighted, power, difference/], () =>
@@ -71,7 +74,7 @@ test('options of another method, or of two, are usage errors, not ignored', () =
 
 test('the difference of two cumulative averages is the average of what lies between', () => {
   const { rows } = planRows(named('avg_6.onnx', 'avg_2.onnx'), { method: 'difference' });
-  assert.deepEqual(rows, [{ name: 'difference', coefficients: [-2, 6], divisor: 4 }]);
+  assert.deepEqual(rows, [{ kind: 'linear', name: 'difference', coefficients: [-2, 6], divisor: 4 }]);
   // models 1..6 are the numbers 1, 4, 9, …: the mean of the first 2, of all 6, and of 3..6
   const [start, end, between] = [5 / 2, 91 / 6, 86 / 4];
   const [a = 0, b = 0] = onlyWeights(named('avg_2.onnx', 'avg_6.onnx'), { method: 'difference' });
@@ -101,12 +104,12 @@ test('the effective number of models is N for uniform and 1 for one', () => {
 
 test('a row that is no weighted mean is refused', () => {
   const refuse = (pattern: RegExp, coefficients: number[], divisor: number) =>
-    assert.throws(() => checkRow({ name: 'r', coefficients, divisor }), pattern);
+    assert.throws(() => checkRow({ kind: 'linear', name: 'r', coefficients, divisor }), pattern);
   refuse(/no coefficients/, [], 1);
   refuse(/a coefficient is NaN/, [1, Number.NaN], 1);
   refuse(/a coefficient is Infinity/, [Number.POSITIVE_INFINITY], 1);
   refuse(/divisor is 0/, [1, -1], 0);
   refuse(/divisor is NaN/, [1], Number.NaN);
   refuse(/sum to 2/, [1, 1], 2.001);
-  checkRow({ name: 'r', coefficients: [0.1, 0.2], divisor: 0.3 });
+  checkRow({ kind: 'linear', name: 'r', coefficients: [0.1, 0.2], divisor: 0.3 });
 });

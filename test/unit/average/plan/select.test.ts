@@ -36,10 +36,10 @@ test('a snapshot without a step is left out of a range with a note, and kept wit
 
 test('fewer snapshots than asked for is an error that says how many there are', () => {
   for (const option of ['last', 'first', 'best'] as const)
-    assertFails('INPUT_TOO_FEW', [new RegExp(`--${option} 5`), /only 3 snapshots/], () =>
+    assertFails('INPUT_TOO_FEW', [new RegExp(`\`${option}\` 5`), /only 3 snapshots/], () =>
       planRows(epochs(3), {
         [option]: [2, 5],
-        ...(option === 'best' ? { metricsText: 'epoch,a\n1,1\n2,1\n3,1', metric: 'a' } : {}),
+        ...(option === 'best' ? { metrics: { name: 'metrics', text: 'epoch,a\n1,1\n2,1\n3,1' }, metric: 'a' } : {}),
       }),
     );
 });

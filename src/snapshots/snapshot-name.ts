@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+import { readError } from '../core/index.ts';
 import { compareNatural } from './natural-order.ts';
 
 /** What a name counts: epochs when it says epoch or ep before the digits, steps when it says step or iter. */
@@ -49,6 +51,15 @@ export function candidateOf(file: string, mtimeMs: number): Candidate {
     unit: UNITS.find(([pattern]) => pattern.test(before))?.[1] ?? 'unknown',
     sigmaRel: isEma ? width : undefined,
   };
+}
+
+/** {@link candidateOf} of a file that is there. @throws TemperError INPUT_NOT_FOUND, INPUT_UNREADABLE */
+export function candidateOfFile(path: string): Candidate {
+  try {
+    return candidateOf(path, statSync(path).mtimeMs);
+  } catch (error) {
+    throw readError(path, error);
+  }
 }
 
 /** Natural order of base names, then of whole paths. */

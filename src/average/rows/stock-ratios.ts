@@ -1,7 +1,8 @@
-import { FLOAT_BYTES, type FloatType, decodeFloat64 } from '../core/index.ts';
-import { type Model, elementCount, openPayload } from '../onnx/index.ts';
-import type { AveragedTensor } from './averaged-tensor.ts';
-import type { Row } from './plan/row.ts';
+import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../../core/index.ts';
+import { elementCount, type Model, openPayload } from '../../onnx/index.ts';
+import type { AveragedTensor } from '../averaged-tensor.ts';
+import type { SummedRow } from '../kernel/block-kernel.ts';
+import type { RowTerms } from './row-terms.ts';
 
 const BLOCK_ELEMENTS = 16384;
 
@@ -26,13 +27,17 @@ export function stockRatio(gram: readonly Float64Array[]): number {
 }
 
 /**
- * The row of one tensor: (1 − t) of the anchor, t / N of each other. One more pass over the tensor, in float64.
+ * The weights of one tensor: (1 − t) of the anchor, t / N of each other. One more pass over the tensor, in float64.
  *
  * Memory: a block of each snapshot.
  */
-export function stockRow(models: readonly Model[], tensor: AveragedTensor, row: Row): Row {
+export function stockWeights(
+  models: readonly Model[],
+  tensor: AveragedTensor,
+  row: Pick<RowTerms, 'coefficients'> & { readonly base: number },
+): SummedRow {
   const type = tensor.type as FloatType;
-  const base = row.stock?.base as number;
+  const { base } = row;
   const others = [...row.coefficients.keys()].filter((i) => i !== base && row.coefficients[i] !== 0);
   const indexes = [base, ...others];
   const cursors = indexes.map((i) => openPayload(models[i] as Model, tensor.sources[i] as AveragedTensor['template']));
@@ -61,5 +66,5 @@ export function stockRow(models: readonly Model[], tensor: AveragedTensor, row: 
   const t = stockRatio(gram);
   const each = t / others.length;
   const coefficients = row.coefficients.map((value, i) => (i === base ? 1 - t : value === 0 ? 0 : each));
-  return { name: row.name, coefficients, divisor: 1 };
+  return { coefficients, divisor: 1 };
 }

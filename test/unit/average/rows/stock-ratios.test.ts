@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { stockRatio } from '../../../src/average/stock-ratios.ts';
-import { readPayload } from '../../../src/onnx/index.ts';
-import { average, withSnapshots } from '../../support/average.ts';
-import { SNAPSHOTS } from '../../support/fashion.ts';
-import { tempFolder } from '../../support/temp-folder.ts';
+import { stockRatio } from '../../../../src/average/rows/stock-ratios.ts';
+import { readPayload } from '../../../../src/onnx/index.ts';
+import { average, withSnapshots } from '../../../support/average.ts';
+import { SNAPSHOTS } from '../../../support/fashion.ts';
+import { tempFolder } from '../../../support/temp-folder.ts';
 
 const root = tempFolder();
 const gram = (rows: readonly (readonly number[])[]): Float64Array[] => rows.map((values) => Float64Array.from(values));

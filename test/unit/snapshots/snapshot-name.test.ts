@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { candidateOf } from '../../../../src/average/index.ts';
-import { compareNatural } from '../../../../src/average/plan/natural-order.ts';
+import { candidateOf } from '../../../src/snapshots/index.ts';
+import { compareNatural } from '../../../src/snapshots/natural-order.ts';
 
 test('the step is the last run of digits of the base name, without extension and EMA suffix', () => {
   const read = (file: string) => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FileSource, openFile, readBytes, sameBytes } from '../core/index.ts';
 import { openModel } from '../onnx/index.ts';
-import { candidateOf, compareFiles } from './plan/snapshot-name.ts';
+import { candidateOf, compareFiles } from './snapshot-name.ts';
 
 export interface Duplicate {
   readonly path: string;

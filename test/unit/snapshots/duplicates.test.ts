@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { dropDuplicates } from '../../../src/average/index.ts';
+import { dropDuplicates } from '../../../src/snapshots/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
 import { externalTensors, type TestTensor, weightsModel, writeModel } from '../../support/model-builder.ts';
