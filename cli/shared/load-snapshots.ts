@@ -7,9 +7,8 @@ import {
   type PlanOptions,
   planRows,
 } from '../../src/average/index.ts';
-import { readError } from '../../src/core/index.ts';
+import { readError, samePath } from '../../src/core/index.ts';
 import { type Model, openModel, provenanceSteps } from '../../src/onnx/index.ts';
-import { samePath } from './snapshot-inputs.ts';
 
 function candidate(path: string): Candidate {
   try {

@@ -14,6 +14,21 @@ export interface Recipe {
   readonly row: Row;
 }
 
+/** Rows of the same weights are one candidate, whatever they are called. */
+export function weightsKey({ coefficients, divisor, trim = 0 }: Row): string {
+  return [...coefficients.map((value) => value / divisor), trim].join(',');
+}
+
+/** Each candidate once, under its first name. */
+export function distinctRecipes(recipes: readonly Recipe[]): Recipe[] {
+  const byWeights = new Map<string, Recipe>();
+  for (const recipe of recipes) {
+    const key = weightsKey(recipe.row);
+    if (!byWeights.has(key)) byWeights.set(key, recipe);
+  }
+  return [...byWeights.values()];
+}
+
 export interface RecipeOptions {
   readonly families: readonly Family[];
   readonly last?: readonly number[] | undefined;
@@ -53,6 +68,11 @@ export function meanOf(name: string, n: number, members: Iterable<number>): Row 
 }
 
 const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
+
+/** The mean of all: what every search is compared with. */
+export function uniformRecipe(n: number): Recipe {
+  return { family: 'last', name: 'uniform', parameter: n, row: meanOf('uniform', n, range(0, n)) };
+}
 
 function windows(n: number, widths: readonly number[]): Recipe[] {
   return widths.flatMap((width) => {
