@@ -29,6 +29,8 @@ const FROM_SCORES: readonly {
   { family: 'learned', least: 2, count: learnedTrials, amount: 'up to' },
 ];
 
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+
 /** Counts the work before it begins. Pure. @param n snapshots */
 export function expectedWork(
   recipes: readonly Recipe[],
@@ -46,6 +48,6 @@ export function expectedWork(
   const more = guesses.length > 0 ? `; averages that follow from these scores: ${guesses.join(', ')}` : '';
   return {
     total: count * forms.length,
-    text: `${n} snapshots and ${averages} averages to evaluate${each}: ${known.length * forms.length} evaluations${more}`,
+    text: `${counted(n, 'snapshot')} and ${counted(averages, 'average')} to evaluate${each}: ${counted(known.length * forms.length, 'evaluation')}${more}`,
   };
 }
