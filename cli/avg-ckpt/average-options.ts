@@ -1,14 +1,12 @@
 import type { InferredOptionTypes, Options } from 'yargs';
 import { METHODS, type PlanOptions, type TensorRules } from '../../src/average/index.ts';
-import { FLOAT_TYPES } from '../../src/core/index.ts';
+import { FLOAT_TYPES, readTable } from '../../src/core/index.ts';
+import { DEFAULT_PATTERN } from '../../src/snapshots/index.ts';
 import { grouped, numberList, oneNumber, stringList } from '../shared/option-values.ts';
 
-const numbers = (option: string, describe: string): Options => ({
-  type: 'string',
-  describe,
-  coerce: numberList(option),
-});
-const number = (option: string, describe: string): Options => ({ type: 'string', describe, coerce: oneNumber(option) });
+const numbers = (option: string, describe: string) =>
+  ({ type: 'string', describe, coerce: numberList(option) }) as const;
+const number = (option: string, describe: string) => ({ type: 'string', describe, coerce: oneNumber(option) }) as const;
 
 /** Which snapshots, in which order. */
 export const SELECTION = grouped('Which snapshots:', {

@@ -10,6 +10,6 @@ export { type Row, rowKey, rowOver } from './rows/row.ts';
 export { effectiveModels, normalisedRow } from './rows/row-terms.ts';
 export { TensorStream } from './stream.ts';
 export { swagRows } from './swag/swag-rows.ts';
-export type { SwagSample } from './swag/swag-sample.ts';
+export type { SwagRow, SwagSample } from './swag/swag-sample.ts';
 export { chooseTemplate, planTensors, type TensorPlan, type TensorRules } from './tensor-plan.ts';
 export { type Verdict, verifyAverage } from './verify.ts';

@@ -1,7 +1,7 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type ByteSource, openFile, readError, sha256OfOpened, TemperError } from '../core/index.ts';
-import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
+import { type ByteSource, TemperError, openFile, readError, sha256OfOpened } from '../core/index.ts';
+import { type Model, type TensorRecord, matchGraphs, modelNameOf, openModel, readPayload } from '../onnx/index.ts';
 import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
 import { type RecordedInput, readRecord, recordedRow } from './record.ts';
 import { planTensors, type TensorPlan } from './tensor-plan.ts';
