@@ -6,3 +6,10 @@ export const EVAL_CKPT = command(
   async () => (await import('./eval-ckpt/options.ts')).EVAL_CKPT,
   async () => (await import('./eval-ckpt/command.ts')).evalCkpt,
 );
+
+export const FIX_RES = command(
+  'fix-res',
+  'Tune the last BatchNormalization and the classifier for another test size (FixRes)',
+  async () => (await import('./fix-res/options.ts')).FIX_RES,
+  async () => (await import('./fix-res/command.ts')).fixResCommand,
+);
