@@ -8,6 +8,13 @@ export const EVAL_CKPT = command(
   async () => (await import('./eval-ckpt/command.ts')).evalCkpt,
 );
 
+export const FIX_RES = command(
+  'fix-res',
+  'Tune the last BatchNormalization and the classifier for another test size (FixRes)',
+  async () => (await import('./fix-res/options.ts')).FIX_RES,
+  async () => (await import('./fix-res/command.ts')).fixResCommand,
+);
+
 export const AVG_CKPT_SEARCH = command(
   'search',
   'Make many averages, evaluate each, and write the best; report it on images that chose nothing',

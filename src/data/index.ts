@@ -12,7 +12,7 @@ export {
 } from './datasets/dataset.ts';
 export { type IdxArray, type IdxImages, readIdx, readIdxImages, readIdxLabels } from './datasets/idx.ts';
 export { type NpyFile, openNpy } from './datasets/npy.ts';
-export { assertImages, type ChosenData, type DataOptions, openData } from './datasets/open-data.ts';
+export { assertImages, type ChosenData, type DataOptions, dataFiles, openData } from './datasets/open-data.ts';
 export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from './datasets/open-dataset.ts';
 export { type RowRange, rowRangeText, rowsHash, type Selection, selectRows } from './datasets/select-rows.ts';
 export { type Part, partsOf, type Shard } from './datasets/shard.ts';

@@ -1,7 +1,9 @@
-import { type Dataset, type Transform, type Views, loadBatches } from '../../src/data/index.ts';
-import { type Store, studentBatches } from '../../src/distill/index.ts';
-import type { ImageBatch, storeTargets } from '../../src/fixres/index.ts';
-import type { Tensor } from '../../src/runtime/index.ts';
+import { type Dataset, loadBatches, type Transform, type Views } from '../../data/index.ts';
+import { studentBatches } from '../../distill/index.ts';
+import type { Tensor } from '../../runtime/index.ts';
+import type { ImageBatch } from '../train/collect-features.ts';
+import type { StoreTargets } from '../train/store-targets.ts';
+import type { StoreImages } from './image-sets.ts';
 
 /** Images to run through the network. */
 export interface ImagesToRun {
@@ -17,18 +19,14 @@ export interface ImagesToRun {
 
 /** All images of the first view, then of the second: a row of what is computed from them is view · images + image. */
 export async function* batchesOfViews(
-  images: ImagesToRun,
-  views: Pick<Views, 'augment' | 'count' | 'seed'> | undefined,
+  { dataset, note, signal, transform, ...options }: ImagesToRun,
+  views: Omit<Views, 'first'> | undefined,
 ): AsyncGenerator<ImageBatch> {
-  const { dataset, rows, transform, batch, workers, onBadImage, note, signal } = images;
   for (let view = 0; view < (views?.count ?? 1); view++) {
     const loaded = loadBatches(dataset, {
-      rows,
+      ...options,
       transforms: [transform],
       views: views && { ...views, count: 1, first: view },
-      batch,
-      workers,
-      onBadImage,
       quarantine: ({ key, error }) => view === 0 && note(`left out ${key}: ${error.message}`),
     });
     for await (const { inputs, keys, labels } of loaded) {
@@ -38,24 +36,17 @@ export async function* batchesOfViews(
   }
 }
 
-/** The store that images are seen through, and where its samples lie in the data set. */
-export interface StoreImages {
-  readonly store: Store;
-  readonly ofStore: Uint32Array;
-}
-
 /** The views that a store recorded: all of an image, then of the next; with what the teachers said, if it is read. */
 export async function* batchesOfStore(
-  images: ImagesToRun,
+  { dataset, note, ...options }: ImagesToRun,
   { store, ofStore }: StoreImages,
-  targets: ReturnType<typeof storeTargets> | undefined,
+  targets: StoreTargets | undefined,
 ): AsyncGenerator<ImageBatch> {
-  const { dataset, note, ...options } = images;
   const quarantine = ({ key, error }: { key: string; error: Error }): void => note(`left out ${key}: ${error.message}`);
   try {
     for await (const batch of studentBatches(store, dataset, { ...options, ofStore, quarantine })) {
-      const { images: inputs, keys, rows } = batch;
-      yield { images: inputs, keys, labels: undefined, targets: targets?.read(rows) };
+      const { images, keys, rows } = batch;
+      yield { images, keys, labels: undefined, targets: targets?.read(rows) };
     }
   } finally {
     targets?.close();
