@@ -1,5 +1,7 @@
 export { type Divergence, divergence, ghostDivergence, klOf, largestKl, logSoftmax } from './divergence.ts';
 export { type TargetReader, targetReader } from './read-targets.ts';
+export { classRows, rowFields, type ScoreWords, scoreRows, scoreWords } from './score-fields.ts';
+export { type EnsembleChoice, ensembleOf, scoredTemperatures } from './score-settings.ts';
 export { type ScoreOptions, type SourceScore, type StudentBatch, scoreStudent } from './score-student.ts';
 export { rowsOfStore, rowsToScore, type StudentViews, studentBatches } from './student-batches.ts';
 export {

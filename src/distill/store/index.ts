@@ -41,5 +41,14 @@ export { openPart, type Part, type TargetRows, type ViewRows } from './open-part
 export { openStore, type Store } from './open-store.ts';
 export { readSamples, samplesHash, samplesText } from './samples.ts';
 export { runHash, startStore } from './start-store.ts';
+export {
+  formText,
+  type StoreFields,
+  storeBytes,
+  storeFields,
+  type TeacherFields,
+  teacherFields,
+} from './store-fields.ts';
+export { checkTargetFolder, removeStore } from './target-folder.ts';
 export { type StoreVerdict, verifyStore } from './verify-store.ts';
 export { allocatePart, writePart } from './write-part.ts';

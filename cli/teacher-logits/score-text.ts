@@ -1,30 +1,11 @@
-import type { FieldRow } from '../../src/core/index.ts';
-import type { Manifest, SourceScore, TemperatureScore } from '../../src/distill/index.ts';
+import { transformHash } from '../../src/data/index.ts';
+import type { ScoreTargetsRecord, SourceScore } from '../../src/distill/index.ts';
 import { textTable } from '../shared/text-table.ts';
-import { klField } from './target-row-file.ts';
+import { transformText } from '../shared/transform-text.ts';
 
-const FORMULA =
-  'kl = T^2 * sum_k p_k (ln p_k - ln q_k), p = softmax(teacher / T), q = softmax(student / T), in nats, float64';
-const REDUCTION =
-  "batchmean: the sum over classes, the mean over rows; kl_mean_reduction is kl / C, what reduction='mean' and DeiT's division by numel give";
+type TemperatureScore = SourceScore['temperatures'][number];
 
-/** What the numbers are: the words stand beside them wherever they are printed. */
-export function tailText({ top_k, teachers }: Manifest): {
-  readonly formula: string;
-  readonly reduction: string;
-  readonly tail: string;
-} {
-  const classes = [...new Set(teachers.map(({ n_classes }) => n_classes))].join(' or ');
-  const tail =
-    top_k === null
-      ? `none: all ${classes} classes are stored`
-      : `top-${top_k} of ${classes} classes, with the exact mass of the others at each temperature. kl: it is spread evenly over ` +
-        'them (uniform tail), an estimate; kl_lower: they are one class (ghost bucket), a lower bound; kl_upper: the largest KL that ' +
-        'the stored values allow. The bounds hold up to the rounding of stored values';
-  return { formula: FORMULA, reduction: REDUCTION, tail };
-}
-
-/** Digits enough to compare; --json and --out have all. */
+/** Digits enough to compare; --json and --csv have all. */
 const round = (value: number | undefined, digits = 6): string => (value === undefined ? '' : value.toPrecision(digits));
 
 const share = (value: number | undefined): string => (value === undefined ? '' : value.toFixed(4));
@@ -93,46 +74,12 @@ function worstTable(scores: readonly SourceScore[]): string {
 }
 
 /** The scores for people. */
-export function scoreText(scores: readonly SourceScore[], manifest: Manifest): string {
-  const { formula, reduction, tail } = tailText(manifest);
+export function scoreText({ scores, words, transform }: ScoreTargetsRecord): string {
+  const seen = transform
+    ? `${transformText(transform)}, ${transformHash(transform).slice(0, 12)}`
+    : 'none: the data is network input';
   return (
     `${temperatureTable(scores)}\n${agreementTable(scores)}\n${worstTable(scores)}` +
-    `${formula}\nreduction ${reduction}\ntail ${tail}\n`
-  );
-}
-
-/** The scores as rows of a table, one per source and temperature. */
-export function scoreRows(scores: readonly SourceScore[], provenance: FieldRow): FieldRow[] {
-  return scores.flatMap((score) =>
-    score.temperatures.map(({ temperature, kl, kl_lower, kl_upper, ...rest }) => ({
-      teacher: score.source,
-      temperature,
-      kl,
-      kl_lower,
-      kl_upper,
-      ...rest,
-      n_rows: score.n_rows,
-      agree1: score.agree1,
-      agree5: score.agree5,
-      teacher_top1: score.teacher_top1,
-      teacher_top5: score.teacher_top5,
-      student_top1: score.student_top1,
-      student_top5: score.student_top5,
-      ...provenance,
-    })),
-  );
-}
-
-/** Scores by class as rows of a table. */
-export function classRows(scores: readonly SourceScore[], names: readonly string[] | undefined): FieldRow[] {
-  return scores.flatMap(({ source, per_class, temperatures }) =>
-    per_class.map(({ class: at, kl, n_rows, ...shares }) => ({
-      teacher: source,
-      class: at,
-      class_name: names?.[at],
-      n_rows,
-      ...Object.fromEntries(temperatures.map(({ temperature }, t) => [klField(temperature), kl[t]])),
-      ...shares,
-    })),
+    `${words.formula}\nreduction ${words.reduction}\ntail ${words.tail}\ntransform of the student: ${seen}\n`
   );
 }
