@@ -3,7 +3,7 @@ export { blend, ESTIMATORS, type EstimatorName } from './estimators.ts';
 export { type BatchNormLayer, chooseLayers, type FoundLayers, findLayers, readsOf } from './find-layers.ts';
 export { batchCount, batchesOf, type JobImages, numberedBatches } from './job-images.ts';
 export { type LevelsFile, levelsDone, readLevelsFile, writeLevelsFile } from './levels-file.ts';
-export { type MergedMoments, mergeMomentsFiles } from './merge-moments.ts';
+export { type MergedMoments, mergeMomentsFiles } from './merged-moments.ts';
 export { type MomentsFile, readMomentsFile, writeMomentsFile } from './moments-file.ts';
 export { assertSameRun, type MomentsRun } from './moments-run.ts';
 export {
@@ -19,7 +19,7 @@ export {
   type Ran,
   recalibrateByBatch,
   recalibrateSequentially,
-} from './recalibrate.ts';
+} from './measure.ts';
 export { type LayerReport, layerReport, shiftWarnings } from './report.ts';
 export { decodeFloats, encodeStatistic, type Statistics, storedStatistics } from './statistics.ts';
 export { statisticsEdits } from './write-back.ts';

@@ -9,6 +9,7 @@ import {
   type NodeRecord,
   removeInitializer,
   removeNode,
+  removeValueInfos,
   rewireInput,
   setDimension,
   setOutputs,
@@ -134,10 +135,14 @@ export function momentsGraph(
   const edits: Edit[] = [];
   const stored = new Set(graph.initializers.map(({ name }) => name));
   // A batch of another size than the export's, such as the last one.
+  let fixed = false;
   for (const { name, tensorType } of graph.inputs) {
     const [batch] = tensorType?.dimMessages ?? [];
-    if (batch && !stored.has(name)) edits.push(setDimension(batch, BATCH_DIMENSION));
+    if (!batch || stored.has(name)) continue;
+    edits.push(setDimension(batch, BATCH_DIMENSION));
+    fixed ||= typeof tensorType?.dims?.[0] === 'number';
   }
+  if (fixed) edits.push(...removeValueInfos(graph));
   const append = (name: string, dataType: number, dims: readonly number[], bytes: Uint8Array): void => {
     edits.push(...appendInitializer(model, graph, { name, dataType, dims, bytes }));
   };
