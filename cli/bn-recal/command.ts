@@ -14,7 +14,11 @@ function checkWorker({ out, csv, report, 'moments-out': moments }: BnRecalArgume
 
 export async function bnRecal(args: BnRecalArguments, terminal: Terminal): Promise<number> {
   checkWorker(args);
-  checkFiles(args, [args.model, args.data, args.labels, args.classes, args.val, args['val-labels']], args['moments-out']);
+  checkFiles(
+    args,
+    [args.model, args.data, args.labels, args.classes, args.val, args['val-labels']],
+    args['moments-out'],
+  );
   const record = await recalibrate(recalibrateOptions(args, terminal.environment), terminal.control);
   return showRecord(record, args, terminal);
 }

@@ -17,7 +17,9 @@ export const BN_RECAL_MERGE = describeCommand({
     ...{ classes, seed, 'on-bad-image': onBadImage },
     ...RESULT,
   },
-  examples: [['$0 parts/*.safetensors --model swa.onnx --out swa-bn.onnx', 'the bytes that one worker would have written']],
+  examples: [
+    ['$0 parts/*.safetensors --model swa.onnx --out swa-bn.onnx', 'the bytes that one worker would have written'],
+  ],
 });
 
 export type BnRecalMergeArguments = ArgumentsOf<typeof BN_RECAL_MERGE>;

@@ -19,7 +19,11 @@ export const RUNTIME = grouped('Runtime:', {
     describe: "The provider's threads (default: onnxruntime's)",
     coerce: wholeNumber('threads', 1, MOST.threads),
   },
-  workers: { type: 'string', describe: 'Decoding threads (default: the cores)', coerce: wholeNumber('workers', 1, MOST.workers) },
+  workers: {
+    type: 'string',
+    describe: 'Decoding threads (default: the cores)',
+    coerce: wholeNumber('workers', 1, MOST.workers),
+  },
   batch: {
     type: 'string',
     alias: ['b', 'batch-size'],

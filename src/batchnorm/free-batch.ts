@@ -1,4 +1,11 @@
-import { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance, TemperError } from '../core/index.ts';
+import {
+  combineMoments,
+  emptyMoments,
+  type Moments,
+  momentsOfBatch,
+  populationVariance,
+  TemperError,
+} from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { type SessionChoice, sessionOptions, type Tensor } from '../runtime/index.ts';
 import type { BatchMoments, LayerMoments } from './collect-moments.ts';
@@ -24,13 +31,17 @@ const momentsOf = ({ count, mean, variance }: LayerMoments): Moments => momentsO
 function isSum(whole: BatchMoments, pieces: readonly BatchMoments[], layers: readonly BatchNormLayer[]): boolean {
   return layers.every(({ channels, epsilon }, l) => {
     const ofPieces = pieces.map((piece) => momentsOf(piece.layers[l] as LayerMoments));
-    const [a, b] = [momentsOf(whole.layers[l] as LayerMoments), ofPieces.reduce(combineMoments, emptyMoments(channels))];
+    const [a, b] = [
+      momentsOf(whole.layers[l] as LayerMoments),
+      ofPieces.reduce(combineMoments, emptyMoments(channels)),
+    ];
     const [varianceA, varianceB] = [populationVariance(a), populationVariance(b)];
     return varianceA.every((variance, c) => {
       const scale = (varianceB[c] as number) + epsilon;
       const shift = Math.abs((a.mean[c] as number) - (b.mean[c] as number));
       return (
-        shift <= SAME_MOMENTS * Math.sqrt(scale) && Math.abs(variance - (varianceB[c] as number)) <= SAME_MOMENTS * scale
+        shift <= SAME_MOMENTS * Math.sqrt(scale) &&
+        Math.abs(variance - (varianceB[c] as number)) <= SAME_MOMENTS * scale
       );
     });
   });

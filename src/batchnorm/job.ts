@@ -103,10 +103,7 @@ async function measureAndPublish(
  * });
  * console.log(result?.guard?.text, result?.written?.sha256);
  */
-export async function recalibrate(
-  options: RecalibrateOptions,
-  control: JobControl = {},
-): Promise<RecalibrationRecord> {
+export async function recalibrate(options: RecalibrateOptions, control: JobControl = {}): Promise<RecalibrationRecord> {
   const watched = controlOf(control);
   const { out, momentsOut, shard = ONE_WORKER, device, threads } = options;
   checkRecalibration(options);

@@ -92,7 +92,9 @@ export async function openImages(
     const isSmall = options.batch === undefined && own !== undefined && own < SMALL_BATCH;
     const batch = isSmall ? await batchBeyond(own, model, layers, images, options) : images.batch;
     if (batch < SMALL_BATCH && options.method !== 'sequential')
-      note(`batches of ${batch} bias the deeper layers; use ${SMALL_BATCH} or more, better 32, or \`method\` sequential`);
+      note(
+        `batches of ${batch} bias the deeper layers; use ${SMALL_BATCH} or more, better 32, or \`method\` sequential`,
+      );
     return { ...images, batch };
   } catch (error) {
     await all.dataset.close();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { canonicalJson, type Control, type FieldRow, version } from '../core/index.ts';
+import { type Control, canonicalJson, type FieldRow, version } from '../core/index.ts';
 import type { ChosenData } from '../data/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
 import { type Model, modelHashes, nextStepKey, type WrittenModel, writeEdited } from '../onnx/index.ts';
