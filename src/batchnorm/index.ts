@@ -1,11 +1,11 @@
+export type { WrittenMoments } from './batch-pass.ts';
 export type { BatchMoments, LayerMoments, NumberedBatch } from './collect-moments.ts';
 export { blend, ESTIMATORS, type EstimatorName } from './estimators.ts';
 export { type BatchNormLayer, chooseLayers, type FoundLayers, findLayers } from './find-layers.ts';
+export { recalibrate } from './job.ts';
 export { batchCount, batchesOf, type JobImages, numberedBatches } from './job-images.ts';
+export type { MergeMomentsOptions, RecalibrateOptions, ResultOptions } from './job-options.ts';
 export { type LevelsFile, levelsDone, readLevelsFile, writeLevelsFile } from './levels-file.ts';
-export { type MergedMoments, mergeMomentsFiles } from './merge-moments.ts';
-export { type MomentsFile, readMomentsFile, writeMomentsFile } from './moments-file.ts';
-export { assertSameRun, type MomentsRun } from './moments-run.ts';
 export {
   type CollectOptions,
   collectMoments,
@@ -19,7 +19,12 @@ export {
   type Ran,
   recalibrateByBatch,
   recalibrateSequentially,
-} from './recalibrate.ts';
+} from './measure.ts';
+export { mergeMoments } from './merge-job.ts';
+export { type MergedMoments, mergeMomentsFiles } from './merged-moments.ts';
+export { type MomentsFile, readMomentsFile, writeMomentsFile } from './moments-file.ts';
+export { assertSameRun, type MomentsRun } from './moments-run.ts';
 export { type LayerReport, layerReport, shiftWarnings } from './report.ts';
+export { type RecalibrationRecord, type RecalibrationResult, recalibrated } from './result.ts';
 export { type Statistics, storedStatistics } from './statistics.ts';
 export { statisticsEdits } from './write-back.ts';

@@ -1,4 +1,4 @@
-import { type Dataset, type Shard, type Transform, type Views, loadBatches, partsOf } from '../data/index.ts';
+import { type Dataset, loadBatches, partsOf, type Shard, type Transform, type Views } from '../data/index.ts';
 import type { Tensor } from '../runtime/index.ts';
 import type { NumberedBatch } from './collect-moments.ts';
 
@@ -54,6 +54,9 @@ export async function* numberedBatches(job: JobImages, worker: Shard): AsyncGene
     }
   }
 }
+
+/** The worker that does all of a job. */
+export const ONE_WORKER: Shard = { index: 0, count: 1 };
 
 /** The numbers of a worker's batches. */
 export function* batchesOf(job: JobImages, { index, count }: Shard): Generator<number> {

@@ -1,7 +1,8 @@
-export { type AtomicFile, openAtomic, outputExists, writeFileAtomic } from './atomic-write.ts';
+export { type AtomicFile, makeParent, openAtomic, outputExists, writeFileAtomic } from './atomic-write.ts';
 export { type ByteSource, type FileSource, memorySource, openFile, readBytes, sameBytes } from './byte-source.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { checkOutputs, samePath } from './check-outputs.ts';
+export { assertCount, MOST } from './counts.ts';
 export {
   type ErrorCode,
   type ErrorContext,
@@ -34,7 +35,7 @@ export {
   encodeFloat16,
   float16Table,
 } from './float16.ts';
-export { emptyMoments, type Moments, mergeMoments, momentsOfBatch, populationVariance } from './moments.ts';
+export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, type Observer, type Progress } from './observer.ts';
 export { printable, printableLines } from './printable.ts';

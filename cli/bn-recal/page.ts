@@ -1,17 +1,7 @@
-import type { LayerReport } from '../../src/batchnorm/index.ts';
+import type { LayerReport, RecalibrationResult } from '../../src/batchnorm/index.ts';
 import { type Cell, canonicalJson } from '../../src/core/index.ts';
-import type { GuardVerdict } from '../../src/evaluate/index.ts';
 import { type Chart, type ChartPoint, type Column, type Fact, type Page, type Part, formatNumber } from '../../src/report/index.ts';
-
-interface Recalibration {
-  readonly model: string;
-  readonly images: number;
-  readonly layers: readonly LayerReport[];
-  /** Why the statistics look unlike those of training; empty if they do not. */
-  readonly warnings: readonly string[];
-  readonly guard: GuardVerdict | undefined;
-  readonly written: boolean;
-}
+import { flagText } from '../shared/flag-text.ts';
 
 const COLUMNS: readonly Column[] = [
   { field: 'layer', header: 'layer' },
@@ -71,8 +61,8 @@ const ratioChart = (layers: readonly LayerReport[]): Chart => ({
   markers: [{ axis: 'y', at: 1, label: 'unchanged' }],
 });
 
-function guardParts({ guard, written }: Recalibration): Part[] {
-  if (!guard) return ['No guard was asked for (--guard-data): whether the model is better was not measured.'];
+function guardParts({ guard, written }: RecalibrationResult): Part[] {
+  if (!guard) return ['No guard was asked for (--val): whether the model is better was not measured.'];
   const { before, after, better, text, paired } = guard;
   return [
     {
@@ -110,7 +100,7 @@ function guardParts({ guard, written }: Recalibration): Part[] {
   ];
 }
 
-function summaryOf({ layers, images, guard, written }: Recalibration): string {
+function summaryOf({ layers, images, guard, written }: RecalibrationResult): string {
   const what = `Statistics of ${layers.length} layers from ${images} images`;
   if (!guard) return `${what}.`;
   const points = formatNumber(guard.paired.top1.difference, { percent: true, signed: true });
@@ -129,12 +119,8 @@ function settingFacts([name, value]: readonly [string, unknown]): Fact[] {
   }));
 }
 
-/** The report of bn-recal; settings as in the output's metadata. */
-export function recalibrationPage(
-  done: Recalibration,
-  settings: Readonly<Record<string, unknown>>,
-  command: string,
-): Page {
+/** The report of bn-recal. */
+export function recalibrationPage(done: RecalibrationResult, command: string): Page {
   return {
     title: `${done.model} recalibrated`,
     summary: summaryOf(done),
@@ -144,7 +130,7 @@ export function recalibrationPage(
       {
         heading: 'What changed',
         parts: [
-          ...done.warnings.map((text): Part => ({ kind: 'verdict', tone: 'caution', text })),
+          ...done.warnings.map((text): Part => ({ kind: 'verdict', tone: 'caution', text: flagText(text) })),
           shiftChart(done.layers),
           ratioChart(done.layers),
           {
@@ -157,6 +143,6 @@ export function recalibrationPage(
         ],
       },
     ],
-    provenance: Object.entries(settings).flatMap(settingFacts),
+    provenance: Object.entries(done.settings).flatMap(settingFacts),
   };
 }
