@@ -2,6 +2,7 @@ export { type ApparentSize, apparentSize, squareImageRatio, type TrainingCrop } 
 export { chooseSize, type SizeCandidate, type SizeChoice } from './choose-size.ts';
 export type { SizeFinding } from './findings.ts';
 export { type FreeSizeOptions, freeSize } from './free-size.ts';
+export { type CopyOptions, type FreedModel, openCopy, openFreed } from './freed-session.ts';
 export { type IsolatedSession, isolate, type ProbeNames, probe, relativeDifference } from './probe.ts';
 export { type RecalibrateSizesOptions, recalibrateSizes, type SizedModel, type SizeJob } from './recalibrate-sizes.ts';
 export { type AnalysedModel, analyseSizes, type SizeAnalysis } from './size-analysis.ts';
