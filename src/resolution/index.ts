@@ -6,6 +6,11 @@ export { type CopyOptions, type FreedModel, openCopy, openFreed } from './freed-
 export { type IsolatedSession, isolate, type ProbeNames, probe, relativeDifference } from './probe.ts';
 export { type RecalibrateSizesOptions, recalibrateSizes, type SizedModel, type SizeJob } from './recalibrate-sizes.ts';
 export { type AnalysedModel, analyseSizes, type SizeAnalysis } from './size-analysis.ts';
-export { parseSizes } from './sizes.ts';
+export type { SweepSize } from './sizes.ts';
+export type { ModelChoice } from './sweep/choices.ts';
+export { type SweepOptions, type SweepRecord, sweep } from './sweep/job.ts';
+export type { Variant } from './sweep/plan.ts';
+export type { SizePrediction } from './sweep/predictions.ts';
+export type { SweptRow } from './sweep/rows.ts';
 export { testTimePool } from './test-pool.ts';
 export { type SizeVerdict, sizeVerdict, type VerdictKind } from './verdict.ts';
