@@ -8,6 +8,13 @@ export const EVAL_CKPT = command(
   async () => (await import('./eval-ckpt/command.ts')).evalCkpt,
 );
 
+export const RES_SWEEP = command(
+  'res-sweep',
+  'Measure models at many sizes, crop ratios and filters in one pass over the images',
+  async () => (await import('./res-sweep/options.ts')).RES_SWEEP,
+  async () => (await import('./res-sweep/command.ts')).resSweep,
+);
+
 const BN_RECAL_MERGE = command(
   'merge',
   'Put the moments of all workers together: the bytes that one worker would have written',
@@ -80,5 +87,5 @@ export const AVG_CKPT_SWAG = command(
 export const ONNX_TEMPER = rootCommand(
   'onnx-temper',
   'Get the last points of accuracy out of saved image-classifier snapshots, on ONNX files',
-  [EVAL_CKPT],
+  [EVAL_CKPT, RES_SWEEP],
 );

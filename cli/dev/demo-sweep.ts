@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'csv-parse/sync';
 import { writeFileAtomic } from '../../src/core/index.ts';
 import { type ChartPoint, chartSvg, formatNumber } from '../../src/report/index.ts';
-import { commandLine } from '../shared/report-file.ts';
+import { commandLine } from '../shared/command-line.ts';
 
 /** The end of the demo: at which size should the average be tested? Run as a user runs it. */
 

@@ -6,7 +6,7 @@ import { grouped } from './option-values.ts';
 const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const satisfies readonly Preset[];
 const COLORS = ['rgb', 'bgr', 'grey'] as const satisfies readonly Color[];
 const RESIZE_RULES = ['short', 'long', 'height', 'squash', 'border'] as const satisfies readonly ResizeRule[];
-const INTERPOLATIONS = [
+export const INTERPOLATIONS = [
   'nearest',
   'box',
   'bilinear',
@@ -55,6 +55,9 @@ const word =
   (text: string, option: string): T =>
     choice(option, known, synonyms)(text) as T;
 
+/** A filter by its name here, or by what others call it. */
+export const parseInterpolation = word(INTERPOLATIONS, { cubic: 'bicubic', linear: 'bilinear', lanczos3: 'lanczos' });
+
 const option = <T, A extends string | readonly string[] | undefined>(
   name: string,
   describe: string,
@@ -77,11 +80,7 @@ export const TRANSFORM = grouped('Transform (once, or once per model):', {
   resize: option('resize', 'Resize target before the crop', number, 'val-resize-size'),
   'crop-ratio': option('crop-ratio', 'Size over resize target', number, 'crop-pct'),
   'resize-rule': option('resize-rule', RESIZE_RULES.join(', '), word(RESIZE_RULES)),
-  interpolation: option(
-    'interpolation',
-    INTERPOLATIONS.join(', '),
-    word(INTERPOLATIONS, { cubic: 'bicubic', linear: 'bilinear', lanczos3: 'lanczos' }),
-  ),
+  interpolation: option('interpolation', INTERPOLATIONS.join(', '), parseInterpolation),
   mean: option('mean', 'Mean per channel on the 0..1 scale', numbers),
   std: option('std', 'Standard deviation per channel on the 0..1 scale', numbers),
   color: option(

@@ -16,7 +16,7 @@ export { assertImages, type ChosenData, type DataOptions, dataFiles, openData } 
 export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from './datasets/open-dataset.ts';
 export { type RowRange, rowRangeText, rowsHash, type Selection, selectRows } from './datasets/select-rows.ts';
 export { type Part, partsOf, type Shard } from './datasets/shard.ts';
-export { type Halves, splitRows } from './datasets/split-rows.ts';
+export { type Halves, LEAST_TO_SPLIT, splitRows } from './datasets/split-rows.ts';
 export {
   allocateInput,
   applyTransform,

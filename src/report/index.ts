@@ -60,4 +60,3 @@ export {
   type Table,
   type Verdict,
 } from './page.ts';
-export { paretoFront } from './pareto-front.ts';

@@ -65,3 +65,13 @@ export function modelInput(model: DeclaredInputs, name: string | undefined): Mod
   }
   return { name: input.name, layout, channels, fixed, batch, type };
 }
+
+/** The dims of a batch of images for such an input; three channels where their number is open. */
+export function imageDims(
+  { layout, channels }: Pick<ModelInput, 'layout' | 'channels'>,
+  batch: number,
+  { height, width }: Size,
+): number[] {
+  const count = typeof channels === 'number' ? channels : 3;
+  return layout === 'NCHW' ? [batch, count, height, width] : [batch, height, width, count];
+}

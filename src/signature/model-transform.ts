@@ -1,5 +1,5 @@
 import { TemperError } from '../core/index.ts';
-import { type ChosenData, type Transform, type TransformOptions, resolveTransform } from '../data/index.ts';
+import { type ChosenData, type Interpolation, type Transform, type TransformOptions, resolveTransform } from '../data/index.ts';
 import { type ModelInput, modelInput } from './model-input.ts';
 import type { DeclaredInputs } from './value-info.ts';
 
@@ -11,6 +11,35 @@ export type PerModel<T> = T | readonly T[];
 
 const isComplete = (choice: TransformChoice): choice is Transform => 'crop' in choice;
 const isList = <T>(value: PerModel<T>): value is readonly T[] => Array.isArray(value);
+
+/**
+ * A choice at another input size, a square. A whole transform keeps its ratio of size and resize target; options keep what
+ * they say: a `resize` in pixels stays that.
+ * @param cropRatio size over resize target, instead of the choice's
+ * @throws TemperError USAGE for a crop ratio that is none
+ */
+export function choiceAtSize(
+  choice: TransformChoice,
+  size: number,
+  {
+    cropRatio,
+    interpolation,
+  }: { readonly cropRatio?: number | undefined; readonly interpolation?: Interpolation | undefined },
+): TransformChoice {
+  const filter = interpolation === undefined ? {} : { interpolation };
+  if (!isComplete(choice)) return { ...choice, size, ...(cropRatio === undefined ? {} : { cropRatio }), ...filter };
+  const { resize, crop } = choice;
+  const proportional = {
+    height: Math.floor((size * resize.height) / crop.height),
+    width: Math.floor((size * resize.width) / crop.width),
+  };
+  return {
+    ...choice,
+    crop: { height: size, width: size },
+    resize: cropRatio === undefined ? proportional : resolveTransform({ size, cropRatio }).resize,
+    ...filter,
+  };
+}
 
 /** The value for model i of n. @param option what messages call it @throws TemperError USAGE for another number of values */
 export function valueFor<T>(value: PerModel<T>, i: number, n: number, option: string): T {

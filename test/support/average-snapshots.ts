@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { averageFiles, chooseTemplate, type PlanOptions, planRows, planTensors } from '../../src/average/index.ts';
+import { type PlanOptions, averageFiles, chooseTemplate, planRows, planTensors } from '../../src/average/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
 import { candidateOf } from '../../src/snapshots/index.ts';
 import { SNAPSHOTS } from './fashion.ts';

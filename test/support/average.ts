@@ -1,14 +1,4 @@
-import {
-  averageFiles,
-  chooseTemplate,
-  type PlanOptions,
-  type PublishedOutput,
-  planRows,
-  planTensors,
-  type Row,
-  type TensorPlan,
-  type TensorRules,
-} from '../../src/average/index.ts';
+import { type PlanOptions, type PublishedOutput, type Row, type TensorPlan, type TensorRules, averageFiles, chooseTemplate, planRows, planTensors } from '../../src/average/index.ts';
 import type { FloatType } from '../../src/core/index.ts';
 import { type Model, openModel } from '../../src/onnx/index.ts';
 import { candidateOf } from '../../src/snapshots/index.ts';

@@ -1,17 +1,10 @@
 import type { FieldRow } from '../../src/core/index.ts';
 import { type Chart, type Column, type Marker, type Page, type Part, type Section, type Series, factsOf, formatNumber } from '../../src/report/index.ts';
+import type { ModelChoice, SweepRecord, SweptRow } from '../../src/resolution/index.ts';
 import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
-import { choiceSentences, type ModelChoice, recommendedOptions } from './sweep-choice.ts';
-import type { SweepModel } from './sweep-models.ts';
-import type { Prediction } from './sweep-prediction.ts';
-import { measuredOf, type SweptRow } from './sweep-record.ts';
+import { choiceSentences, recommendedOptions } from './choice-text.ts';
 
-export interface SweepResult {
-  readonly rows: readonly SweptRow[];
-  readonly choices: readonly ModelChoice[];
-  readonly predictions: readonly Prediction[] | undefined;
-}
-
+const modelsOf = (rows: readonly SweptRow[]): string[] => [...new Set(rows.map(({ model }) => model))];
 const interval = (field: string): readonly [string, string] => [`${field}_lo`, `${field}_hi`];
 const number = (row: FieldRow, field: string): number => Number(row[field]);
 const DIFFERENCE = { percent: true, signed: true, unit: 'points' } as const;
@@ -57,21 +50,30 @@ const GEOMETRY_COLUMNS: readonly Column[] = [
   { field: 'verdict_reason', header: 'why' },
 ];
 
-/** What differs between two curves of one model. */
-function curveName({ fields: f, model }: SweptRow, rows: readonly SweptRow[]): string {
-  const parts = [
-    ['model', model.name],
-    ['variant', String(f.variant)],
-    ['interpolation', String(f.interpolation)],
-  ].filter(([field = '']) => new Set(rows.map((row) => row.fields[field])).size > 1);
-  const crops = new Set(rows.map((row) => cropName(row)));
-  return [...parts.map(([, text]) => text), ...(crops.size > 1 ? [cropName({ fields: f })] : [])].join(', ') || 'top-1';
+/** A curve by the crop ratio that was asked for: that of whole pixels differs a little from size to size. */
+const cropName = ({ cropRatio }: SweptRow): string => (cropRatio === undefined ? '' : `crop ${cropRatio}`);
+
+const CURVE_PARTS: readonly ((row: SweptRow) => string)[] = [
+  ({ model }) => model,
+  ({ variant }) => variant,
+  ({ fields }) => String(fields.interpolation),
+  cropName,
+];
+
+/** What differs between the curves: the name of each row's. */
+function curveNames(rows: readonly SweptRow[]): string[] {
+  const parts = CURVE_PARTS.filter((part) => new Set(rows.map(part)).size > 1);
+  return rows.map(
+    (row) =>
+      parts
+        .map((part) => part(row))
+        .filter(Boolean)
+        .join(', ') || 'top-1',
+  );
 }
-/** The ratio that was asked for: that of whole pixels differs a little from size to size. */
-const cropName = ({ fields: f }: Pick<SweptRow, 'fields'>): string => `crop ${number(f, 'crop_ratio').toFixed(2)}`;
 
 function curves(rows: readonly SweptRow[]): Series[] {
-  const names = rows.map((row) => curveName(row, rows));
+  const names = curveNames(rows);
   return [...new Set(names)].map((name) => ({
     name,
     points: rows
@@ -85,49 +87,48 @@ function curves(rows: readonly SweptRow[]): Series[] {
   }));
 }
 
-function markersOf(models: readonly SweepModel[], { predictions, choices }: SweepResult): Marker[] {
-  const one = models.length === 1;
-  const named = (text: string, model: SweepModel): string => (one ? text : `${text}, ${model.name}`);
+function markersOf({ rows, predictions, choices }: SweepRecord): Marker[] {
+  const one = modelsOf(rows).length === 1;
+  const named = (text: string, model: string): string => (one ? text : `${text}, ${model}`);
   const sizes = new Map<number, string[]>();
   const add = (size: number, text: string): void => void sizes.set(size, [...(sizes.get(size) ?? []), text]);
-  const trainSizes = new Set(models.map(({ trainSize }) => trainSize));
-  for (const size of trainSizes) add(size, 'train size');
-  for (const { model, recommended } of choices) add(recommended.cell.size, named('recommended', model));
-  for (const { model, ratio } of predictions ?? []) add(ratio * model.trainSize, named('predicted', model));
+  for (const size of new Set(rows.map(({ trainSize }) => trainSize))) add(size, 'train size');
+  for (const { model, recommended } of choices) add(recommended.size, named('recommended', model));
+  for (const { model, trainSize, ratio } of predictions ?? []) add(ratio * trainSize, named('predicted', model));
   return [...sizes].map(([at, texts]) => ({ axis: 'x', at, label: texts.join(', ') }));
 }
 
-function ratioChart(result: SweepResult, models: readonly SweepModel[]): Chart {
-  const { rows } = result;
-  const sizes = [...new Set(rows.map(({ cell }) => cell.size))].sort((a, b) => a - b);
-  const trainSizes = new Set(models.map(({ trainSize }) => trainSize));
+function ratioChart(record: SweepRecord): Chart {
+  const { rows } = record;
+  const sizes = [...new Set(rows.map(({ size }) => size))].sort((a, b) => a - b);
+  const trainSizes = [...new Set(rows.map(({ trainSize }) => trainSize))];
   const measured = rows.filter(({ metrics }) => metrics);
   const best = measured.reduce((most, row) => (number(row.fields, 'top1') > number(most.fields, 'top1') ? row : most));
   const percent = formatNumber(number(best.fields, 'top1'), { percent: true });
   return {
     kind: 'lines',
     title: 'Top-1 by test size',
-    description: `Highest at ${best.cell.size} px with ${percent} %. Bands are 95 % intervals of each row alone: paired differences are narrower.`,
+    description: `Highest at ${best.size} px with ${percent} %. Bands are 95 % intervals of each row alone: paired differences are narrower.`,
     x: {
       label: 'test size',
       unit: 'px',
       digits: 0,
       ticks: sizes,
-      ...(trainSizes.size === 1 ? { over: { value: models[0]?.trainSize ?? 1, label: 'test/train' } } : {}),
+      ...(trainSizes.length === 1 ? { over: { value: trainSizes[0] ?? 1, label: 'test/train' } } : {}),
     },
     y: { label: 'top-1', percent: true },
     series: curves(rows),
-    markers: markersOf(models, result),
+    markers: markersOf(record),
   };
 }
 
-function apparentChart({ rows, predictions }: SweepResult): Part[] {
+function apparentChart({ rows, predictions }: SweepRecord): Part[] {
   if (!predictions) return [];
   const series = predictions.map(({ model }) => ({
-    name: model.name,
+    name: model,
     line: 'predicted' as const,
     points: rows
-      .filter((row) => row.model === model && row.cell.variant === 'keep')
+      .filter((row) => row.model === model && row.variant === 'keep')
       .map(({ fields: f }) => ({ x: number(f, 'ratio'), y: number(f, 'apparent_size_ratio') })),
   }));
   const [first] = predictions;
@@ -149,7 +150,7 @@ function apparentChart({ rows, predictions }: SweepResult): Part[] {
 }
 
 function costChart(rows: readonly SweptRow[]): Chart {
-  const several = new Set(rows.map(({ model }) => model)).size > 1;
+  const several = modelsOf(rows).length > 1;
   return {
     kind: 'scatter',
     title: 'Accuracy against throughput',
@@ -157,13 +158,13 @@ function costChart(rows: readonly SweptRow[]): Chart {
     x: { label: 'throughput, model alone', unit: 'images/s', digits: 0 },
     y: { label: 'top-1', percent: true },
     front: true,
-    points: rows.map(({ fields: f, cell, model }) => ({
+    points: rows.map(({ fields: f, size, variant, model }) => ({
       x: number(f, 'img_s_model'),
       y: number(f, 'top1'),
       low: number(f, 'top1_lo'),
       high: number(f, 'top1_hi'),
-      label: `${cell.size} px`,
-      group: [...(several ? [model.name] : []), cell.variant].join(', '),
+      label: `${size} px`,
+      group: [...(several ? [model] : []), variant].join(', '),
     })),
   };
 }
@@ -171,7 +172,7 @@ function costChart(rows: readonly SweptRow[]): Chart {
 function choiceParts(choices: readonly ModelChoice[]): Part[] {
   return choices.flatMap((one): Part[] => {
     const { verdict, best, recommended } = choiceSentences(one);
-    const head = choices.length > 1 ? `${one.model.name}: ` : '';
+    const head = choices.length > 1 ? `${one.model}: ` : '';
     const changed = one.recommended !== one.baseline;
     return [
       { kind: 'verdict', tone: changed ? 'good' : 'neutral', text: `${head}${recommended}` },
@@ -183,10 +184,10 @@ function choiceParts(choices: readonly ModelChoice[]): Part[] {
 function doubts(rows: readonly SweptRow[]): Part[] {
   return rows
     .filter(({ verdict }) => verdict.verdict !== 'safe')
-    .map(({ cell, model, verdict }) => ({
+    .map(({ size, model, verdict }) => ({
       kind: 'verdict',
       tone: 'caution',
-      text: `${model.name} at ${cell.size} px is ${verdict.verdict}: ${verdict.reason}`,
+      text: `${model} at ${size} px is ${verdict.verdict}: ${verdict.reason}`,
     }));
 }
 
@@ -194,19 +195,16 @@ function doubts(rows: readonly SweptRow[]): Part[] {
 function calibrationSection(choices: readonly ModelChoice[]): Section[] {
   const rows = [...new Set(choices.flatMap(({ baseline, recommended }) => [baseline, recommended]))];
   const parts = rows.flatMap((row) => {
-    const { metrics, model, cell } = row;
-    const predictions = measuredOf(row)?.predictions;
-    return metrics && predictions
-      ? [reliabilityChart(`${model.name} at ${cell.size} px`, { metrics, predictions })]
-      : [];
+    const { metrics, model, size, predictions } = row;
+    return metrics && predictions ? [reliabilityChart(`${model} at ${size} px`, { metrics, predictions })] : [];
   });
   return parts.length === 0 ? [] : [{ heading: 'Calibration', parts }];
 }
 
 /** The report of res-sweep. */
-export function sweepPage(result: SweepResult, command: string): Page {
-  const { rows, choices } = result;
-  const models = [...new Set(rows.map(({ model }) => model))];
+export function sweepPage(record: SweepRecord, command: string): Page {
+  const { rows, choices } = record;
+  const models = modelsOf(rows);
   const fields = rows.map((row) => row.fields);
   const measured = rows.filter(({ metrics }) => metrics);
   const columns = (all: readonly Column[]): Column[] =>
@@ -219,9 +217,9 @@ export function sweepPage(result: SweepResult, command: string): Page {
     {
       heading: 'Which size',
       parts: [
-        ...(measured.length > 0 ? [ratioChart(result, models)] : []),
+        ...(measured.length > 0 ? [ratioChart(record)] : []),
         ...choiceParts(choices),
-        ...apparentChart(result),
+        ...apparentChart(record),
         {
           kind: 'table',
           caption:
@@ -259,8 +257,8 @@ export function sweepPage(result: SweepResult, command: string): Page {
       ],
     },
   ];
-  const name = models.length === 1 ? models[0]?.name : `${models.length} models`;
-  const sizes = new Set(rows.map(({ cell }) => cell.size)).size;
+  const name = models.length === 1 ? models[0] : `${models.length} models`;
+  const sizes = new Set(rows.map(({ size }) => size)).size;
   return {
     title: `${name} at ${sizes} test sizes`,
     ...(first ? { summary: choiceSentences(first).recommended } : {}),

@@ -1,11 +1,12 @@
+import type { SizePrediction, SweepRecord, SweptRow } from '../../src/resolution/index.ts';
 import { textTable } from '../shared/text-table.ts';
-import type { SweptRow } from './sweep-record.ts';
+import { choiceText } from './choice-text.ts';
 
 const percent = (value: unknown): string => (typeof value === 'number' ? (100 * value).toFixed(2) : '');
 const fixed = (value: unknown, digits: number): string => (typeof value === 'number' ? value.toFixed(digits) : '');
 
 /** The table for people: what chooses a size. CSV and --json have all fields. */
-export function sweepText(rows: readonly SweptRow[]): string {
+function tableText(rows: readonly SweptRow[]): string {
   const several = new Set(rows.map(({ model }) => model)).size > 1;
   return textTable(
     [
@@ -39,4 +40,18 @@ export function sweepText(rows: readonly SweptRow[]): string {
       f.pareto === true ? '*' : '',
     ]),
   );
+}
+
+function predictionText(predictions: readonly SizePrediction[] | undefined): string {
+  return (predictions ?? [])
+    .map(
+      ({ model, trainSize, ratio, squareRatio }) =>
+        `${model}: objects look as large as in training at ${ratio.toFixed(2)} times the train size, ${Math.round(ratio * trainSize)} px (square images: ${squareRatio.toFixed(2)})\n`,
+    )
+    .join('');
+}
+
+/** A sweep for people. @param recommend whether to name a size and the options to use */
+export function sweepText({ rows, choices, predictions }: SweepRecord, recommend: boolean): string {
+  return [tableText(rows), choiceText(choices, recommend), predictionText(predictions)].filter(Boolean).join('\n');
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { paretoFront } from '../../../src/report/index.ts';
+import { paretoFront } from '../../../src/core/index.ts';
 
 const side = fc.constantFrom('higher' as const, 'lower' as const);
 const few = fc.integer({ min: 0, max: 6 });
