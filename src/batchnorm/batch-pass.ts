@@ -75,7 +75,7 @@ export async function batchPass(job: Measurement, estimator: EstimatorName): Pro
 export interface MomentsPass {
   readonly moments: WrittenMoments;
   /** What they come to, where the worker has them all. @throws TemperError INPUT_TOO_FEW */
-  collected(estimator: EstimatorName): Collected;
+  readonly collected: (estimator: EstimatorName) => Collected;
 }
 
 /**
@@ -102,7 +102,7 @@ export async function momentsPass(
   const sha256 = writeMomentsFile(out.path, run, mine, out);
   return {
     moments: { path: out.path, sha256, batches: mine.length, batchesInAll: run.batches },
-    collected(estimator) {
+    collected: (estimator) => {
       const { processor: _, ...shared } = run;
       return { measured: measure(layers, estimator, found), run: shared, images: seen };
     },

@@ -10,7 +10,7 @@ import { DEFAULT_SAMPLES, type RecalibrateOptions } from './job-options.ts';
 
 const FEW_SAMPLES = 1000;
 /** Below, layers that a batch normalises by itself are biased by a percent and more. */
-export const SMALL_BATCH = 8;
+const SMALL_BATCH = 8;
 
 type ImageOptions = Pick<
   RecalibrateOptions,
@@ -19,7 +19,7 @@ type ImageOptions = Pick<
 >;
 
 /** At most so many of the rows, by the seed; a larger choice contains a smaller one. */
-export function chooseRows({ dataset, rows }: ChosenData, samples: number, seed: number): Uint32Array {
+function chooseRows({ dataset, rows }: ChosenData, samples: number, seed: number): Uint32Array {
   if (rows.length <= samples) return rows;
   const at = (i: number): number => rows[i] as number;
   const table = {

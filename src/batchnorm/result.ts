@@ -64,14 +64,14 @@ export function recalibrated(
 }
 
 /** How statistics were measured and used: what the file of moments does not say. */
-export interface ResultSettings {
+interface ResultSettings {
   readonly estimator: string;
   readonly method: 'batch' | 'sequential';
   readonly prior: number;
 }
 
 /** What a result was made from and by, as the model's metadata keeps it. */
-export function settingsOf(
+function settingsOf(
   input: Awaited<ReturnType<typeof modelHashes>>,
   { run, images }: Pick<Collected, 'run' | 'images'>,
   how: ResultSettings,
@@ -95,7 +95,7 @@ export function settingsOf(
  * The table of layers: the fields of the report, then what they were made from. `run_sha256` is the hash of the settings as
  * the model's metadata has them. What is no number, where the file's statistics are none, is empty.
  */
-export function layerRows(
+function layerRows(
   reports: readonly LayerReport[],
   model: string,
   { run, images }: Pick<Collected, 'run' | 'images'>,
