@@ -1,4 +1,5 @@
-// Runs suites by name: `node test/run.mjs unit e2e`. A suite is a folder of compiled *.test.js files, or a checker.
+// Runs tests by name: `node test/run.mjs unit e2e`, a folder (`unit/average`), a file (`unit/average/stream.test.ts`), or
+// the checkers (`check`). What is compiled runs.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,8 +21,9 @@ function run(command, args) {
 }
 
 function testFiles(suite) {
-  const folder = join('dist', 'test', suite);
+  const folder = join('dist', 'test', suite.replace(/^test\//, '').replace(/\.ts$/, '.js'));
   if (!existsSync(folder)) return [];
+  if (folder.endsWith('.test.js')) return [folder];
   return readdirSync(folder, { recursive: true })
     .filter((file) => file.endsWith('.test.js'))
     .map((file) => join(folder, file))
@@ -34,7 +36,10 @@ const files = suites
   .filter((name) => name !== 'check')
   .flatMap((suite) => {
     const found = testFiles(suite);
-    if (found.length === 0) console.error(`suite ${suite}: no tests found`);
+    if (found.length === 0) {
+      console.error(`${suite}: no tests found`);
+      process.exit(2);
+    }
     return found;
   });
 if (files.length > 0) run(process.execPath, ['--enable-source-maps', '--test', '--test-reporter=spec', ...files]);

@@ -1,6 +1,6 @@
 import type { InferredOptionTypes, Options } from 'yargs';
 import { METHODS, type PlanOptions, type TensorRules } from '../../src/average/index.ts';
-import { FLOAT_TYPES } from '../../src/onnx/index.ts';
+import { FLOAT_TYPES } from '../../src/core/index.ts';
 import { grouped, numberList, oneNumber, stringList } from '../shared/option-values.ts';
 import { DEFAULT_PATTERN, readTable } from '../shared/snapshot-inputs.ts';
 

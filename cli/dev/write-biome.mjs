@@ -24,6 +24,9 @@ export const MAY_IMPORT = {
   search: ['core', 'onnx', 'snapshots', 'data', 'signature', 'runtime', 'average', 'evaluate', 'batchnorm'],
 };
 
+/** Folders inside a folder that build on each other; elsewhere they import each other freely. */
+const INSIDE = { onnx: { read: [], graph: ['read'], edit: ['read', 'graph'] } };
+
 const PROCESS = 'Only cli/ reads the process: libraries get what they need as arguments.';
 const PACKAGES = {
   sharp: 'sharp is imported in src/data/images/decode-image.ts alone: one place decides how an image becomes pixels.',
@@ -66,6 +69,20 @@ function sourceFolder(folder, include = `src/${folder}/**`, ...allowed) {
       },
     },
   };
+}
+
+/** One of a folder's own folders. */
+function innerFolder(folder, sub) {
+  const rule = sourceFolder(folder, `src/${folder}/${sub}/**`);
+  const [pattern] = rule.linter.rules.style.noRestrictedImports.options.patterns;
+  const may = INSIDE[folder][sub];
+  pattern.group = [
+    '../**',
+    ...MAY_IMPORT[folder].map((other) => `!../../${other}/index.ts`),
+    ...may.map((one) => `!../${one}/*.ts`),
+  ];
+  pattern.message = `In src/${folder}, ${sub} builds on ${may.join(' and ') || 'none of the others'} (ARCHITECTURE.md).`;
+  return rule;
 }
 
 const SRC = {
@@ -111,6 +128,7 @@ export function biome() {
       ...Object.keys(MAY_IMPORT).map((folder) =>
         folder === 'runtime' ? sourceFolder(folder, undefined, 'onnxruntime-node') : sourceFolder(folder),
       ),
+      ...Object.entries(INSIDE).flatMap(([folder, subs]) => Object.keys(subs).map((sub) => innerFolder(folder, sub))),
       sourceFolder('data', 'src/data/images/decode-image.ts', 'sharp'),
       {
         includes: ['cli/**'],

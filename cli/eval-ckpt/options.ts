@@ -2,7 +2,7 @@ import { TemperError } from '../../src/core/index.ts';
 import type { EvaluateOptions } from '../../src/evaluate/index.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, dataOf } from '../shared/data-options.ts';
-import { grouped, stringList } from '../shared/option-values.ts';
+import { grouped, textList } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
 import { REPORT } from '../shared/report-options.ts';
 import { GRAPH_OPTIMIZATION, RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
@@ -33,7 +33,7 @@ const OUTPUT = grouped('Output:', {
   from: {
     type: 'string',
     describe: 'Compute everything from --per-image files, without inference; those of all workers, with commas',
-    coerce: stringList,
+    coerce: textList,
   },
 } as const);
 

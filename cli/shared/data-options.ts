@@ -110,15 +110,14 @@ type NamedArguments<P extends string> = {
 
 /** The data set of {@link namedData}, if it is named. */
 export function namedDataOf<P extends string>(name: P, args: NamedArguments<P>): DataOptions | undefined {
-  const source = args[name];
-  if (source === undefined) return undefined;
-  const { classes, seed } = args;
-  return {
-    source,
-    labels: args[`${name}-labels`],
-    rows: args[`${name}-rows`],
-    limit: args[`${name}-limit`],
-    classes,
-    seed,
-  };
+  // One name stands for all: the compiler cannot see through a template of a type parameter.
+  const {
+    set: source,
+    'set-labels': labels,
+    'set-rows': rows,
+    'set-limit': limit,
+  } = Object.fromEntries(
+    Object.entries(args).map(([option, value]) => [option.replace(new RegExp(`^${name}(?=-|$)`), 'set'), value]),
+  ) as NamedArguments<'set'>;
+  return source === undefined ? undefined : { source, labels, rows, limit, classes: args.classes, seed: args.seed };
 }

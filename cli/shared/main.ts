@@ -1,9 +1,8 @@
-import yargs, { type Argv } from 'yargs';
-import { TemperError, version } from '../../src/core/index.ts';
-import type { Command, CommandSpec } from './command.ts';
+import { TemperError } from '../../src/core/index.ts';
+import type { Command } from './command.ts';
 import { commandLine } from './command-line.ts';
 import { flagText } from './flag-text.ts';
-import { openTerminal, type Talk } from './terminal.ts';
+import type { Talk } from './terminal.ts';
 
 const BUG_EXIT_CODE = 70;
 
@@ -36,62 +35,38 @@ function report(error: unknown, json: boolean): number {
   return BUG_EXIT_CODE;
 }
 
-interface Called {
-  /** The words that name the command: onnx-temper bn-recal merge. */
-  readonly path: string;
-  readonly command: Command;
-  readonly words: readonly string[];
-}
-
-/** Follows subcommands by the first words. */
-function called(command: Command, words: readonly string[], path = command.name): Called {
-  const sub = command.subcommands.find(({ name }) => name === words[0]);
-  return sub ? called(sub, words.slice(1), `${path} ${sub.name}`) : { path, command, words };
-}
-
-function parserOf({ path, command, words }: Called, spec: CommandSpec, run: (args: never) => Promise<void>): Argv {
-  const parser = yargs([...words])
-    .scriptName(path)
-    .parserConfiguration({ 'camel-case-expansion': false })
-    .strict()
-    .version(version)
-    .help()
-    .alias('h', 'help')
-    .wrap(Math.min(120, process.stdout.columns ?? 100))
-    .exitProcess(false)
-    .fail((message, error) => {
-      if (error instanceof TemperError) throw error;
-      // yargs breaks lines in some of its messages.
-      throw new TemperError('USAGE', (message ?? error?.message ?? 'bad usage').replace(/\s+/g, ' '), {
-        hint: `See ${path} --help.`,
-        cause: error,
-      });
-    })
-    .command(
-      `$0 ${spec.usage}`.trim(),
-      command.describe,
-      (y) => {
-        for (const [name, positional] of Object.entries(spec.positionals)) y.positional(name, positional as never);
-        for (const [line, what] of spec.examples) y.example(line, what);
-        if (spec.epilogue !== undefined) y.epilogue(spec.epilogue);
-        return y.options(spec.options);
-      },
-      (args) => run(args as never),
-    );
-  for (const { name, describe } of command.subcommands) parser.command(name, describe, {}, () => undefined);
-  return parser;
+/** A shell asks for what may follow the words, or for the script that makes it ask. */
+async function complete(root: Command, words: readonly string[]): Promise<string | undefined> {
+  const [first, shell] = words;
+  if (first !== 'completion' && first !== '--get-completions') return undefined;
+  const { candidates, completionScript } = await import('./completion.ts');
+  if (first === 'completion') return completionScript(root.name, shell, process.env.SHELL);
+  const { called } = await import('./parser.ts');
+  const found = called(root, words.slice(1));
+  const spec = await found.command.spec();
+  return candidates(found.command, spec, found.words.slice(0, -1), found.words.at(-1) ?? '')
+    .map((word) => `${word}\n`)
+    .join('');
 }
 
 async function run(root: Command, given: readonly string[], signal: AbortSignal): Promise<number> {
+  const completed = await complete(root, given);
+  if (completed !== undefined) {
+    process.stdout.write(completed);
+    return 0;
+  }
+  const { called, parse } = await import('./parser.ts');
   const found = called(root, given);
   const { path, command, words } = found;
-  let exitCode = 0;
-  const call = async (args: Talk & never): Promise<void> => {
-    const terminal = openTerminal(args, commandLine(path, words), signal);
-    exitCode = await (await command.run())(args, terminal);
-  };
-  await parserOf(found, await command.spec(), call).parseAsync();
-  return exitCode;
+  const asked = await parse(found, await command.spec());
+  if (asked.kind !== 'run') {
+    process.stdout.write(asked.text);
+    return 0;
+  }
+  const { openTerminal } = await import('./terminal.ts');
+  const terminal = openTerminal(asked.args satisfies Talk, commandLine(path, words), signal);
+  const start = await command.run();
+  return start(asked.args, terminal);
 }
 
 /** Runs a command line: the one place that turns errors into messages and exit codes. */
@@ -100,7 +75,7 @@ export async function main(command: Command): Promise<void> {
   const words = process.argv.slice(2);
   // A reader that stops (`| head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
+    if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
     throw error;
   });
   try {

@@ -1,5 +1,6 @@
 import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
+import { choice } from './choice.ts';
 
 function usage(option: string, value: string, expected: string): TemperError {
   return new TemperError('USAGE', `--${option} ${value}: expected ${expected}`, { details: { option, value } });
@@ -23,6 +24,9 @@ export function numberList(option: string): (value: unknown) => number[] | undef
 export function stringList(value: unknown): string[] {
   return value === undefined ? [] : joined(value).split(',');
 }
+
+/** Parses `a,b` (or the option given twice) as texts. */
+export const textList = (value: unknown): string[] | undefined => (value === undefined ? undefined : stringList(value));
 
 /** Parses one number. */
 export function oneNumber(option: string): (value: unknown) => number | undefined {
@@ -67,13 +71,20 @@ const once =
     });
   };
 
+/** What parses the value of an option that says nothing itself: one value, of the choices if it has some. */
+function parserOf(name: string, { array, coerce, choices }: Options): Options['coerce'] {
+  if (coerce || array) return coerce;
+  const single = once(name);
+  if (!choices) return single;
+  const known = choice(name, choices.map(String));
+  return (value: unknown) => known(single(value));
+}
+
 /** Gives options their heading in --help; all but flags need a value, and all but lists are given once. */
 export function grouped<T extends Record<string, Options>>(group: string, options: T): T {
-  const complete = (name: string, option: Options): Options => ({
-    requiresArg: option.type !== 'boolean',
-    ...(option.array ? {} : { coerce: once(name) }),
-    ...option,
-    group,
-  });
+  const complete = (name: string, option: Options): Options => {
+    const coerce = parserOf(name, option);
+    return { requiresArg: option.type !== 'boolean', ...option, group, ...(coerce ? { coerce } : {}) };
+  };
   return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, complete(name, option)])) as T;
 }

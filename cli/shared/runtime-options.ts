@@ -18,7 +18,12 @@ export const RUNTIME = grouped('Runtime:', {
     describe: "The provider's threads (default: onnxruntime's)",
     coerce: wholeNumber('threads', 1),
   },
-  workers: { type: 'string', describe: 'Decoding threads (default: the cores)', coerce: wholeNumber('workers', 1) },
+  workers: {
+    type: 'string',
+    alias: 'j',
+    describe: 'Decoding threads (default: the cores)',
+    coerce: wholeNumber('workers', 1),
+  },
   batch: {
     type: 'string',
     alias: ['b', 'batch-size'],
@@ -47,7 +52,13 @@ interface RuntimeArguments {
   readonly output?: string | undefined;
 }
 
-/** How models are run, as a job takes it; the device is checked where it is used. */
+/** A device, whatever its case; its number is checked where it is used. */
+function deviceOf(text: string): Device {
+  const lower = text.toLowerCase();
+  return (lower === 'gpu' ? 'cuda' : lower) as Device;
+}
+
+/** How models are run, as a job takes it. */
 export function runtimeOf({ device, threads, workers, batch, input, output }: RuntimeArguments): RuntimeOptions {
-  return { device: device.toLowerCase() as Device, threads, workers, batch, input, output };
+  return { device: deviceOf(device), threads, workers, batch, input, output };
 }

@@ -8,7 +8,7 @@ const probability = (p: unknown): string => (typeof p === 'number' && p < 1e-4 ?
 /** The table of scores, and that of the comparisons with the first model. */
 export function scoreText(scores: readonly ModelScores[]): string {
   const table = textTable(
-    ['model', 'top-1 %', '95 % interval', 'top-5 %', 'NLL', 'Brier', 'ECE (if calibrated)', 'img/s', 'p50 ms'],
+    ['model', 'top-1 %', '95 % interval', 'top-5 %', 'NLL', 'Brier', 'ECE (ideal)', 'img/s', 'p50 ms'],
     scores.map(({ fields: f }) => [
       String(f.model),
       percent(f.top1),

@@ -1,13 +1,6 @@
 import { TemperError } from '../../src/core/index.ts';
-import type {
-  Color,
-  Interpolation,
-  Orientation,
-  Preset,
-  ResizeRule,
-  Size,
-  TransformOptions,
-} from '../../src/data/index.ts';
+import type { Color, Interpolation, Orientation, Preset, ResizeRule, Size, TransformOptions } from '../../src/data/index.ts';
+import { choice } from './choice.ts';
 import { grouped } from './option-values.ts';
 
 const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const satisfies readonly Preset[];
@@ -57,13 +50,10 @@ export function parseSize(text: string, option: string): Size {
 }
 
 /** One of a few words, whatever their case. */
-function word<T extends string>(known: readonly T[]): (text: string, option: string) => T {
-  return (text, option) => {
-    const found = known.find((one) => one === text.toLowerCase());
-    if (found !== undefined) return found;
-    throw usage(option, text, known.join(', '));
-  };
-}
+const word =
+  <const T extends string>(known: readonly T[], synonyms: Readonly<Record<string, NoInfer<T>>> = {}) =>
+  (text: string, option: string): T =>
+    choice(option, known, synonyms)(text) as T;
 
 const option = <T, A extends string | readonly string[] | undefined>(
   name: string,
@@ -87,10 +77,18 @@ export const TRANSFORM = grouped('Transform (once, or once per model):', {
   resize: option('resize', 'Resize target before the crop', number, 'val-resize-size'),
   'crop-ratio': option('crop-ratio', 'Size over resize target', number, 'crop-pct'),
   'resize-rule': option('resize-rule', RESIZE_RULES.join(', '), word(RESIZE_RULES)),
-  interpolation: option('interpolation', INTERPOLATIONS.join(', '), word(INTERPOLATIONS)),
+  interpolation: option(
+    'interpolation',
+    INTERPOLATIONS.join(', '),
+    word(INTERPOLATIONS, { cubic: 'bicubic', linear: 'bilinear', lanczos3: 'lanczos' }),
+  ),
   mean: option('mean', 'Mean per channel on the 0..1 scale', numbers),
   std: option('std', 'Standard deviation per channel on the 0..1 scale', numbers),
-  color: option('color', `${COLORS.join(', ')} (default: by the model's channels)`, word(COLORS)),
+  color: option(
+    'color',
+    `${COLORS.join(', ')} (default: by the model's channels)`,
+    word(COLORS, { gray: 'grey', l: 'grey' }),
+  ),
   orientation: option('orientation', 'ignore (as PIL does), or exif', word(ORIENTATIONS)),
 });
 

@@ -1,30 +1,5 @@
-import { TemperError } from '../core/index.ts';
-import {
-  asFloatType,
-  type DataPart,
-  type Edit,
-  type FloatType,
-  floatTypeCode,
-  insertNode,
-  layOutExternal,
-  type Model,
-  planRewrite,
-  rawByteLength,
-  removeInitializer,
-  removeNode,
-  renameOutput,
-  replaceGraphInput,
-  replaceInline,
-  type Segment,
-  setDataType,
-  setExternalData,
-  setTensorName,
-  storedByteLength,
-  type TensorHolder,
-  type TensorRecord,
-  tensorHolders,
-  valueNames,
-} from '../onnx/index.ts';
+import { type FloatType, TemperError } from '../core/index.ts';
+import { DATA_TYPE, type DataPart, type Edit, type Model, type Segment, type TensorHolder, type TensorRecord, asFloatType, freeNames, insertNode, layOutExternal, planRewrite, rawByteLength, removeInitializer, removeNode, renameOutput, replaceGraphInput, replaceInline, setDataType, setExternalData, setTensorName, storedByteLength, tensorHolders } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 
 /** An averaged tensor as the output stores it. Its place in the list is its slot. */
@@ -59,9 +34,7 @@ export function storedTensors(
     // Values in an attribute itself are float32 by definition, sparse values and unused ones have no first use to cast at.
     const fixed = record.carrier === 'attribute' || holders.get(record)?.kind === 'sparse' || tensor.role === 'unused';
     const type = tensor.type === undefined || fixed ? tensor.type : (dtype ?? tensor.type);
-    const byteLength = rawByteLength(
-      type === undefined ? record : { dims: record.dims, dataType: floatTypeCode(type) },
-    );
+    const byteLength = rawByteLength(type === undefined ? record : { dims: record.dims, dataType: DATA_TYPE[type] });
     return { tensor, type, byteLength };
   });
 }
@@ -98,7 +71,7 @@ function castEdits(
       },
     );
   }
-  const code = floatTypeCode(type);
+  const code = DATA_TYPE[type];
   const cast = { opType: 'Cast', inputs: [storedName], outputs: [holder.name], attributes: { to: record.dataType } };
   if (holder.kind === 'constant') {
     const { scope, index, node } = holder;
@@ -129,12 +102,10 @@ function floatEdits(
   const renamed = holder?.kind === 'constant' ? [renameOutput(holder.node, 0, name)] : setTensorName(codes, name);
   const graph = holder?.kind === 'initializer' ? holder.graph : undefined;
   const input =
-    graph && holder
-      ? replaceGraphInput(graph, holder.name, { name, dataType: floatTypeCode(type), dims: codes.dims })
-      : [];
+    graph && holder ? replaceGraphInput(graph, holder.name, { name, dataType: DATA_TYPE[type], dims: codes.dims }) : [];
   const parts = [scale, zeroPoint].filter((tensor) => tensor !== undefined && graph?.initializers.includes(tensor));
   return [
-    ...setDataType(codes, floatTypeCode(type)),
+    ...setDataType(codes, DATA_TYPE[type]),
     ...renamed,
     ...input,
     removeNode(scope, node),
@@ -154,13 +125,7 @@ export function layOutModel(
 ): Segment[] {
   const holders = tensorHolders(template.record);
   const external = new Set(data.map(({ record }) => record));
-  const taken = valueNames(template.record);
-  const freeName = (name: string, type: FloatType): string => {
-    let candidate = `${name}_${type}`;
-    while (taken.has(candidate)) candidate += '_';
-    taken.add(candidate);
-    return candidate;
-  };
+  const freeName = freeNames(template);
   const edits: Edit[] = data.flatMap((part) => setExternalData(part.record, location, part.offset, part.byteLength));
   stored.forEach(({ tensor, type, byteLength }, slot) => {
     const record = tensor.template;
@@ -169,7 +134,7 @@ export function layOutModel(
     if (tensor.quantized?.asFloat && type !== undefined)
       edits.push(...floatEdits(record, holder, type, tensor.quantized));
     if (type === undefined || type === tensor.type || tensor.quantized || !holder) return;
-    edits.push(...castEdits(template, record, holder, type, freeName(holder.name, type)));
+    edits.push(...castEdits(template, record, holder, type, freeName(`${holder.name}_${type}`)));
   });
   return planRewrite(template, edits);
 }

@@ -3,12 +3,14 @@ import {
   attributeOf,
   constantTensor,
   elementCount,
-  graphsOf,
+  type GraphIndex,
+  indexGraph,
   type Model,
   type ModelRecord,
   type NodeRecord,
   nodesOf,
   readPayload,
+  readsOf,
   scopesOf,
   type TensorRecord,
 } from '../onnx/index.ts';
@@ -66,69 +68,26 @@ const TRAINING_MODE_OPSET = 14;
 const KEEP_RECIPE =
   'Export with BatchNormalization kept: model.eval(); torch.onnx.export(..., training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False).';
 
-/** Names of the values that a node reads, those that its subgraphs capture included. */
-export function readsOf(node: NodeRecord): string[] {
-  const inner = node.attributes.flatMap(({ graphs }) =>
-    graphs.flatMap((graph) => [
-      ...[...nodesOf(graph)].flatMap((within) => within.inputs),
-      ...graph.outputs.map((output) => output.name),
-    ]),
-  );
-  return [...node.inputs, ...inner].filter(Boolean);
-}
-
-/** How often each name is read anywhere in the model. */
-function useCounts(record: ModelRecord): Map<string, number> {
-  const counts = new Map<string, number>();
-  const add = (name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
-  for (const scope of scopesOf(record)) {
-    for (const node of nodesOf(scope)) for (const name of node.inputs) add(name);
-    for (const graph of graphsOf(scope)) for (const output of graph.outputs) add(output.name);
-  }
-  return counts;
-}
-
 const castType = (node: NodeRecord): number | undefined =>
   node.opType === 'Cast' && node.domain === '' ? Number(attributeOf(node, 'to')?.i ?? 0) : undefined;
 
-/** Follows a name through Identity and Cast to the initializer or Constant that it stands for. */
-class Parameters {
-  private readonly tensors = new Map<string, TensorRecord>();
-  private readonly links = new Map<string, { readonly from: string; readonly to: number | undefined }>();
-  private readonly uses: Map<string, number>;
+/** Operators that hand a parameter on. */
+const PASSING: ReadonlySet<string> = new Set(['Identity', 'Cast']);
 
-  constructor(record: ModelRecord) {
-    this.uses = useCounts(record);
-    for (const tensor of record.graph.initializers) this.tensors.set(tensor.name, tensor);
-    for (const node of record.graph.nodes) {
-      const [output] = node.outputs;
-      if (!output) continue;
-      const constant = constantTensor(node);
-      if (constant) this.tensors.set(output, constant);
-      else if (node.inputs[0] && (node.opType === 'Identity' || node.opType === 'Cast'))
-        this.links.set(output, { from: node.inputs[0], to: castType(node) });
-    }
-  }
-
-  find(name: string): LayerParameter | undefined {
-    let at = name;
-    let dataType: number | undefined;
-    // Each step leads to an earlier node: the chain ends.
-    for (let link = this.links.get(at); link && !this.tensors.has(at); link = this.links.get(at)) {
-      at = link.from;
-      dataType ??= link.to;
-    }
-    const tensor = this.tensors.get(at);
-    return (
-      tensor && { tensor, dataType: dataType ?? tensor.dataType, exclusive: at === name && this.uses.get(name) === 1 }
-    );
-  }
+/** The parameter behind an input of a node. */
+function parameterOf(index: GraphIndex, node: NodeRecord, slot: number): LayerParameter | undefined {
+  const found = index.storedInput(node, slot, PASSING);
+  if (!found) return undefined;
+  const { tensor, through, exclusive } = found;
+  const dataType = through.map(castType).find((type) => type !== undefined) ?? tensor.dataType;
+  // Behind a Cast the layer reads another type than is stored, and is rewired.
+  return { tensor, dataType, exclusive: exclusive && through.length === 0 };
 }
 
 /** Dropout-12 and later: training_mode is its third input. Before, Dropout was only ever exported for inference. */
-function isActiveDropout(model: Model, { opType, domain, inputs }: NodeRecord, parameters: Parameters): boolean {
-  if (opType !== 'Dropout' || domain !== '') return false;
-  const training = parameters.find(inputs[2] ?? '')?.tensor;
+function isActiveDropout(model: Model, node: NodeRecord, index: GraphIndex): boolean {
+  if (node.opType !== 'Dropout' || node.domain !== '') return false;
+  const training = parameterOf(index, node, 2)?.tensor;
   return training !== undefined && readPayload(model, training).some((byte) => byte !== 0);
 }
 
@@ -207,8 +166,8 @@ export function findLayers(model: Model): FoundLayers {
       },
     );
   }
-  const parameters = new Parameters(record);
-  const dropout = record.graph.nodes.find((node) => isActiveDropout(model, node, parameters));
+  const index = indexGraph(model);
+  const dropout = record.graph.nodes.find((node) => isActiveDropout(model, node, index));
   if (dropout) {
     throw new TemperError(
       'UNSUPPORTED_GRAPH',
@@ -218,22 +177,21 @@ export function findLayers(model: Model): FoundLayers {
   }
   const types = valueTypes(record);
   const levels = levelsOf(record);
-  const main = new Set(record.graph.nodes);
   const layers: BatchNormLayer[] = [];
   const skipped: SkippedLayer[] = [];
   for (const node of all) {
-    const [input = '', scaleName = '', biasName = '', meanName = '', varianceName = ''] = node.inputs;
-    const [mean, variance] = [parameters.find(meanName), parameters.find(varianceName)];
+    const [mean, variance] = [parameterOf(index, node, 3), parameterOf(index, node, 4)];
     const wanted = layerName(node, mean);
     // ONNX asks for no distinct node names; outputs are distinct.
     const name = [...layers, ...skipped].some((other) => other.name === wanted) ? (node.outputs[0] ?? wanted) : wanted;
-    const reason = !main.has(node)
-      ? 'it lies in a subgraph or function, where its input cannot be observed'
-      : attributeOf(node, 'spatial')?.i === 0n
-        ? 'spatial=0: statistics per position, which no runtime computes'
-        : !mean || !variance
-          ? 'its statistics are computed in the graph, not stored'
-          : undefined;
+    const reason =
+      index.place(node) < 0
+        ? 'it lies in a subgraph or function, where its input cannot be observed'
+        : attributeOf(node, 'spatial')?.i === 0n
+          ? 'spatial=0: statistics per position, which no runtime computes'
+          : !mean || !variance
+            ? 'its statistics are computed in the graph, not stored'
+            : undefined;
     if (reason || !mean || !variance) {
       skipped.push({ name, reason: reason ?? '' });
       continue;
@@ -252,11 +210,11 @@ export function findLayers(model: Model): FoundLayers {
       level: levels.get(node) ?? 0,
       channels,
       epsilon: attributeOf(node, 'epsilon')?.f ?? EPSILON,
-      scale: parameters.find(scaleName),
-      bias: parameters.find(biasName),
+      scale: parameterOf(index, node, 1),
+      bias: parameterOf(index, node, 2),
       mean,
       variance,
-      inputType: types(input) || mean.dataType,
+      inputType: types(node.inputs[0] ?? '') || mean.dataType,
     });
   }
   if (layers.length === 0) {

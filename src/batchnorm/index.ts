@@ -1,6 +1,6 @@
 export type { BatchMoments, LayerMoments, NumberedBatch } from './collect-moments.ts';
 export { blend, ESTIMATORS, type EstimatorName } from './estimators.ts';
-export { type BatchNormLayer, chooseLayers, type FoundLayers, findLayers, readsOf } from './find-layers.ts';
+export { type BatchNormLayer, chooseLayers, type FoundLayers, findLayers } from './find-layers.ts';
 export { batchCount, batchesOf, type JobImages, numberedBatches } from './job-images.ts';
 export { type LevelsFile, levelsDone, readLevelsFile, writeLevelsFile } from './levels-file.ts';
 export { type MergedMoments, mergeMomentsFiles } from './merge-moments.ts';
@@ -21,5 +21,5 @@ export {
   recalibrateSequentially,
 } from './recalibrate.ts';
 export { type LayerReport, layerReport, shiftWarnings } from './report.ts';
-export { decodeFloats, encodeStatistic, type Statistics, storedStatistics } from './statistics.ts';
+export { type Statistics, storedStatistics } from './statistics.ts';
 export { statisticsEdits } from './write-back.ts';

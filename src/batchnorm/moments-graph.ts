@@ -1,24 +1,23 @@
 import {
   appendInitializer,
-  applyEdits,
+  DATA_TYPE,
   type Edit,
-  externalDataOf,
+  encodeFloats,
+  freeBatch,
   insertNode,
+  keepOnly,
   type Model,
   type NewNode,
   type NodeRecord,
-  removeInitializer,
-  removeNode,
+  type Rewrite,
+  readsOf,
   rewireInput,
-  setDimension,
   setOutputs,
 } from '../onnx/index.ts';
-import { type BatchNormLayer, readsOf } from './find-layers.ts';
-import { encodeStatistic, type Statistics } from './statistics.ts';
+import type { BatchNormLayer } from './find-layers.ts';
+import type { Statistics } from './statistics.ts';
 
-const FLOAT = 1;
-const INT64 = 7;
-const DOUBLE = 11;
+const { float32: FLOAT, float64: DOUBLE, int64: INT64 } = DATA_TYPE;
 /** From this opset on the axes of ReduceMean are an input (ONNX operator changelog). */
 const AXES_INPUT_OPSET = 18;
 const PREFIX = 'onnx_temper.bn';
@@ -48,9 +47,8 @@ interface MomentOutputs {
   readonly shape: string;
 }
 
-export interface MomentsGraph {
-  readonly model: Uint8Array;
-  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
+/** What makes of a model one that measures: for a session, never for a file. */
+export interface MomentsGraph extends Rewrite {
   /** Per measured layer. */
   readonly outputs: readonly MomentOutputs[];
 }
@@ -98,21 +96,6 @@ function measuringNodes(
   return { nodes, type, outputs: { mean: name('mean'), variance: name('variance'), shape: name('shape') } };
 }
 
-/** Nodes that some needed value depends on, and all the names that they read. */
-function reachable(
-  nodes: readonly NodeRecord[],
-  needed: Set<string>,
-  readsOfNode: (node: NodeRecord) => readonly string[],
-): Set<NodeRecord> {
-  const alive = new Set<NodeRecord>();
-  for (const node of nodes.toReversed()) {
-    if (!node.outputs.some((output) => needed.has(output))) continue;
-    alive.add(node);
-    for (const name of readsOfNode(node)) needed.add(name);
-  }
-  return alive;
-}
-
 /**
  * A throw-away copy of a model that returns batch moments of its BatchNormalization inputs, and nothing else: nodes that
  * lead to no measured layer are removed, and so are their weights.
@@ -131,13 +114,7 @@ export function momentsGraph(
   const { graph } = record;
   const opset = record.opsets.get('') ?? 0;
   const axesAsInput = opset >= AXES_INPUT_OPSET;
-  const edits: Edit[] = [];
-  const stored = new Set(graph.initializers.map(({ name }) => name));
-  // A batch of another size than the export's, such as the last one.
-  for (const { name, tensorType } of graph.inputs) {
-    const [batch] = tensorType?.dimMessages ?? [];
-    if (batch && !stored.has(name)) edits.push(setDimension(batch, BATCH_DIMENSION));
-  }
+  const edits: Edit[] = freeBatch(graph, BATCH_DIMENSION);
   const append = (name: string, dataType: number, dims: readonly number[], bytes: Uint8Array): void => {
     edits.push(...appendInitializer(model, graph, { name, dataType, dims, bytes }));
   };
@@ -154,8 +131,11 @@ export function momentsGraph(
     ...frozen.map(({ layer }) => layer.node),
     ...(batchNormalised ? measured.keys() : []),
   ]);
-  const needed = new Set(layers.map(({ node }) => node.inputs[0] ?? ''));
-  const alive = reachable(graph.nodes, needed, (node) => (rewired.has(node) ? node.inputs.slice(0, 3) : readsOf(node)));
+  const { kept, edits: removals } = keepOnly(
+    graph,
+    layers.map(({ node }) => node.inputs[0] ?? ''),
+    (node) => (rewired.has(node) ? node.inputs.slice(0, 3) : readsOf(node)),
+  );
 
   const outputs: MomentOutputs[] = [];
   const graphOutputs: { name: string; dataType: number }[] = [];
@@ -168,7 +148,7 @@ export function momentsGraph(
       { name: names.variance, dataType: type },
       { name: names.shape, dataType: INT64 },
     );
-    if (!batchNormalised || !alive.has(layer.node)) return;
+    if (!batchNormalised || !kept.has(layer.node)) return;
     for (const [slot, name, parameter] of [
       [3, names.mean, layer.mean],
       [4, names.variance, layer.variance],
@@ -187,20 +167,17 @@ export function momentsGraph(
     }
   });
   frozen.forEach(({ layer, statistics }, k) => {
-    if (!alive.has(layer.node)) return;
+    if (!kept.has(layer.node)) return;
     for (const [slot, values, parameter] of [
       [3, statistics.mean, layer.mean],
       [4, statistics.variance, layer.variance],
     ] as const) {
       const { dataType } = parameter;
       const name = `${PREFIX}.frozen${k}.${slot}`;
-      append(name, dataType, [values.length], encodeStatistic(values, dataType, layer.name));
+      append(name, dataType, [values.length], encodeFloats(values, dataType, layer.name, 'channel'));
       edits.push(rewireInput(layer.node, slot, name));
     }
   });
-  for (const node of graph.nodes) if (!alive.has(node)) edits.push(removeNode(graph, node));
-  for (const tensor of graph.initializers)
-    if (!needed.has(tensor.name)) edits.push(...removeInitializer(graph, tensor));
-  edits.push(...setOutputs(graph, graphOutputs));
-  return { model: applyEdits(model, edits), externalData: externalDataOf(model), outputs };
+  edits.push(...removals, ...setOutputs(graph, graphOutputs));
+  return { edits, inline: new Set(), outputs };
 }

@@ -1,4 +1,4 @@
-import type { Model } from '../onnx/index.ts';
+import { type Model, sessionModel } from '../onnx/index.ts';
 import { type Device, openSession, type Provider, readAhead } from '../runtime/index.ts';
 import { type BatchMoments, momentsOfBatch, type NumberedBatch } from './collect-moments.ts';
 import { type EstimatorName, estimator } from './estimators.ts';
@@ -48,8 +48,7 @@ export async function openMoments(
 ): Promise<MomentsSession> {
   const graph = momentsGraph(model, { layers, batchNormalised: options.batchNormalised, frozen: options.frozen ?? [] });
   const session = await openSession({
-    model: graph.model,
-    externalData: graph.externalData,
+    ...sessionModel(model, graph),
     device: options.device,
     label: model.path,
     ...(options.threads === undefined ? {} : { threads: options.threads }),

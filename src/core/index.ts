@@ -17,6 +17,16 @@ export {
 export type { Cell, FieldRow } from './field-row.ts';
 export { hashFile, type OpenedFile, sha256OfFile, sha256OfOpened } from './file-hash.ts';
 export {
+  DECODERS,
+  decodeFloat64,
+  ENCODERS,
+  FLOAT_BYTES,
+  FLOAT_TYPES,
+  type FloatType,
+  float64View,
+  isFiniteAt,
+} from './float-blocks.ts';
+export {
   decodeBfloat16,
   decodeFloat16,
   decodeFloat16s,

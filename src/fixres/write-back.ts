@@ -1,68 +1,53 @@
-import { decodeFloats, encodeStatistic } from '../batchnorm/index.ts';
 import {
-  appendInitializer,
-  type Edit,
+  decodeFloats,
+  encodeFloats,
   type Model,
+  type NewTensor,
+  type NodeRecord,
+  type Rewrite,
   readPayload,
-  replaceInline,
   rewireInput,
-  type TensorRecord,
-  valueNames,
+  rewriter,
+  type StoredInput,
 } from '../onnx/index.ts';
 import type { Cut } from './cut/cut.ts';
 import type { LastNorm } from './cut/find-norm.ts';
-import type { Weight } from './cut/graph-index.ts';
 import type { TrainState } from './train/train.ts';
 
-/** The edits that give a model its tuned weights, and the tensors that they move into the model file. */
-export interface TunedEdits {
-  readonly edits: readonly Edit[];
-  readonly inline: ReadonlySet<TensorRecord>;
+/** What gives a model its tuned weights. */
+export interface TunedEdits extends Rewrite {
   /** Names of the tensors that changed, as the file calls them. */
   readonly changed: readonly string[];
 }
 
-const FLOAT = 1;
-
 /** Collects new values of weights. A tensor that others read too is left to them: the reader gets an initializer of its own. */
 function editor(model: Model) {
-  const edits: Edit[] = [];
-  const inline = new Set<TensorRecord>();
+  const rewrite = rewriter(model);
   const changed: string[] = [];
-  const taken = valueNames(model.record);
-  const freeName = (wanted: string): string => {
-    let name = wanted;
-    for (let i = 2; taken.has(name); i++) name = `${wanted}.${i}`;
-    taken.add(name);
-    return name;
-  };
-  const append = (wanted: string, dataType: number, dims: readonly number[], bytes: Uint8Array): string => {
-    const name = freeName(wanted);
-    edits.push(...appendInitializer(model, model.record.graph, { name, dataType, dims, bytes }));
-    changed.push(name);
-    return name;
-  };
   return {
-    edits,
-    inline,
+    rewrite,
     changed,
-    append,
-    replace({ tensor, name, reader, slot, exclusive }: Weight, values: Float64Array): void {
-      const bytes = encodeStatistic(values, tensor.dataType, name);
-      if (exclusive) {
-        edits.push(...replaceInline(tensor, bytes));
-        inline.add(tensor);
-        changed.push(name);
-      } else {
-        edits.push(rewireInput(reader, slot, append(`${name}.tuned`, tensor.dataType, tensor.dims, bytes)));
-      }
+    replace(weight: StoredInput, values: Float64Array): void {
+      const {
+        name,
+        reader,
+        slot,
+        tensor: { dataType },
+      } = weight;
+      const bytes = encodeFloats(values, dataType, name);
+      changed.push(rewrite.replace(reader, slot, weight, { name: `${name}.tuned`, dataType, bytes }) ?? name);
     },
-    rewire: (edit: Edit) => edits.push(edit),
+    /** Gives a convolution without a bias one. */
+    addBias(conv: NodeRecord, tensor: NewTensor): void {
+      const name = rewrite.append(tensor);
+      changed.push(name);
+      rewrite.add([rewireInput(conv, 2, name)]);
+    },
   };
 }
 
 /** Values of a weight in float64. */
-const valuesOf = (model: Model, { tensor, name }: Weight): Float64Array =>
+const valuesOf = (model: Model, { tensor, name }: StoredInput): Float64Array =>
   decodeFloats(readPayload(model, tensor), tensor.dataType, name);
 
 /** Scale and shift of a normalisation with stored statistics: a = scale / √(variance + ε), b = bias - a · mean. */
@@ -93,13 +78,8 @@ function foldInto(
   if (norm.bias) write.replace(norm.bias, bias);
   else {
     const { dataType } = norm.weight.tensor;
-    const name = write.append(
-      `${norm.weight.name}.bias`,
-      dataType || FLOAT,
-      [norm.channels],
-      encodeStatistic(bias, dataType || FLOAT, norm.name),
-    );
-    write.rewire(rewireInput(norm.conv, 2, name));
+    const bytes = encodeFloats(bias, dataType, norm.name);
+    write.addBias(norm.conv, { name: `${norm.weight.name}.bias`, dataType, dims: [norm.channels], bytes });
   }
 }
 
@@ -122,6 +102,5 @@ export function tunedEdits(model: Model, cut: Cut, state: TrainState): TunedEdit
     }
   }
   if (norm?.kind === 'folded') foldInto(model, norm, affineOf(state, cut), write);
-  const { edits, inline, changed } = write;
-  return { edits, inline, changed };
+  return { ...write.rewrite, changed: write.changed };
 }

@@ -1,7 +1,6 @@
-export { applyEdits, editedModel, externalDataOf } from './apply-edits.ts';
-export { type DataPart, dataFileName, layOutExternal, modelNameOf } from './data-layout.ts';
-export { asFloatType, dataTypeName, FLOAT_TYPES, type FloatType, findDataType, floatTypeCode } from './data-type.ts';
-export { type Edit, plannedBytes, planRewrite, type Segment, type Slot } from './edit.ts';
+export { applyEdits, editedModel, externalDataOf } from './edit/apply-edits.ts';
+export { type DataPart, dataFileName, layOutExternal, modelNameOf } from './edit/data-layout.ts';
+export { type Edit, plannedBytes, planRewrite, type Segment, type Slot } from './edit/edit.ts';
 export {
   appendInitializer,
   appendMetadata,
@@ -19,9 +18,21 @@ export {
   setExternalData,
   setOutputs,
   setTensorName,
-} from './edits.ts';
-export { encodeModel, type NewModel, type NewNode, type NewTensor, type NewValue } from './encode.ts';
-export { type GraphMatch, matchGraphs, type TensorMatch } from './match-graphs.ts';
+} from './edit/edits.ts';
+export { encodeModel, type NewModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
+export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './edit/provenance.ts';
+export { type Rewrite, rewriter } from './edit/rewrite.ts';
+export { freeBatch, keepOnly, type SessionModel, sessionModel } from './edit/session-model.ts';
+export { assertOutput, type WrittenModel, writeEdited } from './edit/write-edited.ts';
+export { freeNames } from './graph/free-names.ts';
+export { type GraphIndex, indexGraph, type StoredInput } from './graph/graph-index.ts';
+export { type GraphMatch, matchGraphs, type TensorMatch } from './graph/match-graphs.ts';
+export { attributeOf, constantTensor, readsOf } from './graph/nodes.ts';
+export { type TensorHolder, tensorHolders } from './graph/tensor-holder.ts';
+export { classifyTensors, type TensorRole, type TensorRoles } from './graph/tensor-role.ts';
+export { asFloatType, DATA_TYPE, dataTypeName, findDataType } from './read/data-type.ts';
+export { ATTRIBUTE_TYPE } from './read/fields.ts';
+export { decodeFloats, encodeFloats } from './read/float-values.ts';
 export type {
   AttributeRecord,
   GraphRecord,
@@ -31,13 +42,9 @@ export type {
   NodeRecord,
   NodeScope,
   TensorRecord,
-} from './model.ts';
-export { modelFromBytes, openModel, rawLocation } from './open-model.ts';
-export { openPayload, type PayloadCursor, readPayload, samePayload } from './payload.ts';
-export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './provenance.ts';
+} from './read/model.ts';
 export { combinedSha256, modelFileSha256, modelHashes, modelSha256 } from './read/model-hash.ts';
-export { attributeOf, constantTensor, graphsOf, nodesOf, scopesOf, tensorsOfModel, valueNames } from './scopes.ts';
-export { type TensorHolder, tensorHolders } from './tensor-holder.ts';
-export { classifyTensors, type TensorRole, type TensorRoles } from './tensor-role.ts';
-export { elementCount, rawByteLength, storedByteLength } from './walk-tensor.ts';
-export { assertOutput, type WrittenModel, writeEdited } from './write-edited.ts';
+export { modelFromBytes, openModel, rawLocation } from './read/open-model.ts';
+export { openPayload, type PayloadCursor, readPayload, samePayload } from './read/payload.ts';
+export { graphsOf, nodesOf, scopesOf, tensorsOfModel } from './read/scopes.ts';
+export { elementCount, rawByteLength, storedByteLength } from './read/tensor-size.ts';

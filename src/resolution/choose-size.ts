@@ -1,12 +1,5 @@
 import { random } from '../core/index.ts';
-import {
-  comparePaired,
-  holm,
-  imageScores,
-  type PairedComparison,
-  type Predictions,
-  selectPredictions,
-} from '../evaluate/index.ts';
+import { type PairedComparison, type Predictions, comparePaired, holm, imageScores, selectPredictions } from '../evaluate/index.ts';
 
 const ALPHA = 0.05;
 

@@ -111,20 +111,21 @@ const spread: Look = ({ reference, other, before, after }) => {
   return `a constant makes ${shown(now)} of ${shown(after)}, as a position embedding of another size`;
 };
 
-const LOOKS: Readonly<Record<string, Look>> = {
-  Reshape: reshape,
-  Slice: slice,
-  Gather: gather,
-  AveragePool: pool,
-  MaxPool: pool,
-  LpPool: pool,
-  Resize: resize,
-  Upsample: resize,
-  Add: spread,
-  Sub: spread,
-  Mul: spread,
-  Div: spread,
-};
+/** By operator: a Map, as a file may name an operator toString. */
+const LOOKS: ReadonlyMap<string, Look> = new Map([
+  ['Reshape', reshape],
+  ['Slice', slice],
+  ['Gather', gather],
+  ['AveragePool', pool],
+  ['MaxPool', pool],
+  ['LpPool', pool],
+  ['Resize', resize],
+  ['Upsample', resize],
+  ['Add', spread],
+  ['Sub', spread],
+  ['Mul', spread],
+  ['Div', spread],
+]);
 
 const nameOf = ({ node }: InferredNode): string => node.name || (node.outputs[0] ?? '');
 
@@ -150,7 +151,7 @@ export function sizeFindings(reference: InferredGraph, other: InferredGraph): Si
   }
   for (const [i, now] of other.nodes.entries()) {
     const then = reference.nodes[i];
-    const look = now.node.domain === '' ? LOOKS[now.node.opType] : undefined;
+    const look = now.node.domain === '' ? LOOKS.get(now.node.opType) : undefined;
     if (!look || !then) continue;
     const image = now.call.inputs.findIndex((input) => input?.fromImage);
     if (image < 0) continue;

@@ -1,19 +1,7 @@
 import { TemperError } from '../core/index.ts';
-import {
-  appendInitializer,
-  attributeOf,
-  type Edit,
-  editedModel,
-  insertNode,
-  type Model,
-  type NodeRecord,
-  removeNode,
-  type TensorRecord,
-  valueNames,
-} from '../onnx/index.ts';
+import { DATA_TYPE, type Edit, type GraphIndex, type Model, type NodeRecord, type TensorRecord, appendInitializer, attributeOf, editedModel, freeNames, indexGraph, insertNode, removeNode } from '../onnx/index.ts';
 import { analyseSizes } from './size-analysis.ts';
 
-const INT64 = 7;
 const PREFIX = 'onnx_temper.test_pool';
 /** What may stand between the pooled map and the linear layer, and changes no value. */
 const BETWEEN: ReadonlySet<string> = new Set(['Flatten', 'Reshape', 'Squeeze', 'Dropout', 'Identity']);
@@ -35,21 +23,20 @@ function unsupported(model: Model, what: string): TemperError {
   });
 }
 
-/** Follows the linear layer's input back to the pooling; undefined if anything else lies between. */
-function headOf(model: Model, linear: NodeRecord, weight: TensorRecord): Head | undefined {
-  const { nodes } = model.record.graph;
-  const readers = (name: string): number => nodes.filter(({ inputs }) => inputs.includes(name)).length;
+/** Follows the linear layer's input back to the pooling; undefined if anything else lies between, or reads what does. */
+function headOf(index: GraphIndex, linear: NodeRecord, weight: TensorRecord): Head | undefined {
   const between: NodeRecord[] = [];
   let name = linear.inputs[0] ?? '';
-  for (;;) {
-    const source = nodes.find(({ outputs }) => outputs[0] === name);
-    if (source?.domain !== '' || readers(name) !== 1) return undefined;
+  while (between.length <= index.nodes.length) {
+    const source = index.producer(name);
+    if (source?.domain !== '' || source.outputs[0] !== name || index.uses(name) !== 1) return undefined;
     const transposed = linear.opType === 'Gemm' && attributeOf(linear, 'transB')?.i === 1n;
     if (POOLING.has(source.opType)) return { pooling: source, between, linear, weight, transposed };
     if (!BETWEEN.has(source.opType)) return undefined;
     between.push(source);
     name = source.inputs[0] ?? '';
   }
+  return undefined;
 }
 
 function isPlainGemm(node: NodeRecord): boolean {
@@ -59,14 +46,14 @@ function isPlainGemm(node: NodeRecord): boolean {
 
 /** @throws TemperError UNSUPPORTED_GRAPH */
 function findHead(model: Model): Head {
-  const { graph } = model.record;
-  const weights = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
-  for (const node of graph.nodes.toReversed()) {
+  const index = indexGraph(model);
+  const weights = index.initializers;
+  for (const node of index.nodes.toReversed()) {
     if (node.domain !== '' || !(node.opType === 'MatMul' || isPlainGemm(node))) continue;
     const weight = weights.get(node.inputs[1] ?? '');
     const bias = node.inputs[2] ? weights.get(node.inputs[2]) : undefined;
     if (weight?.dims.length !== 2 || (node.inputs[2] && bias?.dims.length !== 1)) continue;
-    const head = headOf(model, node, weight);
+    const head = headOf(index, node, weight);
     if (head) return head;
     break;
   }
@@ -89,12 +76,8 @@ export function testTimePool(model: Model, input: string, dims: readonly number[
   if (!kernel) throw unsupported(model, 'the size of the feature map is not known');
   const [rows = 0, columns = 0] = weight.dims;
   const [classes, channels] = transposed ? [rows, columns] : [columns, rows];
-  const taken = valueNames(model.record);
-  const name = (part: string): string => {
-    const wanted = `${PREFIX}.${part}`;
-    if (taken.has(wanted)) throw unsupported(model, `it has a value ${wanted} already`);
-    return wanted;
-  };
+  const freeName = freeNames(model);
+  const name = (part: string): string => freeName(`${PREFIX}.${part}`);
   const edits: Edit[] = [...between, pooling, linear].map((node) => removeNode(graph, node));
   const insert = (
     opType: string,
@@ -105,16 +88,13 @@ export function testTimePool(model: Model, input: string, dims: readonly number[
     edits.push(insertNode(graph, { opType, inputs, outputs: [output], attributes }, linear));
     return output;
   };
+  const shape = name('shape');
+  const dimsOfKernels = int64([classes, channels, 1, 1]);
   edits.push(
-    ...appendInitializer(model, graph, {
-      name: name('shape'),
-      dataType: INT64,
-      dims: [4],
-      bytes: int64([classes, channels, 1, 1]),
-    }),
+    ...appendInitializer(model, graph, { name: shape, dataType: DATA_TYPE.int64, dims: [4], bytes: dimsOfKernels }),
   );
   const matrix = transposed ? weight.name : insert('Transpose', [weight.name], name('transposed'), { perm: [1, 0] });
-  const kernels = insert('Reshape', [matrix, name('shape')], name('kernels'));
+  const kernels = insert('Reshape', [matrix, shape], name('kernels'));
   const averaged = insert('AveragePool', [pooling.inputs[0] ?? ''], name('average'), {
     kernel_shape: kernel,
     strides: [1, 1],

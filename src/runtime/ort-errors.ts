@@ -7,6 +7,13 @@ const CUDA_NEEDS = 'CUDA 12 and cuDNN 9 must be on the library path (LD_LIBRARY_
 /** What onnxruntime 1.30 says, and what it means. The first row whose pattern matches wins: causes before symptoms. */
 const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
   [
+    // npm leaves an optional package out when its install script fails.
+    /Cannot find (package|module) 'onnxruntime-node'/,
+    'EXECUTION_PROVIDER',
+    'onnxruntime-node is not installed: its install script downloads CUDA libraries, and fails where it cannot',
+    'Install it without them: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0',
+  ],
+  [
     /ExecutionProvider_Cuda: Failed to load shared library/i,
     'EXECUTION_PROVIDER',
     'the CUDA provider cannot be loaded',

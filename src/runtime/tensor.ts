@@ -67,7 +67,7 @@ function assertFeeds(model: string, input: ValueInfo, tensor: Tensor): void {
  */
 export function checkFeeds(model: string, inputs: readonly ValueInfo[], feeds: Tensors): void {
   for (const input of inputs) {
-    const tensor = feeds[input.name];
+    const tensor = Object.hasOwn(feeds, input.name) ? feeds[input.name] : undefined;
     if (tensor === undefined) {
       const fed = Object.keys(feeds).join(', ') || 'nothing';
       const hint = 'Name the image input with `input`; a model with other required inputs is not supported.';

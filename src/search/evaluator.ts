@@ -1,12 +1,7 @@
-import {
-  type BatchNormLayer,
-  encodeStatistic,
-  type MeasuredLayer,
-  type NumberedBatch,
-  recalibrateByBatch,
-} from '../batchnorm/index.ts';
+import { type BatchNormLayer, type MeasuredLayer, type NumberedBatch, recalibrateByBatch } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
 import { type EvaluateModelsOptions, evaluateModels, type LabelledBatch, type Predictions } from '../evaluate/index.ts';
+import { encodeFloats } from '../onnx/index.ts';
 import { type Device, openSession, type Session } from '../runtime/index.ts';
 import { type CandidateModel, modelOf, type PreparedModel, valuesAt, WEIGHTS_LOCATION } from './prepared-model.ts';
 import type { Replay } from './replay.ts';
@@ -229,7 +224,7 @@ function withStatistics(
       [mean, statistics.mean, layer.mean],
       [variance, statistics.variance, layer.variance],
     ] as const) {
-      valuesAt(prepared, copy, slot).set(encodeStatistic(values, parameter.dataType, layer.name));
+      valuesAt(prepared, copy, slot).set(encodeFloats(values, parameter.dataType, layer.name));
     }
   }
   return copy;

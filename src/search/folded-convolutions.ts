@@ -1,10 +1,12 @@
-import { type BatchNormLayer, encodeStatistic, findLayers } from '../batchnorm/index.ts';
+import { type BatchNormLayer, findLayers } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
 import {
   appendInitializer,
   asFloatType,
   type Edit,
   editedModel,
+  encodeFloats,
+  indexGraph,
   insertNode,
   type Model,
   type NodeRecord,
@@ -35,19 +37,14 @@ export const EPSILON = 1e-5;
  * The convolutions of the main graph that a BatchNormalization can have been folded into, in graph order: weight and bias are
  * stored floats that nothing else reads.
  */
-export function foldedConvolutions({ record: { graph } }: Model): FoldedConvolution[] {
-  const stored = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
-  const uses = new Map<string, number>();
-  const normalised = new Set<string>();
-  for (const node of graph.nodes) {
-    for (const name of node.inputs) uses.set(name, (uses.get(name) ?? 0) + 1);
-    if (node.opType === 'BatchNormalization') normalised.add(node.inputs[0] ?? '');
-  }
-  return graph.nodes.flatMap((node): FoldedConvolution[] => {
+export function foldedConvolutions(model: Model): FoldedConvolution[] {
+  const { nodes, initializers, uses } = indexGraph(model);
+  const normalised = new Set(nodes.flatMap(({ opType, inputs }) => (opType === 'BatchNormalization' ? inputs[0] : [])));
+  return nodes.flatMap((node): FoldedConvolution[] => {
     const [, w = '', b = ''] = node.inputs;
-    const [weight, bias] = [stored.get(w), stored.get(b)];
+    const [weight, bias] = [initializers.get(w), initializers.get(b)];
     const output = node.outputs[0] ?? '';
-    const own = uses.get(w) === 1 && uses.get(b) === 1;
+    const own = uses(w) === 1 && uses(b) === 1;
     if (node.opType !== 'Conv' || node.domain !== '' || !weight || !bias || !own || normalised.has(output)) return [];
     if (asFloatType(weight.dataType) === undefined || weight.dataType !== bias.dataType) return [];
     return [{ node, name: node.name || output, weight, bias, channels: bias.dims[0] ?? 0 }];
@@ -65,7 +62,7 @@ export function withNorms(
   goals?: readonly ChannelGoals[],
 ): { readonly model: Model; readonly layers: readonly BatchNormLayer[] } {
   const { graph } = model.record;
-  const order = new Map(graph.nodes.map((node, i) => [node, i]));
+  const { place } = indexGraph(model);
   const edits: Edit[] = convolutions.flatMap(({ node, name, bias: { dataType }, channels }, k) => {
     const constant = (value: number): Float64Array => new Float64Array(channels).fill(value);
     const { deviation = constant(1), mean = constant(0) } = goals?.[k] ?? {};
@@ -78,14 +75,14 @@ export function withNorms(
           name: names[i] as string,
           dataType,
           dims: [channels],
-          bytes: encodeStatistic(values, dataType, name),
+          bytes: encodeFloats(values, dataType, name),
         }),
       ),
       renameOutput(node, 0, input),
       insertNode(
         graph,
         { opType: 'BatchNormalization', inputs: [input, ...names], outputs: [output], name: `${PREFIX}${k}` },
-        graph.nodes[(order.get(node) as number) + 1],
+        graph.nodes[place(node) + 1],
       ),
     ];
   });

@@ -3,15 +3,13 @@ import type { Row } from '../average/index.ts';
 import {
   type CollectOptions,
   collectMoments,
-  decodeFloats,
-  encodeStatistic,
   layerFolds,
   type NumberedBatch,
   recalibrateByBatch,
   type Statistics,
 } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import type { Model } from '../onnx/index.ts';
+import { decodeFloats, encodeFloats, type Model } from '../onnx/index.ts';
 import type { NamedCandidate } from './evaluator.ts';
 import {
   type ChannelGoals,
@@ -168,7 +166,7 @@ export class Repairer {
       const slots = this.slots[k] as Slots;
       const change = (slot: number, dataType: number, of: (value: number, i: number) => number): void => {
         const place = valuesAt(prepared, copy, slot);
-        place.set(encodeStatistic(decodeFloats(place.slice(), dataType, name).map(of), dataType, name));
+        place.set(encodeFloats(decodeFloats(place.slice(), dataType, name).map(of), dataType, name));
       };
       const perFilter = weight.dims.reduce((product, dim) => product * dim, 1) / channels;
       change(slots.weight, weight.dataType, (value, i) => (factors[Math.floor(i / perFilter)] as number) * value);

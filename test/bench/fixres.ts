@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { random } from '../../src/core/index.ts';
 import { collectFeatures, cutModel, initialState, labelTargets, openTrainer } from '../../src/fixres/index.ts';
 import { modelFromBytes } from '../../src/onnx/index.ts';
-import { openSession, type Tensor } from '../../src/runtime/index.ts';
+import { type Tensor, openSession } from '../../src/runtime/index.ts';
 import { seededFile } from '../support/seeded-model.ts';
 import { median } from './measure.ts';
 

@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { momentsOfBatch } from '../../src/batchnorm/collect-moments.ts';
 import { type BatchMoments, findLayers, measure } from '../../src/batchnorm/index.ts';
-import { momentsGraph } from '../../src/batchnorm/moments-graph.ts';
-import { openModel } from '../../src/onnx/index.ts';
+import { openModel, sessionModel } from '../../src/onnx/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
+import { momentsGraph } from '../../src/batchnorm/moments-graph.ts';
 import { batchesOf, channelMoments, imagesOf, oneLayer } from '../support/batchnorm.ts';
 import { writeModel } from '../support/model-builder.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -24,7 +24,7 @@ test('splitting the images into other batches, or giving these to workers, chang
   const model = openModel(writeModel(join(tempFolder(), 'model.onnx'), oneLayer(['n', ...DIMS.slice(1)])));
   const { layers } = findLayers(model);
   const graph = momentsGraph(model, { layers, batchNormalised: true });
-  const session = await openSession({ model: graph.model, device: 'cpu', threads: 1 });
+  const session = await openSession({ ...sessionModel(model, graph), device: 'cpu', threads: 1 });
   const statistics = (batches: readonly BatchMoments[]) =>
     measure(layers, 'population', batches)[0]?.statistics ?? assert.fail();
   const expected = channelMoments(images().data as Float32Array, DIMS);

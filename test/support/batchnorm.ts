@@ -2,8 +2,16 @@
 import assert from 'node:assert/strict';
 import ort from 'onnxruntime-node';
 import { recalibrated } from '../../cli/bn-recal/recalibration.ts';
-import { type EstimatorName, type LayerReport, type MeasuredLayer, type NumberedBatch, findLayers, recalibrateByBatch, recalibrateSequentially } from '../../src/batchnorm/index.ts';
-import { type Model, type WrittenModel, nextStepKey, openModel, writeEdited } from '../../src/onnx/index.ts';
+import {
+  type EstimatorName,
+  findLayers,
+  type LayerReport,
+  type MeasuredLayer,
+  type NumberedBatch,
+  recalibrateByBatch,
+  recalibrateSequentially,
+} from '../../src/batchnorm/index.ts';
+import { type Model, nextStepKey, openModel, type WrittenModel, writeEdited } from '../../src/onnx/index.ts';
 import type { Tensor } from '../../src/runtime/index.ts';
 import { node, type TestModel, type TestTensor, tensor, valueInfo } from './model-builder.ts';
 import { seeded } from './random.ts';

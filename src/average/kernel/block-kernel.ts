@@ -1,6 +1,5 @@
 import type { FloatType } from '../../onnx/index.ts';
 import { compensatedQuotients } from './compensated.ts';
-import { DECODERS, ENCODERS, FLOAT_BYTES, float64View, isFiniteAt } from './float-blocks.ts';
 import { trimmedSums } from './order-statistics.ts';
 
 /**

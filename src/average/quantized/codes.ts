@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { dataTypeName } from '../../onnx/index.ts';
+import { DATA_TYPE, dataTypeName } from '../../onnx/index.ts';
 
 /** An integer type of codes. */
 export interface CodeType {
@@ -19,14 +19,14 @@ const codeType = (bits: number, signed: boolean): CodeType => ({
 });
 
 /** By TensorProto.DataType; DequantizeLinear-21 takes these and float8. */
-const CODE_TYPES: ReadonlyMap<number, CodeType> = new Map([
-  [2, codeType(8, false)],
-  [3, codeType(8, true)],
-  [4, codeType(16, false)],
-  [5, codeType(16, true)],
-  [6, codeType(32, true)],
-  [21, codeType(4, false)],
-  [22, codeType(4, true)],
+const CODE_TYPES: ReadonlyMap<number, CodeType> = new Map<number, CodeType>([
+  [DATA_TYPE.uint8, codeType(8, false)],
+  [DATA_TYPE.int8, codeType(8, true)],
+  [DATA_TYPE.uint16, codeType(16, false)],
+  [DATA_TYPE.int16, codeType(16, true)],
+  [DATA_TYPE.int32, codeType(32, true)],
+  [DATA_TYPE.uint4, codeType(4, false)],
+  [DATA_TYPE.int4, codeType(4, true)],
 ]);
 
 /** @throws TemperError UNSUPPORTED_QUANTIZED for codes that are no integers of 4 to 32 bits */

@@ -1,12 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import {
-  attributeOf,
-  constantTensor,
-  type ModelRecord,
-  type NodeRecord,
-  type NodeScope,
-  type TensorRecord,
-} from '../../onnx/index.ts';
+import { DATA_TYPE, type Model, type NodeRecord, type NodeScope, type TensorRecord, attributeOf, indexGraph } from '../../onnx/index.ts';
 import { type CodeType, codeTypeOf } from './codes.ts';
 
 /**
@@ -43,19 +36,12 @@ type Mutable = { -readonly [K in keyof Quantized]: Quantized[K] };
  * The quantized tensors of the main graph, each with its parts. Operators that compute on codes (QLinearConv, …) have none.
  * @throws TemperError UNSUPPORTED_QUANTIZED for blocks of an axis, or a scale that serves several tensors
  */
-export function findQuantized({ graph }: ModelRecord): Quantized[] {
-  const stored = new Map<string, TensorRecord>(graph.initializers.map((tensor) => [tensor.name, tensor]));
-  const producers = new Map<string, NodeRecord>();
-  const uses = new Map<string, number>();
-  for (const node of graph.nodes) {
-    const tensor = constantTensor(node);
-    for (const output of node.outputs) producers.set(output, node);
-    if (tensor && node.outputs[0]) stored.set(node.outputs[0], tensor);
-    for (const name of node.inputs) uses.set(name, (uses.get(name) ?? 0) + 1);
-  }
+export function findQuantized(model: Pick<Model, 'record'>): Quantized[] {
+  const { nodes, stored, uses, producer } = indexGraph(model);
+  const { graph } = model.record;
   const byNode = new Map<NodeRecord, Mutable>();
   const byScale = new Map<TensorRecord, Mutable>();
-  for (const node of graph.nodes) {
+  for (const node of nodes) {
     if (node.opType !== 'DequantizeLinear' && node.opType !== 'QuantizeLinear') continue;
     const [x = '', s = '', z = ''] = node.inputs;
     const [scale, zeroPoint] = [stored.get(s), stored.get(z)];
@@ -76,7 +62,7 @@ export function findQuantized({ graph }: ModelRecord): Quantized[] {
     }
     const rank = codes?.dims.length ?? 0;
     const axis = Number(attributeOf(node, 'axis')?.i ?? 1);
-    const dataType = codes?.dataType ?? zeroPoint?.dataType ?? 2;
+    const dataType = codes?.dataType ?? zeroPoint?.dataType ?? DATA_TYPE.uint8;
     const name = codes ? x : s;
     const found: Mutable = {
       name,
@@ -88,17 +74,17 @@ export function findQuantized({ graph }: ModelRecord): Quantized[] {
       node,
       scope: graph,
       biasOf: undefined,
-      zeroPointShared: z !== '' && (uses.get(z) ?? 0) > (codes ? 1 : 0),
-      exclusive: uses.get(x) === 1 && uses.get(s) === 1 && (z === '' || uses.get(z) === 1),
+      zeroPointShared: false,
+      exclusive: uses(x) === 1 && uses(s) === 1 && (z === '' || uses(z) === 1),
     };
     byNode.set(node, found);
     byScale.set(scale, found);
   }
   const all = [...new Set(byNode.values())];
   shareZeroPoints(all);
-  for (const node of graph.nodes) {
+  for (const node of nodes) {
     if (!WITH_BIAS.has(node.opType)) continue;
-    const [input, weight, bias] = node.inputs.map((name) => byNode.get(producers.get(name) as NodeRecord));
+    const [input, weight, bias] = node.inputs.map((name) => byNode.get(producer(name) as NodeRecord));
     if (bias?.codes && bias.type.bits === 32 && input && weight?.codes) bias.biasOf = { input, weight };
   }
   return all;

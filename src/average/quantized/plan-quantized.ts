@@ -27,7 +27,7 @@ export function planQuantized(
   asFloat: boolean,
 ): { readonly tensors: readonly AveragedTensor[]; readonly notes: readonly string[] } {
   if (differing.size === 0) return { tensors: [], notes: [] };
-  const all = findQuantized(template.record);
+  const all = findQuantized(template);
   const explained = new Set(all.flatMap((one) => partsOf(one).map(([, tensor]) => tensor)));
   for (const [tensor, { error }] of differing) if (!explained.has(tensor)) throw error();
   const changes = new Map<Quantized, boolean>();

@@ -6,16 +6,16 @@ import { openNpy } from './npy.ts';
 type IntegerReader = (view: DataView, index: number) => number;
 
 /** NumPy's integer types, little-endian (int64 is exact up to 2^53, far beyond any label). */
-const INTEGERS: Readonly<Record<string, IntegerReader>> = {
-  '|u1': (view, i) => view.getUint8(i),
-  '|i1': (view, i) => view.getInt8(i),
-  '<u2': (view, i) => view.getUint16(2 * i, true),
-  '<i2': (view, i) => view.getInt16(2 * i, true),
-  '<u4': (view, i) => view.getUint32(4 * i, true),
-  '<i4': (view, i) => view.getInt32(4 * i, true),
-  '<u8': (view, i) => Number(view.getBigUint64(8 * i, true)),
-  '<i8': (view, i) => Number(view.getBigInt64(8 * i, true)),
-};
+const INTEGERS: ReadonlyMap<string, IntegerReader> = new Map<string, IntegerReader>([
+  ['|u1', (view, i) => view.getUint8(i)],
+  ['|i1', (view, i) => view.getInt8(i)],
+  ['<u2', (view, i) => view.getUint16(2 * i, true)],
+  ['<i2', (view, i) => view.getInt16(2 * i, true)],
+  ['<u4', (view, i) => view.getUint32(4 * i, true)],
+  ['<i4', (view, i) => view.getInt32(4 * i, true)],
+  ['<u8', (view, i) => Number(view.getBigUint64(8 * i, true))],
+  ['<i8', (view, i) => Number(view.getBigInt64(8 * i, true))],
+]);
 
 function rankError(path: string, dims: readonly number[]): TemperError {
   return new TemperError('FORMAT_MALFORMED', `${path}: labels of shape (${dims.join(', ')}), expected (N)`, {
@@ -27,7 +27,7 @@ function rankError(path: string, dims: readonly number[]): TemperError {
 async function npyLabels(path: string): Promise<Float64Array> {
   const file = await openNpy(path);
   try {
-    const read = INTEGERS[file.descr];
+    const read = INTEGERS.get(file.descr);
     if (read === undefined) {
       throw new TemperError('UNSUPPORTED_DATA_TYPE', `${path}: labels are ${file.descr}, expected integers`, {
         hint: 'Save labels.astype(numpy.int64).',

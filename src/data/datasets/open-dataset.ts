@@ -1,6 +1,6 @@
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { readError, TemperError } from '../../core/index.ts';
+import { TemperError, readError } from '../../core/index.ts';
 import { expandBraces } from './brace-range.ts';
 import { type ClassMap, readClassMap } from './class-map.ts';
 import { DATASET_FORMATS, type Dataset, type DatasetFormat, dataset, type SampleSource } from './dataset.ts';
@@ -8,10 +8,7 @@ import { openIdxImages } from './idx-images.ts';
 import { isImageName, type Listing, listFolder, walkImages } from './image-files.ts';
 import { openFlatFolder, openImageFolder } from './image-folder.ts';
 import { readLabelsFile } from './labels-file.ts';
-import { openManifest } from './manifest.ts';
 import { openNpyImages } from './npy-images.ts';
-import { openParquet } from './parquet.ts';
-import { openWebDataset } from './webdataset.ts';
 
 export interface DatasetOptions {
   /** One of DATASET_FORMATS; by default what the path says. */
@@ -103,14 +100,20 @@ function shardPaths(path: string, format: DatasetFormat): string[] {
 
 type Opener = (path: string, options: DatasetOptions, classMap: ClassMap | undefined) => Promise<SampleSource>;
 
+const manifest =
+  (format: 'csv' | 'tsv' | 'jsonl'): Opener =>
+  async (path, { split }) =>
+    (await import('./manifest.ts')).openManifest(path, format, split);
+
+/** What only some formats need (CSV, tar, Parquet and its decompressors) is loaded with them. */
 const OPENERS: Readonly<Record<DatasetFormat, Opener>> = {
   folder: async (path, _options, classMap) => openImageFolder(path, classMap),
   flat: async (path) => openFlatFolder(path),
-  csv: (path, { split }) => openManifest(path, 'csv', split),
-  tsv: (path, { split }) => openManifest(path, 'tsv', split),
-  jsonl: (path, { split }) => openManifest(path, 'jsonl', split),
-  webdataset: (path) => openWebDataset(path, shardPaths(path, 'webdataset')),
-  parquet: (path) => openParquet(path, shardPaths(path, 'parquet')),
+  csv: manifest('csv'),
+  tsv: manifest('tsv'),
+  jsonl: manifest('jsonl'),
+  webdataset: async (path) => (await import('./webdataset.ts')).openWebDataset(path, shardPaths(path, 'webdataset')),
+  parquet: async (path) => (await import('./parquet.ts')).openParquet(path, shardPaths(path, 'parquet')),
   idx: openIdxImages,
   npy: openNpyImages,
 };

@@ -172,13 +172,26 @@ interface WebAssemblyNamespace {
 }
 
 let instance: Exports | undefined;
+let refused = false;
 
-function kernels(): Exports {
-  if (instance) return instance;
+/**
+ * The vector passes, put together on first use; undefined where the process may not reserve the address space that
+ * WebAssembly wants for its memory (`ulimit -v`): the plain passes then do the same, to the same bits.
+ */
+function kernels(): Exports | undefined {
+  if (instance || refused) return instance;
   const { Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyNamespace }).WebAssembly;
-  instance = new Instance(new Module(wasmModule([horizontal(), vertical()]))).exports as Exports;
+  try {
+    instance = new Instance(new Module(wasmModule([horizontal(), vertical()]))).exports as Exports;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    refused = true;
+  }
   return instance;
 }
+
+/** Whether {@link resampleRgb} can run here. */
+export const hasVectors = (): boolean => kernels() !== undefined;
 
 const PAGE_BYTES = 65536;
 
@@ -223,6 +236,7 @@ const STRIP_BYTES = 1 << 18;
  */
 export function resampleRgb(from: Rows, { x, y }: Axes, size: Size): Uint8ClampedArray {
   const wasm = kernels();
+  if (!wasm) throw new Error('asked before: hasVectors');
   const rowBytes = size.width * CHANNELS;
   const firstRow = y ? (y.first[0] as number) : 0;
   const rows = y ? (y.first.at(-1) as number) + (y.used.at(-1) as number) - firstRow : size.height;

@@ -2,7 +2,7 @@ import { TemperError } from '../../core/index.ts';
 import type { Box, Pixels, Size } from './pixels.ts';
 import { filterAxis, type Interpolation, nearestAxis } from './resample-kernels.ts';
 import { type Axes, horizontalPass, type Rows, rowsOf, verticalPass } from './resample-passes.ts';
-import { resampleRgb } from './resample-simd.ts';
+import { hasVectors, resampleRgb } from './resample-simd.ts';
 
 export interface ResampleOptions {
   readonly interpolation: Interpolation;
@@ -68,7 +68,7 @@ export function resample(image: Pixels, options: ResampleOptions): Pixels {
   const x = keepsWidth ? undefined : filterAxis(interpolation, crop.width, left, right, size.width, columns);
   const y = keepsHeight ? undefined : filterAxis(interpolation, crop.height, top, bottom, size.height, lines);
   const from = fromSample(source, (x ? 0 : window.left * channels) + (y ? 0 : window.top * source.stride));
-  const filter = channels === 3 ? resampleRgb : resampleBands;
+  const filter = channels === 3 && hasVectors() ? resampleRgb : resampleBands;
   return { data: bytesOf(filter(from, { x, y }, sizeOf(window), channels)), ...sizeOf(window), channels };
 }
 

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { TemperError } from '../../core/index.ts';
-import { type Dataset, loadBatches, type Transform, type Views } from '../../data/index.ts';
-import { type Batch, runBatches, type Tensor } from '../../runtime/index.ts';
+import { type Dataset, type Transform, type Views, loadBatches } from '../../data/index.ts';
+import { type Batch, type Tensor, runBatches } from '../../runtime/index.ts';
 import { outputsOf, readOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
 
 /** Batches that are timed, where they are a small part of the work. */

@@ -1,16 +1,19 @@
-import { readsOf } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
 import {
+  attributeOf,
   elementCount,
+  type GraphIndex,
+  indexGraph,
   type Model,
   type NewNode,
   type NewTensor,
   type NodeRecord,
   readPayload,
+  readsOf,
+  type StoredInput,
 } from '../../onnx/index.ts';
 import { type Classifier, findClassifier } from './find-classifier.ts';
 import { findLastNorm, type LastNorm } from './find-norm.ts';
-import { type GraphIndex, indexGraph, type Weight } from './graph-index.ts';
 import { floatTensor, int64s, readConstant, readNode } from './read-node.ts';
 
 export const MODES = ['stats', 'fc', 'paper', 'affine'] as const;
@@ -36,7 +39,7 @@ interface TailWeight {
   readonly name: string;
   readonly dims: readonly number[];
   readonly values: Float32Array;
-  readonly weight: Weight;
+  readonly weight: StoredInput;
 }
 
 /** The part of a graph that depends on what is trained, as nodes of operator set 17 in float32. */
@@ -90,35 +93,30 @@ function tailNodes(
     const node = index.producer(name);
     if (!node || found.has(node)) continue;
     if (!after.has(node) && !index.isConstant(name)) continue;
-    if (index.isConstant(name) && index.stored(name)) continue;
+    if (index.isConstant(name) && index.stored.get(name)) continue;
     found.add(node);
     needed.push(...readsOf(node));
   }
-  return [...found].sort((a, b) => index.order(a) - index.order(b));
+  return [...found].sort((a, b) => index.place(a) - index.place(b));
 }
 
-function floatsOf(model: Model, { tensor, name }: Pick<Weight, 'tensor' | 'name'>): Float32Array {
+function floatsOf(model: Model, { tensor, name }: Pick<StoredInput, 'tensor' | 'name'>): Float32Array {
   const { bytes } = readConstant(model, name, tensor);
   return new Float32Array(bytes.slice().buffer as ArrayBuffer);
 }
 
 /** Number of classes by the classifier's weights. */
-function classCount(index: GraphIndex, { node, weight }: Classifier): number {
+function classCount({ node, weight }: Classifier): number {
   const { dims } = weight.tensor;
   if (node.opType === 'Conv') return dims[0] ?? 0;
   // A Transpose on the way, or transB, swaps the axes.
-  let flips = node.attributes.find(({ name }) => name === 'transB')?.i === 1n ? 1 : 0;
-  for (let name = node.inputs[1] ?? ''; name !== weight.name; ) {
-    const before = index.producer(name);
-    if (!before) break;
-    if (before.opType === 'Transpose') flips++;
-    name = before.inputs[0] ?? '';
-  }
+  const transB = attributeOf(node, 'transB')?.i === 1n;
+  const flips = weight.through.filter(({ opType }) => opType === 'Transpose').length + Number(transB);
   return (flips % 2 === 1 ? dims[0] : dims[1]) ?? 0;
 }
 
 function classifierWeights(model: Model, { weight, bias }: Classifier): TailWeight[] {
-  const one = (role: TailWeight['role'], found: Weight): TailWeight => ({
+  const one = (role: TailWeight['role'], found: StoredInput): TailWeight => ({
     role,
     name: found.name,
     dims: found.tensor.dims,
@@ -149,7 +147,7 @@ function normConstants(model: Model, norm: LastNorm): NewTensor[] {
     variance: filled(1),
   };
   if (norm.kind === 'kept') {
-    const parameters = Object.entries(norm.parameters) as [keyof typeof NORM, Weight][];
+    const parameters = Object.entries(norm.parameters) as [keyof typeof NORM, StoredInput][];
     for (const [key, weight] of parameters) values[key] = floatsOf(model, weight);
   }
   return (Object.keys(NORM) as (keyof typeof NORM)[]).map((key) => floatTensor(NORM[key], values[key], [channels]));
@@ -196,7 +194,7 @@ export function cutModel(model: Model, mode: Mode, output: string): Cut {
     normalise(input, `${PREFIX}.normalised`, EPSILON, norm.channels);
   }
   const ints = (name: string): readonly number[] | undefined => {
-    const tensor = index.stored(name);
+    const tensor = index.stored.get(name);
     return tensor && int64s(readPayload(model, tensor));
   };
   for (const record of records) {
@@ -210,12 +208,12 @@ export function cutModel(model: Model, mode: Mode, output: string): Cut {
     for (const name of readsOf(record)) {
       if (produced.has(name) || renamed.has(name) || known.has(name)) continue;
       known.add(name);
-      const tensor = index.stored(name);
+      const tensor = index.stored.get(name);
       if (!tensor) inputs.add(name);
       else if (!trained.has(name)) constants.push(readConstant(model, name, tensor));
     }
   }
-  const classes = classCount(index, classifier);
+  const classes = classCount(classifier);
   if (classes < 2 || weights.some(({ role, dims }) => role === 'bias' && elementCount(dims) !== classes)) {
     throw new TemperError(
       'UNSUPPORTED_GRAPH',

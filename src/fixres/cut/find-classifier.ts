@@ -1,13 +1,12 @@
 import { TemperError } from '../../core/index.ts';
-import type { Model, NodeRecord } from '../../onnx/index.ts';
-import type { GraphIndex, Weight } from './graph-index.ts';
+import type { GraphIndex, Model, NodeRecord, StoredInput } from '../../onnx/index.ts';
 
 /** The layer that gives one score a class. */
 export interface Classifier {
   readonly node: NodeRecord;
-  readonly weight: Weight;
+  readonly weight: StoredInput;
   /** Absent where the layer has none. */
-  readonly bias: Weight | undefined;
+  readonly bias: StoredInput | undefined;
   /** The value that it reads. */
   readonly input: string;
   /** The scores before a softmax: what the loss is computed from. */
@@ -35,12 +34,19 @@ const AFTER: ReadonlySet<string> = new Set([
   'Sub',
 ]);
 /** Layers with the slots of their weight and bias. */
-const LAYERS: Readonly<Record<string, { readonly weight: number; readonly bias?: number }>> = {
-  Gemm: { weight: 1, bias: 2 },
-  Conv: { weight: 1, bias: 2 },
-  MatMul: { weight: 1 },
-};
+const LAYERS: ReadonlyMap<string, { readonly weight: number; readonly bias?: number }> = new Map([
+  ['Gemm', { weight: 1, bias: 2 }],
+  ['Conv', { weight: 1, bias: 2 }],
+  ['MatMul', { weight: 1 }],
+]);
 const SOFTMAX: ReadonlySet<string> = new Set(['Softmax', 'LogSoftmax']);
+
+/** Operators that hand a weight on. */
+const PASSING: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Transpose']);
+
+/** The weight behind an input of a node; undefined for anything computed. */
+export const weightOf = (index: GraphIndex, node: NodeRecord, slot: number): StoredInput | undefined =>
+  index.storedInput(node, slot, PASSING);
 
 const called = (node: NodeRecord): string => `${node.opType}${node.name ? ` ${node.name}` : ''}`;
 
@@ -56,21 +62,24 @@ export function findClassifier(model: Model, index: GraphIndex, output: string):
   let value = output;
   let softmax = false;
   let logits = output;
-  let bias: Weight | undefined;
+  let bias: StoredInput | undefined;
+  const seen = new Set<NodeRecord>();
   for (;;) {
     const node = index.producer(value);
-    if (!node)
+    // A damaged file may run in a circle.
+    if (!node || seen.has(node))
       throw refuse(model, `no classifier lies before output ${output}`, 'Name the class output with `output`.');
+    seen.add(node);
     if (SOFTMAX.has(node.opType) && node.domain === '' && !softmax && logits === value) {
       softmax = true;
       value = node.inputs[0] ?? '';
       logits = value;
       continue;
     }
-    const layer = node.domain === '' ? LAYERS[node.opType] : undefined;
+    const layer = node.domain === '' ? LAYERS.get(node.opType) : undefined;
     const data = index.dataInputs(node);
     if (layer && data.length === 1 && data[0] === node.inputs[0]) {
-      const weight = index.weight(node, layer.weight);
+      const weight = weightOf(index, node, layer.weight);
       if (!weight) {
         const quantized = index.producer(node.inputs[layer.weight] ?? '')?.opType ?? 'an unknown operator';
         throw new TemperError(
@@ -79,7 +88,7 @@ export function findClassifier(model: Model, index: GraphIndex, output: string):
           { hint: 'Tune the float model, and quantize it afterwards.', details: { path: model.path } },
         );
       }
-      if (layer.bias !== undefined && node.inputs[layer.bias]) bias = index.weight(node, layer.bias);
+      if (layer.bias !== undefined && node.inputs[layer.bias]) bias = weightOf(index, node, layer.bias);
       return { node, weight, bias, input: data[0] as string, logits, softmax };
     }
     if (node.domain !== '' || !AFTER.has(node.opType) || data.length !== 1) {
@@ -92,7 +101,7 @@ export function findClassifier(model: Model, index: GraphIndex, output: string):
     // The Add right behind a MatMul is its bias.
     const behind = index.producer(data[0] as string);
     const isBias = node.opType === 'Add' && behind?.opType === 'MatMul';
-    bias = isBias ? index.weight(node, node.inputs.indexOf(data[0] as string) === 0 ? 1 : 0) : undefined;
+    bias = isBias ? weightOf(index, node, node.inputs.indexOf(data[0] as string) === 0 ? 1 : 0) : undefined;
     value = data[0] as string;
   }
 }

@@ -1,8 +1,7 @@
 import { type BatchNormLayer, findLayers } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
-import { elementCount, type Model, type NodeRecord } from '../../onnx/index.ts';
-import type { Classifier } from './find-classifier.ts';
-import type { GraphIndex, Weight } from './graph-index.ts';
+import { elementCount, type GraphIndex, type Model, type NodeRecord, type StoredInput } from '../../onnx/index.ts';
+import { type Classifier, weightOf } from './find-classifier.ts';
 
 /** The last normalised layer before the classifier: a BatchNormalization, or a convolution that one was folded into. */
 export type LastNorm =
@@ -16,18 +15,18 @@ export type LastNorm =
   | {
       readonly kind: 'folded';
       readonly conv: NodeRecord;
-      readonly weight: Weight;
-      readonly bias: Weight | undefined;
+      readonly weight: StoredInput;
+      readonly bias: StoredInput | undefined;
       readonly name: string;
       readonly channels: number;
     };
 
 /** Where the parameters of a BatchNormalization are stored. */
 interface NormWeights {
-  readonly scale: Weight;
-  readonly bias: Weight;
-  readonly mean: Weight;
-  readonly variance: Weight;
+  readonly scale: StoredInput;
+  readonly bias: StoredInput;
+  readonly mean: StoredInput;
+  readonly variance: StoredInput;
 }
 
 /** What leaves one value a channel: behind it, a 1x1 convolution is a linear layer (squeeze-and-excitation, heads). */
@@ -103,7 +102,7 @@ export function findLastNorm(model: Model, index: GraphIndex, classifier: Classi
   }
   if (last.opType === 'BatchNormalization') {
     const layer = findLayers(model).layers.find(({ node }) => node === last);
-    const [scale, bias, mean, variance] = [1, 2, 3, 4].map((slot) => index.weight(last, slot));
+    const [scale, bias, mean, variance] = [1, 2, 3, 4].map((slot) => weightOf(index, last, slot));
     if (layer && scale && bias && mean && variance) {
       const { name, channels } = layer;
       return { kind: 'kept', layer, parameters: { scale, bias, mean, variance }, name, channels };
@@ -113,8 +112,8 @@ export function findLastNorm(model: Model, index: GraphIndex, classifier: Classi
       details,
     });
   }
-  const weight = index.weight(last, 1);
-  const bias = last.inputs[2] ? index.weight(last, 2) : undefined;
+  const weight = weightOf(index, last, 1);
+  const bias = last.inputs[2] ? weightOf(index, last, 2) : undefined;
   if (!weight || (last.inputs[2] && !bias)) {
     throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: the weights of ${called(last)} are not stored`, {
       hint,

@@ -1,7 +1,10 @@
-import { decodeFloats } from '../../batchnorm/index.ts';
 import { readBytes, TemperError } from '../../core/index.ts';
 import {
+  ATTRIBUTE_TYPE,
+  type AttributeRecord,
   asFloatType,
+  DATA_TYPE,
+  decodeFloats,
   type Model,
   type NewNode,
   type NewTensor,
@@ -9,12 +12,6 @@ import {
   readPayload,
   type TensorRecord,
 } from '../../onnx/index.ts';
-
-const FLOAT = 1;
-const INT64 = 7;
-
-/** AttributeProto.AttributeType. */
-const TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
 const called = (node: NodeRecord): string => `${node.opType} ${node.name || (node.outputs[0] ?? '')}`;
 
@@ -25,22 +22,20 @@ type Attributes = Record<string, NonNullable<NewNode['attributes']>[string]>;
 
 /** A node of the user's graph as one of ours. @throws TemperError UNSUPPORTED_GRAPH for attributes that we cannot say */
 function attributesOf(model: Model, node: NodeRecord): Attributes {
-  const attributes: Attributes = {};
-  for (const { name, type, f, i, s, ints } of node.attributes) {
-    if (type === TYPE.float && f !== undefined) attributes[name] = { float: f };
-    else if (type === TYPE.int && i !== undefined) attributes[name] = Number(i);
-    else if (type === TYPE.string && s)
-      attributes[name] = Buffer.from(readBytes(model.source, s.start, s.end - s.start)).toString();
-    else if (type === TYPE.ints) attributes[name] = ints ? int64s(readPayload(model, ints)) : [];
-    else {
-      throw new TemperError(
-        'UNSUPPORTED_GRAPH',
-        `${model.path}: ${called(node)}: attribute ${name} cannot be trained through`,
-        { hint: 'Tune the classifier alone: `mode` fc.', details: { path: model.path, operator: node.opType } },
-      );
-    }
-  }
-  return attributes;
+  const read = ({ name, type, f, i, s, ints }: AttributeRecord): Attributes[string] => {
+    if (type === ATTRIBUTE_TYPE.float && f !== undefined) return { float: f };
+    if (type === ATTRIBUTE_TYPE.int && i !== undefined) return Number(i);
+    if (type === ATTRIBUTE_TYPE.string && s)
+      return Buffer.from(readBytes(model.source, s.start, s.end - s.start)).toString();
+    if (type === ATTRIBUTE_TYPE.ints) return ints ? int64s(readPayload(model, ints)) : [];
+    throw new TemperError(
+      'UNSUPPORTED_GRAPH',
+      `${model.path}: ${called(node)}: attribute ${name} cannot be trained through`,
+      { hint: 'Tune the classifier alone: `mode` fc.', details: { path: model.path, operator: node.opType } },
+    );
+  };
+  // fromEntries defines members; assignment would take the name __proto__ for something else.
+  return Object.fromEntries(node.attributes.map((attribute) => [attribute.name, read(attribute)]));
 }
 
 /** Stored values as an initializer of ours: floats of every type as float32, integers as they are. */
@@ -49,19 +44,19 @@ export function readConstant(model: Model, name: string, tensor: TensorRecord): 
   const { dims, dataType } = tensor;
   if (asFloatType(dataType) === undefined) return { name, dims, dataType, bytes };
   const values = Float32Array.from(decodeFloats(bytes, dataType, name));
-  return { name, dims, dataType: FLOAT, bytes: new Uint8Array(values.buffer) };
+  return { name, dims, dataType: DATA_TYPE.float32, bytes: new Uint8Array(values.buffer) };
 }
 
 export const int64Tensor = (name: string, values: readonly number[], dims = [values.length]): NewTensor => ({
   name,
-  dataType: INT64,
+  dataType: DATA_TYPE.int64,
   dims,
   bytes: new Uint8Array(BigInt64Array.from(values, BigInt).buffer),
 });
 
 export const floatTensor = (name: string, values: readonly number[] | Float32Array, dims: readonly number[]) => ({
   name,
-  dataType: FLOAT,
+  dataType: DATA_TYPE.float32,
   dims,
   bytes: new Uint8Array(Float32Array.from(values).buffer),
 });

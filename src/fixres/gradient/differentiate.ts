@@ -4,25 +4,27 @@ import { ACTIVATIONS } from './activations.ts';
 import { ARITHMETIC } from './arithmetic.ts';
 import { LINEAR } from './linear.ts';
 import { POOLING } from './pooling.ts';
-import type { GradientContext, Rules } from './rule.ts';
+import type { GradientContext, Rule, Rules } from './rule.ts';
 import { SHAPES } from './shapes.ts';
 
 /** Every operator that gradients go through. BatchNormalization is expanded into these (batchnorm.ts). */
-export const RULES: Rules = { ...ARITHMETIC, ...ACTIVATIONS, ...SHAPES, ...POOLING, ...LINEAR };
+export const RULES: ReadonlyMap<string, Rule> = new Map(
+  [ARITHMETIC, ACTIVATIONS, SHAPES, POOLING, LINEAR].flatMap((table: Rules) => Object.entries(table)),
+);
 
 /** Values that gradients go through on their way to `sources`. @throws TemperError UNSUPPORTED_GRAPH by operator */
 export function dependent(nodes: readonly NewNode[], sources: readonly string[]): Set<string> {
   const found = new Set(sources);
   for (const node of nodes) {
     if (!node.inputs.some((name) => found.has(name))) continue;
-    const rule = node.domain ? undefined : RULES[node.opType];
+    const rule = node.domain ? undefined : RULES.get(node.opType);
     if (rule === undefined) {
       const operator = node.domain ? `${node.domain}.${node.opType}` : node.opType;
       throw new TemperError(
         'UNSUPPORTED_GRAPH',
         `operator ${operator} (${node.name || node.outputs[0]}) has no gradient here`,
         {
-          hint: `Operators with one: BatchNormalization, ${Object.keys(RULES).join(', ')}. Or use \`mode\` paper or fc, whose gradients end at the classifier.`,
+          hint: `Operators with one: BatchNormalization, ${[...RULES.keys()].join(', ')}. Or use \`mode\` paper or fc, whose gradients end at the classifier.`,
           details: { operator },
         },
       );
@@ -50,7 +52,7 @@ export function differentiate(
   for (const node of nodes.toReversed()) {
     const gradient = gradients.get(node.outputs[0] ?? '');
     if (gradient === undefined || !node.inputs.some((name) => wanted.has(name))) continue;
-    const rule = RULES[node.opType];
+    const rule = RULES.get(node.opType);
     if (rule === undefined || rule === 'integer') continue;
     const parts = rule(node, gradient, context, (input) => wanted.has(node.inputs[input] ?? ''));
     for (const [i, name] of node.inputs.entries()) {

@@ -21,5 +21,5 @@ export type Backward = (
 ) => readonly (string | undefined)[];
 
 /** A rule for one operator; 'integer' passes no gradient on (its output is a size). */
-type Rule = Backward | 'integer';
+export type Rule = Backward | 'integer';
 export type Rules = Readonly<Record<string, Rule>>;

@@ -1,13 +1,12 @@
 import { TemperError } from '../../core/index.ts';
-import { encodeModel, type NewNode, type NewTensor, type NewValue } from '../../onnx/index.ts';
+import { DATA_TYPE, encodeModel, type NewNode, type NewTensor, type NewValue } from '../../onnx/index.ts';
 import type { Tail } from '../cut/cut.ts';
 import { int64s } from '../cut/read-node.ts';
 import { type BatchMomentNames, expandBatchNorm } from './batchnorm.ts';
 import { dependent, differentiate } from './differentiate.ts';
 import { type GraphBuilder, graphBuilder } from './graph-builder.ts';
 
-const FLOAT = 1;
-const INT64 = 7;
+const { float32: FLOAT, int64: INT64 } = DATA_TYPE;
 /** IR 8 and operator set 17 (ONNX 1.12): what every provider of onnxruntime 1.30 has kernels for. */
 const IR_VERSION = 8;
 const OPSET = 17;

@@ -1,6 +1,6 @@
 import type { Ran } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
-import type { Model } from '../../onnx/index.ts';
+import { type Model, sessionModel } from '../../onnx/index.ts';
 import { type Device, openSession, runBatches, type Tensor } from '../../runtime/index.ts';
 import { imageInput } from '../../signature/index.ts';
 import { backboneGraph } from '../cut/backbone-graph.ts';
@@ -40,9 +40,8 @@ export async function runBackbone(
   { device, threads, input, batches, onProgress }: CollectOptions,
   take: (outputs: Readonly<Record<string, Tensor>>, rows: number, batch: ImageBatch) => void,
 ): Promise<Ran> {
-  const graph = backboneGraph(model, values);
   const session = await openSession({
-    ...graph,
+    ...sessionModel(model, backboneGraph(model, values)),
     device,
     label: model.path,
     ...(threads === undefined ? {} : { threads }),

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { compareUtf8, openFile, readBytes, sha256OfFile } from '../../core/index.ts';
-import type { Model } from '../model.ts';
-import { openModel } from '../open-model.ts';
+import type { Model } from './model.ts';
+import { openModel } from './open-model.ts';
 
 /** SHA-256 (hex) of a model's files, each by itself; `data` in order of first use, absent without external data. */
 export async function modelHashes(

@@ -1,5 +1,5 @@
+import { DATA_TYPE } from '../../onnx/index.ts';
 import {
-  BOOL,
   dimsOf,
   type Inferred,
   isInteger,
@@ -82,7 +82,7 @@ const cast: Rule = (call) => {
   return [{ dims, type: to, values: fold(call.inputs.slice(0, 1), dims, (value) => castTo(value, to)) }];
 };
 const castTo = (value: number, to: number): number => {
-  if (to === BOOL) return Number(value !== 0);
+  if (to === DATA_TYPE.bool) return Number(value !== 0);
   return isInteger(to) ? Math.trunc(value) : value;
 };
 
@@ -133,14 +133,14 @@ export const ELEMENTWISE: Readonly<Record<string, Rule>> = Object.fromEntries([
   ['Min', binary((a, b) => Math.min(a, b))],
   ['Max', binary((a, b) => Math.max(a, b))],
   ...pairs(['Sum', 'Mean', 'PRelu', 'BitShift'], binary()),
-  ['And', binary((a, b) => Number(a !== 0 && b !== 0), BOOL)],
-  ['Or', binary((a, b) => Number(a !== 0 || b !== 0), BOOL)],
-  ['Xor', binary((a, b) => Number((a !== 0) !== (b !== 0)), BOOL)],
-  ['Equal', binary((a, b) => Number(a === b), BOOL)],
-  ['Less', binary((a, b) => Number(a < b), BOOL)],
-  ['LessOrEqual', binary((a, b) => Number(a <= b), BOOL)],
-  ['Greater', binary((a, b) => Number(a > b), BOOL)],
-  ['GreaterOrEqual', binary((a, b) => Number(a >= b), BOOL)],
+  ['And', binary((a, b) => Number(a !== 0 && b !== 0), DATA_TYPE.bool)],
+  ['Or', binary((a, b) => Number(a !== 0 || b !== 0), DATA_TYPE.bool)],
+  ['Xor', binary((a, b) => Number((a !== 0) !== (b !== 0)), DATA_TYPE.bool)],
+  ['Equal', binary((a, b) => Number(a === b), DATA_TYPE.bool)],
+  ['Less', binary((a, b) => Number(a < b), DATA_TYPE.bool)],
+  ['LessOrEqual', binary((a, b) => Number(a <= b), DATA_TYPE.bool)],
+  ['Greater', binary((a, b) => Number(a > b), DATA_TYPE.bool)],
+  ['GreaterOrEqual', binary((a, b) => Number(a >= b), DATA_TYPE.bool)],
   [
     'Where',
     (call: OperatorCall): readonly Inferred[] => {
@@ -152,9 +152,9 @@ export const ELEMENTWISE: Readonly<Record<string, Rule>> = Object.fromEntries([
   [
     'DynamicQuantizeLinear',
     (call: OperatorCall): readonly Inferred[] => [
-      { dims: dimsOf(call, 0), type: 2 },
-      { dims: [], type: 1 },
-      { dims: [], type: 2 },
+      { dims: dimsOf(call, 0), type: DATA_TYPE.uint8 },
+      { dims: [], type: DATA_TYPE.float32 },
+      { dims: [], type: DATA_TYPE.uint8 },
     ],
   ],
 ] satisfies [string, Rule][]);

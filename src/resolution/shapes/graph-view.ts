@@ -1,26 +1,16 @@
 import { TemperError } from '../../core/index.ts';
-import {
-  type AttributeRecord,
-  attributeOf,
-  constantTensor,
-  elementCount,
-  type Model,
-  type NodeRecord,
-  readPayload,
-  type TensorRecord,
-} from '../../onnx/index.ts';
-import { BOOL, FLOAT, INT64, type Known, type OperatorCall } from './known.ts';
+import { type AttributeRecord, DATA_TYPE, type Model, type NodeRecord, type TensorRecord, attributeOf, constantTensor, elementCount, indexGraph, readPayload } from '../../onnx/index.ts';
+import type { Known, OperatorCall } from './known.ts';
 
 /** Constants of more elements are weights, or tables: nothing takes them for a shape. */
 const MAX_INTEGERS = 1024;
 const MAX_FLOATS = 8;
-const INT32 = 6;
 
 const DECODERS: Readonly<Record<number, readonly [most: number, decode: (bytes: Uint8Array) => number[]]>> = {
-  [INT64]: [MAX_INTEGERS, (bytes) => Array.from(new BigInt64Array(aligned(bytes)), Number)],
-  [INT32]: [MAX_INTEGERS, (bytes) => Array.from(new Int32Array(aligned(bytes)))],
-  [BOOL]: [MAX_INTEGERS, (bytes) => Array.from(bytes)],
-  [FLOAT]: [MAX_FLOATS, (bytes) => Array.from(new Float32Array(aligned(bytes)))],
+  [DATA_TYPE.int64]: [MAX_INTEGERS, (bytes) => Array.from(new BigInt64Array(aligned(bytes)), Number)],
+  [DATA_TYPE.int32]: [MAX_INTEGERS, (bytes) => Array.from(new Int32Array(aligned(bytes)))],
+  [DATA_TYPE.bool]: [MAX_INTEGERS, (bytes) => Array.from(bytes)],
+  [DATA_TYPE.float32]: [MAX_FLOATS, (bytes) => Array.from(new Float32Array(aligned(bytes)))],
 };
 const aligned = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buffer;
 
@@ -90,14 +80,10 @@ export interface GraphView {
 
 /** Reads constants and attributes of the main graph. Memory: small constants and the attributes that rules ask for. */
 export function graphView(model: Model): GraphView {
-  const { graph, opsets } = model.record;
-  const constants = new Map<string, Known>();
-  for (const tensor of graph.initializers) constants.set(tensor.name, constantOf(model, tensor));
-  const nodes = graph.nodes.flatMap((node) => {
-    const constant = constantTensor(node);
-    if (!constant) return [{ node, attributes: remembered(attributesOf(model, node)) }];
-    constants.set(node.outputs[0] ?? '', constantOf(model, constant));
-    return [];
-  });
-  return { constants, nodes, opset: opsets.get('') ?? 0 };
+  const { nodes: all, stored } = indexGraph(model);
+  const constants = new Map([...stored].map(([name, tensor]) => [name, constantOf(model, tensor)]));
+  const nodes = all
+    .filter((node) => !constantTensor(node))
+    .map((node) => ({ node, attributes: remembered(attributesOf(model, node)) }));
+  return { constants, nodes, opset: model.record.opsets.get('') ?? 0 };
 }

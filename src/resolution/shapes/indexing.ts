@@ -1,8 +1,7 @@
+import { DATA_TYPE } from '../../onnx/index.ts';
 import {
   axisOf,
   dimsOf,
-  FLOAT,
-  INT64,
   listOf,
   MAX_FOLDED,
   type OperatorCall,
@@ -94,7 +93,7 @@ const constantOfShape: Rule = (call) => {
   const given = call.tensor('value');
   const [value] = given ? (given.values ?? []) : [0];
   const values = count <= MAX_FOLDED && value !== undefined ? new Array<number>(count).fill(value) : undefined;
-  return [{ dims, values, type: given?.type ?? FLOAT }];
+  return [{ dims, values, type: given?.type ?? DATA_TYPE.float32 }];
 };
 
 /** Axes of a reduction; all where none are named. */
@@ -119,7 +118,7 @@ const reduce =
   };
 
 const argument: Rule = (call) => [
-  { dims: reducedDims(call, [axisOf(call.int('axis', 0), dimsOf(call, 0).length)]), type: INT64 },
+  { dims: reducedDims(call, [axisOf(call.int('axis', 0), dimsOf(call, 0).length)]), type: DATA_TYPE.int64 },
 ];
 
 const REDUCTIONS = ['Mean', 'L1', 'L2', 'LogSum', 'LogSumExp', 'SumSquare'].map((name) => [`Reduce${name}`, reduce()]);
@@ -131,7 +130,7 @@ export const INDEXING: Readonly<Record<string, Rule>> = {
   GatherElements: (call) => [{ dims: dimsOf(call, 1) }],
   Range: range,
   ConstantOfShape: constantOfShape,
-  NonZero: () => [{ dims: undefined, type: INT64 }],
+  NonZero: () => [{ dims: undefined, type: DATA_TYPE.int64 }],
   ...(Object.fromEntries(REDUCTIONS) as Record<string, Rule>),
   ReduceProd: reduce(product),
   ReduceSum: reduce((values) => values.reduce((sum, value) => sum + value, 0)),

@@ -1,4 +1,4 @@
-import type { NodeRecord } from '../../onnx/index.ts';
+import { DATA_TYPE, type NodeRecord } from '../../onnx/index.ts';
 import type { GraphView } from './graph-view.ts';
 import { type Known, type OperatorCall, ShapeMismatch, ShapeUnknown } from './known.ts';
 import { MACS, RULES } from './operators.ts';
@@ -34,7 +34,8 @@ export function inferShapes(
   inputs: Readonly<Record<string, readonly number[]>>,
 ): InferredGraph {
   const values = new Map<string, Known>(constants);
-  for (const [name, dims] of Object.entries(inputs)) values.set(name, { type: 1, dims, fromImage: true });
+  for (const [name, dims] of Object.entries(inputs))
+    values.set(name, { type: DATA_TYPE.float32, dims, fromImage: true });
   const unknown = new Set<string>();
   const inferred: InferredNode[] = [];
   let mismatch: InferredGraph['mismatch'];

@@ -1,3 +1,5 @@
+import { DATA_TYPE } from '../../onnx/index.ts';
+
 /** What is known of a value before it is computed. */
 export interface Known {
   /** TensorProto.DataType; 0 if unknown. */
@@ -45,11 +47,10 @@ export class ShapeMismatch extends Error {}
 /** A shape is not known: no mismatch, but nothing can be said behind it. */
 export class ShapeUnknown extends Error {}
 
-export const INT64 = 7;
-export const FLOAT = 1;
-export const BOOL = 9;
+const { uint8, int8, uint16, int16, int32, int64, bool, uint32, uint64 } = DATA_TYPE;
 
-const INTEGER_TYPES: ReadonlySet<number> = new Set([2, 3, 4, 5, 6, 7, 9, 12, 13]);
+/** What whole numbers are computed in, when the contents of small values are followed. */
+const INTEGER_TYPES: ReadonlySet<number> = new Set([uint8, int8, uint16, int16, int32, int64, bool, uint32, uint64]);
 export const isInteger = (type: number): boolean => INTEGER_TYPES.has(type);
 
 /** The dims of an input. @throws ShapeUnknown */

@@ -1,8 +1,8 @@
+import { DATA_TYPE } from '../../onnx/index.ts';
 import { broadcast } from './elementwise.ts';
 import {
   axisOf,
   dimsOf,
-  INT64,
   type Inferred,
   listOf,
   type OperatorCall,
@@ -170,7 +170,7 @@ export const RESHAPING: Readonly<Record<string, Rule>> = {
   Shape: (call) => {
     const dims = dimsOf(call, 0);
     const values = dims.slice(call.int('start', 0), call.int('end', dims.length));
-    return [{ dims: [values.length], values, type: INT64, fromImage: false }];
+    return [{ dims: [values.length], values, type: DATA_TYPE.int64, fromImage: false }];
   },
-  Size: (call) => [{ dims: [], values: [product(dimsOf(call, 0))], type: INT64, fromImage: false }],
+  Size: (call) => [{ dims: [], values: [product(dimsOf(call, 0))], type: DATA_TYPE.int64, fromImage: false }],
 };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { median } from '../../../src/average/diagnose.ts';
-import { chooseTemplate, type Diagnosis, diagnose, planTensors } from '../../../src/average/index.ts';
+import { type Diagnosis, chooseTemplate, diagnose, planTensors } from '../../../src/average/index.ts';
 import { RULES, withSnapshots } from '../../support/average.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
 import {

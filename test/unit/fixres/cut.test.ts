@@ -1,20 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import {
-  assertTrainable,
-  collectFeatures,
-  cutModel,
-  type ImageBatch,
-  initialState,
-  labelTargets,
-  type Mode,
-  openScorer,
-  openTrainer,
-  tunedEdits,
-} from '../../../src/fixres/index.ts';
+import { type ImageBatch, type Mode, assertTrainable, collectFeatures, cutModel, initialState, labelTargets, openScorer, openTrainer, tunedEdits } from '../../../src/fixres/index.ts';
 import { openModel, writeEdited } from '../../../src/onnx/index.ts';
-import { openSession, type Tensor } from '../../../src/runtime/index.ts';
+import { type Tensor, openSession } from '../../../src/runtime/index.ts';
 import { bnNode, imagesOf, normals, parametersOf } from '../../support/batchnorm.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import {
@@ -398,6 +387,16 @@ const REFUSED: Readonly<
     mode: 'fc',
     code: 'UNSUPPORTED_QUANTIZED',
     pattern: /is computed by DequantizeLinear, not stored/,
+  },
+  "an operator named like one of JavaScript's own properties": {
+    model: network({ ends: [node('constructor', ['flat', 'fc.weight'], ['y'])] }),
+    mode: 'fc',
+    pattern: /ends at constructor/,
+  },
+  'a circle of nodes': {
+    model: network({ ends: [node('Relu', ['y'], ['z']), node('Relu', ['z'], ['y'])] }),
+    mode: 'fc',
+    pattern: /no classifier lies before output y/,
   },
   'nothing normalised before the classifier': {
     model: network({ nodes: [...pooled('x'), node('Gemm', ['flat', 'fc.weight', 'fc.bias'], ['y'])] }),

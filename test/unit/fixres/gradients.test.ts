@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import ort from 'onnxruntime-node';
 import { floatTensor, int64Tensor } from '../../../src/fixres/cut/read-node.ts';
 import { expandBatchNorm } from '../../../src/fixres/gradient/batchnorm.ts';
-import { differentiate, RULES } from '../../../src/fixres/gradient/differentiate.ts';
+import { dependent, differentiate, RULES } from '../../../src/fixres/gradient/differentiate.ts';
 import { graphBuilder } from '../../../src/fixres/gradient/graph-builder.ts';
-import { encodeModel, type NewNode, type NewTensor } from '../../../src/onnx/index.ts';
+import { type NewNode, type NewTensor, encodeModel } from '../../../src/onnx/index.ts';
+import { assertFails } from '../../support/assert-fails.ts';
 import { normals } from '../../support/batchnorm.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { type Array64, evaluateReference, type ReferenceNode } from '../../support/reference-operators.ts';
@@ -361,7 +362,7 @@ for (const [seed, one] of CASES.entries()) {
 
 test('every operator that has a rule is tested', () => {
   const tested = new Set(CASES.map(({ op }) => op));
-  const rules = Object.entries(RULES).filter(([, rule]) => rule !== 'integer');
+  const rules = [...RULES].filter(([, rule]) => rule !== 'integer');
   assert.deepEqual(
     rules.map(([op]) => op).filter((op) => !tested.has(op)),
     [],
@@ -415,3 +416,9 @@ test('an operator without a rule is refused by its name', () =>
       constantInts: () => undefined,
     });
   }).then(({ details }) => assert.deepEqual(details, { operator: 'Erf' })));
+
+test("an operator named like one of JavaScript's own properties has no gradient", () => {
+  const node = { opType: 'toString', inputs: ['x'], outputs: ['y'] };
+  const error = assertFails(() => dependent([node], ['x']), 'UNSUPPORTED_GRAPH');
+  assert.match(error.message, /operator toString/);
+});

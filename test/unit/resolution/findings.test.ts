@@ -174,3 +174,17 @@ test('the feature map is that before the last reduction, whatever reduces it', (
   const path = writeModel(join(folder, `${files++}.onnx`), mean);
   assert.deepEqual(analyseSizes(openModel(path), 'x', [2, 3, 16, 16]).at([2, 3, 21, 33]).map, [11, 17]);
 });
+
+test("an operator named like one of JavaScript's own properties is one without a rule, and nothing more", () => {
+  const path = writeModel(
+    join(folder, `${files++}.onnx`),
+    classifier([node('toString', ['map'], ['features']), ...GLOBAL]),
+  );
+  const file = openModel(path);
+  const { findings } = analyseSizes(file, 'x', [2, 3, 16, 16]).at([2, 3, 32, 32]);
+  file.close();
+  assert.deepEqual(
+    findings.map(({ operator }) => operator),
+    ['toString'],
+  );
+});

@@ -5,17 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
-import { decodeFloat16, type ErrorCode, encodeFloat16, TemperError } from '../../../src/core/index.ts';
-import {
-  classOutput,
-  openSession,
-  parseDevice,
-  readClassOutput,
-  type Session,
-  type SessionOptions,
-  type Tensor,
-} from '../../../src/runtime/index.ts';
+import { type ErrorCode, TemperError, decodeFloat16, encodeFloat16 } from '../../../src/core/index.ts';
+import { type Session, type SessionOptions, type Tensor, classOutput, openSession, parseDevice, readClassOutput } from '../../../src/runtime/index.ts';
 import { imageInput } from '../../../src/signature/index.ts';
+import { checkFeeds } from '../../../src/runtime/tensor.ts';
+import { assertFails } from '../../support/assert-fails.ts';
 import { external, floats, IDENTITY, ints, makeModel } from '../../support/small-models.ts';
 
 const FASHION = 'fixtures/fashion/checkpoints/epoch_25.onnx';
@@ -335,4 +329,9 @@ test('the provider asked for is the one used, or an error; only auto falls back,
     const error = await fails('EXECUTION_PROVIDER', () => openSession({ model: IDENTITY, device }));
     assert.match(error.hint ?? '', /CUDA 12/);
   }
+});
+
+test("an input named like one of JavaScript's own properties is not fed by itself", () => {
+  const input = { name: 'toString', type: 'float32', dims: [1] } as const;
+  assert.match(assertFails(() => checkFeeds('m', [input], {}), 'MISMATCH_INPUT').message, /toString is not fed/);
 });

@@ -1,0 +1,134 @@
+import { createRequire } from 'node:module';
+import type yargs from 'yargs';
+import type { Argv, Options } from 'yargs';
+import { TemperError, version } from '../../src/core/index.ts';
+import type { Command, CommandSpec } from './command.ts';
+import { examplesText, helpWidth } from './help.ts';
+import { nearSubcommand, unexpectedWord, unknownOption } from './unknown-words.ts';
+
+// Its CommonJS build wraps help at words; the other one cuts lines by characters.
+const makeParser = createRequire(import.meta.url)('yargs/yargs') as typeof yargs;
+
+/** A command as the words of a command line name it. */
+export interface Called {
+  /** The words that name it: onnx-temper bn-recal merge. */
+  readonly path: string;
+  readonly command: Command;
+  /** The words behind them. */
+  readonly words: readonly string[];
+}
+
+/** Follows subcommands by the first words. */
+export function called(command: Command, words: readonly string[], path = command.name): Called {
+  const sub = command.subcommands.find(({ name }) => name === words[0]);
+  return sub ? called(sub, words.slice(1), `${path} ${sub.name}`) : { path, command, words };
+}
+
+/** Behind `--` nothing is an option: a path that begins with a dash is said with its folder. */
+function plainWords(words: readonly string[]): string[] {
+  const end = words.indexOf('--');
+  if (end < 0) return [...words];
+  return [...words.slice(0, end), ...words.slice(end + 1).map((word) => (word.startsWith('-') ? `./${word}` : word))];
+}
+
+const META: Readonly<Record<string, Options>> = {
+  help: { type: 'boolean', alias: 'h', describe: 'Show this help' },
+  version: { type: 'boolean', describe: 'Show the version' },
+};
+
+function parserOf({ path, command, words }: Called, spec: CommandSpec): Argv {
+  const parser = makeParser(plainWords(words))
+    .scriptName(path)
+    // Numbers are parsed by the options that want them: a file may be called 007.
+    .parserConfiguration({ 'camel-case-expansion': false, 'parse-positional-numbers': false, 'parse-numbers': false })
+    .help(false)
+    .version(false)
+    .exitProcess(false)
+    .wrap(helpWidth(process.stdout.columns))
+    .fail((message, error) => {
+      if (error instanceof TemperError) throw error;
+      // yargs breaks lines in some of its messages.
+      throw new TemperError('USAGE', (message ?? error?.message ?? 'bad usage').replace(/\s+/g, ' '), {
+        hint: `See ${path} --help.`,
+        cause: error,
+      });
+    })
+    .command(
+      `$0 ${spec.usage}`.trim(),
+      command.describe,
+      (y) => {
+        for (const [name, positional] of Object.entries(spec.positionals)) y.positional(name, positional as never);
+        if (spec.epilogue !== undefined) y.epilogue(spec.epilogue);
+        return y.options(spec.options).options(META);
+      },
+      () => undefined,
+    );
+  for (const { name, describe } of command.subcommands) parser.command(name, describe, {}, () => undefined);
+  return parser;
+}
+
+/** The names and aliases of all options. */
+function optionNames({ options }: CommandSpec): string[] {
+  return Object.entries({ ...options, ...META }).flatMap(([name, { alias = [] }]) => [name, ...[alias].flat()]);
+}
+
+/** The help of a command: yargs' table of options, and examples that can be copied. */
+export async function helpText(found: Called, spec: CommandSpec): Promise<string> {
+  const help = await parserOf({ ...found, words: [] }, loosened(spec)).getHelp();
+  return `${help.trimEnd()}\n${examplesText(found.path, spec.examples)}`;
+}
+
+/** Help asks for nothing. */
+function loosened(spec: CommandSpec): CommandSpec {
+  const optional = (table: CommandSpec['options']) =>
+    Object.fromEntries(Object.entries(table).map(([name, option]) => [name, { ...option, demandOption: false }]));
+  return {
+    ...spec,
+    usage: spec.usage.replace(/<(.*?)>/g, '[$1]'),
+    positionals: optional(spec.positionals),
+    options: optional(spec.options),
+  };
+}
+
+/** What yargs need not know of an option: it would lose the hints of what `coerce` throws. */
+function withoutParsing(table: CommandSpec['options']): CommandSpec['options'] {
+  return Object.fromEntries(Object.entries(table).map(([name, { coerce: _, choices: __, ...option }]) => [name, option]));
+}
+
+/** The values of the options, by their names alone (yargs repeats them by alias). */
+function valuesOf(args: Readonly<Record<string, unknown>>, spec: CommandSpec): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries({ ...spec.positionals, ...spec.options }).map(([name, { coerce }]) => [
+      name,
+      coerce ? (coerce(args[name]) as unknown) : args[name],
+    ]),
+  );
+}
+
+export type Asked =
+  | { readonly kind: 'help' | 'version'; readonly text: string }
+  | { readonly kind: 'run'; readonly args: never };
+
+/**
+ * Parses the words of a command.
+ * @throws TemperError USAGE for words and options that it does not have, with what may have been meant
+ */
+export async function parse(found: Called, spec: CommandSpec): Promise<Asked> {
+  const { path, command, words: given } = found;
+  const known = { path, options: optionNames(spec), subcommands: command.subcommands.map(({ name }) => name) };
+  const flags = new Set(given.slice(0, given.includes('--') ? given.indexOf('--') : undefined));
+  if (flags.has('--help') || flags.has('-h')) return { kind: 'help', text: await helpText(found, spec) };
+  if (flags.has('--version')) return { kind: 'version', text: `${version}\n` };
+  const near = nearSubcommand(given[0], known);
+  if (near !== undefined && given[0] !== undefined) throw unexpectedWord(given[0], known);
+  const args: Readonly<Record<string, unknown>> = await parserOf(found, {
+    ...spec,
+    options: withoutParsing(spec.options),
+  }).parseAsync();
+  const names = new Set([...known.options, ...Object.keys(spec.positionals), '_', '$0']);
+  const stray = Object.keys(args).find((name) => !names.has(name));
+  if (stray !== undefined) throw unknownOption(stray, known);
+  const [word] = args._ as readonly unknown[];
+  if (word !== undefined) throw unexpectedWord(String(word), known);
+  return { kind: 'run', args: valuesOf(args, spec) as never };
+}
