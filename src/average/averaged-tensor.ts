@@ -1,4 +1,5 @@
-import type { FloatType, TensorRecord, TensorRole } from '../onnx/index.ts';
+import type { FloatType } from '../core/index.ts';
+import type { TensorRecord, TensorRole } from '../onnx/index.ts';
 import type { QuantizedGroup, QuantizedPart } from './quantized/quantized-group.ts';
 
 /** A tensor that the output holds new values for. */

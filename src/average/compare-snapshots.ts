@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { elementCount, type FloatType, type Model, openPayload } from '../onnx/index.ts';
+import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../core/index.ts';
+import { elementCount, type Model, openPayload } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
-import { decodeFloat64, FLOAT_BYTES } from './kernel/float-blocks.ts';
 
 interface NonFiniteTensor {
   readonly tensor: string;

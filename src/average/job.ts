@@ -1,5 +1,5 @@
-import { type Control, controlOf, type JobControl, version } from '../core/index.ts';
-import type { FloatType, Model } from '../onnx/index.ts';
+import { type Control, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
+import type { Model } from '../onnx/index.ts';
 import { isAverage, withModels } from '../snapshots/index.ts';
 import { averageFiles } from './average-files.ts';
 import {

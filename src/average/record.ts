@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import { TemperError } from '../core/index.ts';
-import { FLOAT_TYPES, type FloatType, type Model, provenanceSteps } from '../onnx/index.ts';
+import { FLOAT_TYPES, type FloatType, TemperError } from '../core/index.ts';
+import { type Model, provenanceSteps } from '../onnx/index.ts';
 import { checkRow, type Row, type RowFields, rowOfFields } from './rows/row.ts';
 import type { TensorRules } from './tensor-plan.ts';
 

@@ -1,9 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import { TemperError } from '../core/index.ts';
+import { FLOAT_BYTES, type FloatType, TemperError } from '../core/index.ts';
 import {
   dataTypeName,
   elementCount,
-  type FloatType,
   type Model,
   openPayload,
   type PayloadCursor,
@@ -12,7 +11,6 @@ import {
 } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type NonFinite, type SummedRow } from './kernel/block-kernel.ts';
-import { FLOAT_BYTES } from './kernel/float-blocks.ts';
 import type { StoredTensor } from './output-layout.ts';
 import { type RequantizationError, requantizer } from './quantized/requantize.ts';
 import { differByTensor, type Row, rowsKernel } from './rows/row.ts';

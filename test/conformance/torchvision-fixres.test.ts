@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { random } from '../../src/core/index.ts';
-import { type ImageBatch, collectFeatures, cutModel, initialState, labelTargets, openTrainer } from '../../src/fixres/index.ts';
+import {
+  collectFeatures,
+  cutModel,
+  type ImageBatch,
+  initialState,
+  labelTargets,
+  openTrainer,
+} from '../../src/fixres/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
 import { seededFile } from '../support/seeded-model.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { type Moments, emptyMoments, mergeMoments, momentsOfBatch, populationVariance } from '../../src/core/index.ts';
+import { emptyMoments, type Moments, mergeMoments, momentsOfBatch, populationVariance } from '../../src/core/index.ts';
 
 /** Integers, so that their moments can be had exactly from sums in BigInt: the second route. */
 interface Exact {

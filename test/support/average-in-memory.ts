@@ -1,6 +1,7 @@
 import { averageInto } from '../../src/average/average-files.ts';
 import { chooseTemplate, normalisedRow, planTensors, type TensorRules } from '../../src/average/index.ts';
-import type { FloatType, Model } from '../../src/onnx/index.ts';
+import type { FloatType } from '../../src/core/index.ts';
+import type { Model } from '../../src/onnx/index.ts';
 
 export const RULES: TensorRules = { bn: 'average', onIntMismatch: 'error', match: 'auto' };
 

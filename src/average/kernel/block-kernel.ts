@@ -1,4 +1,4 @@
-import type { FloatType } from '../../onnx/index.ts';
+import { DECODERS, ENCODERS, FLOAT_BYTES, type FloatType, float64View, isFiniteAt } from '../../core/index.ts';
 import { compensatedQuotients } from './compensated.ts';
 import { trimmedSums } from './order-statistics.ts';
 

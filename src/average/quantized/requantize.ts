@@ -1,4 +1,4 @@
-import { TemperError } from '../../core/index.ts';
+import { decodeFloat64, ENCODERS, TemperError } from '../../core/index.ts';
 import {
   asFloatType,
   elementCount,
@@ -7,7 +7,6 @@ import {
   readPayload,
   type TensorRecord,
 } from '../../onnx/index.ts';
-import { decodeFloat64, ENCODERS } from '../kernel/float-blocks.ts';
 import type { Row } from '../rows/row.ts';
 import { codeOf, decodeCodes, encodeCodes } from './codes.ts';
 import type { Quantized } from './find-quantized.ts';

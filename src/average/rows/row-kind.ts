@@ -1,4 +1,5 @@
-import type { FloatType, Model } from '../../onnx/index.ts';
+import type { FloatType } from '../../core/index.ts';
+import type { Model } from '../../onnx/index.ts';
 import type { AveragedTensor } from '../averaged-tensor.ts';
 import type { BlockKernel, SummedRow } from '../kernel/block-kernel.ts';
 import type { RowTerms } from './row-terms.ts';

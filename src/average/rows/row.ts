@@ -1,4 +1,5 @@
-import type { FloatType, Model } from '../../onnx/index.ts';
+import type { FloatType } from '../../core/index.ts';
+import type { Model } from '../../onnx/index.ts';
 import type { AveragedTensor } from '../averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type SummedRow } from '../kernel/block-kernel.ts';
 import type { SwagRow } from '../swag/swag-sample.ts';

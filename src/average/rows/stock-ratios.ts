@@ -1,7 +1,7 @@
-import { elementCount, type FloatType, type Model, openPayload } from '../../onnx/index.ts';
+import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../../core/index.ts';
+import { elementCount, type Model, openPayload } from '../../onnx/index.ts';
 import type { AveragedTensor } from '../averaged-tensor.ts';
 import type { SummedRow } from '../kernel/block-kernel.ts';
-import { decodeFloat64, FLOAT_BYTES } from '../kernel/float-blocks.ts';
 import type { RowTerms } from './row-terms.ts';
 
 const BLOCK_ELEMENTS = 16384;

@@ -1,6 +1,5 @@
 import { DECODERS, ENCODERS, FLOAT_BYTES, type FloatType, float64View, isFiniteAt } from '../../core/index.ts';
 import type { BlockKernel } from '../kernel/block-kernel.ts';
-import { DECODERS, ENCODERS, FLOAT_BYTES, float64View, isFiniteAt } from '../kernel/float-blocks.ts';
 import { swagMoments } from './swag-moments.ts';
 import { diagonalNormals, lowRankNormals, type SwagRow, type SwagSample } from './swag-sample.ts';
 
