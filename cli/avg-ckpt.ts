@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { addAvgCkpt } from './avg-ckpt/command.ts';
+import { AVG_CKPT } from './commands.ts';
 import { main } from './shared/main.ts';
 
-await main('avg-ckpt', addAvgCkpt);
+await main(AVG_CKPT);

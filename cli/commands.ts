@@ -1,6 +1,39 @@
 import { command } from './shared/command.ts';
 import { rootCommand } from './shared/root.ts';
 
+export const AVG_CKPT = command(
+  'avg-ckpt',
+  'Average saved snapshots (SWA, EMA, power-function EMA)',
+  async () => (await import('./avg-ckpt/options.ts')).AVG_CKPT,
+  async () => (await import('./avg-ckpt/command.ts')).avgCkpt,
+  [
+    command(
+      'search',
+      'Make many averages, evaluate each, and write the best; report it on images that chose nothing',
+      async () => (await import('./avg-ckpt/search-options.ts')).SEARCH_COMMAND,
+      async () => (await import('./avg-ckpt/search-command.ts')).search,
+    ),
+    command(
+      'swag',
+      'Draw weights around the mean (SWAG), and evaluate the mean of their predictions beside the mean of the weights',
+      async () => (await import('./avg-ckpt/swag-options.ts')).SWAG_COMMAND,
+      async () => (await import('./avg-ckpt/swag-command.ts')).swag,
+    ),
+    command(
+      'verify',
+      'Recompute an average from its record and compare every byte (exit code 1 if it differs)',
+      async () => (await import('./avg-ckpt/verify-options.ts')).VERIFY_AVERAGE,
+      async () => (await import('./avg-ckpt/verify-command.ts')).verifyAverage,
+    ),
+    command(
+      'diagnose',
+      'Show how well snapshots belong together, before averaging them',
+      async () => (await import('./avg-ckpt/diagnose-options.ts')).DIAGNOSE,
+      async () => (await import('./avg-ckpt/diagnose-command.ts')).diagnose,
+    ),
+  ],
+);
+
 export const EVAL_CKPT = command(
   'eval-ckpt',
   'Measure models: accuracy, calibration, speed, with paired tests',
@@ -8,26 +41,19 @@ export const EVAL_CKPT = command(
   async () => (await import('./eval-ckpt/command.ts')).evalCkpt,
 );
 
-export const RES_SWEEP = command(
-  'res-sweep',
-  'Measure models at many sizes, crop ratios and filters in one pass over the images',
-  async () => (await import('./res-sweep/options.ts')).RES_SWEEP,
-  async () => (await import('./res-sweep/command.ts')).resSweep,
-);
-
-const BN_RECAL_MERGE = command(
-  'merge',
-  'Put the moments of all workers together: the bytes that one worker would have written',
-  async () => (await import('./bn-recal/merge-options.ts')).BN_RECAL_MERGE,
-  async () => (await import('./bn-recal/merge-command.ts')).bnRecalMerge,
-);
-
 export const BN_RECAL = command(
   'bn-recal',
   'Recompute BatchNormalization statistics over a data set, after averaging or for another size or domain',
   async () => (await import('./bn-recal/options.ts')).BN_RECAL,
   async () => (await import('./bn-recal/command.ts')).bnRecal,
-  [BN_RECAL_MERGE],
+  [
+    command(
+      'merge',
+      'Put the moments of all workers together: the bytes that one worker would have written',
+      async () => (await import('./bn-recal/merge-options.ts')).BN_RECAL_MERGE,
+      async () => (await import('./bn-recal/merge-command.ts')).bnRecalMerge,
+    ),
+  ],
 );
 
 export const TEACHER_LOGITS = command(
@@ -63,6 +89,13 @@ export const TEACHER_LOGITS = command(
   ],
 );
 
+export const RES_SWEEP = command(
+  'res-sweep',
+  'Measure models at many sizes: which one to test at, and whether it is worth the time',
+  async () => (await import('./res-sweep/options.ts')).RES_SWEEP,
+  async () => (await import('./res-sweep/command.ts')).resSweep,
+);
+
 export const FIX_RES = command(
   'fix-res',
   'Tune the last BatchNormalization and the classifier for another test size (FixRes)',
@@ -70,22 +103,8 @@ export const FIX_RES = command(
   async () => (await import('./fix-res/command.ts')).fixResCommand,
 );
 
-export const AVG_CKPT_SEARCH = command(
-  'search',
-  'Make many averages, evaluate each, and write the best; report it on images that chose nothing',
-  async () => (await import('./avg-ckpt/search-options.ts')).SEARCH_COMMAND,
-  async () => (await import('./avg-ckpt/search-command.ts')).search,
-);
-
-export const AVG_CKPT_SWAG = command(
-  'swag',
-  'Draw weights around the mean (SWAG), and evaluate the mean of their predictions beside the mean of the weights',
-  async () => (await import('./avg-ckpt/swag-options.ts')).SWAG_COMMAND,
-  async () => (await import('./avg-ckpt/swag-command.ts')).swag,
-);
-
 export const ONNX_TEMPER = rootCommand(
   'onnx-temper',
   'Get the last points of accuracy out of saved image-classifier snapshots, on ONNX files',
-  [EVAL_CKPT, RES_SWEEP],
+  [AVG_CKPT, EVAL_CKPT, BN_RECAL, TEACHER_LOGITS, RES_SWEEP, FIX_RES],
 );

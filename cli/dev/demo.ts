@@ -1,15 +1,13 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type PlanOptions, averageFiles, chooseTemplate, planRows, planTensors } from '../../src/average/index.ts';
+import { type AveragingOptions, averageCheckpoints } from '../../src/average/index.ts';
 import { version, writeFileAtomic } from '../../src/core/index.ts';
 import { readIdxImages, readIdxLabels } from '../../src/data/index.ts';
-import { type LabelledBatch, computeMetrics, evaluateModels, wilson } from '../../src/evaluate/index.ts';
+import { computeMetrics, evaluateModels, type LabelledBatch, wilson } from '../../src/evaluate/index.ts';
 import { modelFileSha256 } from '../../src/onnx/index.ts';
 import { chartSvg, csvText } from '../../src/report/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
-import { candidateOf } from '../../src/snapshots/index.ts';
-import { withModels } from '../shared/load-snapshots.ts';
 import { progress } from '../shared/progress.ts';
 import { textTable } from '../shared/text-table.ts';
 import { sweepDemo } from './demo-sweep.ts';
@@ -30,7 +28,7 @@ const STD = Math.fround(0.353);
 const BATCH = 500;
 
 /** What `avg-ckpt` is asked for; all rows of one request are one pass over the snapshots. */
-const REQUESTS: readonly { command: string; options: PlanOptions }[] = [
+const REQUESTS: readonly { command: string; options: AveragingOptions }[] = [
   { command: 'avg-ckpt checkpoints --out uniform.onnx', options: {} },
   { command: 'avg-ckpt checkpoints --decay 0.5,0.8,0.9 --out-dir averages', options: { decay: [0.5, 0.8, 0.9] } },
   { command: 'avg-ckpt checkpoints --sigma-rel 0.1 --out power.onnx', options: { sigmaRel: [0.1] } },
@@ -40,33 +38,8 @@ async function makeAverages(snapshots: readonly string[], folder: string): Promi
   const made: string[] = [];
   for (const { command, options } of REQUESTS) {
     process.stderr.write(`$ ${command}\n`);
-    const plan = planRows(
-      snapshots.map((path) => candidateOf(path, 0)),
-      options,
-    );
-    await withModels(
-      plan.snapshots.map(({ file }) => file),
-      async (models) => {
-        const templateIndex = chooseTemplate(models);
-        const rules = { bn: 'average', match: 'auto', onIntMismatch: 'error' } as const;
-        const outputs = await averageFiles(
-          {
-            models,
-            steps: plan.snapshots.map(({ step }) => step),
-            templateIndex,
-            plan: planTensors(models, templateIndex, rules),
-            rules,
-            rows: plan.rows,
-            dtype: undefined,
-            version,
-            allowNonfinite: false,
-          },
-          plan.rows.map(({ name }) => join(folder, `${name}.onnx`)),
-          true,
-        );
-        made.push(...outputs.map(({ path }) => path));
-      },
-    );
+    const { outputs } = await averageCheckpoints({ inputs: snapshots, ...options, outDir: folder, force: true });
+    made.push(...outputs.map(({ path }) => path));
   }
   return made;
 }
@@ -92,17 +65,13 @@ async function* batches(): AsyncGenerator<LabelledBatch> {
 
 async function main(): Promise<void> {
   const checkpoints = join(fashion, 'checkpoints');
-  const snapshots = readdirSync(checkpoints).map((name) => join(checkpoints, name));
+  const snapshots = readdirSync(checkpoints)
+    .sort()
+    .map((name) => join(checkpoints, name));
   rmSync(averagesFolder, { recursive: true, force: true });
   mkdirSync(averagesFolder, { recursive: true });
   const averages = await makeAverages(snapshots, averagesFolder);
-  const models = [
-    ...planRows(
-      snapshots.map((path) => candidateOf(path, 0)),
-      {},
-    ).snapshots.map(({ file }) => file),
-    ...averages,
-  ];
+  const models = [...snapshots, ...averages];
   const sessions = await Promise.all(models.map((model) => openSession({ model, device: 'auto', threads: 1 })));
   const bar = progress(`testing ${models.length} models on 10,000 images`, 10_000, false);
   const evaluations = await evaluateModels(sessions, batches(), { onProgress: (images) => bar.update(images) });

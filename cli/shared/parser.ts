@@ -92,7 +92,9 @@ function loosened(spec: CommandSpec): CommandSpec {
 
 /** What yargs need not know of an option: it would lose the hints of what `coerce` throws. */
 function withoutParsing(table: CommandSpec['options']): CommandSpec['options'] {
-  return Object.fromEntries(Object.entries(table).map(([name, { coerce: _, choices: __, ...option }]) => [name, option]));
+  return Object.fromEntries(
+    Object.entries(table).map(([name, { coerce: _, choices: __, ...option }]) => [name, option]),
+  );
 }
 
 /** The values of the options, by their names alone (yargs repeats them by alias). */

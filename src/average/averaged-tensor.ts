@@ -1,6 +1,6 @@
 import type { FloatType } from '../core/index.ts';
 import type { TensorRecord, TensorRole } from '../onnx/index.ts';
-import type { QuantizedGroup, QuantizedPart } from './quantized/requantize.ts';
+import type { QuantizedGroup, QuantizedPart } from './quantized/quantized-group.ts';
 
 /** A tensor that the output holds new values for. */
 export interface AveragedTensor {

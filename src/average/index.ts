@@ -1,10 +1,20 @@
 export { type AverageJob, averageFiles, type PublishedOutput } from './average-files.ts';
-export { type Diagnosis, diagnose } from './diagnose.ts';
-export { METHODS } from './methods/index.ts';
+export type {
+  AveragedOutput,
+  AveragingRecord,
+  PlannedAverage,
+  PlanRecord,
+  TensorCounts,
+} from './average-record.ts';
+export type { AveragingOptions, SnapshotOptions, TensorOptions } from './averaging-options.ts';
+export type { Diagnosis } from './compare-snapshots.ts';
+export { type DiagnoseOptions, diagnose } from './diagnose.ts';
+export { type AverageOptions, averageCheckpoints, planAverage } from './job.ts';
+export { METHODS, type MethodName } from './methods/index.ts';
 export { type StoredTensor, storedTensors } from './output-layout.ts';
 export { type Plan, planRows } from './plan/plan.ts';
-export type { PlanOptions } from './plan/plan-options.ts';
-export { planFiles } from './plan-files.ts';
+export type { HalfLife, PlanOptions } from './plan/plan-options.ts';
+export { planFiles, planSnapshots } from './plan-files.ts';
 export type { AverageRecord } from './record.ts';
 export { type Row, rowKey, rowOver } from './rows/row.ts';
 export { effectiveModels, normalisedRow } from './rows/row-terms.ts';
@@ -12,4 +22,4 @@ export { TensorStream } from './stream.ts';
 export { swagRows } from './swag/swag-rows.ts';
 export type { SwagRow, SwagSample } from './swag/swag-sample.ts';
 export { chooseTemplate, planTensors, type TensorPlan, type TensorRules } from './tensor-plan.ts';
-export { type Verdict, verifyAverage } from './verify.ts';
+export { type AverageVerdict, type VerifyAverageOptions, verifyAverage } from './verify.ts';

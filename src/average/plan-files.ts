@@ -1,17 +1,31 @@
-import { candidateOfFile, dropDuplicates } from '../snapshots/index.ts';
+import { candidateOfFile, dropDuplicates, findSnapshots } from '../snapshots/index.ts';
+import { type AveragingOptions, type SnapshotOptions, withTables } from './averaging-options.ts';
 import { type Plan, planRows } from './plan/plan.ts';
-import type { PlanOptions } from './plan/plan-options.ts';
 
-/** Plans over files: duplicates are dropped first, unless allowed. @throws TemperError INPUT_*, FORMAT_*, and as planRows */
+/**
+ * Plans over files: duplicates are dropped first, unless allowed.
+ * @throws TemperError INPUT_*, FORMAT_*, and as planRows
+ */
 export function planFiles(
   paths: readonly string[],
-  options: PlanOptions,
+  options: AveragingOptions,
   allowDuplicates: boolean,
   note: (text: string) => void,
 ): Plan {
   const { kept, dropped } = allowDuplicates ? { kept: paths, dropped: [] } : dropDuplicates(paths);
   for (const { path, of } of dropped) note(`${path}: the same bytes as ${of}; counted once`);
-  const plan = planRows(kept.map(candidateOfFile), options);
+  const plan = planRows(kept.map(candidateOfFile), withTables(options));
   for (const text of plan.notes) note(text);
   return plan;
+}
+
+/**
+ * Finds snapshots and plans over them.
+ * @throws TemperError USAGE, and as planFiles
+ */
+export function planSnapshots(
+  options: SnapshotOptions & AveragingOptions & { readonly out?: string | undefined },
+  note: (text: string) => void,
+): Plan {
+  return planFiles(findSnapshots(options, note), options, options.allowDuplicates ?? false, note);
 }

@@ -1,5 +1,15 @@
 import { TemperError } from '../core/index.ts';
-import { type Model, type TensorRecord, type TensorRole, asFloatType, classifyTensors, dataTypeName, findDataType, matchGraphs, samePayload } from '../onnx/index.ts';
+import {
+  asFloatType,
+  classifyTensors,
+  dataTypeName,
+  findDataType,
+  type Model,
+  matchGraphs,
+  samePayload,
+  type TensorRecord,
+  type TensorRole,
+} from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { planQuantized } from './quantized/plan-quantized.ts';
 

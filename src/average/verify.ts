@@ -1,12 +1,28 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type ByteSource, TemperError, openFile, readError, sha256OfOpened } from '../core/index.ts';
-import { type Model, type TensorRecord, matchGraphs, modelNameOf, openModel, readPayload } from '../onnx/index.ts';
+import {
+  type ByteSource,
+  controlOf,
+  type JobControl,
+  openFile,
+  readError,
+  sha256OfOpened,
+  TemperError,
+} from '../core/index.ts';
+import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
 import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
 import { type RecordedInput, readRecord, recordedRow } from './record.ts';
 import { planTensors, type TensorPlan } from './tensor-plan.ts';
 
-export interface Verdict {
+export interface VerifyAverageOptions {
+  /** A model that averageCheckpoints wrote. */
+  readonly file: string;
+  /** Where to look for its snapshots, besides its own folder. @default [] */
+  readonly inputs?: readonly string[] | undefined;
+}
+
+export interface AverageVerdict {
+  readonly file: string;
   readonly ok: boolean;
   /** One line per finding. */
   readonly findings: readonly string[];
@@ -142,10 +158,16 @@ function comparison(open: () => ByteSource) {
 /**
  * Recomputes an average from its record and its inputs, and compares every byte. Values that were measured on data cannot be
  * recomputed without it: they are compared with the hash that the record gives.
- * @param inputs where to look besides the model's own folder
- * @throws TemperError INPUT_NOT_FOUND if an input is missing, and as averageInto
+ * @throws TemperError INPUT_NOT_FOUND if an input is missing; UNSUPPORTED_GRAPH, FORMAT_MALFORMED for a file that is no average;
+ * and as averageCheckpoints
+ * @example
+ * const { ok, findings } = await verifyAverage({ file: 'swa.onnx', inputs: ['run/'] });
  */
-export async function verifyAverage(path: string, inputs: readonly string[], signal?: AbortSignal): Promise<Verdict> {
+export async function verifyAverage(
+  { file: path, inputs = [] }: VerifyAverageOptions,
+  control: JobControl = {},
+): Promise<AverageVerdict> {
+  const { note, signal } = controlOf(control);
   const subject = openModel(path);
   const models: Model[] = [];
   try {
@@ -153,7 +175,7 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
     const hashOf = hashCache();
     const found = record.inputs.map((input) => findInput(input, [dirname(path), ...inputs], path, hashOf));
     const findings = found.flatMap(({ finding }) => finding ?? []);
-    if (findings.length > 0) return { ok: false, findings };
+    if (findings.length > 0) return { file: path, ok: false, findings };
     for (const { path: file } of found) models.push(openModel(file, models[0]));
 
     const rules = {
@@ -221,10 +243,11 @@ export async function verifyAverage(path: string, inputs: readonly string[], sig
         findings.push(`${file}: differs from the recomputed average at byte ${result.difference}`);
     }
     const ok = findings.length === 0;
-    if (!record.given) return { ok, findings };
+    if (!record.given) return { file: path, ok, findings };
     const count = record.given.tensors.length;
     const text = `${count} tensors were measured on data: compared with their recorded SHA-256, not recomputed`;
-    return { ok, findings, notes: [text] };
+    note(text);
+    return { file: path, ok, findings, notes: [text] };
   } finally {
     for (const model of [subject, ...models]) model.close();
   }

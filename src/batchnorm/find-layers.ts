@@ -1,5 +1,19 @@
 import { TemperError } from '../core/index.ts';
-import { type GraphIndex, type Model, type ModelRecord, type NodeRecord, type TensorRecord, attributeOf, constantTensor, elementCount, indexGraph, nodesOf, readPayload, readsOf, scopesOf } from '../onnx/index.ts';
+import {
+  attributeOf,
+  constantTensor,
+  elementCount,
+  type GraphIndex,
+  indexGraph,
+  type Model,
+  type ModelRecord,
+  type NodeRecord,
+  nodesOf,
+  readPayload,
+  readsOf,
+  scopesOf,
+  type TensorRecord,
+} from '../onnx/index.ts';
 
 /** A parameter of a layer: where its values lie. */
 export interface LayerParameter {

@@ -1,4 +1,11 @@
-import { type Plan, type TensorPlan, type TensorRules, chooseTemplate, planTensors, storedTensors } from '../average/index.ts';
+import {
+  chooseTemplate,
+  type Plan,
+  planTensors,
+  storedTensors,
+  type TensorPlan,
+  type TensorRules,
+} from '../average/index.ts';
 import { type BatchNormLayer, findLayers } from '../batchnorm/index.ts';
 import { type Control, TemperError } from '../core/index.ts';
 import type { Model, TensorRecord } from '../onnx/index.ts';

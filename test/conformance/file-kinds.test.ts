@@ -109,19 +109,19 @@ for (const [name, kind] of Object.entries(FILE_KINDS)) {
   test(`${name}: the average runs with the float64 mean of the weights, and is verified`, async () => {
     const folder = await check(name, kind, byCommand);
     const out = join(folder, 'average.onnx');
-    assert.deepEqual(await verifyAverage(out, []), { ok: true, findings: [] });
+    assert.deepEqual(await verifyAverage({ file: out }), { file: out, ok: true, findings: [] });
 
     const { file, byte } = weightPlace(kind, folder);
     assert.equal(file === out, !kind.external);
     const bytes = readFileSync(file);
     bytes[byte]! ^= 0x01;
     writeFileSync(file, bytes);
-    const { ok, findings } = await verifyAverage(out, []);
+    const { ok, findings } = await verifyAverage({ file: out });
     assert.equal(ok, false);
     assert.match(findings.join('\n'), new RegExp(`differs from the recomputed average at byte ${byte}$`, 'm'));
 
     rmSync(join(folder, 'epoch_1.onnx'));
-    await expectFailure('INPUT_NOT_FOUND', [/epoch_1\.onnx.*--inputs/], () => verifyAverage(out, []));
+    await expectFailure('INPUT_NOT_FOUND', [/epoch_1\.onnx.*`inputs`/], () => verifyAverage({ file: out }));
   });
 }
 

@@ -1,73 +1,84 @@
-import { type PlanOptions, type PublishedOutput, type Row, type TensorPlan, type TensorRules, averageFiles, chooseTemplate, planRows, planTensors } from '../../src/average/index.ts';
-import type { FloatType } from '../../src/core/index.ts';
-import { type Model, openModel } from '../../src/onnx/index.ts';
-import { candidateOf } from '../../src/snapshots/index.ts';
+import {
+  type AveragedOutput,
+  type AveragingOptions,
+  averageCheckpoints,
+  averageFiles,
+  chooseTemplate,
+  type AverageOptions as JobOptions,
+  type PublishedOutput,
+  planFiles,
+  planTensors,
+  type Row,
+  type TensorPlan,
+  type TensorRules,
+} from '../../src/average/index.ts';
+import type { Model } from '../../src/onnx/index.ts';
+import { withModels } from '../../src/snapshots/index.ts';
 
 export const RULES: TensorRules = { bn: 'average', onIntMismatch: 'error', match: 'auto' };
 
-export interface AverageOptions {
+export interface AverageOptions extends Pick<JobOptions, 'dtype' | 'allowNonfinite' | 'force'> {
   readonly rules?: Partial<TensorRules>;
-  readonly plan?: PlanOptions;
-  /** Instead of the plan's own rows. */
-  readonly rows?: readonly Row[];
-  readonly dtype?: FloatType;
-  readonly allowNonfinite?: boolean;
-  readonly force?: boolean;
+  readonly plan?: AveragingOptions;
   readonly signal?: AbortSignal;
   /** Runs when the snapshots are open and planned. */
-  readonly opened?: (models: readonly Model[]) => void;
+  readonly opened?: () => void;
 }
 
 /** Opens snapshots for a test's duration. */
-export async function withSnapshots<T>(
+export const withSnapshots = <T>(
   files: readonly string[],
   use: (models: readonly Model[]) => T | Promise<T>,
-): Promise<T> {
-  const models = files.map((file) => openModel(file));
-  try {
-    return await use(models);
-  } finally {
-    for (const model of models) model.close();
-  }
-}
+): Promise<T> => withModels(files, async (models) => use(models));
 
 export function tensorPlan(files: readonly string[], rules: Partial<TensorRules> = {}): Promise<TensorPlan> {
   return withSnapshots(files, (models) => planTensors(models, chooseTemplate(models), { ...RULES, ...rules }));
 }
 
-/** What the command does with its files, in process and in the order listed. */
-export function average(
+/** The job on files in the order listed, all of them used. */
+export async function average(
   files: readonly string[],
-  outs: string | readonly string[],
-  options: AverageOptions = {},
-): Promise<PublishedOutput[]> {
-  const paths = typeof outs === 'string' ? [outs] : outs;
-  const plan = planRows(
-    files.map((file) => candidateOf(file, 0)),
-    { order: 'list', ...options.plan },
+  out: string,
+  { rules, plan, signal, opened, ...options }: AverageOptions = {},
+): Promise<readonly AveragedOutput[]> {
+  const progress = () => {
+    opened?.();
+    return { update: () => undefined, end: () => undefined };
+  };
+  const { outputs } = await averageCheckpoints(
+    { inputs: files, order: 'list', allowDuplicates: true, ...options, ...rules, ...plan, out },
+    { signal, observer: { progress } },
   );
-  const rules = { ...RULES, ...options.rules };
-  return withSnapshots(
+  return outputs;
+}
+
+/** Several averages in one pass, each into a file of its own: those of a plan, or rows. */
+export function averageEach(
+  files: readonly string[],
+  outs: readonly string[],
+  given: { readonly plan: AveragingOptions; readonly rules?: Partial<TensorRules> } | { readonly rows: readonly Row[] },
+): Promise<PublishedOutput[]> {
+  const { plan: options = {}, rules: some = {} } = 'rows' in given ? {} : given;
+  const plan = planFiles(files, { order: 'list', ...options }, true, () => undefined);
+  const rules = { ...RULES, ...some };
+  return withModels(
     plan.snapshots.map(({ file }) => file),
     (models) => {
       const templateIndex = chooseTemplate(models);
-      const tensors = planTensors(models, templateIndex, rules);
-      options.opened?.(models);
       return averageFiles(
         {
           models,
           steps: plan.snapshots.map(({ step }) => step),
           templateIndex,
-          plan: tensors,
+          plan: planTensors(models, templateIndex, rules),
           rules,
-          rows: options.rows ?? plan.rows,
-          dtype: options.dtype,
+          rows: 'rows' in given ? given.rows : plan.rows,
+          dtype: undefined,
           version: '0.0.0-test',
-          allowNonfinite: options.allowNonfinite ?? false,
-          signal: options.signal,
+          allowNonfinite: false,
         },
-        paths,
-        options.force ?? false,
+        outs,
+        false,
       );
     },
   );

@@ -1,4 +1,4 @@
-import { type Candidate, baseName } from '../../snapshots/index.ts';
+import { baseName, type Candidate } from '../../snapshots/index.ts';
 import { type HalfLife, listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
 import { increasingStepsOf } from '../plan/snapshot-steps.ts';
 

@@ -1,4 +1,4 @@
-import { type Candidate, baseName, namesOf } from '../../snapshots/index.ts';
+import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
 import { listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
 import { increasingStepsOf, stepsOf } from '../plan/snapshot-steps.ts';
 import type { LinearRow } from '../rows/row-terms.ts';

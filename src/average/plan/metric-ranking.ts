@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { type Candidate, baseName, namesOf } from '../../snapshots/index.ts';
+import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
 import { type PlanOptions, usageError } from './plan-options.ts';
 import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from './tables.ts';
 

@@ -1,4 +1,4 @@
-import { type Candidate, baseName } from '../../snapshots/index.ts';
+import { baseName, type Candidate } from '../../snapshots/index.ts';
 import { METHODS } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
 import { checkRow, type Row, rowOver } from '../rows/row.ts';

@@ -1,4 +1,4 @@
-import { type Candidate, type StepUnit, baseName, namesOf } from '../../snapshots/index.ts';
+import { baseName, type Candidate, namesOf, type StepUnit } from '../../snapshots/index.ts';
 import { usageError } from './plan-options.ts';
 
 /**

@@ -2,7 +2,7 @@ import type { TemperError } from '../../core/index.ts';
 import type { Model, TensorRecord } from '../../onnx/index.ts';
 import type { AveragedTensor } from '../averaged-tensor.ts';
 import { findQuantized, type Quantized } from './find-quantized.ts';
-import { QUANTIZED_PARTS, type QuantizedGroup, type QuantizedPart } from './requantize.ts';
+import { QUANTIZED_PARTS, type QuantizedGroup, type QuantizedPart } from './quantized-group.ts';
 
 /** A part of quantized numbers that differs between snapshots, and what is said if it cannot be averaged. */
 type Differing = AveragedTensor & { readonly error: () => TemperError };

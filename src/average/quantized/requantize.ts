@@ -1,21 +1,16 @@
-import { ENCODERS, TemperError, decodeFloat64 } from '../../core/index.ts';
-import { type Model, type TensorRecord, asFloatType, elementCount, rawByteLength, readPayload } from '../../onnx/index.ts';
+import { decodeFloat64, ENCODERS, TemperError } from '../../core/index.ts';
+import {
+  asFloatType,
+  elementCount,
+  type Model,
+  rawByteLength,
+  readPayload,
+  type TensorRecord,
+} from '../../onnx/index.ts';
 import type { Row } from '../rows/row.ts';
 import { codeOf, decodeCodes, encodeCodes } from './codes.ts';
 import type { Quantized } from './find-quantized.ts';
-
-/** A quantized tensor of the template, and the parts of its counterparts in every snapshot, in plan order. */
-export interface QuantizedGroup {
-  readonly template: Quantized;
-  readonly parts: Readonly<Record<QuantizedPart, readonly TensorRecord[]>>;
-  /** Of a bias whose scale follows from others; those that are requantized themselves. */
-  readonly biasOf: { readonly input: QuantizedGroup; readonly weight: QuantizedGroup } | undefined;
-  /** Equal in all snapshots: it stays as it is. */
-  readonly kept: boolean;
-}
-
-export const QUANTIZED_PARTS = ['codes', 'scale', 'zeroPoint'] as const;
-export type QuantizedPart = (typeof QUANTIZED_PARTS)[number];
+import type { QuantizedGroup, QuantizedPart } from './quantized-group.ts';
 
 /** Scales and zero points, one a channel or one in all. */
 interface Parameters {

@@ -1,10 +1,18 @@
 import { basename, join } from 'node:path';
-import { type Control, type FieldRow, type JobControl, controlOf, sha256OfFile, version } from '../../core/index.ts';
-import { type BadImageRecord, type ChosenData, type DataOptions, type Transform, badImageRecord, openData, transformFields } from '../../data/index.ts';
+import { type Control, controlOf, type FieldRow, type JobControl, sha256OfFile, version } from '../../core/index.ts';
+import {
+  type BadImageRecord,
+  badImageRecord,
+  type ChosenData,
+  type DataOptions,
+  openData,
+  type Transform,
+  transformFields,
+} from '../../data/index.ts';
 import type { OutputKind } from '../../evaluate/index.ts';
 import { modelFileSha256 } from '../../onnx/index.ts';
-import { type RuntimeOptions, type Session, batchOf, openSessions, workersOf } from '../../runtime/index.ts';
-import { type TransformChoice, modelInput, transformFor, transformsFor } from '../../signature/index.ts';
+import { batchOf, openSessions, type RuntimeOptions, type Session, workersOf } from '../../runtime/index.ts';
+import { modelInput, type TransformChoice, transformFor, transformsFor } from '../../signature/index.ts';
 import { readClassOutputs, type TeacherOutputs } from '../run/index.ts';
 import {
   classRows,

@@ -1,6 +1,13 @@
 import { TemperError } from '../../core/index.ts';
-import { type ChosenData, type DataOptions, assertClassCount, assertImages, openData, splitRows } from '../../data/index.ts';
-import { type Store, openStore, rowsOfStore, rowsToScore } from '../../distill/index.ts';
+import {
+  assertClassCount,
+  assertImages,
+  type ChosenData,
+  type DataOptions,
+  openData,
+  splitRows,
+} from '../../data/index.ts';
+import { openStore, rowsOfStore, rowsToScore, type Store } from '../../distill/index.ts';
 import type { Cut } from '../cut/cut.ts';
 import type { FixResOptions } from '../options.ts';
 

@@ -1,4 +1,4 @@
-import { type ByteSource, type FileSource, TemperError, memorySource, openFile } from '../../core/index.ts';
+import { type ByteSource, type FileSource, memorySource, openFile, TemperError } from '../../core/index.ts';
 import { resolveExternal } from './external-data.ts';
 import type { Model, ModelRecord, TensorRecord } from './model.ts';
 import { tensorsOfModel } from './scopes.ts';

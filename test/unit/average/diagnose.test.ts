@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { median } from '../../../src/average/diagnose.ts';
-import { type Diagnosis, chooseTemplate, diagnose, planTensors } from '../../../src/average/index.ts';
-import { RULES, withSnapshots } from '../../support/average.ts';
+import { median } from '../../../src/average/compare-snapshots.ts';
+import { type Diagnosis, diagnose } from '../../../src/average/index.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
 import {
   decodeModel,
@@ -20,7 +19,7 @@ const folder = tempFolder();
 const LAST = SNAPSHOTS.at(-1)!;
 
 const diagnosed = (files: readonly string[]): Promise<Diagnosis> =>
-  withSnapshots(files, (models) => diagnose(models, planTensors(models, chooseTemplate(models), RULES).tensors));
+  diagnose({ inputs: files, order: 'list', allowDuplicates: true });
 
 /** As torch initialises it: small random filters, scale 1, bias 0, mean 0, variance 1. */
 function untrained(name: string, seed: number): string {
@@ -111,9 +110,9 @@ test('NaN and Inf are counted by file and tensor, and do not spoil the other dis
     if (name === 'fc.weight') values.set([Number.NaN, Number.POSITIVE_INFINITY], 7);
   });
   const diagnosis = await diagnosed([...SNAPSHOTS.slice(0, 3), bad]);
-  assert.deepEqual(diagnosis.snapshots[3]!.nonFinite, [{ tensor: 'fc.weight', count: 2, firstElement: 7 }]);
+  assert.deepEqual(diagnosis.snapshots[3]!.non_finite, [{ tensor: 'fc.weight', count: 2, first_element: 7 }]);
   assert.match(warningsOf(diagnosis).join(), /2 NaN or Inf in "fc\.weight", the first at element 7/);
-  for (const { distance, medianCosine } of diagnosis.snapshots) assert.ok(Number.isFinite(distance + medianCosine));
+  for (const { distance, median_cosine: cosine } of diagnosis.snapshots) assert.ok(Number.isFinite(distance + cosine));
 });
 
 test('one snapshot, equal snapshots and tensors of zeros give numbers, not NaN', async () => {
@@ -125,8 +124,8 @@ test('one snapshot, equal snapshots and tensors of zeros give numbers, not NaN',
   );
   for (const files of [[LAST], [LAST, LAST, LAST], [path], [path, path]]) {
     const { snapshots, tensors, cosine, warnings } = await diagnosed(files);
-    for (const { distance, medianCosine } of snapshots)
-      assert.ok(Number.isFinite(distance + medianCosine), files.join());
+    for (const { distance, median_cosine: median } of snapshots)
+      assert.ok(Number.isFinite(distance + median), files.join());
     for (const { spread, tensor } of tensors) assert.ok(Number.isFinite(spread), tensor);
     assert.ok(cosine.flat().every(Number.isFinite));
     assert.deepEqual(warnings, []);

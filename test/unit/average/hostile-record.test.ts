@@ -37,7 +37,7 @@ const RECORD = {
 async function verify(text: string, inputs: string[] = []) {
   const path = join(folder, 'average.onnx');
   writeFileSync(path, modelProto({ graph: GRAPH, metadata: { 'onnx_temper.1': text } }));
-  return verifyAverage(path, inputs);
+  return verifyAverage({ file: path, inputs });
 }
 
 async function refused(text: string, code: ErrorCode, inputs: string[] = []): Promise<void> {

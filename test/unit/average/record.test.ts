@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readRecord } from '../../../src/average/record.ts';
-import { average, withSnapshots } from '../../support/average.ts';
+import { average, averageEach, withSnapshots } from '../../support/average.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
 import { decodeModel, floatsOf, type TestTensor, weightsModel, writeModel } from '../../support/model-builder.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
@@ -60,7 +60,7 @@ test('an input without weight is not recorded, unless its bytes are the template
     return [record.template, record.inputs.map(({ file, coefficient }) => `${file} ${coefficient}`)];
   };
   const outs = [join(folder, 'f.onnx'), join(folder, 'l.onnx')];
-  await average(paths, outs, { plan: { first: [1, 2] } });
+  await averageEach(paths, outs, { plan: { first: [1, 2] } });
   assert.deepEqual(await recorded(outs[0]!), [1, ['a_1.onnx 1', 'a_2.onnx 0']]);
   await average(paths, join(folder, 'w.onnx'), { plan: { weights: [0, 1, 1] } });
   assert.deepEqual(await recorded(join(folder, 'w.onnx')), [1, ['a_2.onnx 1', 'a_3.onnx 1']]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { average } from '../../support/average.ts';
+import { average, averageEach } from '../../support/average.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
 import {
@@ -265,7 +265,7 @@ test('integers that differ are refused; --on-int-mismatch last takes the last sn
     average(paths, fresh()),
   );
   const outs = [fresh(), fresh()];
-  await average(paths, outs, { rules: { onIntMismatch: 'last' }, plan: { first: [2, 3] } });
+  await averageEach(paths, outs, { rules: { onIntMismatch: 'last' }, plan: { first: [2, 3] } });
   assert.deepEqual(
     outs.map((out) => rawOf(out, 'num_batches_tracked').readBigInt64LE()),
     [200n, 300n],

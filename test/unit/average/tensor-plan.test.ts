@@ -211,7 +211,7 @@ test('initializers that an exporter merged behind Identity meet their counterpar
     graph([node('Conv', ['x', 'w'], ['a']), node('Conv', ['a', 'w2'], ['y'])], conv('w', 4), conv('w2', 8)),
   );
   const out = join(folder, 'merged.onnx');
-  const [{ record } = assert.fail()] = await average([apart, merged], out);
+  const [record = assert.fail()] = await average([apart, merged], out);
   assert.equal(record.template, 0);
   assert.deepEqual([floatsOf(out, 'w')[0], floatsOf(out, 'w2')[0]], [3, 5]);
 });

@@ -58,7 +58,7 @@ test('every kind of average is verified: methods, rules, storage types', async (
   for (const [i, kind] of kinds.entries()) {
     const out = join(folder, `out${i}.onnx`);
     await average(paths, out, { ...kind, rules: { ...COUNTERS.rules, ...kind.rules } });
-    assert.deepEqual(await verifyAverage(out, []), { ok: true, findings: [] }, JSON.stringify(kind));
+    assert.deepEqual(await verifyAverage({ file: out }), { file: out, ok: true, findings: [] }, JSON.stringify(kind));
   }
 });
 
@@ -75,7 +75,7 @@ test('no flipped byte passes, in structure, weights or record; one in a weight i
     flip(out, byte);
     let ok: boolean | string;
     try {
-      ({ ok } = await verifyAverage(out, []));
+      ({ ok } = await verifyAverage({ file: out }));
     } catch (error) {
       assert.ok(error instanceof TemperError, `byte ${byte}: ${(error as Error).stack}`);
       ok = error.code;
@@ -87,7 +87,7 @@ test('no flipped byte passes, in structure, weights or record; one in a weight i
   const weight = original.indexOf(Buffer.from(Float32Array.of(7 / 3, 14 / 3).buffer));
   assert.ok(weight > 0);
   flip(out, weight + 5);
-  const { ok, findings } = await verifyAverage(out, []);
+  const { ok, findings } = await verifyAverage({ file: out });
   assert.equal(ok, false);
   assert.match(findings.join(), new RegExp(`out\\.onnx: differs from the recomputed average at byte ${weight + 5}$`));
 });
@@ -98,7 +98,7 @@ test('an average that is longer or shorter than the recomputed one does not pass
   await average(snapshots(folder), out, COUNTERS);
   // A metadata entry of a stranger behind the record.
   appendFileSync(out, Buffer.from([0x72, 6, 0x0a, 1, 0x61, 0x12, 1, 0x62]));
-  assert.equal((await verifyAverage(out, [])).ok, false);
+  assert.equal((await verifyAverage({ file: out })).ok, false);
 });
 
 test('inputs are found in --inputs, below it, and by hash among files of one name', async () => {
@@ -109,9 +109,12 @@ test('inputs are found in --inputs, below it, and by hash among files of one nam
   });
   const out = join(folder, 'out.onnx');
   await average(runs, out, COUNTERS);
-  await expectFailure('INPUT_NOT_FOUND', [/epoch_3\.onnx/, /`inputs`/], () => verifyAverage(out, []));
-  assert.equal((await verifyAverage(out, [elsewhere])).ok, true);
-  assert.equal((await verifyAverage(out, [join(elsewhere, 'fold_1'), join(elsewhere, 'fold_2')])).ok, true);
+  await expectFailure('INPUT_NOT_FOUND', [/epoch_3\.onnx/, /`inputs`/], () => verifyAverage({ file: out }));
+  assert.equal((await verifyAverage({ file: out, inputs: [elsewhere] })).ok, true);
+  assert.equal(
+    (await verifyAverage({ file: out, inputs: [join(elsewhere, 'fold_1'), join(elsewhere, 'fold_2')] })).ok,
+    true,
+  );
 });
 
 test('an input that has changed is a no, with its name; a missing one is INPUT_NOT_FOUND', async () => {
@@ -120,11 +123,11 @@ test('an input that has changed is a no, with its name; a missing one is INPUT_N
   const out = join(folder, 'out.onnx');
   await average(paths, out, COUNTERS);
   writeModel(paths[1]!, weightsModel(weights(3)));
-  const { ok, findings } = await verifyAverage(out, []);
+  const { ok, findings } = await verifyAverage({ file: out });
   assert.equal(ok, false);
   assert.match(findings.join(), /epoch_2\.onnx.*SHA-256/);
   rmSync(paths[1]!);
-  await expectFailure('INPUT_NOT_FOUND', [/epoch_2\.onnx/], () => verifyAverage(out, []));
+  await expectFailure('INPUT_NOT_FOUND', [/epoch_2\.onnx/], () => verifyAverage({ file: out }));
 });
 
 test('an average with external data is verified, also after both files moved and the model was renamed', async () => {
@@ -132,12 +135,16 @@ test('an average with external data is verified, also after both files moved and
   const paths = [1, 2].map((k) => externalSnapshot(folder, `epoch_${k}`, k));
   const out = join(folder, 'out.onnx');
   const [output = assert.fail()] = await average(paths, out, COUNTERS);
-  assert.equal((await verifyAverage(out, [])).ok, true);
+  assert.equal((await verifyAverage({ file: out })).ok, true);
   const data = output.data?.path ?? assert.fail();
   const moved = fresh();
   renameSync(out, join(moved, 'best.onnx'));
   renameSync(data, join(moved, basename(data)));
-  assert.deepEqual(await verifyAverage(join(moved, 'best.onnx'), [folder]), { ok: true, findings: [] });
+  assert.deepEqual(await verifyAverage({ file: join(moved, 'best.onnx'), inputs: [folder] }), {
+    file: join(moved, 'best.onnx'),
+    ok: true,
+    findings: [],
+  });
 });
 
 test('a flipped byte in the data file of the average, or of an input, is a no that names the file', async () => {
@@ -147,12 +154,12 @@ test('a flipped byte in the data file of the average, or of an input, is a no th
   const [output = assert.fail()] = await average(paths, out, COUNTERS);
   const data = output.data?.path ?? assert.fail();
   flip(data, 3);
-  const { ok, findings } = await verifyAverage(out, []);
+  const { ok, findings } = await verifyAverage({ file: out });
   assert.equal(ok, false);
   assert.match(findings.join('\n'), /\.data: differs from the recomputed average at byte 3/);
   flip(data, 3);
   flip(join(folder, 'epoch_1.data'), 3);
-  const changed = await verifyAverage(out, []);
+  const changed = await verifyAverage({ file: out });
   assert.equal(changed.ok, false);
   assert.match(changed.findings.join(), /epoch_1\.onnx.*epoch_1\.data has changed/);
 });
@@ -170,19 +177,19 @@ test('snapshots whose model files are the same bytes are told apart by their dat
   });
   const out = join(fresh(), 'out.onnx');
   await average(paths, out);
-  assert.deepEqual(await verifyAverage(out, [folder]), { ok: true, findings: [] });
+  assert.deepEqual(await verifyAverage({ file: out, inputs: [folder] }), { file: out, ok: true, findings: [] });
 });
 
 test('a model without a record, or whose last step was another command, is refused with the reason', async () => {
   const folder = fresh();
-  await expectFailure('UNSUPPORTED_GRAPH', [/no record/], () => verifyAverage(SNAPSHOTS[0]!, []));
+  await expectFailure('UNSUPPORTED_GRAPH', [/no record/], () => verifyAverage({ file: SNAPSHOTS[0]! }));
   const of = (name: string, value: string): string =>
     writeModel(join(folder, name), { ...weightsModel(weights(1)), metadata: { 'onnx_temper.1': value } });
   await expectFailure('UNSUPPORTED_GRAPH', [/bn-recal/], () =>
-    verifyAverage(of('other.onnx', JSON.stringify({ tool: 'onnx-temper', command: 'bn-recal' })), []),
+    verifyAverage({ file: of('other.onnx', JSON.stringify({ tool: 'onnx-temper', command: 'bn-recal' })) }),
   );
   for (const value of ['{', 'null', '[]', '{}', '{"tool":"onnx-temper","command":"avg-ckpt"}']) {
-    await expectFailure('FORMAT_MALFORMED', [/onnx_temper\.1/], () => verifyAverage(of('bad.onnx', value), []));
+    await expectFailure('FORMAT_MALFORMED', [/onnx_temper\.1/], () => verifyAverage({ file: of('bad.onnx', value) }));
   }
 });
 
@@ -190,7 +197,7 @@ test('a record cannot make verify read outside the folders: names are base names
   const folder = fresh();
   const paths = snapshots(folder);
   const out = join(folder, 'out.onnx');
-  const [{ record } = assert.fail()] = await average(paths, out, COUNTERS);
+  const [record = assert.fail()] = await average(paths, out, COUNTERS);
   const inner = join(folder, 'inner');
   mkdirSync(inner);
   const value = JSON.stringify({
@@ -201,7 +208,7 @@ test('a record cannot make verify read outside the folders: names are base names
     ...weightsModel(weights(1)),
     metadata: { 'onnx_temper.1': value },
   });
-  await expectFailure('FORMAT_MALFORMED', [], () => verifyAverage(path, []));
+  await expectFailure('FORMAT_MALFORMED', [], () => verifyAverage({ file: path }));
   copyFileSync(out, join(inner, 'fine.onnx'));
-  assert.equal((await verifyAverage(join(inner, 'fine.onnx'), [folder])).ok, true);
+  assert.equal((await verifyAverage({ file: join(inner, 'fine.onnx'), inputs: [folder] })).ok, true);
 });

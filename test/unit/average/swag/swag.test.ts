@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { verifyAverage } from '../../../../src/average/index.ts';
-import { normals, random } from '../../../../src/core/index.ts';
 import { blockKernel } from '../../../../src/average/kernel/block-kernel.ts';
 import { swagKernel } from '../../../../src/average/swag/swag-kernel.ts';
 import { swagMoments } from '../../../../src/average/swag/swag-moments.ts';
 import { swagRows } from '../../../../src/average/swag/swag-rows.ts';
+import { normals, random } from '../../../../src/core/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
-import { average } from '../../../support/average.ts';
+import { averageEach } from '../../../support/average.ts';
 import { SNAPSHOTS } from '../../../support/fashion.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
 
@@ -131,9 +131,10 @@ test('a written sample verifies, keeps the mean statistics, and is not the mean'
   const files = SNAPSHOTS.slice(0, 4);
   const rows = swagRows(4, { samples: 2, seed: 3 });
   const outs = rows.map(({ name }) => join(root, `${name}.onnx`));
-  await average(files, outs, { rows });
+  await averageEach(files, outs, { rows });
   for (const out of outs)
-    assert.deepEqual(await verifyAverage(out, [join(SNAPSHOTS[0] as string, '..')]), {
+    assert.deepEqual(await verifyAverage({ file: out, inputs: [join(SNAPSHOTS[0] as string, '..')] }), {
+      file: out,
       ok: true,
       findings: [],
     });

@@ -4,30 +4,16 @@ import { textTable } from '../shared/text-table.ts';
 /** Tensors listed: those that differ most. */
 const WIDEST = 10;
 
-export function diagnosisDocument({ snapshots, cosine, tensors, warnings }: Diagnosis): object {
-  return {
-    snapshots: snapshots.map(({ path, distance, medianCosine, nonFinite, warnings: own }) => ({
-      path,
-      distance,
-      median_cosine: medianCosine,
-      non_finite: nonFinite.map(({ tensor, count, firstElement }) => ({ tensor, count, first_element: firstElement })),
-      warnings: own,
-    })),
-    cosine,
-    tensors,
-    warnings,
-  };
-}
-
+/** Distances, angles, what differs most, and warnings. */
 export function diagnosisText({ snapshots, cosine, tensors, warnings }: Diagnosis): string {
   const label = (i: number): string => `#${i + 1}`;
   const files = textTable(
     ['', 'snapshot', 'distance from mean', 'median cosine'],
-    snapshots.map(({ path, distance, medianCosine }, i) => [
+    snapshots.map(({ path, distance, median_cosine }, i) => [
       label(i),
       path,
       distance.toFixed(4),
-      medianCosine.toFixed(4),
+      median_cosine.toFixed(4),
     ]),
   );
   const pairs = textTable(

@@ -1,0 +1,123 @@
+import { type Control, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
+import type { Model } from '../onnx/index.ts';
+import { isAverage, withModels } from '../snapshots/index.ts';
+import { averageFiles } from './average-files.ts';
+import {
+  type AveragingRecord,
+  averagedOutput,
+  type PlanRecord,
+  plannedAverages,
+  tensorCounts,
+} from './average-record.ts';
+import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
+import { makeFolder, outputPaths, type Targets } from './output-paths.ts';
+import type { Plan } from './plan/plan.ts';
+import { planSnapshots } from './plan-files.ts';
+import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
+
+/** What `averageCheckpoints` averages, how, and where it writes: `out` for one average, `outDir` for several. */
+export interface AverageOptions extends SnapshotOptions, AveragingOptions, TensorOptions, Targets {
+  /** Storage type of the weights; a Cast leads back to the graph's type. @default as they are */
+  readonly dtype?: FloatType | undefined;
+  /** Carry NaN and Inf into the average. @default false */
+  readonly allowNonfinite?: boolean | undefined;
+  /** Replace outputs that exist. @default false */
+  readonly force?: boolean | undefined;
+}
+
+interface Opened {
+  readonly plan: Plan;
+  readonly models: readonly Model[];
+  readonly templateIndex: number;
+  readonly tensors: TensorPlan;
+}
+
+/** Opens what a plan uses, and checks that it fits together. */
+function withTensors<T>(
+  plan: Plan,
+  options: TensorOptions,
+  { note }: Control,
+  use: (opened: Opened) => T | Promise<T>,
+): Promise<T> {
+  return withModels(
+    plan.snapshots.map(({ file }) => file),
+    async (models) => {
+      const templateIndex = chooseTemplate(models);
+      const tensors = planTensors(models, templateIndex, tensorRules(options));
+      for (const text of tensors.notes) note(text);
+      for (const model of models.filter(isAverage)) note(`${model.path}: is itself an average that avg-ckpt wrote`);
+      return use({ plan, models, templateIndex, tensors });
+    },
+  );
+}
+
+/** Bytes that averaging reads, external data too. */
+const sizeOf = (models: readonly Model[]): number =>
+  models.reduce(
+    (sum, model) =>
+      sum + model.source.size + model.externalLocations.reduce((all, at) => all + model.external(at).size, 0),
+    0,
+  );
+
+/**
+ * Plans averages and checks that the snapshots fit together; no weight is read and nothing is written.
+ * @returns the averages with the weight of each snapshot
+ * @throws TemperError as averageCheckpoints, but for outputs and values
+ */
+export async function planAverage(options: AverageOptions, control: JobControl = {}): Promise<PlanRecord> {
+  const watched = controlOf(control);
+  const plan = planSnapshots(options, watched.note);
+  return withTensors(plan, options, watched, ({ tensors }) => ({
+    averages: plannedAverages(plan),
+    tensors: tensorCounts(tensors),
+  }));
+}
+
+/**
+ * Averages snapshots of one training run: SWA, EMA, power-function EMA, weighted, median, Model Stock. Several values of an
+ * option are several averages, all made in one pass over the snapshots. Each output is a whole model, the newest snapshot's
+ * bytes with averaged weights; its metadata_props say what it was made from.
+ *
+ * Numerics: sums in float64, rounded once (float64 weights: in twice that). Memory: one block of each snapshot and output,
+ * whatever the size of the models. Outputs appear whole or not at all.
+ * @returns a record: `outputs[i]` holds path, SHA-256 and what metadata_props say of the average
+ * @throws TemperError USAGE, INPUT_*, OUTPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, NUMERIC_*; the signal's reason
+ * @example
+ * const { outputs } = await averageCheckpoints({ inputs: ['run/'], last: [10], out: 'swa.onnx' });
+ * console.log(outputs.map(({ average, path, sha256 }) => [average, path, sha256]));
+ */
+export async function averageCheckpoints(options: AverageOptions, control: JobControl = {}): Promise<AveragingRecord> {
+  const { dtype, outDir, allowNonfinite = false, force = false } = options;
+  const watched = controlOf(control);
+  const plan = planSnapshots(options, watched.note);
+  const paths = outputPaths(
+    plan.rows.map(({ name }) => name),
+    options,
+  );
+  return withTensors(plan, options, watched, async ({ models, templateIndex, tensors }) => {
+    if (outDir !== undefined) makeFolder(outDir);
+    const bar = watched.progress('averaging', sizeOf(models));
+    try {
+      const written = await averageFiles(
+        {
+          models,
+          steps: plan.snapshots.map(({ step }) => step),
+          templateIndex,
+          plan: tensors,
+          rules: tensorRules(options),
+          rows: plan.rows,
+          dtype,
+          version,
+          allowNonfinite,
+          signal: watched.signal,
+          onProgress: (done) => bar.update(done),
+        },
+        paths,
+        force,
+      );
+      return { outputs: written.map(averagedOutput), tensors: tensorCounts(tensors) };
+    } finally {
+      bar.end();
+    }
+  });
+}

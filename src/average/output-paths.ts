@@ -1,0 +1,57 @@
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { TemperError, writeError } from '../core/index.ts';
+
+/** Where averages go: one file, or a folder of files named by method. */
+export interface Targets {
+  readonly out?: string | undefined;
+  readonly outDir?: string | undefined;
+}
+
+const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
+
+/**
+ * The files of averages.
+ * @param names of the averages
+ * @throws TemperError USAGE if none or both are named, for several averages in one file, for a folder that is a file and
+ * the other way round
+ */
+export function outputPaths(names: readonly string[], { out, outDir }: Targets): string[] {
+  if (out !== undefined && outDir !== undefined) {
+    throw new TemperError('USAGE', '`out` and `outDir` exclude each other', { hint: 'Give one of them.' });
+  }
+  if (outDir) {
+    if (existsSync(outDir) && !isFolder(outDir)) {
+      throw new TemperError('USAGE', `\`outDir\` ${outDir}: is a file, expected a folder`, {
+        hint: `Name a folder, or give \`out\` ${outDir} for one average.`,
+      });
+    }
+    return names.map((name) => join(outDir, `${name}.onnx`));
+  }
+  if (!out) {
+    throw new TemperError('USAGE', 'no output is named', {
+      hint: 'Give `out` swa.onnx, or `outDir` averages for several.',
+    });
+  }
+  if (names.length > 1) {
+    throw new TemperError('USAGE', `these options make ${names.length} averages, \`out\` names one file`, {
+      hint: `Give \`outDir\` ${basename(out, '.onnx')} instead: a folder for ${names.map((name) => `${name}.onnx`).join(', ')}.`,
+      details: { averages: names },
+    });
+  }
+  if (isFolder(out)) {
+    throw new TemperError('USAGE', `\`out\` ${out}: is a folder, expected a file`, {
+      hint: `Give \`outDir\` ${out} instead, or name a file in it: \`out\` ${join(out, `${names[0]}.onnx`)}`,
+    });
+  }
+  return [out];
+}
+
+/** Makes the folder of several averages. @throws TemperError OUTPUT_WRITE */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}
