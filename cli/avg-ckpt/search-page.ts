@@ -76,7 +76,7 @@ function plots(rows: readonly FieldRow[], bestSingle: number): Chart[] {
 /** More single snapshots than this make the picture too long: the best ones are drawn. */
 const MOST_SINGLES = 30;
 const SINGLE = 'single snapshot';
-const AVERAGE = 'best average of its kind';
+const AVERAGE = 'average';
 
 /** The better form, or kind, of several. */
 const better = (a: SearchedCandidate, b: SearchedCandidate): SearchedCandidate =>
@@ -102,7 +102,8 @@ const byTop1 = (a: SearchedCandidate, b: SearchedCandidate): number => b.metrics
 export function snapshotsChart({ candidates, uniform, best }: SearchRecord): DotChart | undefined {
   const singles = bestOfEach(
     candidates.filter(({ family }) => family === 'single'),
-    ({ fields }) => fields.candidate,
+    // Not by name: snapshots of two runs may share one.
+    ({ fields }) => fields.weights,
   );
   const averages = candidates.filter(({ family }) => family !== 'single');
   if (averages.length === 0) return undefined;

@@ -33,6 +33,7 @@ export function candidate(
     top1_hi: metrics.top1 + 0.1,
     nll: metrics.nll,
     ece15: metrics.ece,
+    weights: `those of ${name}`,
   };
   return { name: shown, family, bn, metrics, fields };
 }
