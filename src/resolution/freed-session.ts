@@ -1,6 +1,6 @@
 import { readBytes, TemperError } from '../core/index.ts';
 import { externalDataOf, type Model } from '../onnx/index.ts';
-import { openSession, type RuntimeOptions, type Session, sessionOptions } from '../runtime/index.ts';
+import { type ClassOutput, openSession, type RuntimeOptions, type Session, sessionOptions } from '../runtime/index.ts';
 import { declaredInputs, imageDims, modelInput } from '../signature/index.ts';
 import { freeSize } from './free-size.ts';
 import { probe, relativeDifference } from './probe.ts';
@@ -35,6 +35,16 @@ export async function openCopy(model: Model, choice: CopyOptions, bytes?: Uint8A
   });
 }
 
+/** What the file itself says of noise. */
+async function ownScores(path: string, dims: readonly number[], options: CopyOptions): Promise<ClassOutput> {
+  const session = await openSession({ model: path, ...sessionOptions(options) });
+  try {
+    return await probe(session, dims, options);
+  } finally {
+    await session.close();
+  }
+}
+
 /**
  * Frees the sizes of a file that is fixed to one ({@link freeSize}), and checks the copy on noise at the file's own size: its
  * scores are those of the file, else `doubt` says by how much they differ. The copy takes batches of any length where that
@@ -50,8 +60,7 @@ export async function openFreed(file: Model, options: CopyOptions): Promise<Free
   if (!fixed) throw new Error(`${file.path}: takes any size already`);
   const batch = input.batch ?? 1;
   const dims = imageDims(input, batch, fixed);
-  const original = await openSession({ model: file.path, ...sessionOptions(options) });
-  const expected = await probe(original, dims, options).finally(() => original.close());
+  const expected = await ownScores(file.path, dims, options);
   const attempt = async (anyBatch: boolean): Promise<FreedModel | undefined> => {
     const model = freeSize(file, { input: input.name, layout: input.layout, batch: anyBatch });
     const session = await openCopy(model, options);

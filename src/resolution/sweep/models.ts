@@ -20,7 +20,7 @@ import type { RowModel } from './rows.ts';
 const ANY_BATCH = 2;
 
 /** A graph that runs at any size. */
-export interface SweptGraph {
+interface SweptGraph {
   readonly model: Model;
   readonly session: Session;
 }
@@ -34,7 +34,7 @@ export interface SweepModel extends PlannedModel, RowModel {
   readonly pooled: SweptGraph | undefined;
   readonly classes: number;
   /** The dims of a batch at a size: of the model's own batch, if it is fixed to one. */
-  dimsAt(size: number): number[];
+  readonly dimsAt: (size: number) => number[];
   close(): Promise<void>;
 }
 

@@ -29,7 +29,7 @@ export interface RowModel {
   readonly provider: string;
   readonly onnxruntime: string;
   /** What the graph says of a size. */
-  analysisAt(variant: Variant, size: number): SizeAnalysis;
+  readonly analysisAt: (variant: Variant, size: number) => SizeAnalysis;
 }
 
 /** What was measured of a row. */

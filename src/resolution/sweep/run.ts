@@ -23,7 +23,7 @@ interface Failed {
 /** A row's session, or why it has none. */
 type Prepared = IsolatedSession | Failed;
 
-export interface SweepRunOptions extends RuntimeOptions {
+interface SweepRunOptions extends RuntimeOptions {
   /** The images of `recalibrated` rows. */
   readonly train?: DataOptions | undefined;
   readonly onBadImage?: 'fail' | 'skip' | undefined;

@@ -25,7 +25,7 @@ export const rowModel = (name: string, more: Partial<RowModel> = {}): RowModel =
 });
 
 /** Predictions of n images, of which a share is right; the same images in all, right where a luck that all share is. */
-export function predictionsOf(n: number, share: number): Predictions {
+function predictionsOf(n: number, share: number): Predictions {
   const stream = random(1, 'luck');
   const right = Array.from({ length: n }, () => stream.float() < share);
   return {
