@@ -25,7 +25,7 @@ async function scored(args: ScoreArguments, terminal: Terminal): Promise<ScoreTa
   if (path === undefined) return scoreTargets(options, terminal.control);
   const file = rowFile(path, force);
   try {
-    const record = await scoreTargets({ ...options, onRow: file.add }, terminal.control);
+    const record = await scoreTargets({ ...options, onRow: (row) => file.add(row) }, terminal.control);
     file.publish();
     terminal.wrote(path, 'KL of every row');
     return record;

@@ -15,14 +15,14 @@ const LEAST_BATCHES = 4;
 /** How many batches a store was made in, and which samples each has: batches end where parts end. */
 export function storedBatches({ n_samples, views, rows_per_part, n_parts, batch }: Layout): {
   readonly count: number;
-  at(index: number): StoredBatch;
+  readonly at: (index: number) => StoredBatch;
 } {
   const each = rows_per_part / views;
   const perPart = Math.ceil(each / batch);
   const last = n_samples - (n_parts - 1) * each;
   return {
     count: (n_parts - 1) * perPart + Math.ceil(last / batch),
-    at(index) {
+    at: (index) => {
       const part = Math.floor(index / perPart);
       const first = part * each + (index % perPart) * batch;
       return { first, end: Math.min(first + batch, (part + 1) * each, n_samples) };

@@ -84,7 +84,9 @@ function batchesThatRan(store: Store, { batches }: ChosenBatches): number[][] {
   const good = decodable(store);
   try {
     return batches
-      .map(({ first, end }) => Array.from({ length: end - first }, (_, i) => first + i).filter(good.is))
+      .map(({ first, end }) =>
+        Array.from({ length: end - first }, (_, i) => first + i).filter((ordinal) => good.is(ordinal)),
+      )
       .filter((ordinals) => ordinals.length > 0);
   } finally {
     good.close();
