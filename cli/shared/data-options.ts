@@ -16,7 +16,7 @@ const FORMATS = [
 ] as const satisfies readonly DatasetFormat[];
 
 /** Parses `a:b`, `a:` or `:b`. */
-export function rowRange(option: string): (value: unknown) => RowRange | undefined {
+function rowRange(option: string): (value: unknown) => RowRange | undefined {
   return (value) => {
     if (value === undefined) return undefined;
     const [, start, end] = /^(\d*):(\d*)$/.exec(String(value)) ?? [];

@@ -49,7 +49,7 @@ function number(text: string, option: string): number {
 }
 
 /** Parses N or HxW. */
-export function parseSize(text: string, option: string): Size {
+function parseSize(text: string, option: string): Size {
   const [height, width = height, ...rest] = text
     .split('x')
     .map((side) => (/^\d+$/.test(side) ? Number(side) : Number.NaN));

@@ -5,7 +5,6 @@ export { checkOutputs, samePath } from './check-outputs.ts';
 export { assertCount, MOST } from './counts.ts';
 export {
   type ErrorCode,
-  type ErrorContext,
   EXIT_CODES,
   fromWire,
   readError,
@@ -45,7 +44,6 @@ export { readTable } from './read-table.ts';
 export {
   openSafetensors,
   type SafetensorsArray,
-  type SafetensorsEntry,
   type SafetensorsFile,
   type SafetensorsTensor,
   type SafetensorsType,

@@ -81,7 +81,7 @@ function statOf(path: string): Stats {
  * What a path holds.
  * @throws TemperError USAGE (cannot tell), INPUT_NOT_FOUND, INPUT_TOO_FEW (an empty folder), FORMAT_TABLE (mixed content)
  */
-export function detectFormat(path: string): DatasetFormat {
+function detectFormat(path: string): DatasetFormat {
   const file = existsSync(path) ? path : (expandBraces(path)[0] as string);
   if (statOf(file).isDirectory()) return formatOfFolder(file, listFolder(file));
   const format = formatOfName(file);

@@ -24,7 +24,7 @@ export interface Box extends Size {
  * Wraps samples, checking that there are as many as the size says.
  * @throws TemperError FORMAT_IMAGE
  */
-export function pixels(data: Uint8Array, width: number, height: number, channels: 1 | 3 | 4): Pixels {
+function pixels(data: Uint8Array, width: number, height: number, channels: 1 | 3 | 4): Pixels {
   if (width < 1 || height < 1 || data.length !== width * height * channels) {
     throw new TemperError(
       'FORMAT_IMAGE',

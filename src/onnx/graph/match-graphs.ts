@@ -17,7 +17,7 @@ import { tensorHolders } from './tensor-holder.ts';
 import { functionKey } from './tensor-role.ts';
 
 /** Where a tensor of the template found its counterpart. */
-export interface TensorMatch {
+interface TensorMatch {
   readonly tensor: TensorRecord;
   /** Its counterpart goes by another name, or is shared with another tensor of the template. */
   readonly renamed: boolean;
