@@ -21,21 +21,6 @@ export interface Box extends Size {
 }
 
 /**
- * Wraps samples, checking that there are as many as the size says.
- * @throws TemperError FORMAT_IMAGE
- */
-function pixels(data: Uint8Array, width: number, height: number, channels: 1 | 3 | 4): Pixels {
-  if (width < 1 || height < 1 || data.length !== width * height * channels) {
-    throw new TemperError(
-      'FORMAT_IMAGE',
-      `image: found ${data.length} samples, expected ${width} x ${height} x ${channels}, each at least 1`,
-      { hint: 'Check the size that the data set states for its images.', details: { width, height, channels } },
-    );
-  }
-  return { data, width, height, channels };
-}
-
-/**
  * Luma of RGB as Pillow's `convert('L')`: ITU-R 601-2, (299 R + 587 G + 114 B) / 1000 in 16-bit fixed point, rounded.
  * A grey image is returned as it is.
  */
