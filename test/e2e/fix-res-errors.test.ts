@@ -64,7 +64,12 @@ test('what is asked for and has no use, or is missing', () => {
     'USAGE',
     /--momentum 1: expected a number from 0 and under 1/,
   );
-  fixResFails([...args, '--output', 'features', '--out', out()], 2, 'USAGE', /has no output features: logits/);
+  fixResFails(
+    [...args, '--output', 'features', '--out', out()],
+    2,
+    'USAGE',
+    /has no output features \(it has: logits\)/,
+  );
   fixResFails([...args, '--out', uniform], 3, 'OUTPUT_IS_INPUT', /is one of the inputs/);
 });
 

@@ -1,8 +1,9 @@
 import { TemperError } from '../../core/index.ts';
 import type { AugmentOptions, Views } from '../../data/index.ts';
 import { batchOf } from '../../runtime/index.ts';
-import type { Mode } from '../cut/cut.ts';
+import { MODES, type Mode } from '../cut/cut.ts';
 import type { FixResOptions } from '../options.ts';
+import { SCHEDULES } from '../train/sgd.ts';
 import type { TrainOptions } from '../train/train.ts';
 
 /** What a run is tuned with, defaults filled in. */
@@ -39,6 +40,11 @@ function count<T extends number | undefined>(option: keyof FixResOptions, value:
   throw new TemperError('USAGE', `\`${option}\` ${value}: expected a whole number from 1`, { details: { option } });
 }
 
+function choice<T extends string>(option: keyof FixResOptions, value: T, known: readonly T[]): T {
+  if (known.includes(value)) return value;
+  throw new TemperError('USAGE', `\`${option}\` ${value}: expected ${known.join(', ')}`, { details: { option } });
+}
+
 /** Options that leave each other no use. @throws TemperError USAGE */
 function checkTogether(options: FixResOptions): void {
   const { mode, trainTransform, views, targets, temperature, labelSmoothing = 0, patience } = options;
@@ -68,7 +74,9 @@ function checkTogether(options: FixResOptions): void {
 /** @throws TemperError USAGE for values out of range, and options that have no use together */
 export function tuningOf(options: FixResOptions): Tuning {
   checkTogether(options);
-  const { mode = 'paper', trainTransform = 'v2', schedule = 'step', shuffle = true, seed = 0 } = options;
+  const { shuffle = true, seed = 0 } = options;
+  const mode = choice('mode', options.mode ?? 'paper', MODES);
+  const trainTransform = choice('trainTransform', options.trainTransform ?? 'v2', ['v1', 'v2']);
   const batch = count('batch', batchOf(options, [undefined]));
   const epochs = count('epochs', options.epochs ?? EPOCHS[trainTransform]);
   const drawn = trainTransform === 'v2' && options.targets === undefined;
@@ -83,7 +91,7 @@ export function tuningOf(options: FixResOptions): Tuning {
     weightDecay: inRange('weightDecay', options.weightDecay ?? 1e-4, 0),
     labelSmoothing: inRange('labelSmoothing', options.labelSmoothing ?? 0, 0, 1),
     temperature: inRange('temperature', options.temperature ?? 1, Number.MIN_VALUE),
-    schedule,
+    schedule: choice('schedule', options.schedule ?? 'step', SCHEDULES),
     shuffle: shuffle ? { seed } : undefined,
     patience: count('patience', options.patience),
     views: drawn ? { augment: V2, count: count('views', views), seed } : undefined,

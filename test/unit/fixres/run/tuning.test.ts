@@ -52,6 +52,8 @@ test('values out of range are refused by name', () => {
     [{ views: 1.5 }, /^`views` 1.5/],
     [{ patience: 0 }, /^`patience` 0/],
     [{ batch: 0 }, /^`batch` 0/],
+    [{ mode: 'all' as 'fc' }, /^`mode` all: expected stats, fc, paper, affine/],
+    [{ schedule: 'linear' as 'step' }, /^`schedule` linear: expected step, cosine/],
   ];
   for (const [options, message] of cases) assert.match(assertFails(() => tuning(options), 'USAGE').message, message);
 });
