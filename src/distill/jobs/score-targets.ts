@@ -83,7 +83,7 @@ const isGiven = (choice: TransformChoice | undefined): choice is TransformChoice
  * The student's transform: the choice, or the very transform of the first teacher, of which nothing is lost.
  * @throws TemperError USAGE, UNSUPPORTED_GRAPH, MISMATCH_INPUT
  */
-export function studentTransform(
+function studentTransform(
   session: Session,
   chosen: ChosenData,
   { manifest }: Pick<Store, 'manifest'>,

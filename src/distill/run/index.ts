@@ -1,4 +1,3 @@
-export { batchDependence, rowDifference } from './batch-dependence.ts';
 export { classOutputs } from './class-outputs.ts';
 export type { TargetDifference } from './compare-targets.ts';
 export { assertTeachers, readClassOutputs, storedStages } from './describe-teacher.ts';
