@@ -1,4 +1,3 @@
-
 export type { BatchMoments, NumberedBatch } from './collect-moments.ts';
 export { blend, ESTIMATORS, type EstimatorName } from './estimators.ts';
 export { type BatchNormLayer, chooseLayers, type FoundLayers, findLayers } from './find-layers.ts';

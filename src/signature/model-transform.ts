@@ -53,7 +53,7 @@ export function valueFor<T>(value: PerModel<T>, i: number, n: number, option: st
   if (value.length !== 1 && value.length !== n) {
     throw new TemperError(
       'USAGE',
-      `\`${option}\`: ${value.length} values, expected one, or one for each of ${n} models`,
+      `\`${option}\`: ${value.length} values, expected one value, or one for each of ${n} models`,
     );
   }
   return value[value.length === 1 ? 0 : i] as T;

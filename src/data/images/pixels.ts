@@ -1,5 +1,3 @@
-import { TemperError } from '../../core/index.ts';
-
 /** A decoded image: 8-bit samples, rows from the top, channels interleaved ([height, width, channels], row-major). */
 export interface Pixels {
   readonly data: Uint8Array;

@@ -1,4 +1,3 @@
-
 export { classOutputs } from './class-outputs.ts';
 export type { TargetDifference } from './compare-targets.ts';
 export { assertTeachers, readClassOutputs, storedStages } from './describe-teacher.ts';

@@ -16,7 +16,7 @@ import { type Classifier, findClassifier } from './find-classifier.ts';
 import { findLastNorm, type LastNorm } from './find-norm.ts';
 import { floatTensor, int64s, readConstant, readNode } from './read-node.ts';
 
-const MODES = ['stats', 'fc', 'paper', 'affine'] as const;
+export const MODES = ['stats', 'fc', 'paper', 'affine'] as const;
 /** What is tuned: statistics of the last layer; the classifier; both; both, and the layer's scale and bias. */
 export type Mode = (typeof MODES)[number];
 

@@ -33,7 +33,7 @@ export function updateRunning(running: Float32Array, batch: ArrayLike<number>, f
   }
 }
 
-const SCHEDULES = ['step', 'cosine'] as const;
+export const SCHEDULES = ['step', 'cosine'] as const;
 export type Schedule = (typeof SCHEDULES)[number];
 
 /** StepLR(30, 0.1) of the reference. */
