@@ -63,7 +63,6 @@ function parserOf({ path, command, words }: Called, spec: CommandSpec): Argv {
       },
       () => undefined,
     );
-  for (const { name, describe } of command.subcommands) parser.command(name, describe, {}, () => undefined);
   return parser;
 }
 
@@ -74,7 +73,12 @@ function optionNames({ options }: CommandSpec): string[] {
 
 /** The help of a command: yargs' table of options, and examples that can be copied. */
 async function helpText(found: Called, spec: CommandSpec): Promise<string> {
-  const help = await parserOf({ ...found, words: [] }, loosened(spec)).getHelp();
+  const parser = parserOf({ ...found, words: [] }, loosened(spec));
+  for (const { name, describe, spec: load } of found.command.subcommands) {
+    const { usage } = await load();
+    parser.command(`${name} ${usage}`.trim(), describe, {}, () => undefined);
+  }
+  const help = await parser.getHelp();
   return `${help.trimEnd()}\n${examplesText(found.path, spec.examples)}`;
 }
 
