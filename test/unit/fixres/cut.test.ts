@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type ImageBatch, type Mode, assertTrainable, collectFeatures, cutModel, initialState, labelTargets, openScorer, openTrainer, tunedEdits } from '../../../src/fixres/index.ts';
+import {
+  assertTrainable,
+  collectFeatures,
+  cutModel,
+  type ImageBatch,
+  initialState,
+  labelTargets,
+  type Mode,
+  openScorer,
+  openTrainer,
+  tunedEdits,
+} from '../../../src/fixres/index.ts';
 import { openModel, writeEdited } from '../../../src/onnx/index.ts';
-import { type Tensor, openSession } from '../../../src/runtime/index.ts';
+import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { bnNode, imagesOf, normals, parametersOf } from '../../support/batchnorm.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import {

@@ -4,9 +4,22 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import proto from 'onnx-proto';
 import { loadBatches, openDataset, resolveTransform } from '../../../src/data/index.ts';
-import { type ImageBatch, type Mode, collectFeatures, cutModel, fit, initialState, labelTargets, layerMoments, openTrainer, setFoldedLayer, setStatistics, tunedEdits } from '../../../src/fixres/index.ts';
-import { type Model, applyEdits, openModel } from '../../../src/onnx/index.ts';
-import { type Tensor, openSession } from '../../../src/runtime/index.ts';
+import {
+  collectFeatures,
+  cutModel,
+  fit,
+  type ImageBatch,
+  initialState,
+  labelTargets,
+  layerMoments,
+  type Mode,
+  openTrainer,
+  setFoldedLayer,
+  setStatistics,
+  tunedEdits,
+} from '../../../src/fixres/index.ts';
+import { applyEdits, type Model, openModel } from '../../../src/onnx/index.ts';
+import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { averageSnapshots } from '../../support/average-snapshots.ts';
 import { FASHION } from '../../support/fashion.ts';
 import { decodeModel } from '../../support/model-builder.ts';

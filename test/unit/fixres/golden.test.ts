@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type LabelledBatch, computeMetrics, evaluateModels } from '../../../src/evaluate/index.ts';
-import { collectFeatures, cutModel, fit, initialState, labelTargets, openTrainer, tunedEdits } from '../../../src/fixres/index.ts';
+import { computeMetrics, evaluateModels, type LabelledBatch } from '../../../src/evaluate/index.ts';
+import {
+  collectFeatures,
+  cutModel,
+  fit,
+  initialState,
+  labelTargets,
+  openTrainer,
+  tunedEdits,
+} from '../../../src/fixres/index.ts';
 import { openModel, writeEdited } from '../../../src/onnx/index.ts';
 import { openSession } from '../../../src/runtime/index.ts';
 import { averageSnapshots } from '../../support/average-snapshots.ts';

@@ -1,9 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { random } from '../../../src/core/index.ts';
-import { type ImageBatch, type Mode, collectFeatures, cutModel, initialState, labelTargets, layerMoments, openScorer, openTrainer, setFoldedLayer, setStatistics, tunedEdits } from '../../../src/fixres/index.ts';
-import { type Model, applyEdits, modelFromBytes } from '../../../src/onnx/index.ts';
-import { type Tensor, openSession } from '../../../src/runtime/index.ts';
+import {
+  collectFeatures,
+  cutModel,
+  type ImageBatch,
+  initialState,
+  labelTargets,
+  layerMoments,
+  type Mode,
+  openScorer,
+  openTrainer,
+  setFoldedLayer,
+  setStatistics,
+  tunedEdits,
+} from '../../../src/fixres/index.ts';
+import { applyEdits, type Model, modelFromBytes } from '../../../src/onnx/index.ts';
+import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { seededFile } from '../../support/seeded-model.ts';
 import { tempFolder } from '../../support/temp-folder.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { candidates } from '../../../../cli/shared/completion.ts';
 import { command, describeCommand } from '../../../../cli/shared/command.ts';
+import { candidates } from '../../../../cli/shared/completion.ts';
 import { grouped, numberList, wholeNumber } from '../../../../cli/shared/option-values.ts';
 import { called, parse } from '../../../../cli/shared/parser.ts';
 import { TemperError } from '../../../../src/core/index.ts';
@@ -19,8 +19,19 @@ const SPEC = describeCommand({
   examples: [['$0 a.onnx --size 224', 'what it is for']],
   epilogue: 'The end.',
 });
-const sub = command('merge', 'Merge', async () => SPEC, async () => async () => 0);
-const root = command('tool', 'A tool', async () => SPEC, async () => async () => 0, [sub]);
+const sub = command(
+  'merge',
+  'Merge',
+  async () => SPEC,
+  async () => async () => 0,
+);
+const root = command(
+  'tool',
+  'A tool',
+  async () => SPEC,
+  async () => async () => 0,
+  [sub],
+);
 
 async function argumentsOf(...words: string[]): Promise<Readonly<Record<string, unknown>>> {
   const asked = await parse(called(root, words), SPEC);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { ErrorCode } from '../../../../src/core/index.ts';
-import { type DatasetOptions, assertClassCount, openDataset } from '../../../../src/data/index.ts';
+import { assertClassCount, type DatasetOptions, openDataset } from '../../../../src/data/index.ts';
 import {
   FIXTURES,
   idxBytes,
