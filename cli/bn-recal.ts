@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { addBnRecalCommands } from './bn-recal/command.ts';
+import { BN_RECAL } from './commands.ts';
 import { main } from './shared/main.ts';
 
-await main('bn-recal', addBnRecalCommands);
+await main(BN_RECAL);

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { addFixRes } from './fix-res/command.ts';
+import { FIX_RES } from './commands.ts';
 import { main } from './shared/main.ts';
 
-await main('fix-res', addFixRes);
+await main(FIX_RES);

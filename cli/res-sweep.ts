@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { addResSweep } from './res-sweep/command.ts';
+import { RES_SWEEP } from './commands.ts';
 import { main } from './shared/main.ts';
 
-await main('res-sweep', addResSweep);
+await main(RES_SWEEP);

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
+import { TEACHER_LOGITS } from './commands.ts';
 import { main } from './shared/main.ts';
-import { addTeacherLogitsCommands } from './teacher-logits/command.ts';
 
-await main('teacher-logits', addTeacherLogitsCommands);
+await main(TEACHER_LOGITS);

@@ -1,32 +1,44 @@
-import type { InferredOptionTypes, Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
-import { BN_MODES, type BnMode, FAMILIES, type Family } from '../../src/search/index.ts';
-import { DATA, prefixedData } from '../shared/data-options.ts';
-import { byteCount, grouped, numberList, stringList } from '../shared/option-values.ts';
-import { TALK, type Talk, WRITE } from '../shared/output-options.ts';
-import { REPORT } from '../shared/report-file.ts';
-import { RUNTIME } from '../shared/runtime-options.ts';
-import { TRANSFORM } from '../shared/transform-options.ts';
-import { VIEWS } from '../shared/view-options.ts';
-import { SELECTION, TENSORS } from './average-options.ts';
-import type { CandidateArguments } from './candidate-setup.ts';
+import type { BnMode, Family, SearchOptions } from '../../src/search/index.ts';
+import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
+import { namedData, namedDataOf } from '../shared/data-options.ts';
+import { grouped, numberList, stringList } from '../shared/option-values.ts';
+import { TALK, WRITE } from '../shared/output-options.ts';
+import { REPORT } from '../shared/report-options.ts';
+import { CANDIDATES, candidateOptions, SNAPSHOTS } from './candidate-options.ts';
 
-const MEMORY = '2GiB';
-/** Not among the defaults: hundreds of evaluations. */
-const OPTIONAL_FAMILIES: ReadonlySet<Family> = new Set(['learned']);
-const DEFAULT_FAMILIES = FAMILIES.filter((family) => !OPTIONAL_FAMILIES.has(family));
+type Included = Exclude<Family, 'single'>;
 
-const values = (option: string, describe: string): Options => ({
-  type: 'string',
-  describe,
-  coerce: numberList(option),
-});
+const FAMILIES = [
+  'last',
+  'window',
+  'ema',
+  'power',
+  'robust',
+  'greedy',
+  'pruned',
+  'learned',
+] as const satisfies readonly Included[];
+const BN_MODES = ['average', 'recalibrate', 'auto', 'repair'] as const satisfies readonly BnMode[];
+
+const values = (option: string, describe: string) =>
+  ({ type: 'string', describe, coerce: numberList(option) }) as const;
+
+/** Parses kinds of averages. @throws TemperError USAGE */
+function families(value: unknown): Included[] | undefined {
+  if (value === undefined) return undefined;
+  return stringList(value).map((text) => {
+    const family = FAMILIES.find((known) => known === text.trim().toLowerCase());
+    if (family) return family;
+    throw new TemperError('USAGE', `--include ${text}: expected ${FAMILIES.join(', ')}`);
+  });
+}
 
 const SEARCH = grouped('Candidates:', {
   include: {
     type: 'string',
-    default: DEFAULT_FAMILIES.join(','),
-    describe: `Kinds of averages, of ${FAMILIES.join(', ')}; single snapshots are always candidates`,
+    describe: `Kinds of averages, of ${FAMILIES.join(', ')} (default: all but learned); single snapshots are always candidates`,
+    coerce: families,
   },
   last: values('last', 'last: means of the newest k (default: every k)'),
   window: values('window', 'window: means of so many neighbours (default: a quarter and half of the snapshots)'),
@@ -35,17 +47,11 @@ const SEARCH = grouped('Candidates:', {
   bn: {
     choices: BN_MODES,
     describe:
-      'Statistics of each candidate: averaged, measured on --bn-data, or the better of both (default: auto with --bn-data); repair: convolutions that BatchNormalization was folded into get back the mean and deviation of the snapshots',
+      'Statistics of each candidate: averaged, measured on --train, or the better of both (default: auto with --train); repair: convolutions that BatchNormalization was folded into get back the mean and deviation of the snapshots',
   },
-  memory: {
-    type: 'string',
-    default: MEMORY,
-    describe: 'Memory for snapshots, images and candidates; what does not fit is read again',
-    coerce: byteCount('memory'),
-  },
-} as const satisfies Record<string, Options>);
+} as const);
 
-const OUT = grouped('Output:', {
+const OUTPUT = grouped('Output:', {
   out: { type: 'string', describe: 'The chosen model' },
   csv: { type: 'string', describe: 'All candidates as CSV' },
   cache: { type: 'string', describe: 'Results that a later search goes on from (default: beside --out)' },
@@ -54,47 +60,50 @@ const OUT = grouped('Output:', {
     default: false,
     describe: 'Write the best average although it is not better than the best snapshot beyond noise',
   },
-} as const satisfies Record<string, Options>);
+} as const);
 
-const { last: _, first: __, best: ___, metrics: ____, metric: _____, mode: ______, ...SNAPSHOTS } = SELECTION;
-const { bn: _______, quantized: ________, ...MATCHING } = TENSORS;
-const { seed, classes, 'on-bad-image': onBadImage } = DATA;
-const VAL = prefixedData('val', 'with labels: one half chooses, the other reports', 'val');
-const BN_DATA = prefixedData('bn', 'for the BatchNormalization statistics of each candidate');
-export const ALL = {
-  ...OUT,
-  ...REPORT,
-  ...SEARCH,
-  ...VAL,
-  ...BN_DATA,
-  ...{ seed, classes, 'on-bad-image': onBadImage },
-  ...SNAPSHOTS,
-  ...MATCHING,
-  ...VIEWS,
-  ...TRANSFORM,
-  ...RUNTIME,
-  ...WRITE,
-  ...TALK,
-} as const satisfies Record<string, Options>;
+/** avg-ckpt search: which average is best, by evaluation. */
+export const SEARCH_COMMAND = describeCommand({
+  usage: '<inputs..>',
+  positionals: SNAPSHOTS,
+  options: {
+    ...OUTPUT,
+    ...REPORT,
+    ...SEARCH,
+    ...namedData('val', 'with labels: one half chooses, the other reports'),
+    ...CANDIDATES,
+    ...WRITE,
+    ...TALK,
+  },
+  examples: [
+    ['$0 run/ --val val/ --train train/ --out best.onnx', 'statistics averaged or measured, whichever is better'],
+    ['$0 run/ --val val/ --include ema,power --decay 0.5,0.9 --out ema.onnx', 'these kinds alone, with these decays'],
+  ],
+  epilogue:
+    'One class-balanced half of --val chooses, the other reports. If nothing is better than the best single snapshot beyond noise ' +
+    '(exact McNemar test), that snapshot is written.',
+});
 
-export type SearchArguments = InferredOptionTypes<
-  typeof OUT & typeof REPORT & typeof SEARCH & typeof SNAPSHOTS & typeof WRITE
-> &
-  CandidateArguments &
-  Talk & { readonly inputs: readonly string[] };
+export type SearchArguments = ArgumentsOf<typeof SEARCH_COMMAND>;
 
-export function familiesOf(include: string): Family[] {
-  return stringList(include).map((text) => {
-    const family = FAMILIES.find((known) => known === text.trim());
-    if (family) return family;
-    throw new TemperError('USAGE', `--include ${text}: expected ${FAMILIES.join(', ')}`);
-  });
-}
-
-/** What `--bn` means for this network and these data. */
-export function bnMode(args: SearchArguments): BnMode {
-  const hasData = args['bn-data'] !== undefined;
-  const mode = (args.bn as BnMode | undefined) ?? (hasData ? 'auto' : 'average');
-  if (mode === 'average' || hasData) return mode;
-  throw new TemperError('USAGE', `--bn ${mode} needs images to measure statistics on`, { hint: 'Give --bn-data SRC.' });
+/** The words as the job takes them. @throws TemperError USAGE for what has no default */
+export function searchOptions(args: SearchArguments): SearchOptions {
+  const { out, force, include, last, window, decay, bn, cache } = args;
+  const val = namedDataOf('val', args);
+  if (out === undefined) throw new TemperError('USAGE', 'no output is named', { hint: 'Give --out FILE.' });
+  if (val === undefined) throw new TemperError('USAGE', 'no validation images are named', { hint: 'Give --val SRC.' });
+  return {
+    ...candidateOptions(args),
+    val,
+    out,
+    force,
+    include,
+    last,
+    window,
+    decay,
+    sigmaRel: args['sigma-rel'],
+    bn,
+    cache,
+    allowWorse: args['allow-worse'],
+  };
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'csv-parse/sync';
 import { writeFileAtomic } from '../../src/core/index.ts';
 import { type ChartPoint, chartSvg, formatNumber } from '../../src/report/index.ts';
-import { commandLine } from '../shared/report-file.ts';
+import { commandLine } from '../shared/command-line.ts';
 
 /** The end of the demo: at which size should the average be tested? Run as a user runs it. */
 
@@ -20,8 +20,8 @@ const argumentsOf = (model: string): string[] => [
   ...['--data', `${FASHION}/test-images-idx3-ubyte.gz`, '--labels', `${FASHION}/test-labels-idx1-ubyte.gz`],
   ...['--preset', 'none', '--mean', '0.2860', '--std', '0.3530'],
   ...['--train-size', String(TRAIN_SIZE), '--sizes', '12:36:2'],
-  ...['--bn', 'recalibrate', '--bn-data', `${FASHION}/train-2k-images-idx3-ubyte.gz`, '--recommend'],
-  ...['--out', 'reports/sweep.csv', '--report', 'reports/sweep.html', '--force'],
+  ...['--bn', 'recalibrate', '--train', `${FASHION}/train-2k-images-idx3-ubyte.gz`, '--recommend'],
+  ...['--csv', 'reports/sweep.csv', '--report', 'reports/sweep.html', '--force'],
 ];
 
 const pointsOf = (rows: readonly Row[], variant: string): ChartPoint[] =>

@@ -2,7 +2,7 @@ import type { Options } from 'yargs';
 import type { Command, CommandSpec } from './command.ts';
 
 /** What a shell's completion calls: `eval-ckpt --get-completions WORD…`, the last word being the one that is typed. */
-export const COMPLETE = '--get-completions';
+const COMPLETE = '--get-completions';
 
 const SHELLS = { bash: 'bash', zsh: 'zsh' } as const;
 

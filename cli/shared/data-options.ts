@@ -16,7 +16,7 @@ const FORMATS = [
 ] as const satisfies readonly DatasetFormat[];
 
 /** Parses `a:b`, `a:` or `:b`. */
-export function rowRange(option: string): (value: unknown) => RowRange | undefined {
+function rowRange(option: string): (value: unknown) => RowRange | undefined {
   return (value) => {
     if (value === undefined) return undefined;
     const [, start, end] = /^(\d*):(\d*)$/.exec(String(value)) ?? [];
@@ -82,7 +82,7 @@ type NamedData<P extends string> = { readonly [K in P | `${P}-labels`]: TextOpti
  * The options of a second data set; the class map and the seed are those of the first.
  * @param before the prefix that these options had, which stays as an alias: `guard` for `--guard-data`, `--guard-labels`
  */
-export function namedData<P extends string>(name: P, purpose: string, before?: string): NamedData<P> {
+export function namedData<P extends Purpose>(name: P, purpose: string, before?: string): NamedData<P> {
   const was = (suffix: string): { alias?: string } => (before === undefined ? {} : { alias: `${before}-${suffix}` });
   return grouped('Data:', {
     [name]: { type: 'string', describe: `Images ${purpose}`, ...was('data') },
@@ -102,22 +102,26 @@ export function namedData<P extends string>(name: P, purpose: string, before?: s
   } as Record<string, Options>) as NamedData<P>;
 }
 
-type NamedArguments<P extends string> = {
-  readonly [K in P | `${P}-labels`]?: string | undefined;
-} & { readonly [K in `${P}-rows`]?: RowRange | undefined } & {
-  readonly [K in `${P}-limit`]?: number | undefined;
+/** The purposes of images that commands know. */
+type Purpose = 'train' | 'val' | 'test' | 'shifted';
+
+type NamedArguments = {
+  readonly [K in Purpose | `${Purpose}-labels`]?: string | undefined;
+} & { readonly [K in `${Purpose}-rows`]?: RowRange | undefined } & {
+  readonly [K in `${Purpose}-limit`]?: number | undefined;
 } & Pick<DataArguments, 'classes' | 'seed'>;
 
 /** The data set of {@link namedData}, if it is named. */
-export function namedDataOf<P extends string>(name: P, args: NamedArguments<P>): DataOptions | undefined {
-  // One name stands for all: the compiler cannot see through a template of a type parameter.
-  const {
-    set: source,
-    'set-labels': labels,
-    'set-rows': rows,
-    'set-limit': limit,
-  } = Object.fromEntries(
-    Object.entries(args).map(([option, value]) => [option.replace(new RegExp(`^${name}(?=-|$)`), 'set'), value]),
-  ) as NamedArguments<'set'>;
-  return source === undefined ? undefined : { source, labels, rows, limit, classes: args.classes, seed: args.seed };
+export function namedDataOf(name: Purpose, args: NamedArguments): DataOptions | undefined {
+  const source = args[name];
+  if (source === undefined) return undefined;
+  const { classes, seed } = args;
+  return {
+    source,
+    labels: args[`${name}-labels` as const],
+    rows: args[`${name}-rows` as const],
+    limit: args[`${name}-limit` as const],
+    classes,
+    seed,
+  };
 }

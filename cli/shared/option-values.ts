@@ -38,11 +38,16 @@ export function oneNumber(option: string): (value: unknown) => number | undefine
 }
 
 /** Parses a count or a seed. */
-export function wholeNumber(option: string, least: number): (value: unknown) => number | undefined {
+export function wholeNumber(
+  option: string,
+  least: number,
+  most = Number.MAX_SAFE_INTEGER,
+): (value: unknown) => number | undefined {
   return (value) => {
     const number = oneNumber(option)(value);
-    if (number === undefined || (Number.isSafeInteger(number) && number >= least)) return number;
-    throw usage(option, String(number), `a whole number from ${least}`);
+    if (number === undefined || (Number.isSafeInteger(number) && number >= least && number <= most)) return number;
+    const to = most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`;
+    throw usage(option, String(number), `a whole number from ${least}${to}`);
   };
 }
 

@@ -73,7 +73,7 @@ function optionNames({ options }: CommandSpec): string[] {
 }
 
 /** The help of a command: yargs' table of options, and examples that can be copied. */
-export async function helpText(found: Called, spec: CommandSpec): Promise<string> {
+async function helpText(found: Called, spec: CommandSpec): Promise<string> {
   const help = await parserOf({ ...found, words: [] }, loosened(spec)).getHelp();
   return `${help.trimEnd()}\n${examplesText(found.path, spec.examples)}`;
 }
@@ -92,7 +92,8 @@ function loosened(spec: CommandSpec): CommandSpec {
 
 /** What yargs need not know of an option: it would lose the hints of what `coerce` throws. */
 function withoutParsing(table: CommandSpec['options']): CommandSpec['options'] {
-  return Object.fromEntries(Object.entries(table).map(([name, { coerce: _, choices: __, ...option }]) => [name, option]));
+  const bare = (option: Options): Options => ({ ...option, coerce: undefined, choices: undefined });
+  return Object.fromEntries(Object.entries(table).map(([name, option]) => [name, bare(option)]));
 }
 
 /** The values of the options, by their names alone (yargs repeats them by alias). */

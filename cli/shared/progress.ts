@@ -10,7 +10,7 @@ const BAR_COLUMNS = BAR_WIDTH + 20;
 /** Whether stderr can redraw a line of this width: terminals that say they cannot, or are too narrow, get plain lines. */
 function redraws(label: string): boolean {
   const { TERM, NO_COLOR } = process.env;
-  const { isTTY, columns = 80 } = process.stderr;
+  const { isTTY, columns } = process.stderr;
   return isTTY && TERM !== 'dumb' && !NO_COLOR && label.length + BAR_COLUMNS <= columns;
 }
 

@@ -1,4 +1,5 @@
 import type { Options } from 'yargs';
+import { MOST } from '../../src/core/index.ts';
 import type { Device, GraphOptimization, RuntimeOptions } from '../../src/runtime/index.ts';
 import { grouped, wholeNumber } from './option-values.ts';
 
@@ -16,19 +17,19 @@ export const RUNTIME = grouped('Runtime:', {
   threads: {
     type: 'string',
     describe: "The provider's threads (default: onnxruntime's)",
-    coerce: wholeNumber('threads', 1),
+    coerce: wholeNumber('threads', 1, MOST.threads),
   },
   workers: {
     type: 'string',
     alias: 'j',
     describe: 'Decoding threads (default: the cores)',
-    coerce: wholeNumber('workers', 1),
+    coerce: wholeNumber('workers', 1, MOST.workers),
   },
   batch: {
     type: 'string',
     alias: ['b', 'batch-size'],
     describe: "Images of a batch (default: the model's, else 64)",
-    coerce: wholeNumber('batch', 1),
+    coerce: wholeNumber('batch', 1, MOST.batch),
   },
   input: { type: 'string', describe: 'The image input, where a model has several' },
   output: { type: 'string', describe: 'The class output, where a model has several' },

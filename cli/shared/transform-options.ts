@@ -1,12 +1,20 @@
 import { TemperError } from '../../src/core/index.ts';
-import type { Color, Interpolation, Orientation, Preset, ResizeRule, Size, TransformOptions } from '../../src/data/index.ts';
+import type {
+  Color,
+  Interpolation,
+  Orientation,
+  Preset,
+  ResizeRule,
+  Size,
+  TransformOptions,
+} from '../../src/data/index.ts';
 import { choice } from './choice.ts';
 import { grouped } from './option-values.ts';
 
 const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const satisfies readonly Preset[];
 const COLORS = ['rgb', 'bgr', 'grey'] as const satisfies readonly Color[];
 const RESIZE_RULES = ['short', 'long', 'height', 'squash', 'border'] as const satisfies readonly ResizeRule[];
-const INTERPOLATIONS = [
+export const INTERPOLATIONS = [
   'nearest',
   'box',
   'bilinear',
@@ -41,7 +49,7 @@ function number(text: string, option: string): number {
 }
 
 /** Parses N or HxW. */
-export function parseSize(text: string, option: string): Size {
+function parseSize(text: string, option: string): Size {
   const [height, width = height, ...rest] = text
     .split('x')
     .map((side) => (/^\d+$/.test(side) ? Number(side) : Number.NaN));
@@ -54,6 +62,9 @@ const word =
   <const T extends string>(known: readonly T[], synonyms: Readonly<Record<string, NoInfer<T>>> = {}) =>
   (text: string, option: string): T =>
     choice(option, known, synonyms)(text) as T;
+
+/** A filter by its name here, or by what others call it. */
+export const parseInterpolation = word(INTERPOLATIONS, { cubic: 'bicubic', linear: 'bilinear', lanczos3: 'lanczos' });
 
 const option = <T, A extends string | readonly string[] | undefined>(
   name: string,
@@ -77,11 +88,7 @@ export const TRANSFORM = grouped('Transform (once, or once per model):', {
   resize: option('resize', 'Resize target before the crop', number, 'val-resize-size'),
   'crop-ratio': option('crop-ratio', 'Size over resize target', number, 'crop-pct'),
   'resize-rule': option('resize-rule', RESIZE_RULES.join(', '), word(RESIZE_RULES)),
-  interpolation: option(
-    'interpolation',
-    INTERPOLATIONS.join(', '),
-    word(INTERPOLATIONS, { cubic: 'bicubic', linear: 'bilinear', lanczos3: 'lanczos' }),
-  ),
+  interpolation: option('interpolation', INTERPOLATIONS.join(', '), parseInterpolation),
   mean: option('mean', 'Mean per channel on the 0..1 scale', numbers),
   std: option('std', 'Standard deviation per channel on the 0..1 scale', numbers),
   color: option(

@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
-import { TemperError } from '../../src/core/index.ts';
+import { MOST, TemperError } from '../../src/core/index.ts';
 import type { AugmentOptions, ViewOptions } from '../../src/data/index.ts';
-import { grouped, numberList, oneNumber, stringList } from './option-values.ts';
+import { grouped, numberList, stringList, wholeNumber } from './option-values.ts';
 
 /** Training views: what was done to images when the network was trained. */
 export const VIEWS = grouped('Views:', {
@@ -11,7 +11,7 @@ export const VIEWS = grouped('Views:', {
     describe: 'Area of a random resized crop, a,b (default: 0.08,1)',
     coerce: numberList('scale'),
   },
-  views: { type: 'string', describe: 'Views of each image (default: 1)', coerce: oneNumber('views') },
+  views: { type: 'string', describe: 'Views of each image (default: 1)', coerce: wholeNumber('views', 1, MOST.views) },
 } as const satisfies Record<string, Options>);
 
 export interface ViewArguments {
@@ -35,8 +35,6 @@ const PARTS: Readonly<Record<string, (scale: readonly [number, number] | undefin
 export function viewsOf(args: ViewArguments): ViewOptions | undefined {
   const { augment, scale, views } = args;
   const count = views ?? 1;
-  if (!Number.isSafeInteger(count) || count < 1)
-    throw new TemperError('USAGE', `--views ${count}: expected a whole number from 1`);
   if (augment === undefined) {
     if (scale !== undefined || count > 1) {
       throw new TemperError('USAGE', `--${scale ? 'scale' : 'views'} has no use without --augment`, {

@@ -2,7 +2,6 @@ export { type AverageJob, averageFiles, type PublishedOutput } from './average-f
 export type {
   AveragedOutput,
   AveragingRecord,
-  PlannedAverage,
   PlanRecord,
   TensorCounts,
 } from './average-record.ts';
@@ -14,12 +13,12 @@ export { METHODS, type MethodName } from './methods/index.ts';
 export { type StoredTensor, storedTensors } from './output-layout.ts';
 export { type Plan, planRows } from './plan/plan.ts';
 export type { HalfLife, PlanOptions } from './plan/plan-options.ts';
-export { planFiles, planSnapshots } from './plan-files.ts';
-export type { AverageRecord } from './record.ts';
+export { planFiles } from './plan-files.ts';
+
 export { type Row, rowKey, rowOver } from './rows/row.ts';
 export { effectiveModels, normalisedRow } from './rows/row-terms.ts';
 export { TensorStream } from './stream.ts';
 export { swagRows } from './swag/swag-rows.ts';
-export type { SwagSample } from './swag/swag-sample.ts';
+export type { SwagRow } from './swag/swag-sample.ts';
 export { chooseTemplate, planTensors, type TensorPlan, type TensorRules } from './tensor-plan.ts';
 export { type AverageVerdict, type VerifyAverageOptions, verifyAverage } from './verify.ts';

@@ -1,4 +1,4 @@
-import { emptyMoments, mergeMoments, momentsOfBatch, populationVariance, TemperError } from '../core/index.ts';
+import { combineMoments, emptyMoments, momentsOfBatch, populationVariance, TemperError } from '../core/index.ts';
 import type { BatchMoments, LayerMoments } from './collect-moments.ts';
 import type { Statistics } from './statistics.ts';
 
@@ -31,7 +31,7 @@ function population(channels: number): LayerFold {
       return total.count;
     },
     add({ count, mean, variance }) {
-      total = mergeMoments(total, momentsOfBatch(count, mean, variance));
+      total = combineMoments(total, momentsOfBatch(count, mean, variance));
     },
     statistics: () => ({ mean: total.mean, variance: populationVariance(total) }),
   };

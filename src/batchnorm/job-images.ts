@@ -55,6 +55,9 @@ export async function* numberedBatches(job: JobImages, worker: Shard): AsyncGene
   }
 }
 
+/** The worker that does all of a job. */
+export const ONE_WORKER: Shard = { index: 0, count: 1 };
+
 /** The numbers of a worker's batches. */
 export function* batchesOf(job: JobImages, { index, count }: Shard): Generator<number> {
   for (let batch = index; batch < batchCount(job); batch += count) yield batch;

@@ -8,8 +8,8 @@ import {
   writeSafetensors,
 } from '../core/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
+import type { LevelDone, MeasuredLayer } from './measure.ts';
 import { type MomentsRun, runOf } from './moments-run.ts';
-import type { LevelDone, MeasuredLayer } from './recalibrate.ts';
 import type { Statistics } from './statistics.ts';
 import { tensorReader } from './tensor-reader.ts';
 

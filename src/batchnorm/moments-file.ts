@@ -8,12 +8,37 @@ import {
   writeSafetensors,
 } from '../core/index.ts';
 import type { BatchMoments, LayerMoments } from './collect-moments.ts';
+import type { BatchNormLayer } from './find-layers.ts';
 import { type MomentsRun, runOf } from './moments-run.ts';
 import { tensorReader } from './tensor-reader.ts';
 
 /** The version of the file's layout. */
 const FORMAT = 'onnx-temper moments 1';
 export const MOMENTS_HINT = 'Give files that bn-recal `momentsOut` wrote; a damaged one is made again by its worker.';
+
+/** Batches of a job whose moments are written: a worker holds its own in memory, and the merge numbers them all. */
+export const MAX_BATCHES = 1 << 20;
+
+/** Adds the batches of which no image could be decoded: a worker answers for all of its batches. */
+export function withEmptyBatches(
+  found: readonly BatchMoments[],
+  batches: Iterable<number>,
+  layers: readonly BatchNormLayer[],
+): BatchMoments[] {
+  const known = new Map(found.map((moments) => [moments.batch, moments]));
+  return [...batches].map(
+    (batch) =>
+      known.get(batch) ?? {
+        batch,
+        images: 0,
+        layers: layers.map(({ channels }) => ({
+          count: 0,
+          mean: new Float32Array(channels),
+          variance: new Float32Array(channels),
+        })),
+      },
+  );
+}
 
 /**
  * Writes the moments of a worker's batches as safetensors, in batch order: `batch` and `images` [K], `count` [K, L], and

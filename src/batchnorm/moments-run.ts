@@ -1,4 +1,11 @@
-import { canonicalJson, TemperError } from '../core/index.ts';
+import { createHash } from 'node:crypto';
+import { cpus } from 'node:os';
+import { basename } from 'node:path';
+import { canonicalJson, TemperError, version } from '../core/index.ts';
+import { rowsHash } from '../data/index.ts';
+import { type Model, modelSha256 } from '../onnx/index.ts';
+import type { BatchNormLayer } from './find-layers.ts';
+import { batchCount, type JobImages } from './job-images.ts';
 
 /** What batch moments were made from, and by what. Workers of one job agree on all of it but the processor. */
 export interface MomentsRun {
@@ -25,6 +32,32 @@ export interface MomentsRun {
   readonly onnxruntime: string;
   /** Processor type: other types may round in another order. Workers may differ in it, and the merged result says so. */
   readonly processor: string;
+}
+
+/** A run before a session tells its provider. */
+export type RunSettings = Omit<MomentsRun, 'provider' | 'onnxruntime'>;
+
+/** What a job measures, and on what. */
+export async function runSettings(
+  model: Model,
+  layers: readonly BatchNormLayer[],
+  images: JobImages,
+): Promise<RunSettings> {
+  const transform = canonicalJson(images.transform ?? null);
+  return {
+    version,
+    model_sha256: await modelSha256(model),
+    data: basename(images.dataset.source),
+    data_table_sha256: images.dataset.tableHash(),
+    rows_sha256: rowsHash(images.rows),
+    transform,
+    transform_sha256: createHash('sha256').update(transform).digest('hex'),
+    views: canonicalJson(images.views ?? null),
+    batch_size: images.batch,
+    batches: batchCount(images),
+    layers: layers.map(({ name, channels }) => ({ name, channels })),
+    processor: cpus()[0]?.model ?? 'unknown',
+  };
 }
 
 const isText = (value: unknown): boolean => typeof value === 'string';

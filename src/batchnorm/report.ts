@@ -73,6 +73,6 @@ export function shiftWarnings(reports: readonly LayerReport[]): string[] {
   const [first] = unlike;
   if (!first) return [];
   return [
-    `${unlike.length} of ${reports.length} layers moved far (${first.layer}: mean by ${first.mean_shift_rms.toFixed(2)} old standard deviations, variance ${first.variance_ratio_median.toFixed(2)} times): are these images, views and normalisation like those of training? Check with \`guard.source\``,
+    `${unlike.length} of ${reports.length} layers moved far (${first.layer}: mean by ${first.mean_shift_rms.toFixed(2)} old standard deviations, variance ${first.variance_ratio_median.toFixed(2)} times): are these images, views and normalisation like those of training? Check with \`val\``,
   ];
 }

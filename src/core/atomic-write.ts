@@ -5,6 +5,7 @@ import {
   fdatasync,
   fsyncSync,
   linkSync,
+  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -176,6 +177,15 @@ export function openAtomic(path: string): AtomicFile {
     },
     discard,
   };
+}
+
+/** Makes the folder that an output goes to, and those above it. @throws TemperError OUTPUT_WRITE */
+export function makeParent(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw writeError(path, error);
+  }
 }
 
 /** Writes a small file atomically. */

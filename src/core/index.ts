@@ -1,10 +1,10 @@
-export { type AtomicFile, openAtomic, outputExists, writeFileAtomic } from './atomic-write.ts';
+export { type AtomicFile, makeParent, openAtomic, outputExists, writeFileAtomic } from './atomic-write.ts';
 export { type ByteSource, type FileSource, memorySource, openFile, readBytes, sameBytes } from './byte-source.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { checkOutputs, samePath } from './check-outputs.ts';
+export { assertCount, MOST } from './counts.ts';
 export {
   type ErrorCode,
-  type ErrorContext,
   EXIT_CODES,
   fromWire,
   readError,
@@ -34,16 +34,16 @@ export {
   encodeFloat16,
   float16Table,
 } from './float16.ts';
-export { emptyMoments, type Moments, mergeMoments, momentsOfBatch, populationVariance } from './moments.ts';
+export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, type Observer, type Progress } from './observer.ts';
+export { paretoFront } from './pareto-front.ts';
 export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
 export { readTable } from './read-table.ts';
 export {
   openSafetensors,
   type SafetensorsArray,
-  type SafetensorsEntry,
   type SafetensorsFile,
   type SafetensorsTensor,
   type SafetensorsType,

@@ -42,7 +42,7 @@ export function momentsOfBatch(
  * Variance" (The American Statistician 37(3), 1983). Each operation is one float64 rounding: the same parts in the same
  * order give the same bits everywhere; in another order they differ by roundings.
  */
-export function mergeMoments(a: Moments, b: Moments): Moments {
+export function combineMoments(a: Moments, b: Moments): Moments {
   sameChannels('moments', a.mean, b.mean);
   if (a.count === 0) return b;
   if (b.count === 0) return a;

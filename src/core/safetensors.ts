@@ -39,7 +39,7 @@ const MAX_READ_BYTES = 2 ** 30;
 const METADATA = '__metadata__';
 
 /** A tensor as the header declares it. */
-export interface SafetensorsEntry {
+interface SafetensorsEntry {
   readonly name: string;
   readonly dtype: SafetensorsType;
   readonly shape: readonly number[];

@@ -4,55 +4,42 @@ export {
   DATASET_FORMATS,
   type Dataset,
   type DatasetFormat,
-  type EncodedImage,
-  type RawPixels,
-  type ReadyTensor,
   type Sample,
-  type SampleData,
 } from './datasets/dataset.ts';
-export { type IdxArray, type IdxImages, readIdx, readIdxImages, readIdxLabels } from './datasets/idx.ts';
-export { type NpyFile, openNpy } from './datasets/npy.ts';
-export { assertImages, type ChosenData, type DataOptions, openData } from './datasets/open-data.ts';
-export { assertClassCount, type DatasetOptions, detectFormat, openDataset } from './datasets/open-dataset.ts';
-export { type RowRange, rowRangeText, rowsHash, type Selection, selectRows } from './datasets/select-rows.ts';
-export { type Part, partsOf, type Shard } from './datasets/shard.ts';
-export { type Halves, splitRows } from './datasets/split-rows.ts';
+export { readIdx, readIdxImages, readIdxLabels } from './datasets/idx.ts';
+export { openNpy } from './datasets/npy.ts';
+export { assertImages, type ChosenData, type DataOptions, dataFiles, openData } from './datasets/open-data.ts';
+export { assertClassCount, type DatasetOptions, openDataset } from './datasets/open-dataset.ts';
+export { type RowRange, rowRangeText, rowsHash, selectRows } from './datasets/select-rows.ts';
+export { partsOf, type Shard } from './datasets/shard.ts';
+export { LEAST_TO_SPLIT, splitRows } from './datasets/split-rows.ts';
 export {
   allocateInput,
   applyTransform,
   type InputData,
   inputLength,
-  type Transformed,
 } from './images/apply-transform.ts';
 export {
   type DecodeOptions,
   decodeImage,
   decodeImageFile,
-  ORIENTATIONS,
   type Orientation,
-  PIXEL_LIMIT,
 } from './images/decode-image.ts';
 export {
-  type Geometry,
   isEnlarged,
   isPadded,
   planGeometry,
-  RESIZE_RULES,
   type ResizeRule,
 } from './images/geometry.ts';
 export type { InputStatistics } from './images/input-statistics.ts';
-export { type Box, type Pixels, pixels, type Size, toGrey, toRgb } from './images/pixels.ts';
+export { type Box, type Pixels, type Size, toGrey } from './images/pixels.ts';
 export { type ResampleOptions, resample } from './images/resample.ts';
 export { INTERPOLATIONS, type Interpolation } from './images/resample-kernels.ts';
 export { isTransform } from './images/stored-transform.ts';
 export {
-  COLORS,
   type Color,
-  DTYPES,
   type InputType,
-  LAYOUTS,
   type Layout,
-  PRESETS,
   type Preset,
   resolveTransform,
   type Transform,
@@ -72,9 +59,8 @@ export {
 export {
   type AugmentOptions,
   applyView,
-  type Draw,
   drawView,
   type ViewRecord,
   viewPixels,
 } from './views/augment.ts';
-export { colorJitter, JITTER_OPS, type JitterOp, type JitterStep } from './views/color-jitter.ts';
+export { colorJitter, JITTER_OPS, type JitterStep } from './views/color-jitter.ts';

@@ -1,5 +1,14 @@
 import { TemperError } from '../core/index.ts';
-import { type ClassOutput, type Session, type Tensor, type Timing, classOutput, readClassOutput, runBatches, summarizeTiming } from '../runtime/index.ts';
+import {
+  type ClassOutput,
+  classOutput,
+  readClassOutput,
+  runBatches,
+  type Session,
+  summarizeTiming,
+  type Tensor,
+  type Timing,
+} from '../runtime/index.ts';
 import { imageInput } from '../signature/index.ts';
 import { detectOutputs, type OutputKind } from './output-kind.ts';
 import { concatPredictions, type Predictions, scoreBatch, type ValidClasses } from './predictions.ts';

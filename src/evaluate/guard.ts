@@ -16,6 +16,12 @@ export interface GuardVerdict {
 
 const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
 
+/** What these images can show at all. */
+const smallestText = (significant: number): string =>
+  significant > 1
+    ? 'these are too few to show any'
+    : `the smallest that would show is ${(100 * significant).toFixed(2)} points`;
+
 /**
  * Whether a changed model is better than the one it came from: more images right, and by the exact paired test (McNemar)
  * more than chance. What cannot be told apart is not better.
@@ -30,6 +36,6 @@ export function guardVerdict(before: Predictions, after: Predictions): GuardVerd
     ? 'better'
     : paired.p < ALPHA
       ? 'worse'
-      : `no difference beyond noise; the smallest that would show is ${percent(paired.smallest.significant)}`;
+      : `no difference beyond noise; ${smallestText(paired.smallest.significant)}`;
   return { better, before: rightBefore, after: rightAfter, paired, text: `${compared}: ${verdict}` };
 }

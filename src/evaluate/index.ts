@@ -1,27 +1,24 @@
 export { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
 export {
   type EvaluatedStages,
-  type EvaluationStage,
   evaluateSessions,
   evaluateStages,
   type ModelEvaluation,
   type StageOptions,
 } from './evaluate-stages.ts';
 export { type GuardVerdict, guardVerdict } from './guard.ts';
-export { type Interval, type MetricIntervals, metricIntervals, quantile, wilson } from './intervals.ts';
+export { metricIntervals, quantile, wilson } from './intervals.ts';
 export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';
-export { computeMetrics, type ImageScores, imageScores, type Metrics } from './metrics.ts';
+export { computeMetrics, imageScores, type Metrics } from './metrics.ts';
 export { detectOutputs, OUTPUT_KINDS, type OutputKind } from './output-kind.ts';
 export {
   comparePaired,
   holm,
-  type McNemar,
   mcnemar,
   type PairedComparison,
-  type SmallestDifference,
   smallestDifference,
 } from './paired.ts';
-export { type PerImage, perImageColumns, perImageRows, type WorkerPart } from './per-image/columns.ts';
+export { type PerImage, perImageColumns, perImageRows } from './per-image/columns.ts';
 export { isParquet, readPerImage } from './per-image/read-per-image.ts';
 export {
   concatPredictions,
@@ -31,11 +28,9 @@ export {
   scoreBatch,
   selectPredictions,
   topClasses,
-  type ValidClasses,
 } from './predictions.ts';
-export { type ReliabilityBin, reliabilityBins } from './reliability.ts';
+export { reliabilityBins } from './reliability.ts';
 export {
-  type Measured,
   type ModelScores,
   numberRepeated,
   pairedFields,

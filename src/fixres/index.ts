@@ -1,12 +1,6 @@
-export { type Cut, cutModel, MODES, type Mode } from './cut/cut.ts';
-export { TARGETS } from './gradient/training-graph.ts';
-export { type HistoryRow, readCheckpoint, removeCheckpoint } from './train/checkpoint.ts';
-export { type CollectOptions, collectFeatures, type Features, type ImageBatch } from './train/collect-features.ts';
-export { fit } from './train/fit.ts';
-export { layerMoments, setFoldedLayer, setStatistics } from './train/layer-moments.ts';
-export { openScorer } from './train/score.ts';
-export { SCHEDULES, type Schedule } from './train/sgd.ts';
-export { storeTargets } from './train/store-targets.ts';
-export { labelTargets } from './train/targets.ts';
-export { assertTrainable, type CachedViews, initialState, openTrainer, type TrainState } from './train/train.ts';
-export { tunedEdits } from './write-back.ts';
+export type { Mode } from './cut/cut.ts';
+export { type FixResRecord, fixRes } from './job.ts';
+export type { FixResOptions } from './options.ts';
+export type { SizeComparison } from './run/compare-sizes.ts';
+
+export type { Schedule } from './train/sgd.ts';

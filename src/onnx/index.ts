@@ -1,6 +1,6 @@
 export { applyEdits, editedModel, externalDataOf } from './edit/apply-edits.ts';
 export { type DataPart, dataFileName, layOutExternal, modelNameOf } from './edit/data-layout.ts';
-export { type Edit, plannedBytes, planRewrite, type Segment, type Slot } from './edit/edit.ts';
+export { type Edit, plannedBytes, planRewrite, type Segment } from './edit/edit.ts';
 export {
   appendInitializer,
   appendMetadata,
@@ -19,24 +19,23 @@ export {
   setOutputs,
   setTensorName,
 } from './edit/edits.ts';
-export { encodeModel, type NewModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
-export { nextStepKey, PROVENANCE_PREFIX, provenanceSteps } from './edit/provenance.ts';
+export { encodeModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
+export { nextStepKey, provenanceSteps } from './edit/provenance.ts';
 export { type Rewrite, rewriter } from './edit/rewrite.ts';
-export { freeBatch, keepOnly, type SessionModel, sessionModel } from './edit/session-model.ts';
+export { freeBatch, keepOnly, sessionModel } from './edit/session-model.ts';
 export { assertOutput, type WrittenModel, writeEdited } from './edit/write-edited.ts';
 export { freeNames } from './graph/free-names.ts';
 export { type GraphIndex, indexGraph, type StoredInput } from './graph/graph-index.ts';
-export { type GraphMatch, matchGraphs, type TensorMatch } from './graph/match-graphs.ts';
+export { matchGraphs } from './graph/match-graphs.ts';
 export { attributeOf, constantTensor, readsOf } from './graph/nodes.ts';
 export { type TensorHolder, tensorHolders } from './graph/tensor-holder.ts';
-export { classifyTensors, type TensorRole, type TensorRoles } from './graph/tensor-role.ts';
+export { classifyTensors, type TensorRole } from './graph/tensor-role.ts';
 export { asFloatType, DATA_TYPE, dataTypeName, findDataType } from './read/data-type.ts';
 export { ATTRIBUTE_TYPE } from './read/fields.ts';
 export { decodeFloats, encodeFloats } from './read/float-values.ts';
 export type {
   AttributeRecord,
   GraphRecord,
-  MetadataEntry,
   Model,
   ModelRecord,
   NodeRecord,
@@ -46,6 +45,6 @@ export type {
 export { combinedSha256, modelFileSha256, modelHashes, modelSha256 } from './read/model-hash.ts';
 export { modelFromBytes, openModel, rawLocation } from './read/open-model.ts';
 export { openPayload, type PayloadCursor, readPayload, samePayload } from './read/payload.ts';
-export { graphsOf, nodesOf, scopesOf, tensorsOfModel } from './read/scopes.ts';
+export { nodesOf, scopesOf, tensorsOfModel } from './read/scopes.ts';
 export { keepSkeleton } from './read/skeleton.ts';
 export { elementCount, rawByteLength, storedByteLength } from './read/tensor-size.ts';

@@ -35,14 +35,8 @@ export type {
   Axis,
   Chart,
   ChartPoint,
-  Dot,
   DotChart,
-  LineChart,
   Marker,
-  ReliabilityBin,
-  ReliabilityChart,
-  ScatterChart,
-  ScatterPoint,
   Series,
 } from './chart.ts';
 export { chartSvg } from './charts/index.ts';
@@ -58,6 +52,4 @@ export {
   type Part,
   type Section,
   type Table,
-  type Verdict,
 } from './page.ts';
-export { paretoFront } from './pareto-front.ts';

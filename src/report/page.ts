@@ -23,7 +23,7 @@ export interface Table {
 }
 
 /** A conclusion in one or two sentences, set off by its tone: an improvement, or a reason for care. */
-export interface Verdict {
+interface Verdict {
   readonly kind: 'verdict';
   readonly tone: 'good' | 'caution' | 'neutral';
   readonly text: string;

@@ -1,5 +1,12 @@
-import { random } from '../core/index.ts';
-import { type PairedComparison, type Predictions, comparePaired, holm, imageScores, selectPredictions } from '../evaluate/index.ts';
+import { LEAST_TO_SPLIT, splitRows } from '../data/index.ts';
+import {
+  comparePaired,
+  holm,
+  imageScores,
+  type PairedComparison,
+  type Predictions,
+  selectPredictions,
+} from '../evaluate/index.ts';
 
 const ALPHA = 0.05;
 
@@ -33,13 +40,11 @@ export interface SizeChoice {
   readonly againstBest: PairedComparison;
 }
 
-/** Which images choose, drawn from the seed and each image's key alone. */
-function halves({ keys }: Predictions, seed: number): { choosing: number[]; reporting: number[] } {
-  const [choosing, reporting]: [number[], number[]] = [[], []];
-  for (const [row, key] of keys.entries()) {
-    (random(seed, 'choosing-half', key).float() < 0.5 ? choosing : reporting).push(row);
-  }
-  return { choosing, reporting };
+/** The two halves of the images that predictions are of: in each class by seed and key, as for every choice. */
+function halvesOf({ keys, labels }: Predictions, seed: number): { choosing: number[]; reporting: number[] } {
+  const sample = (row: number) => ({ key: keys[row] as string, label: labels[row] as number });
+  const { selection, report } = splitRows({ sample }, Uint32Array.from(keys.keys()), seed);
+  return { choosing: [...selection], reporting: [...report] };
 }
 
 const top1Of = (predictions: Predictions): number => {
@@ -51,7 +56,7 @@ const top1Of = (predictions: Predictions): number => {
  * Chooses on one half of the images and reports on the other: the best of K sizes on the images that chose it looks better
  * than it is (it is the one that chance favoured most).
  * @param baseline the train size
- * @returns undefined where a half has no image
+ * @returns undefined where there are too few images for two halves
  */
 export function chooseSize(
   candidates: readonly SizeCandidate[],
@@ -59,9 +64,8 @@ export function chooseSize(
   seed: number,
 ): SizeChoice | undefined {
   const [first] = candidates;
-  if (!first) return undefined;
-  const { choosing, reporting } = halves(first.predictions, seed);
-  if (choosing.length === 0 || reporting.length === 0) return undefined;
+  if (!first || first.predictions.keys.length < LEAST_TO_SPLIT) return undefined;
+  const { choosing, reporting } = halvesOf(first.predictions, seed);
   const parts = candidates.map(({ predictions }) => ({
     choosing: selectPredictions(predictions, choosing),
     reporting: selectPredictions(predictions, reporting),

@@ -1,10 +1,16 @@
-export { type ApparentSize, apparentSize, squareImageRatio, type TrainingCrop } from './apparent-size.ts';
-export { chooseSize, type SizeCandidate, type SizeChoice } from './choose-size.ts';
-export type { SizeFinding } from './findings.ts';
-export { type FreeSizeOptions, freeSize } from './free-size.ts';
-export { type IsolatedSession, isolate, type ProbeNames, probe, relativeDifference } from './probe.ts';
-export { type RecalibrateSizesOptions, recalibrateSizes, type SizedModel, type SizeJob } from './recalibrate-sizes.ts';
-export { type AnalysedModel, analyseSizes, type SizeAnalysis } from './size-analysis.ts';
-export { parseSizes } from './sizes.ts';
+export { apparentSize, squareImageRatio } from './apparent-size.ts';
+export { chooseSize, type SizeCandidate } from './choose-size.ts';
+
+export { freeSize } from './free-size.ts';
+export { openFreed } from './freed-session.ts';
+export { isolate, probe, relativeDifference } from './probe.ts';
+
+export { analyseSizes, type SizeAnalysis } from './size-analysis.ts';
+export type { SweepSize } from './sizes.ts';
+export type { ModelChoice } from './sweep/choices.ts';
+export { type SweepOptions, type SweepRecord, sweep } from './sweep/job.ts';
+
+export type { SizePrediction } from './sweep/predictions.ts';
+export type { SweptRow } from './sweep/rows.ts';
 export { testTimePool } from './test-pool.ts';
-export { type SizeVerdict, sizeVerdict, type VerdictKind } from './verdict.ts';
+export { sizeVerdict, type VerdictKind } from './verdict.ts';

@@ -1,7 +1,14 @@
-import { type BatchNormLayer, chooseLayers, findLayers, layerFolds, openMoments, statisticsEdits } from '../batchnorm/index.ts';
+import {
+  type BatchNormLayer,
+  chooseLayers,
+  findLayers,
+  layerFolds,
+  openMoments,
+  statisticsEdits,
+} from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { type Model, applyEdits } from '../onnx/index.ts';
-import { type Device, type Tensor, readAhead } from '../runtime/index.ts';
+import { applyEdits, type Model } from '../onnx/index.ts';
+import { type Device, readAhead, type Tensor } from '../runtime/index.ts';
 
 /** Batches decoded while one runs. */
 const AHEAD = 2;
@@ -78,8 +85,11 @@ export async function recalibrateSizes(
   } finally {
     await Promise.all([...sessions.values()].map((session) => session.close()));
   }
-  return jobs.map(({ model }, i) => {
-    const { folds, failed } = states[i] as (typeof states)[number];
-    return failed ? { failed } : { bytes: applyEdits(model, statisticsEdits(model, folds.measured()).edits) };
-  });
+  return Promise.all(
+    jobs.map(async ({ model }, i): Promise<SizedModel> => {
+      const state = states[i] as (typeof states)[number];
+      const edits = await attempt(i, async () => statisticsEdits(model, state.folds.measured()).edits);
+      return edits ? { bytes: applyEdits(model, edits) } : { failed: state.failed as TemperError };
+    }),
+  );
 }

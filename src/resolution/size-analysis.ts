@@ -51,19 +51,33 @@ export interface AnalysedModel {
  * @param input the image input @param reference dims of a batch at the size that the graph was made for
  */
 export function analyseSizes(model: Model, input: string, reference: readonly number[]): AnalysedModel {
-  const view = graphView(model);
-  const inferAt = (dims: readonly number[]): InferredGraph => inferShapes(view, { [input]: dims });
-  const made = inferAt(reference);
+  let view: ReturnType<typeof graphView> | undefined;
+  let made: InferredGraph | undefined;
+  const inferAt = (dims: readonly number[]): InferredGraph => {
+    view ??= graphView(model);
+    return inferShapes(view, { [input]: dims });
+  };
   const known = new Map<string, SizeAnalysis>();
   return {
     at(dims) {
       const key = dims.join('x');
-      const analysis = known.get(key) ?? analyse(dims);
+      const analysis = known.get(key) ?? analyseAnyway(dims);
       known.set(key, analysis);
       return analysis;
     },
   };
+  /** What a rule does not foresee, in a graph that is odd enough, is what is said of the size: the others are not its fault. */
+  function analyseAnyway(dims: readonly number[]): SizeAnalysis {
+    try {
+      return analyse(dims);
+    } catch (error) {
+      const what = `its shapes cannot be inferred: ${error instanceof Error ? error.message : String(error)}`;
+      const findings = [{ node: model.path, operator: 'graph', what }];
+      return { gmacs: undefined, gmacsNote: what, map: undefined, findings };
+    }
+  }
   function analyse(dims: readonly number[]): SizeAnalysis {
+    made ??= inferAt(reference);
     const graph = inferAt(dims);
     const { macs, unknown, mismatch } = graph;
     const note =

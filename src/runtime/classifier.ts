@@ -1,5 +1,5 @@
-import { TemperError, decodeFloat16s } from '../core/index.ts';
-import { type ValueInfo, pickValue } from '../signature/index.ts';
+import { decodeFloat16s, TemperError } from '../core/index.ts';
+import { pickValue, type ValueInfo } from '../signature/index.ts';
 import type { Session } from './session.ts';
 import type { Tensor, Tensors } from './tensor.ts';
 

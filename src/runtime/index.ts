@@ -2,6 +2,7 @@ export { type ClassOutput, classOutput, readClassOutput } from './classifier.ts'
 export { type Device, type Provider, parseDevice } from './device.ts';
 export {
   batchOf,
+  checkRuntime,
   DEFAULT_BATCH,
   openSessions,
   type RuntimeOptions,

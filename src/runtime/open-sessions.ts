@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { assertCount, MOST } from '../core/index.ts';
 import { type Device, hasNvidiaDevice, parseDevice } from './device.ts';
 import type { GraphOptimization } from './protocol.ts';
 import { openSession, type Session } from './session.ts';
@@ -27,6 +28,13 @@ export interface RuntimeOptions {
 export interface SessionChoice extends Pick<RuntimeOptions, 'device' | 'threads'> {
   /** onnxruntime's graph optimization level. @default 'all' */
   readonly graphOptimization?: GraphOptimization | undefined;
+}
+
+/** Counts that no machine has. @throws TemperError USAGE */
+export function checkRuntime({ threads, workers, batch }: RuntimeOptions): void {
+  assertCount('threads', threads, MOST.threads);
+  assertCount('workers', workers, MOST.workers);
+  assertCount('batch', batch, MOST.batch);
 }
 
 /** Decoding threads: as asked for, or the cores, at most 8. */

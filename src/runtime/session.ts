@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { TemperError, fromWire, openFile } from '../core/index.ts';
+import { fromWire, openFile, TemperError } from '../core/index.ts';
 import type { ValueInfo } from '../signature/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';

@@ -1,9 +1,6 @@
-export { BayesianAverage } from './bayesian-average.ts';
-export { candidateBytes, type Ingredients, makeCandidates } from './candidate-weights.ts';
-export { CandidateEvaluator, type NamedCandidate, statisticSlots } from './evaluator.ts';
-export { inMemory, prepareModel, valuesAt } from './prepared-model.ts';
-export { FAMILIES, type Family, linearRecipes, type Recipe } from './recipes.ts';
-export { Repairer } from './repair.ts';
-export { type Replay, replay } from './replay.ts';
-export { openResultsCache } from './results-cache.ts';
-export { BN_MODES, type BnMode, type Evaluated, type Reported, type SearchResult, searchAverages } from './search.ts';
+export type { CandidateOptions } from './candidate-options.ts';
+export type { Family } from './recipes.ts';
+export type { BnMode } from './scorer.ts';
+export { type SearchOptions, searchAverages } from './search-job.ts';
+export type { SearchedCandidate, SearchRecord } from './search-record.ts';
+export { type SwagOptions, type SwagRecord, swag } from './swag-job.ts';

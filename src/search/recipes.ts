@@ -1,4 +1,4 @@
-import { normalisedRow, planRows, type Row } from '../average/index.ts';
+import { normalisedRow, planRows, type Row, rowKey } from '../average/index.ts';
 import { type Candidate, stemOf } from '../snapshots/index.ts';
 
 /** The kinds of averages, in the order in which they are made. */
@@ -13,6 +13,16 @@ export interface Recipe {
   /** k, width of the window, decay or sigma_rel. */
   readonly parameter: number | undefined;
   readonly row: Row;
+}
+
+/** Each candidate once, under its first name. */
+export function distinctRecipes(recipes: readonly Recipe[]): Recipe[] {
+  const byWeights = new Map<string, Recipe>();
+  for (const recipe of recipes) {
+    const key = rowKey(recipe.row);
+    if (!byWeights.has(key)) byWeights.set(key, recipe);
+  }
+  return [...byWeights.values()];
 }
 
 export interface RecipeOptions {
@@ -54,6 +64,11 @@ export function meanOf(name: string, n: number, members: Iterable<number>): Row 
 }
 
 const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
+
+/** The mean of all: what every search is compared with. */
+export function uniformRecipe(n: number): Recipe {
+  return { family: 'last', name: 'uniform', parameter: n, row: meanOf('uniform', n, range(0, n)) };
+}
 
 function windows(n: number, widths: readonly number[]): Recipe[] {
   return widths.flatMap((width) => {

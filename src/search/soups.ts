@@ -77,6 +77,9 @@ export async function prunedSoup(names: readonly string[], singles: readonly Sco
 /** Factors that a coefficient is tried with; a coefficient of 0 is tried at half the mean one. */
 const FACTORS = [0, 0.5, 2];
 const ROUNDS = 3;
+/** The most candidates that learnedRow tries. */
+export const learnedTrials = (n: number): number => ROUNDS * FACTORS.length * n;
+
 /** Smaller gains in NLL are not worth a coefficient. */
 const LEAST_GAIN = 1e-4;
 

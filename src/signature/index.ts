@@ -1,4 +1,11 @@
-export { declaredInputs, imageInput, type ModelInput, modelInput } from './model-input.ts';
-export { type PerModel, type TransformChoice, transformFor, transformsFor, valueFor } from './model-transform.ts';
+export { declaredInputs, imageDims, imageInput, type ModelInput, modelInput } from './model-input.ts';
+export {
+  choiceAtSize,
+  type PerModel,
+  type TransformChoice,
+  transformFor,
+  transformsFor,
+  valueFor,
+} from './model-transform.ts';
 export { outputName, pickValue } from './pick-value.ts';
 export type { DeclaredInputs, TensorType, ValueInfo } from './value-info.ts';

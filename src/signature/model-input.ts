@@ -1,6 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import type { InputType, Layout, Size } from '../data/index.ts';
-import { type Model, dataTypeName } from '../onnx/index.ts';
+import { dataTypeName, type Model } from '../onnx/index.ts';
 import { pickValue } from './pick-value.ts';
 import type { DeclaredInputs, TensorType, ValueInfo } from './value-info.ts';
 
@@ -64,4 +64,14 @@ export function modelInput(model: DeclaredInputs, name: string | undefined): Mod
     );
   }
   return { name: input.name, layout, channels, fixed, batch, type };
+}
+
+/** The dims of a batch of images for such an input; three channels where their number is open. */
+export function imageDims(
+  { layout, channels }: Pick<ModelInput, 'layout' | 'channels'>,
+  batch: number,
+  { height, width }: Size,
+): number[] {
+  const count = typeof channels === 'number' ? channels : 3;
+  return layout === 'NCHW' ? [batch, count, height, width] : [batch, height, width, count];
 }

@@ -1,5 +1,11 @@
 import { TemperError } from '../core/index.ts';
-import { type ChosenData, type Transform, type TransformOptions, resolveTransform } from '../data/index.ts';
+import {
+  type ChosenData,
+  type Interpolation,
+  resolveTransform,
+  type Transform,
+  type TransformOptions,
+} from '../data/index.ts';
 import { type ModelInput, modelInput } from './model-input.ts';
 import type { DeclaredInputs } from './value-info.ts';
 
@@ -12,13 +18,42 @@ export type PerModel<T> = T | readonly T[];
 const isComplete = (choice: TransformChoice): choice is Transform => 'crop' in choice;
 const isList = <T>(value: PerModel<T>): value is readonly T[] => Array.isArray(value);
 
+/**
+ * A choice at another input size, a square. A whole transform keeps its ratio of size and resize target; options keep what
+ * they say: a `resize` in pixels stays that.
+ * @param cropRatio size over resize target, instead of the choice's
+ * @throws TemperError USAGE for a crop ratio that is none
+ */
+export function choiceAtSize(
+  choice: TransformChoice,
+  size: number,
+  {
+    cropRatio,
+    interpolation,
+  }: { readonly cropRatio?: number | undefined; readonly interpolation?: Interpolation | undefined },
+): TransformChoice {
+  const filter = interpolation === undefined ? {} : { interpolation };
+  if (!isComplete(choice)) return { ...choice, size, ...(cropRatio === undefined ? {} : { cropRatio }), ...filter };
+  const { resize, crop } = choice;
+  const proportional = {
+    height: Math.floor((size * resize.height) / crop.height),
+    width: Math.floor((size * resize.width) / crop.width),
+  };
+  return {
+    ...choice,
+    crop: { height: size, width: size },
+    resize: cropRatio === undefined ? proportional : resolveTransform({ size, cropRatio }).resize,
+    ...filter,
+  };
+}
+
 /** The value for model i of n. @param option what messages call it @throws TemperError USAGE for another number of values */
 export function valueFor<T>(value: PerModel<T>, i: number, n: number, option: string): T {
   if (!isList(value)) return value;
   if (value.length !== 1 && value.length !== n) {
     throw new TemperError(
       'USAGE',
-      `\`${option}\`: ${value.length} values, expected one, or one for each of ${n} models`,
+      `\`${option}\`: ${value.length} values, expected one value, or one for each of ${n} models`,
     );
   }
   return value[value.length === 1 ? 0 : i] as T;

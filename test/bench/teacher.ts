@@ -3,9 +3,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { prepareTargets, type TargetJobArguments } from '../../cli/teacher-logits/target-job.ts';
 import { type BatchInput, loadBatches } from '../../src/data/index.ts';
-import { checkParts, makeParts, publishManifest, samplesText, startStore, viewsOf } from '../../src/distill/index.ts';
+import {
+  checkParts,
+  makeParts,
+  prepareTargets,
+  publishManifest,
+  samplesText,
+  startStore,
+  type TeacherOptions,
+  viewsOf,
+} from '../../src/distill/index.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { writePhotos } from '../support/photos.ts';
 import { resnet18, writeSyntheticModel } from '../support/resnet.ts';
@@ -32,20 +40,16 @@ const folder = mkdtempSync(join(tmpdir(), 'onnx-temper-bench-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
-const common = {
-  ...{ threads, workers, batch: 32, device: 'cpu', 'on-bad-image': 'fail', outputs: 'auto', 'dry-run': false },
-  ...{ temperatures: '1,2,4,5', 'store-dtype': 'float16', seed: 0 },
-} as unknown as TargetJobArguments;
+const common = { threads, workers, batch: 32, device: 'cpu' } as const;
 
 interface Case {
   readonly name: string;
-  readonly model: string;
-  readonly args: TargetJobArguments;
+  readonly options: TeacherOptions;
 }
 
 /** One round is inference alone on inputs in memory, decoding alone, and a store from its first file to its manifest. */
-async function measure({ name, model, args }: Case): Promise<void> {
-  const job = await prepareTargets([model], args, { say: () => undefined, signal: new AbortController().signal });
+async function measure({ name, options }: Case): Promise<void> {
+  const job = await prepareTargets(options, { note: () => undefined, signal: new AbortController().signal });
   const { run, chosen, teachers, transforms } = job;
   const { dataset, rows } = chosen;
   try {
@@ -94,11 +98,11 @@ async function measure({ name, model, args }: Case): Promise<void> {
 const cases: Case[] = [
   {
     name: 'fixtures/fashion, 28 to 20 px',
-    model: SNAPSHOTS.at(-1) as string,
-    args: {
+    options: {
       ...common,
-      data: `${FASHION}/test-images-idx3-ubyte.gz`,
-      ...{ preset: 'none', size: '20', mean: '0.2860', std: '0.3530' },
+      teachers: [SNAPSHOTS.at(-1) as string],
+      data: { source: `${FASHION}/test-images-idx3-ubyte.gz` },
+      transform: { preset: 'none', size: 20, mean: [0.286], std: [0.353] },
     },
   },
 ];
@@ -108,9 +112,10 @@ await writePhotos(images, photos, 1);
 for (const width of WIDTHS) {
   const model = join(folder, `resnet18-${width}.onnx`);
   writeSyntheticModel(model, resnet18(width), 1);
-  const args = { ...common, data: join(images, 'class-0') };
-  cases.push({ name: `JPEG to 224, ResNet-18 x ${width}`, model, args });
-  cases.push({ name: '  4 views, RRC and flip', model, args: { ...args, augment: 'rrc,flip', views: 4 } });
+  const options = { ...common, teachers: [model], data: { source: join(images, 'class-0') } };
+  const views = { augment: { randomResizedCrop: {}, flip: 0.5 }, count: 4 };
+  cases.push({ name: `JPEG to 224, ResNet-18 x ${width}`, options });
+  cases.push({ name: '  4 views, RRC and flip', options: { ...options, views } });
 }
 console.log(
   `Node ${process.versions.node}, ${availableParallelism()} cores, threads ${threads}, workers ${workers}, ` +

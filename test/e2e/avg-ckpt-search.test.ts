@@ -22,7 +22,7 @@ const VAL = [
   ...['--preset', 'none', '--size', '20', '--mean', '0.286', '--std', '0.353'],
 ] as const;
 const FEW = [...VAL, '--val-rows', `0:${N_IMAGES}`] as const;
-const BN = ['--bn-data', join(FASHION, 'train-2k-images-idx3-ubyte.gz'), '--bn-limit', '500'] as const;
+const BN = ['--train', join(FASHION, 'train-2k-images-idx3-ubyte.gz'), '--train-limit', '500'] as const;
 
 const search = (...args: readonly string[]): CliResult => avgCkpt('search', CHECKPOINTS, ...args, ...ON_CPU);
 const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
@@ -138,8 +138,8 @@ test('one command on the fixtures: at least as accurate as the uniform average o
   assert.equal(rows.length, found.candidates.length);
   assert.equal(rows.filter(({ best }) => best === 'true').length, 1);
   const html = readFileSync(report, 'utf8');
-  for (const text of ['EMA by decay', 'Power-function EMA by width', 'On images that chose nothing', found.chosen])
-    assert.ok(html.includes(text), text);
+  const headings = ['Averages beside the single snapshots', 'EMA by decay', 'Power-function EMA by width'];
+  for (const text of [...headings, 'On images that chose nothing', found.chosen]) assert.ok(html.includes(text), text);
   const weights = Object.values(found.weights);
   assert.ok(Math.abs(weights.reduce((a, b) => a + b, 0) - 1) < 1e-12);
 
@@ -210,7 +210,7 @@ test('what cannot work is refused before anything is evaluated', () => {
   const out = ['--out', join(root, 'refused.onnx')] as const;
   refused(2, 'USAGE', /--out/, ...VAL);
   refused(2, 'USAGE', /--val/, ...out);
-  refused(2, 'USAGE', /--bn-data/, ...VAL, ...out, '--bn', 'recalibrate');
+  refused(2, 'USAGE', /--train/, ...VAL, ...out, '--bn', 'recalibrate');
   refused(2, 'USAGE', /last, window, ema/, ...VAL, ...out, '--include', 'best');
   refused(2, 'USAGE', /2GiB/, ...VAL, ...out, '--memory', 'much');
   refused(3, 'OUTPUT_EXISTS', /--force/, ...VAL, '--out', join(FASHION, 'golden.json'));

@@ -71,7 +71,7 @@ test('20 px, where it does not help: the guard refuses with exit code 1, the tab
   );
   assert.match(
     stdout,
-    /layers\.csv: the table of layers\nnothing was written: the guard found no improvement \(--allow-worse/,
+    /no model was written: the guard found no improvement \(--allow-worse.*\nwrote .*layers\.csv \(the table of layers\)\n/,
   );
   assert.deepEqual(readdirSync(folder), ['layers.csv']);
 });
@@ -361,7 +361,7 @@ test('refused before the data is read: outputs that exist or are inputs, and opt
 test('a worker measures: what belongs to the result is refused, and told where it belongs', () => {
   const worker = [uniform, ...NO_DATA.slice(0, 2), '--moments-out', join(root, 'never.st')];
   fails(2, 'USAGE', /--csv has no use without --out.*bn-recal merge/, ...worker, '--csv', join(root, 'never.csv'));
-  fails(2, 'USAGE', /--guard-data has no use/, ...worker, ...GUARD);
+  fails(2, 'USAGE', /--val has no use/, ...worker, ...GUARD);
   fails(2, 'USAGE', /--prior has no use/, ...worker, '--prior', '10');
   fails(2, 'USAGE', /--estimator has no use/, ...worker, '--estimator', 'torch');
   fails(2, 'USAGE', /--allow-worse has no use/, ...worker, '--allow-worse');
@@ -430,7 +430,7 @@ test('images unlike those of training: the JSON says so, with --quiet too', () =
   const far = ['--data', TRAIN, '--rows', '0:300', '--size', '20', '--preset', 'none', '--mean', '0.9', '--std', '0.1'];
   const { status, warnings, stderr } = recalJson(uniform, ...far, '--out', out, '--quiet');
   assert.deepEqual([status, stderr], [0, '']);
-  assert.match(warnings.join(), /layers moved far .*bn1.*Check with --guard-data/);
+  assert.match(warnings.join(), /layers moved far .*bn1.*Check with --val/);
 });
 
 test('a model without BatchNormalization: exit code 5 and the export call', () => {

@@ -4,6 +4,7 @@ import { before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { average } from '../support/average.ts';
 import { SNAPSHOTS } from '../support/fashion.ts';
+import { TRANSFORM } from '../support/run-eval.ts';
 import { AS_TORCH, fixResFails, SIZES, TRAIN, VAL } from '../support/run-fix-res.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -49,7 +50,13 @@ test('what is asked for and has no use, or is missing', () => {
   fixResFails([uniform, ...VAL, ...SIZES, '--out', out()], 2, 'USAGE', /no --train is named/);
   fixResFails([uniform, ...TRAIN, ...SIZES, '--out', out()], 2, 'USAGE', /no --val is named/);
   fixResFails([uniform, ...TRAIN, ...VAL, '--out', out()], 2, 'USAGE', /no test size is named/);
-  fixResFails([...args, '--views', '2', '--out', out()], 2, 'USAGE', /--views has no use with --transform v1/);
+  fixResFails(
+    [uniform, ...TRAIN, ...VAL, '--size', '28', ...TRANSFORM, '--out', out()],
+    2,
+    'USAGE',
+    /--train-size is missing.*Give --train-size/,
+  );
+  fixResFails([...args, '--views', '2', '--out', out()], 2, 'USAGE', /--views has no use with --train-transform v1/);
   fixResFails([...args, '--mode', 'stats', '--patience', '2', '--out', out()], 2, 'USAGE', /--patience has no use/);
   fixResFails(
     [...args, '--momentum', '1', '--out', out()],
@@ -57,8 +64,13 @@ test('what is asked for and has no use, or is missing', () => {
     'USAGE',
     /--momentum 1: expected a number from 0 and under 1/,
   );
-  fixResFails([...args, '--output', 'features', '--out', out()], 2, 'USAGE', /has no output features: logits/);
-  fixResFails([...args, '--out', uniform], 3, 'OUTPUT_IS_INPUT', /is the input/);
+  fixResFails(
+    [...args, '--output', 'features', '--out', out()],
+    2,
+    'USAGE',
+    /has no output features \(it has: logits\)/,
+  );
+  fixResFails([...args, '--out', uniform], 3, 'OUTPUT_IS_INPUT', /is one of the inputs/);
 });
 
 test('a rate that makes the loss infinite', () => {

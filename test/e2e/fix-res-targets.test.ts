@@ -72,7 +72,7 @@ test('stores that do not fit are refused', () => {
     [...args, '--targets', dense, '--transform', 'v2', ...out()],
     2,
     'USAGE',
-    /--transform has no use with --targets/,
+    /--train-transform has no use with --targets/,
   );
   fixResFails([...args, '--temperature', '4', ...out()], 2, 'USAGE', /--temperature has no use without --targets/);
   fixResFails([...args, '--targets', root, ...out()], 3, 'INPUT_NOT_FOUND', /manifest\.json/);

@@ -251,12 +251,12 @@ test('images are left out of all rows alike; labels must fit the model', async (
 const REFUSED: readonly (readonly [name: string, args: readonly string[], code: string, pattern: RegExp])[] = [
   ['no train size for a model of any size', [newest, ...FEW, '--sizes', '20'], 'USAGE', /takes any size.*--train-size/],
   ['sizes that are none', [...BASE.slice(0, -1), 'big'], 'USAGE', /--sizes.*128:384:32/],
-  ['recalibration without images', [...BASE, '--bn', 'recalibrate'], 'USAGE', /--bn recalibrate --bn-data SRC/],
-  ['images without recalibration', [...BASE, '--bn-data', FASHION], 'USAGE', /--bn-data has no use/],
+  ['recalibration without images', [...BASE, '--bn', 'recalibrate'], 'USAGE', /--bn recalibrate --train SRC/],
+  ['images without recalibration', [...BASE, '--bn-data', FASHION], 'USAGE', /--train has no use/],
   ['a report in no format', [...BASE, '--report', at('r.txt')], 'USAGE', /\.html/],
   ['an area that is none', [...BASE, '--scale', '2,1'], 'USAGE', /--scale/],
   ['a crop ratio over one', [...BASE, '--crop-ratios', '1.5'], 'USAGE', /crop ratio/],
-  ['an unknown filter', [...BASE, '--interpolations', 'linear'], 'USAGE', /interpolation/],
+  ['an unknown filter', [...BASE, '--interpolations', 'quadratic'], 'USAGE', /interpolation/],
 ];
 for (const [name, args, code, pattern] of REFUSED) {
   test(`refused: ${name}`, () => {

@@ -4,8 +4,16 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { prepareTargets, type TargetJobArguments } from '../../cli/teacher-logits/target-job.ts';
-import { checkParts, makeParts, openStore, publishManifest, samplesText, startStore, verifyStore } from '../../src/distill/index.ts';
+import {
+  checkParts,
+  makeParts,
+  openStore,
+  prepareTargets,
+  publishManifest,
+  samplesText,
+  startStore,
+  verifyStore,
+} from '../../src/distill/index.ts';
 import { idxBytes } from '../support/dataset-files.ts';
 import { floats, makeModel } from '../support/small-models.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -48,13 +56,16 @@ test('a million rows are made, merged and verified in constant memory', { skip }
       Uint8Array.from({ length: ROWS }, (_, i) => i % 10),
     ),
   );
-  const args = {
-    ...{ data: at('images-idx3-ubyte'), labels: at('labels-idx1-ubyte'), 'on-bad-image': 'fail', seed: 0 },
-    ...{ preset: 'none', size: '4', device: 'cpu', threads: 1, workers: 1, batch: 256 },
-    ...{ temperatures: '1,4', 'store-dtype': 'float16', 'top-k': 5, outputs: 'auto', 'dry-run': false },
-  } as unknown as TargetJobArguments;
   const signal = new AbortController().signal;
-  const job = await prepareTargets([at('teacher.onnx')], args, { say: () => undefined, signal });
+  const job = await prepareTargets(
+    {
+      teachers: [at('teacher.onnx')],
+      data: { source: at('images-idx3-ubyte'), labels: at('labels-idx1-ubyte') },
+      transform: { preset: 'none', size: SIDE },
+      ...{ device: 'cpu', threads: 1, workers: 1, batch: 256, temperatures: [1, 4], topK: 5 },
+    },
+    { note: () => undefined, signal },
+  );
 
   let seen: number[] = [];
   const look = (): void => {

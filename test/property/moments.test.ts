@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { emptyMoments, type Moments, mergeMoments, momentsOfBatch, populationVariance } from '../../src/core/index.ts';
+import {
+  combineMoments,
+  emptyMoments,
+  type Moments,
+  momentsOfBatch,
+  populationVariance,
+} from '../../src/core/index.ts';
 
 /** Integers, so that their moments can be had exactly from sums in BigInt: the second route. */
 interface Exact {
@@ -34,7 +40,7 @@ function split(values: readonly number[], cuts: readonly number[]): number[][] {
   return [0, ...places].map((from, i) => values.slice(from, places[i])).filter(({ length }) => length > 0);
 }
 
-const fold = (parts: readonly Moments[]): Moments => parts.reduce(mergeMoments, emptyMoments(1));
+const fold = (parts: readonly Moments[]): Moments => parts.reduce(combineMoments, emptyMoments(1));
 const bits = ({ count, mean, m2 }: Moments): string =>
   `${count} ${Buffer.from(mean.buffer).toString('hex')} ${Buffer.from(m2.buffer).toString('hex')}`;
 

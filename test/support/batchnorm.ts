@@ -1,7 +1,6 @@
 /** Models of BatchNormalization layers, and their recalibration as the command does it, without the command. */
 import assert from 'node:assert/strict';
 import ort from 'onnxruntime-node';
-import { recalibrated } from '../../cli/bn-recal/recalibration.ts';
 import {
   type EstimatorName,
   findLayers,
@@ -9,6 +8,7 @@ import {
   type MeasuredLayer,
   type NumberedBatch,
   recalibrateByBatch,
+  recalibrated,
   recalibrateSequentially,
 } from '../../src/batchnorm/index.ts';
 import { type Model, nextStepKey, openModel, type WrittenModel, writeEdited } from '../../src/onnx/index.ts';

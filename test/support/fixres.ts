@@ -1,6 +1,6 @@
 /** FixRes on the real snapshots and images: what torch did in fixtures/fashion/make/golden.py. */
 import { readIdxImages, readIdxLabels } from '../../src/data/index.ts';
-import type { ImageBatch } from '../../src/fixres/index.ts';
+import type { ImageBatch } from '../../src/fixres/train/collect-features.ts';
 import { FASHION, fashionPixels } from './fashion.ts';
 
 /** Images of an IDX file at their own size, ready for the network. */

@@ -33,7 +33,7 @@ export function swagRows(snapshots: number, { samples, seed, ...given }: SwagOpt
   }
   const scale = given.scale ?? (rank === 0 ? DIAGONAL_SCALE : SCALE);
   if (!(scale >= 0 && Number.isFinite(scale)))
-    throw new TemperError('USAGE', `\`scale\` ${scale}: expected a number from 0`);
+    throw new TemperError('USAGE', `\`covarianceScale\` ${scale}: expected a number from 0`);
   const digits = String(samples).length;
   return Array.from({ length: samples }, (_, i) => ({
     ...plainRow(`swag_${String(i + 1).padStart(Math.max(2, digits), '0')}`, snapshots),

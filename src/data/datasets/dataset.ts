@@ -24,7 +24,7 @@ export interface Sample {
 }
 
 /** An image file's bytes, not decoded. The array is the caller's: it may be transferred to another thread. */
-export interface EncodedImage {
+interface EncodedImage {
   readonly kind: 'encoded';
   readonly bytes: Uint8Array;
   /** What messages call it: a path, or a place in an archive. */
@@ -32,7 +32,7 @@ export interface EncodedImage {
 }
 
 /** Decoded samples, 0..255, [height, width, channels], row-major. */
-export interface RawPixels {
+interface RawPixels {
   readonly kind: 'pixels';
   readonly width: number;
   readonly height: number;

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { TemperError, readError } from '../../core/index.ts';
+import { readError, TemperError } from '../../core/index.ts';
 
 /** A file that is read by position without blocking the thread: reads may overlap. */
 export interface RangeFile {

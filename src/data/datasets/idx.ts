@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { TemperError, openFile, readBytes, readError, systemCode } from '../../core/index.ts';
+import { openFile, readBytes, readError, systemCode, TemperError } from '../../core/index.ts';
 
 /** An IDX array of unsigned bytes in memory, in row-major order. */
 export interface IdxArray {

@@ -2,7 +2,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type CsvError, parse } from 'csv-parse';
-import { TemperError, readError } from '../../core/index.ts';
+import { readError, TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
 import { readWholeFile } from './file-ranges.ts';
 import { LABEL_NAMES } from './labels.ts';

@@ -23,6 +23,10 @@ export interface DataOptions {
   readonly seed?: number | undefined;
 }
 
+/** The files and folders that data sets are named by: what an output must not be. */
+export const dataFiles = (...sets: readonly (DataOptions | undefined)[]): string[] =>
+  sets.flatMap((set) => [set?.source, set?.labels, set?.classes].filter((path) => path !== undefined));
+
 /** An opened data set and the rows of it that a job reads, in table order. */
 export interface ChosenData {
   readonly dataset: Dataset;

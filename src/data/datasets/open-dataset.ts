@@ -1,6 +1,6 @@
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { TemperError, readError } from '../../core/index.ts';
+import { readError, TemperError } from '../../core/index.ts';
 import { expandBraces } from './brace-range.ts';
 import { type ClassMap, readClassMap } from './class-map.ts';
 import { DATASET_FORMATS, type Dataset, type DatasetFormat, dataset, type SampleSource } from './dataset.ts';
@@ -81,7 +81,7 @@ function statOf(path: string): Stats {
  * What a path holds.
  * @throws TemperError USAGE (cannot tell), INPUT_NOT_FOUND, INPUT_TOO_FEW (an empty folder), FORMAT_TABLE (mixed content)
  */
-export function detectFormat(path: string): DatasetFormat {
+function detectFormat(path: string): DatasetFormat {
   const file = existsSync(path) ? path : (expandBraces(path)[0] as string);
   if (statOf(file).isDirectory()) return formatOfFolder(file, listFolder(file));
   const format = formatOfName(file);

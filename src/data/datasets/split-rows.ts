@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { TemperError, compareUtf8 } from '../../core/index.ts';
+import { compareUtf8, TemperError } from '../../core/index.ts';
 import type { Dataset } from './dataset.ts';
 
 export interface Halves {
@@ -10,7 +10,7 @@ export interface Halves {
 }
 
 /** Fewer images than this choose and prove nothing. */
-const LEAST_IMAGES = 4;
+export const LEAST_TO_SPLIT = 4;
 
 /**
  * Cuts rows into two class-balanced halves: in each class by SHA-256 of (seed, key), so that neither the order of the table nor
@@ -18,8 +18,8 @@ const LEAST_IMAGES = 4;
  * @throws TemperError INPUT_TOO_FEW
  */
 export function splitRows(dataset: Pick<Dataset, 'sample'>, rows: Uint32Array, seed: number): Halves {
-  if (rows.length < LEAST_IMAGES) {
-    throw new TemperError('INPUT_TOO_FEW', `${rows.length} labelled images, expected at least ${LEAST_IMAGES}`, {
+  if (rows.length < LEAST_TO_SPLIT) {
+    throw new TemperError('INPUT_TOO_FEW', `${rows.length} labelled images, expected at least ${LEAST_TO_SPLIT}`, {
       hint: 'Candidates are chosen on one half of `val` and reported on the other: name a larger set.',
       details: { found: rows.length },
     });

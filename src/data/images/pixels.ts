@@ -1,5 +1,3 @@
-import { TemperError } from '../../core/index.ts';
-
 /** A decoded image: 8-bit samples, rows from the top, channels interleaved ([height, width, channels], row-major). */
 export interface Pixels {
   readonly data: Uint8Array;
@@ -18,21 +16,6 @@ export interface Size {
 export interface Box extends Size {
   readonly left: number;
   readonly top: number;
-}
-
-/**
- * Wraps samples, checking that there are as many as the size says.
- * @throws TemperError FORMAT_IMAGE
- */
-export function pixels(data: Uint8Array, width: number, height: number, channels: 1 | 3 | 4): Pixels {
-  if (width < 1 || height < 1 || data.length !== width * height * channels) {
-    throw new TemperError(
-      'FORMAT_IMAGE',
-      `image: found ${data.length} samples, expected ${width} x ${height} x ${channels}, each at least 1`,
-      { hint: 'Check the size that the data set states for its images.', details: { width, height, channels } },
-    );
-  }
-  return { data, width, height, channels };
 }
 
 /**

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { TemperError, canonicalJson } from '../../core/index.ts';
+import { canonicalJson, TemperError } from '../../core/index.ts';
 import { ORIENTATIONS, type Orientation } from './decode-image.ts';
 import { RESIZE_RULES, type ResizeRule, roundHalfEven } from './geometry.ts';
 import type { Size } from './pixels.ts';
 import { INTERPOLATIONS, type Interpolation } from './resample-kernels.ts';
 
-export const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const;
+const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const;
 export type Preset = (typeof PRESETS)[number];
 export const COLORS = ['rgb', 'bgr', 'grey'] as const;
 export type Color = (typeof COLORS)[number];

@@ -1,4 +1,4 @@
-import { TemperError, fromWire } from '../../core/index.ts';
+import { fromWire, TemperError } from '../../core/index.ts';
 import type { Dataset, ReadyTensor } from '../datasets/dataset.ts';
 import type { InputData } from '../images/apply-transform.ts';
 import { prepareDecoding } from '../images/decode-image.ts';
@@ -28,6 +28,8 @@ export interface LoaderOptions {
   readonly batch: number;
   /** Batches end at each multiple of so many rows, too. */
   readonly partRows?: number | undefined;
+  /** Where batches end among the rows, rising, the last at their number: instead of `batch` and `partRows`. */
+  readonly ends?: readonly number[] | undefined;
   /** Whether mean and deviation of every input are wanted. */
   readonly statistics?: boolean | undefined;
   /** Decoding threads. */
@@ -211,6 +213,7 @@ export async function* loadBatches(
   options: LoaderOptions,
 ): AsyncGenerator<LoadedBatch, void, undefined> {
   const { rows, batch, workers, views, statistics, partRows = rows.length } = options;
+  const ends = options.ends?.values();
   const ready = dataset.kind === 'tensor';
   const orientations = new Set(options.transforms.map(({ orientation }) => orientation));
   if (views && orientations.size > 1) {
@@ -230,7 +233,7 @@ export async function* loadBatches(
   let next = 0;
   const start = (): void => {
     if (next >= rows.length) return;
-    const end = Math.min(next + batch, (Math.floor(next / partRows) + 1) * partRows);
+    const end = ends?.next().value ?? Math.min(next + batch, (Math.floor(next / partRows) + 1) * partRows);
     const part = rows.subarray(next, end);
     next = end;
     const loading = pool

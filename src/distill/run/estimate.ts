@@ -34,6 +34,27 @@ export function estimateStore(folder: string, run: StoreRun): StoreEstimate {
   return { bytes, missingBytes, bytesPerRow: perRow };
 }
 
+/** What is known of a run before its first part is made. */
+export interface TargetsEstimate extends Pick<StoreEstimate, 'bytes' | 'bytesPerRow'> {
+  /** Parts that are to be made here. */
+  readonly parts: number;
+  /** For these parts, by what the first batches took; undefined for short jobs, which are not timed. */
+  readonly seconds: number | undefined;
+}
+
+/** @param parts how many are to be made here @param msPerBatch what a batch takes, if it is known */
+export function estimateTargets(
+  folder: string,
+  run: StoreRun,
+  parts: number,
+  msPerBatch: number | undefined,
+): TargetsEstimate {
+  const { bytes, bytesPerRow } = estimateStore(folder, run);
+  const samples = Math.min(run.n_samples, (parts * run.rows_per_part) / run.views);
+  const seconds = msPerBatch === undefined ? undefined : (Math.ceil(samples / run.batch) * msPerBatch) / 1000;
+  return { bytes, bytesPerRow, parts, seconds };
+}
+
 /**
  * Refuses a run for which the disk has no room, before its first image. Quotas are not seen; they show when a part is
  * written, which leaves nothing half.

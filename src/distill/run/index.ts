@@ -1,8 +1,11 @@
 export { classOutputs } from './class-outputs.ts';
 export type { TargetDifference } from './compare-targets.ts';
-export { assertRoom, estimateStore, type StoreEstimate } from './estimate.ts';
-export { makeParts, ordinalOf, type PartsJob, viewsOf } from './make-parts.ts';
-export { type Probe, type ProbeJob, probeTeachers } from './probe.ts';
-export { type RecomputeJob, recomputeTargets } from './recompute.ts';
-export { assertReplayable, type BaseViews, baseViews } from './replayed-views.ts';
-export { logitsOfRow, readOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
+export { assertTeachers, readClassOutputs, storedStages } from './describe-teacher.ts';
+export { assertRoom, estimateStore, estimateTargets, type TargetsEstimate } from './estimate.ts';
+export { bytesText, estimateText } from './estimate-text.ts';
+export { makeParts, ordinalOf, viewsOf } from './make-parts.ts';
+export { type PreparedTargets, prepareTargets, type TeacherOptions } from './prepare-targets.ts';
+export { recomputeTargets } from './recompute.ts';
+export { baseViews } from './replayed-views.ts';
+export { readOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
+export { INPUT_TOLERANCE, logitTolerance } from './tolerance.ts';

@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { TemperError } from '../../core/index.ts';
-import { type Dataset, type Transform, type Views, loadBatches } from '../../data/index.ts';
-import { type Batch, type Tensor, runBatches } from '../../runtime/index.ts';
+import { type Dataset, loadBatches, type Transform, type Views } from '../../data/index.ts';
+import { type Batch, type ClassOutput, readClassOutput, runBatches, type Tensor } from '../../runtime/index.ts';
+import { batchDependence, type LoneRow, loneRows } from './batch-dependence.ts';
 import { outputsOf, readOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
 
 /** Batches that are timed, where they are a small part of the work. */
@@ -21,67 +22,82 @@ export interface ProbeJob {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What the first batch says of a teacher. */
+interface ProbedTeacher {
+  /** That are stored. */
+  readonly classes: number;
+  /** Of the input. */
+  readonly channels: number;
+  readonly outputs: TeacherOutputs;
+}
+
 export interface Probe {
-  /** Per teacher: classes that are stored, input channels, and what the outputs are. */
-  readonly teachers: readonly {
-    readonly classes: number;
-    readonly channels: number;
-    readonly outputs: TeacherOutputs;
-  }[];
+  readonly teachers: readonly ProbedTeacher[];
+  /** Per teacher: how far images alone and in a batch lie apart ({@link batchDependence}). */
+  readonly batchDependence: readonly number[];
   /** Decoding, inference and all else, overlapped; absent for short jobs. */
   readonly msPerBatch: number | undefined;
 }
 
+interface Meta {
+  readonly keys: readonly string[];
+  readonly channels: readonly number[];
+  readonly lone: readonly LoneRow[];
+}
+
+async function* probeBatches(job: ProbeJob, count: number): AsyncGenerator<Batch<Meta>> {
+  const { dataset, signal, rows, transforms, views, batch, workers, onBadImage } = job;
+  let given = 0;
+  // Bad images are told when their turn comes.
+  const loaded = loadBatches(dataset, { rows, transforms, views, batch, workers, onBadImage, statistics: true });
+  for await (const { inputs, keys, statistics } of loaded) {
+    signal?.throwIfAborted();
+    const channels = statistics.map(({ mean }) => mean.length / keys.length);
+    // Copied before the inputs are handed over.
+    const lone = given === 0 ? loneRows(inputs) : [];
+    yield { images: inputs as readonly Tensor[], meta: { keys, channels, lone } };
+    if (++given === count) return;
+  }
+}
+
 /**
  * Runs the first batches of a job, whose results are dropped: what the outputs are is decided on the same images by every
- * worker, models that do not fit fail before anything is written, and long jobs learn how long they will take.
+ * worker, models that do not fit fail before anything is written, and long jobs learn how long they will take. Some images of
+ * the first are run alone too.
  * @throws TemperError INPUT_TOO_FEW if no image can be decoded; what decoding and sessions throw
  */
 export async function probeTeachers(job: ProbeJob): Promise<Probe> {
   const { teachers, rows, batch } = job;
   const long = rows.length >= LONG_JOB_BATCHES * batch;
-  async function* batches(): AsyncGenerator<Batch<{ keys: readonly string[]; channels: readonly number[] }>> {
-    const { signal, onBadImage, workers, transforms, views } = job;
-    let given = 0;
-    // Bad images are told when their turn comes.
-    for await (const { inputs, keys, statistics } of loadBatches(job.dataset, {
-      rows,
-      transforms,
-      views,
-      batch,
-      workers,
-      onBadImage,
-      statistics: true,
-    })) {
-      signal?.throwIfAborted();
-      yield {
-        images: inputs as readonly Tensor[],
-        meta: { keys, channels: statistics.map(({ mean }) => mean.length / keys.length) },
-      };
-      if (++given === (long ? TIMED_BATCHES : 1)) return;
-    }
-  }
   const stages = teachers.map(({ session, input, output, images }) => ({
     session,
     input,
     images,
     fetches: [output.name],
   }));
-  let found: Probe['teachers'] | undefined;
   const times: number[] = [];
-  for await (const result of runBatches(stages, batches())) {
-    const { keys, channels } = result.meta;
-    found ??= teachers.map((stage, i) => {
-      const output = readOutputs(stage, result.outputs[i] ?? {}, result.rows, keys);
-      return { classes: output.classes, channels: channels[stage.images] as number, outputs: outputsOf(output) };
-    });
+  let first: { probed: ProbedTeacher[]; outputs: ClassOutput[]; lone: readonly LoneRow[] } | undefined;
+  for await (const { meta, outputs, rows: count } of runBatches(stages, probeBatches(job, long ? TIMED_BATCHES : 1))) {
+    first ??= {
+      probed: teachers.map((stage, i) => {
+        const output = readOutputs(stage, outputs[i] ?? {}, count, meta.keys);
+        const channels = meta.channels[stage.images] as number;
+        return { classes: output.classes, channels, outputs: outputsOf(output) };
+      }),
+      outputs: teachers.map(({ session, output }, i) => readClassOutput(session, output, outputs[i] ?? {}, count)),
+      lone: meta.lone,
+    };
     times.push(performance.now());
   }
-  if (!found) {
+  if (!first) {
     throw new TemperError('INPUT_TOO_FEW', `${job.dataset.source}: no image could be decoded`, {
       hint: 'Check `data`.',
     });
   }
-  const [first = 0, last = 0] = [times[0], times.at(-1)];
-  return { teachers: found, msPerBatch: times.length > 1 ? (last - first) / (times.length - 1) : undefined };
+  const [begin = 0, end = 0] = [times[0], times.at(-1)];
+  return {
+    teachers: first.probed,
+    batchDependence: await batchDependence(teachers, first.outputs, first.lone),
+    msPerBatch: times.length > 1 ? (end - begin) / (times.length - 1) : undefined,
+  };
 }

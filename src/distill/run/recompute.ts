@@ -1,7 +1,8 @@
-import { TemperError, random } from '../../core/index.ts';
-import { type Dataset, type InputStatistics, type Transform, loadBatches } from '../../data/index.ts';
-import { type Batch, type Tensor, runBatches } from '../../runtime/index.ts';
+import { TemperError } from '../../core/index.ts';
+import { type Dataset, type InputStatistics, loadBatches, type Transform } from '../../data/index.ts';
+import { type Batch, runBatches, type Tensor } from '../../runtime/index.ts';
 import { type Part, partRange, STATUS_BAD, type Store, type TargetRows } from '../store/index.ts';
+import { type ChosenBatches, chooseBatches } from './choose-batches.ts';
 import { type TargetDifference, targetComparison } from './compare-targets.ts';
 import { viewsOf } from './make-parts.ts';
 import { baseViews } from './replayed-views.ts';
@@ -14,21 +15,12 @@ export interface RecomputeJob {
   readonly teachers: readonly TeacherStage[];
   /** The distinct transforms of the teachers, by TeacherStage.images. */
   readonly transforms: readonly Transform[];
-  /** Samples to recompute, all of their views. */
+  /** Samples to compare, all of their views; the batches that they were in run whole. */
   readonly samples: number;
   readonly seed: number;
   readonly workers: number;
   readonly onProgress?: ((samples: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** `count` of the numbers below `n`, rising: a function of the seed. */
-function chooseOrdinals(n: number, count: number, seed: number): number[] {
-  if (count >= n) return Array.from({ length: n }, (_, i) => i);
-  const stream = random(seed, 'verify');
-  const chosen = new Set<number>();
-  while (chosen.size < count) chosen.add(stream.below(n));
-  return [...chosen].sort((a, b) => a - b);
 }
 
 /** A sample that is looked at: its place in the store, and its row in the data set. */
@@ -68,23 +60,36 @@ async function findRows(store: Store, dataset: Dataset, ordinals: readonly numbe
   return found.sort((a, b) => a.ordinal - b.ordinal);
 }
 
-/** Leaves out samples that could not be decoded when the store was made. */
-function decodable(store: Store, ordinals: readonly number[]): number[] {
-  const { manifest } = store;
+/** Whether a sample could be decoded when the store was made; asked for in rising order. */
+function decodable(store: Store): { is(ordinal: number): boolean; close(): void } {
+  const { views, rows_per_part } = store.manifest;
   let part: Part | undefined;
-  try {
-    return ordinals.filter((ordinal) => {
-      const row = ordinal * manifest.views;
-      const index = Math.floor(row / manifest.rows_per_part);
+  return {
+    is(ordinal) {
+      const row = ordinal * views;
+      const index = Math.floor(row / rows_per_part);
       if (part?.index !== index) {
         part?.close();
         part = undefined;
         part = store.part(index);
       }
       return part.views(row - part.first, row - part.first + 1).status[0] !== STATUS_BAD;
-    });
+    },
+    close: () => part?.close(),
+  };
+}
+
+/** The samples that ran in each batch: bad images were in none. */
+function batchesThatRan(store: Store, { batches }: ChosenBatches): number[][] {
+  const good = decodable(store);
+  try {
+    return batches
+      .map(({ first, end }) =>
+        Array.from({ length: end - first }, (_, i) => first + i).filter((ordinal) => good.is(ordinal)),
+      )
+      .filter((ordinals) => ordinals.length > 0);
   } finally {
-    part?.close();
+    good.close();
   }
 }
 
@@ -102,43 +107,60 @@ function storedTargets(store: Store, ordinal: number): TargetRows[] {
   }
 }
 
+interface Meta {
+  readonly rows: Uint32Array;
+  readonly keys: readonly string[];
+  readonly statistics: readonly InputStatistics[];
+}
+
+/** The batches of the store again, their views by their records. */
+async function* storedInputs(
+  { store, dataset, transforms, workers, signal }: RecomputeJob,
+  batches: readonly (readonly number[])[],
+  chosen: readonly Chosen[],
+): AsyncGenerator<Batch<Meta>> {
+  const { manifest } = store;
+  const ordinalOfRow = new Map(chosen.map(({ ordinal, row }) => [row, ordinal]));
+  const views = viewsOf(manifest);
+  const base = views && baseViews(store);
+  const ends: number[] = [];
+  for (const { length } of batches) ends.push((ends.at(-1) ?? 0) + length);
+  try {
+    const loaded = loadBatches(dataset, {
+      rows: Uint32Array.from(chosen, ({ row }) => row),
+      ends,
+      transforms,
+      views,
+      records: base && ((row) => base.records(ordinalOfRow.get(row) as number)),
+      batch: manifest.batch,
+      workers,
+      onBadImage: 'fail',
+      statistics: true,
+    });
+    for await (const { inputs, rows, keys, statistics } of loaded) {
+      signal?.throwIfAborted();
+      yield { images: inputs as readonly Tensor[], meta: { rows, keys, statistics } };
+    }
+  } finally {
+    base?.close();
+  }
+}
+
 /**
- * Recomputes the targets of a seeded sample of a store, its views by their records, and says how they differ.
+ * Recomputes the targets of a seeded sample of a store, in the batches that the store was made in, its views by their records,
+ * and says how they differ.
  * @returns per teacher
  * @throws TemperError MISMATCH_VALUE for samples that the data does not have; what decoding and sessions throw
  */
 export async function recomputeTargets(job: RecomputeJob): Promise<TargetDifference[]> {
   const { store, dataset, teachers } = job;
   const { manifest } = store;
-  const ordinals = decodable(store, chooseOrdinals(manifest.n_samples, job.samples, job.seed));
-  const chosen = await findRows(store, dataset, ordinals);
+  const wanted = chooseBatches(manifest, job.samples, job.seed);
+  const ran = batchesThatRan(store, wanted);
+  const chosen = await findRows(store, dataset, ran.flat());
   const ordinalOfRow = new Map(chosen.map(({ ordinal, row }) => [row, ordinal]));
-  const views = viewsOf(manifest);
-  const base = views && baseViews(store);
   const comparisons = teachers.map(() => targetComparison(manifest.temperatures, manifest.store_dtype === 'float16'));
   const logits = manifest.teachers.map(({ n_classes }) => new Float64Array(n_classes));
-
-  interface Meta {
-    readonly rows: Uint32Array;
-    readonly keys: readonly string[];
-    readonly statistics: readonly InputStatistics[];
-  }
-  async function* batches(): AsyncGenerator<Batch<Meta>> {
-    const loaded = loadBatches(dataset, {
-      rows: Uint32Array.from(chosen, ({ row }) => row),
-      transforms: job.transforms,
-      views,
-      records: base && ((row) => base.records(ordinalOfRow.get(row) as number)),
-      batch: manifest.batch,
-      workers: job.workers,
-      onBadImage: 'fail',
-      statistics: true,
-    });
-    for await (const { inputs, rows, keys, statistics } of loaded) {
-      job.signal?.throwIfAborted();
-      yield { images: inputs as readonly Tensor[], meta: { rows, keys, statistics } };
-    }
-  }
   const stages = teachers.map(({ session, input, output, images }) => ({
     session,
     input,
@@ -146,26 +168,24 @@ export async function recomputeTargets(job: RecomputeJob): Promise<TargetDiffere
     fetches: [output.name],
   }));
   let done = 0;
-  try {
-    for await (const { meta, outputs, rows } of runBatches(stages, batches())) {
-      const found = teachers.map((stage, t) => readOutputs(stage, outputs[t] ?? {}, rows, meta.keys));
-      for (let i = 0; i < rows; i += manifest.views) {
-        const stored = storedTargets(store, ordinalOfRow.get(meta.rows[i] as number) as number);
-        for (const [t, { images }] of teachers.entries()) {
-          const { channels, outputs: kind } = manifest.teachers[t] as (typeof manifest.teachers)[number];
-          const { mean, std } = meta.statistics[images] as InputStatistics;
-          const z = logits[t] as Float64Array;
-          for (let view = 0; view < manifest.views; view++) {
-            const [from, to] = [(i + view) * channels, (i + view + 1) * channels];
-            logitsOfRow(found[t] as (typeof found)[number], i + view, kind, z);
-            comparisons[t]?.add(stored[t] as TargetRows, view, z, [mean.subarray(from, to), std.subarray(from, to)]);
-          }
+  for await (const { meta, outputs, rows } of runBatches(stages, storedInputs(job, ran, chosen))) {
+    const found = teachers.map((stage, t) => readOutputs(stage, outputs[t] ?? {}, rows, meta.keys));
+    for (let i = 0; i < rows; i += manifest.views) {
+      const ordinal = ordinalOfRow.get(meta.rows[i] as number) as number;
+      if (!wanted.ordinals.has(ordinal)) continue;
+      const stored = storedTargets(store, ordinal);
+      for (const [t, { images }] of teachers.entries()) {
+        const { channels, outputs: kind } = manifest.teachers[t] as (typeof manifest.teachers)[number];
+        const { mean, std } = meta.statistics[images] as InputStatistics;
+        const z = logits[t] as Float64Array;
+        for (let view = 0; view < manifest.views; view++) {
+          const [from, to] = [(i + view) * channels, (i + view + 1) * channels];
+          logitsOfRow(found[t] as (typeof found)[number], i + view, kind, z);
+          comparisons[t]?.add(stored[t] as TargetRows, view, z, [mean.subarray(from, to), std.subarray(from, to)]);
         }
-        job.onProgress?.(++done);
       }
+      job.onProgress?.(++done);
     }
-  } finally {
-    base?.close();
   }
   return comparisons.map((comparison) => comparison.result());
 }

@@ -1,6 +1,6 @@
 import { TemperError } from '../../core/index.ts';
-import { OUTPUT_KINDS, type OutputKind, detectOutputs, topClasses } from '../../evaluate/index.ts';
-import { type ClassOutput, type Session, type Tensor, classOutput, runBatches } from '../../runtime/index.ts';
+import { detectOutputs, OUTPUT_KINDS, type OutputKind, topClasses } from '../../evaluate/index.ts';
+import { type ClassOutput, classOutput, runBatches, type Session, type Tensor } from '../../runtime/index.ts';
 import { imageInput } from '../../signature/index.ts';
 import { readOutputs, type TeacherStage } from '../run/index.ts';
 import type { Manifest, Store } from '../store/index.ts';

@@ -28,7 +28,7 @@ export interface ScoredRow {
 }
 
 /** At one temperature; means over rows ("batchmean"), nats. */
-export interface TemperatureScore {
+interface TemperatureScore {
   readonly temperature: number;
   /** T² · (cross_entropy - entropy). */
   readonly kl: number;
@@ -47,7 +47,7 @@ export interface TemperatureScore {
   readonly kl_max: number;
 }
 
-export interface ClassScore {
+interface ClassScore {
   /** The true class; for unlabelled data the teacher's. */
   readonly class: number;
   readonly n_rows: number;
@@ -58,7 +58,7 @@ export interface ClassScore {
   readonly student_top1: number | undefined;
 }
 
-export interface RowScore {
+interface RowScore {
   readonly key: string;
   readonly view: number;
   readonly label: number | undefined;

@@ -38,7 +38,7 @@ export function teacherLogP(row: StoredRow, temperature: number, into: Float64Ar
 }
 
 /** How teachers are put together. */
-export const ENSEMBLES = ['mean-probability', 'mean-logit'] as const;
+const ENSEMBLES = ['mean-probability', 'mean-logit'] as const;
 export type Ensemble = (typeof ENSEMBLES)[number];
 
 /**

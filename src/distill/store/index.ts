@@ -16,30 +16,32 @@ export { keyHash } from './key-hash.ts';
 export {
   defaultRowsPerPart,
   MANIFEST_FILE,
-  type PartRange,
   partRange,
-  RUN_FILE,
   SAMPLES_FILE,
-  sidecarPath,
 } from './layout.ts';
 export {
   type BadSample,
   FORMAT,
   FORMAT_VERSION,
   type Manifest,
-  type Sidecar,
-  STORE_DTYPES,
-  STORE_KINDS,
   type StoreDtype,
-  type StoreKind,
   type StoreRun,
   type Teacher,
   type TeacherScore,
 } from './manifest.ts';
-export { type CheckOptions, checkParts, publishManifest } from './merge-store.ts';
-export { openPart, type Part, type TargetRows, type ViewRows } from './open-part.ts';
+export { checkParts, publishManifest } from './merge-store.ts';
+export type { Part, TargetRows, ViewRows } from './open-part.ts';
 export { openStore, type Store } from './open-store.ts';
 export { readSamples, samplesHash, samplesText } from './samples.ts';
 export { runHash, startStore } from './start-store.ts';
-export { type StoreVerdict, verifyStore } from './verify-store.ts';
+export {
+  formText,
+  type StoreFields,
+  storeBytes,
+  storeFields,
+  type TeacherFields,
+  teacherFields,
+} from './store-fields.ts';
+export { checkTargetFolder, removeStore } from './target-folder.ts';
+export { verifyStore } from './verify-store.ts';
 export { allocatePart, writePart } from './write-part.ts';

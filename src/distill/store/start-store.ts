@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { TemperError, canonicalJson, hashFile, openAtomic, writeFileAtomic } from '../../core/index.ts';
+import { canonicalJson, hashFile, openAtomic, TemperError, writeFileAtomic } from '../../core/index.ts';
 import { MANIFEST_FILE, RUN_FILE, SAMPLES_FILE } from './layout.ts';
 import type { StoreRun } from './manifest.ts';
 import { readRun } from './read-json.ts';
@@ -73,7 +73,7 @@ export async function startStore(folder: string, run: StoreRun, samples: Iterabl
   }
   const hash = runHash(run);
   // Equal values, other bytes: sidecars name the bytes.
-  if (createHash('sha256').update(readFileSync(runFile)).digest('hex') !== hash) {
+  if ((await hashFile(runFile)).sha256 !== hash) {
     writeFileAtomic(runFile, runText(run), { force: true });
   }
   const there = existsSync(samplesFile) ? (await hashFile(join(folder, SAMPLES_FILE))).sha256 : undefined;

@@ -2,7 +2,7 @@ import type { FieldRow } from '../../core/index.ts';
 import type { Predictions } from '../predictions.ts';
 
 /** Columns of a per-image file, one row an image and model; everything else can be computed from them. */
-export const COLUMNS = [
+const COLUMNS = [
   'model',
   'key',
   'label',

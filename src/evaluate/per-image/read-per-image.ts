@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { TemperError, readError } from '../../core/index.ts';
+import { readError, TemperError } from '../../core/index.ts';
 import { PART_COLUMNS, type PerImage, TOP, type WorkerPart } from './columns.ts';
 
 /** @throws TemperError USAGE for another extension than the two */

@@ -1,5 +1,5 @@
 import type { Ran } from '../../batchnorm/index.ts';
-import { emptyMoments, type Moments, mergeMoments, populationVariance, TemperError } from '../../core/index.ts';
+import { combineMoments, emptyMoments, type Moments, populationVariance, TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import type { Tensor } from '../../runtime/index.ts';
 import type { Cut } from '../cut/cut.ts';
@@ -51,7 +51,7 @@ export async function layerMoments(
         { hint: 'Tune the classifier alone: `mode` fc.' },
       );
     }
-    total = mergeMoments(total, channelMoments(asFloat32(tensor, norm.input), tensor.dims));
+    total = combineMoments(total, channelMoments(asFloat32(tensor, norm.input), tensor.dims));
   });
   if (![...total.mean, ...total.m2].every(Number.isFinite)) {
     throw new TemperError('NUMERIC_NONFINITE', `${model.path}: ${norm.input} holds NaN or infinities`, {

@@ -2,7 +2,7 @@ import { TemperError } from '../../core/index.ts';
 import type { ModelRecord } from '../read/model.ts';
 
 /** Each step that onnx-temper took on a model is one metadata_props entry: `onnx_temper.1`, `onnx_temper.2`, … */
-export const PROVENANCE_PREFIX = 'onnx_temper.';
+const PROVENANCE_PREFIX = 'onnx_temper.';
 
 /** Nine digits. */
 const MAX_STEP = 999_999_999;

@@ -1,4 +1,4 @@
-import { readsOf } from '../graph/nodes.ts';
+import { fedInputs, readsOf } from '../graph/nodes.ts';
 import type { GraphRecord, Model, NodeRecord } from '../read/model.ts';
 import { applyEdits, externalDataOf } from './apply-edits.ts';
 import type { Edit } from './edit.ts';
@@ -20,11 +20,10 @@ export function sessionModel(model: Model, { edits }: Pick<Rewrite, 'edits'>): S
 }
 
 /** Gives every input that is fed a batch dimension of this name: any number of images, such as the last few. */
-export function freeBatch({ inputs, initializers }: GraphRecord, dimension: string): Edit[] {
-  const stored = new Set(initializers.map(({ name }) => name));
-  return inputs.flatMap(({ name, tensorType }) => {
+export function freeBatch(graph: GraphRecord, dimension: string): Edit[] {
+  return fedInputs(graph).flatMap(({ tensorType }) => {
     const [batch] = tensorType?.dimMessages ?? [];
-    return batch && !stored.has(name) ? [setDimension(batch, dimension)] : [];
+    return batch ? [setDimension(batch, dimension)] : [];
   });
 }
 

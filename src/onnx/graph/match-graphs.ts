@@ -12,12 +12,12 @@ import type {
 } from '../read/model.ts';
 import { samePayload, spansEqual } from '../read/payload.ts';
 import { sparseOf } from '../read/scopes.ts';
-import { constantTensor } from './nodes.ts';
+import { constantTensor, fedInputs } from './nodes.ts';
 import { tensorHolders } from './tensor-holder.ts';
 import { functionKey } from './tensor-role.ts';
 
 /** Where a tensor of the template found its counterpart. */
-export interface TensorMatch {
+interface TensorMatch {
   readonly tensor: TensorRecord;
   /** Its counterpart goes by another name, or is shared with another tensor of the template. */
   readonly renamed: boolean;
@@ -164,7 +164,7 @@ class Matcher {
       for (const { values } of graph.sparseInitializers)
         side.names.set(values.name, { tensor: values, name: values.name });
     }
-    const [inputs, counterparts] = [trueInputs(left), trueInputs(right)];
+    const [inputs, counterparts] = [fedInputs(left), fedInputs(right)];
     this.same(() => `${where()}: the number of inputs`, inputs.length, counterparts.length);
     inputs.forEach((input, i) => {
       const counterpart = counterparts[i] as ValueInfoRecord;
@@ -345,12 +345,6 @@ function opsets(versions: ReadonlyMap<string, number>): string {
     .map(([domain, version]) => `${domain || 'ai.onnx'} ${version}`)
     .sort((x, y) => (x < y ? -1 : 1))
     .join(', ');
-}
-
-/** Inputs that the caller feeds: up to IR 3 every initializer is listed as an input too. */
-function trueInputs(graph: GraphRecord): ValueInfoRecord[] {
-  const names = new Set(graph.initializers.map((tensor) => tensor.name));
-  return graph.inputs.filter((input) => !names.has(input.name));
 }
 
 function trimmed(names: readonly string[]): readonly string[] {

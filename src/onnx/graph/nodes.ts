@@ -1,4 +1,4 @@
-import type { AttributeRecord, NodeRecord, TensorRecord } from '../read/model.ts';
+import type { AttributeRecord, GraphRecord, NodeRecord, TensorRecord, ValueInfoRecord } from '../read/model.ts';
 import { nodesOf } from '../read/scopes.ts';
 
 /** Names of the values that a node reads, those that its subgraphs capture included. */
@@ -27,4 +27,10 @@ export function constantTensor(node: NodeRecord): TensorRecord | undefined {
     if (attribute.name === 'value_ints') return attribute.ints;
   }
   return undefined;
+}
+
+/** Inputs that the caller feeds: up to IR 3 every initializer is listed as an input too. */
+export function fedInputs({ inputs, initializers }: GraphRecord): ValueInfoRecord[] {
+  const stored = new Set(initializers.map(({ name }) => name));
+  return inputs.filter(({ name }) => !stored.has(name));
 }

@@ -1,5 +1,5 @@
 import { type Markup, markup, px } from '../markup.ts';
-import { FONT_PX, seriesClass, symbolMark } from './palette.ts';
+import { FONT_PX, lineClass, seriesClass, symbolMark } from './palette.ts';
 import { fitText, textWidth } from './text-width.ts';
 
 export interface LegendItem {
@@ -24,7 +24,7 @@ function swatch({ series, mark }: LegendItem, x: number, y: number): Markup {
     return markup`<rect class="${mark} ${seriesClass(series)}" x="${px(x + 3)}" y="${px(y - 5)}" width="14" height="10"/>`;
   }
   const dash = mark === 'predicted' ? ' predicted' : '';
-  return markup`<path class="line${dash} ${seriesClass(series)}" d="M${px(x)},${px(y)}h${SWATCH_PX}"/>`;
+  return markup`<path class="line${dash} ${lineClass(series)}" d="M${px(x)},${px(y)}h${SWATCH_PX}"/>`;
 }
 
 /** The names of series in rows that fill the width; nothing where there is a single one. */

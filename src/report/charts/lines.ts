@@ -3,7 +3,7 @@ import type { ChartPoint, LineChart, Series } from '../chart.ts';
 import { type Markup, markup } from '../markup.ts';
 import { type Frame, frame } from './frame.ts';
 import { pointText } from './hover-text.ts';
-import { seriesClass, symbolMark } from './palette.ts';
+import { lineClass, seriesClass, symbolMark } from './palette.ts';
 import type { Picture } from './picture.ts';
 import { labelText, levelText, placeAtLevel, placeLabels, seriesBoxes } from './place-labels.ts';
 
@@ -60,7 +60,7 @@ function drawSeries(
       : [];
   return {
     under: bandPath === '' ? markup`` : markup`<path class="band ${seriesClass(index)}" d="${bandPath}"/>\n`,
-    over: markup`<path class="line${dashed} ${seriesClass(index)}" d="${path(points) ?? ''}"/>\n${symbols}`,
+    over: markup`<path class="line${dashed} ${lineClass(index)}" d="${path(points) ?? ''}"/>\n${symbols}`,
   };
 }
 

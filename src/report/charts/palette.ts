@@ -17,13 +17,20 @@ const SERIES = [
 export const BACKGROUND_SERIES = SERIES.length - 1;
 const SYMBOL_AREA_PX = 46;
 
-/** More series than colours begin again: by then the legend is what tells them apart. */
+/** Dashes of the rounds: solid first; long, dotted and mixed ones, none of them that of predictions. */
+const DASHES = ['none', '12 3', '2 3', '10 3 2 3'] as const;
+
+/** More series than colours begin again, with the next shape and another dash each time: no two of 25 look alike. */
 export const seriesClass = (index: number): string => `s${index % SERIES.length}`;
+const roundOf = (index: number): number => Math.floor(index / SERIES.length);
+/** The class of a series' line: its colour, and how it is dashed. */
+export const lineClass = (index: number): string =>
+  `${seriesClass(index)}${roundOf(index) === 0 ? '' : ` again${roundOf(index) % DASHES.length}`}`;
 
 /** The symbol of a series, with what is said when the pointer rests on it; nothing where there is no place for it. */
 export function symbolMark(index: number, x: number, y: number, title?: string, faded = false): Markup {
   if (!Number.isFinite(x + y)) return markup``;
-  const shape = SERIES[index % SERIES.length]?.shape ?? symbolCircle;
+  const shape = SERIES[(index + roundOf(index)) % SERIES.length]?.shape ?? symbolCircle;
   const path = symbol(shape, SYMBOL_AREA_PX).digits(2)() ?? '';
   const hover = title === undefined ? undefined : markup`<title>${title}</title>`;
   return markup`<path class="dot ${seriesClass(index)}${faded ? ' faded' : ''}" transform="translate(${point(x, y)})" d="${path}">${hover}</path>\n`;
@@ -53,6 +60,7 @@ export const TITLE_FONT_PX = 15;
 export const CHART_STYLE = `.chart text{font:${FONT_PX}px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-variant-numeric:tabular-nums}
 .chart .title{font-size:${TITLE_FONT_PX}px;font-weight:600}.chart .end{text-anchor:end}.chart .middle{text-anchor:middle}
 .chart .line{stroke-width:2;stroke-linejoin:round}.chart .predicted{stroke-width:1.5;stroke-dasharray:6 4}
+${DASHES.map((dash, i) => `.chart .line.again${i}:not(.predicted){stroke-dasharray:${dash}}`).join('')}
 .chart .band{stroke:none;opacity:.17}.chart .whisker{stroke-width:1.5;opacity:.55}.chart .marker{fill:none;stroke-dasharray:2 3}.chart .front{fill:none;stroke-width:1.5}
 .chart .halo{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}.chart .exact{stroke-width:1;opacity:.6}
 .chart .bar{stroke:none;opacity:.8}.chart .count{stroke:none;opacity:.5}.chart .gap{stroke:none;opacity:.65}

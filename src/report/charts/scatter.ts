@@ -1,7 +1,7 @@
 import { line } from 'd3-shape';
+import { paretoFront } from '../../core/index.ts';
 import type { Axis, ScatterChart, ScatterPoint } from '../chart.ts';
 import { type Markup, markup, px } from '../markup.ts';
-import { paretoFront } from '../pareto-front.ts';
 import { frame } from './frame.ts';
 import { pointText } from './hover-text.ts';
 import { seriesClass, symbolMark } from './palette.ts';

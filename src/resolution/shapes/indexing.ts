@@ -10,6 +10,7 @@ import {
   reorder,
   ShapeMismatch,
   ShapeUnknown,
+  shown,
   valuesOf,
 } from './known.ts';
 
@@ -89,6 +90,7 @@ const range: Rule = (call) => {
 
 const constantOfShape: Rule = (call) => {
   const dims = [...valuesOf(call, 0)];
+  if (dims.some((dim) => dim < 0)) throw new ShapeMismatch(`a constant of shape ${shown(dims)}`);
   const count = product(dims);
   const given = call.tensor('value');
   const [value] = given ? (given.values ?? []) : [0];

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emptyMoments, mergeMoments, momentsOfBatch, populationVariance } from '../../../src/core/index.ts';
+import { combineMoments, emptyMoments, momentsOfBatch, populationVariance } from '../../../src/core/index.ts';
 
 test('moments of batches of unequal size merge channel by channel', () => {
   // Channel 0: 1, 2, 3 and 10. Channel 1: 5, 5, 5 and 5.
   const a = momentsOfBatch(3, Float32Array.of(2, 5), Float32Array.of(2 / 3, 0));
-  const merged = mergeMoments(a, momentsOfBatch(1, Float32Array.of(10, 5), Float32Array.of(0, 0)));
+  const merged = combineMoments(a, momentsOfBatch(1, Float32Array.of(10, 5), Float32Array.of(0, 0)));
   assert.equal(merged.count, 4);
   assert.deepEqual([...merged.mean], [4, 5]);
   const [first = Number.NaN, second] = populationVariance(merged);
@@ -15,7 +15,7 @@ test('moments of batches of unequal size merge channel by channel', () => {
 
 test('one mean far from another counts in full: equal batches of equal values have the variance of their means', () => {
   const at = (mean: number) => momentsOfBatch(100, Float64Array.of(mean), Float64Array.of(0));
-  assert.deepEqual([...populationVariance(mergeMoments(at(1e8), at(1e8 + 2)))], [1]);
+  assert.deepEqual([...populationVariance(combineMoments(at(1e8), at(1e8 + 2)))], [1]);
 });
 
 test('counts, channels and emptiness that make no sense are refused', () => {
@@ -23,6 +23,6 @@ test('counts, channels and emptiness that make no sense are refused', () => {
   assert.throws(() => momentsOfBatch(-1, two, two), RangeError);
   assert.throws(() => momentsOfBatch(1.5, two, two), RangeError);
   assert.throws(() => momentsOfBatch(1, two, new Float64Array(3)), RangeError);
-  assert.throws(() => mergeMoments(emptyMoments(2), emptyMoments(3)), RangeError);
+  assert.throws(() => combineMoments(emptyMoments(2), emptyMoments(3)), RangeError);
   assert.throws(() => populationVariance(emptyMoments(2)), RangeError);
 });

@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import {
-  assertTrainable,
-  collectFeatures,
-  cutModel,
-  type ImageBatch,
-  initialState,
-  labelTargets,
-  type Mode,
-  openScorer,
-  openTrainer,
-  tunedEdits,
-} from '../../../src/fixres/index.ts';
+import { cutModel, type Mode } from '../../../src/fixres/cut/cut.ts';
+import { collectFeatures, type ImageBatch } from '../../../src/fixres/train/collect-features.ts';
+import { openScorer } from '../../../src/fixres/train/score.ts';
+import { labelTargets } from '../../../src/fixres/train/targets.ts';
+import { assertTrainable, initialState, openTrainer } from '../../../src/fixres/train/train.ts';
+import { tunedEdits } from '../../../src/fixres/write-back.ts';
 import { openModel, writeEdited } from '../../../src/onnx/index.ts';
 import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { bnNode, imagesOf, normals, parametersOf } from '../../support/batchnorm.ts';

@@ -4,20 +4,13 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import proto from 'onnx-proto';
 import { loadBatches, openDataset, resolveTransform } from '../../../src/data/index.ts';
-import {
-  collectFeatures,
-  cutModel,
-  fit,
-  type ImageBatch,
-  initialState,
-  labelTargets,
-  layerMoments,
-  type Mode,
-  openTrainer,
-  setFoldedLayer,
-  setStatistics,
-  tunedEdits,
-} from '../../../src/fixres/index.ts';
+import { cutModel, type Mode } from '../../../src/fixres/cut/cut.ts';
+import { collectFeatures, type ImageBatch } from '../../../src/fixres/train/collect-features.ts';
+import { fit } from '../../../src/fixres/train/fit.ts';
+import { layerMoments, setFoldedLayer, setStatistics } from '../../../src/fixres/train/layer-moments.ts';
+import { labelTargets } from '../../../src/fixres/train/targets.ts';
+import { initialState, openTrainer } from '../../../src/fixres/train/train.ts';
+import { tunedEdits } from '../../../src/fixres/write-back.ts';
 import { applyEdits, type Model, openModel } from '../../../src/onnx/index.ts';
 import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { averageSnapshots } from '../../support/average-snapshots.ts';

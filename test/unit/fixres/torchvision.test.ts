@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { random } from '../../../src/core/index.ts';
-import {
-  collectFeatures,
-  cutModel,
-  type ImageBatch,
-  initialState,
-  labelTargets,
-  layerMoments,
-  type Mode,
-  openScorer,
-  openTrainer,
-  setFoldedLayer,
-  setStatistics,
-  tunedEdits,
-} from '../../../src/fixres/index.ts';
+import { cutModel, type Mode } from '../../../src/fixres/cut/cut.ts';
+import { collectFeatures, type ImageBatch } from '../../../src/fixres/train/collect-features.ts';
+import { layerMoments, setFoldedLayer, setStatistics } from '../../../src/fixres/train/layer-moments.ts';
+import { openScorer } from '../../../src/fixres/train/score.ts';
+import { labelTargets } from '../../../src/fixres/train/targets.ts';
+import { initialState, openTrainer } from '../../../src/fixres/train/train.ts';
+import { tunedEdits } from '../../../src/fixres/write-back.ts';
 import { applyEdits, type Model, modelFromBytes } from '../../../src/onnx/index.ts';
 import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';

@@ -82,11 +82,12 @@ test('the halves depend on seed and keys alone, and each image is in one', () =>
   const all = candidates(2, 1000, [0.7, 0.72]);
   const [once, again, other] = [chooseSize(all, 0, 0), chooseSize(all, 0, 0), chooseSize(all, 0, 1)];
   assert.deepEqual(once, again);
-  assert.notEqual(once?.choosingImages, other?.choosingImages);
+  assert.notDeepEqual(once?.choosingTop1, other?.choosingTop1);
   assert.equal((once?.choosingImages ?? 0) + (once?.reportingImages ?? 0), 1000);
   assert.ok(Math.abs((once?.choosingImages ?? 0) - 500) < 60);
 });
 
-test('a single image has no two halves', () => {
+test('fewer images than four have no two halves', () => {
+  assert.equal(chooseSize(candidates(0, 3, [0.7, 0.8]), 0, 0), undefined);
   assert.equal(chooseSize(candidates(0, 1, [0.7, 0.8]), 0, 0), undefined);
 });

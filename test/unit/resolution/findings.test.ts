@@ -188,3 +188,39 @@ test("an operator named like one of JavaScript's own properties is one without a
     ['toString'],
   );
 });
+
+test('a negative length at one size is that of its size: the others are analysed', async () => {
+  // As many zeros as the height is over 10, added to the scores.
+  const model = classifier(
+    [
+      node('Shape', ['x'], ['dims']),
+      node('Gather', ['dims', 'height'], ['h']),
+      node('Sub', ['h', 'ten'], ['length']),
+      node('ConstantOfShape', ['length'], ['zeros']),
+      node('ReduceSum', ['zeros'], ['zero'], { keepdims: 0 }),
+      node('Add', ['map', 'zero'], ['features']),
+      ...GLOBAL,
+    ],
+    [ints('height', [2]), ints('ten', [10])],
+  );
+  const path = writeModel(join(folder, `${files++}.onnx`), model);
+  const analysis = analyseSizes(openModel(path), 'x', [2, 3, 16, 16]);
+  const [small, large] = [8, 20].map((size) => analysis.at([2, 3, size, size]));
+  assert.equal(small?.findings[0]?.what, 'a constant of shape [-2]');
+  assert.deepEqual(large?.findings, []);
+});
+
+test('an error that no rule foresees is said of the size, and ends nothing', () => {
+  const file = openModel(writeModel(join(folder, `${files++}.onnx`), classifier(GLOBAL)));
+  const odd = Object.create(file, {
+    record: {
+      get: () => {
+        throw new RangeError('Invalid array length');
+      },
+    },
+  });
+  const { findings, gmacs, gmacsNote } = analyseSizes(odd, 'x', [2, 3, 16, 16]).at([2, 3, 20, 20]);
+  assert.deepEqual([gmacs, gmacsNote], [undefined, 'its shapes cannot be inferred: Invalid array length']);
+  assert.equal(findings.length, 1);
+  file.close();
+});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FAMILIES, lastCounts, linearRecipes } from '../../../src/search/recipes.ts';
+import { distinctRecipes, FAMILIES, lastCounts, linearRecipes, uniformRecipe } from '../../../src/search/recipes.ts';
 import { epochs, named } from '../average/candidates.ts';
 
 const quiet = { note: () => {} };
@@ -51,4 +51,18 @@ test('options replace the defaults, and a k beyond the snapshots is noted', () =
     ['epoch_1', 'epoch_2', 'epoch_3', 'epoch_4', 'uniform_last2', 'ema_0.5'],
   );
   assert.match(notes.join(), /`last` 9 is left out/);
+});
+
+test('the same weights are one candidate, under the first name; other statistics of the same weights are another', () => {
+  const recipes = linearRecipes(epochs(4), { families: ['last'], last: [4], ...quiet });
+  const names = distinctRecipes([...recipes, { ...uniformRecipe(4), name: 'again' }]).map(({ name }) => name);
+  assert.deepEqual(names, ['epoch_1', 'epoch_2', 'epoch_3', 'epoch_4', 'uniform']);
+  const { row, ...uniform } = uniformRecipe(4);
+  assert.equal(
+    distinctRecipes([
+      { ...uniform, row },
+      { ...uniform, row: { ...row, kind: 'trimmed', trim: 1 } },
+    ]).length,
+    2,
+  );
 });

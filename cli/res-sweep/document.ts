@@ -1,0 +1,57 @@
+import type { ModelChoice, SizePrediction, SweepRecord, SweptRow } from '../../src/resolution/index.ts';
+
+const identity = ({ fields: f }: SweptRow) => ({
+  test_size: f.test_size,
+  ratio: f.ratio,
+  resize_size: f.resize_size,
+  crop_ratio: f.crop_ratio,
+  resize_rule: f.resize_rule,
+  interpolation: f.interpolation,
+  variant: f.variant,
+  gmacs: f.gmacs,
+});
+
+function choiceDocument({ model, choice, baseline, best, recommended, considered }: ModelChoice) {
+  const at = (row: SweptRow): number => considered.indexOf(row);
+  const scored = (row: SweptRow) => ({
+    ...identity(row),
+    top1_choosing: choice.choosingTop1[at(row)],
+    top1_reporting: choice.reportingTop1[at(row)],
+  });
+  const { againstBaseline: change, againstBest: loss, choosing } = choice;
+  return {
+    model,
+    separated: choice.separated,
+    n_choosing: choice.choosingImages,
+    n_reporting: choice.reportingImages,
+    smallest_difference: choosing.smallest.significant,
+    detectable_difference: choosing.smallest.detectable,
+    train_size: scored(baseline),
+    best: scored(best),
+    recommended: {
+      ...scored(recommended),
+      top1_difference: change.top1.difference,
+      top1_difference_lo: change.top1.lo,
+      top1_difference_hi: change.top1.hi,
+      mcnemar_p: change.p,
+      below_best: loss.top1.difference,
+      below_best_lo: loss.top1.lo,
+      below_best_hi: loss.top1.hi,
+    },
+  };
+}
+
+const predictionDocument = ({ model, trainSize, ratio, squareRatio }: SizePrediction) => ({
+  model,
+  ratio,
+  test_size: Math.round(ratio * trainSize),
+  ratio_square_images: squareRatio,
+});
+
+/** A sweep as one document. */
+export const sweepDocument = ({ rows, choices, predictions, badImages }: SweepRecord) => ({
+  rows: rows.map(({ fields }) => fields),
+  choices: choices.map(choiceDocument),
+  predicted: predictions?.map(predictionDocument) ?? null,
+  bad_images: badImages,
+});

@@ -1,0 +1,32 @@
+import type { Control } from '../core/index.ts';
+import { type ChosenData, noteBadImages } from '../data/index.ts';
+import { evaluateSessions, type GuardVerdict, guardVerdict } from '../evaluate/index.ts';
+import { applyEdits, type Edit, externalDataOf, type Model } from '../onnx/index.ts';
+import { openSession, sessionOptions } from '../runtime/index.ts';
+import type { ResultOptions } from './job-options.ts';
+
+/** Evaluates a model before and after an edit on the same images, in one pass. Nothing is written. */
+export async function guardEdits(
+  model: Model,
+  edits: readonly Edit[],
+  val: ChosenData,
+  options: ResultOptions,
+  control: Control,
+): Promise<GuardVerdict> {
+  const externalData = externalDataOf(model);
+  const open = (bytes: Uint8Array, label: string) =>
+    openSession({ model: bytes, externalData, label, ...sessionOptions(options) });
+  const sessions = [
+    await open(applyEdits(model, []), model.path),
+    await open(applyEdits(model, edits), `${model.path}, recalibrated`),
+  ];
+  try {
+    const { evaluations, quarantine } = await evaluateSessions(sessions, val, options, control);
+    noteBadImages(quarantine, control.note);
+    const [before, after] = evaluations;
+    if (!before || !after) throw new Error('two models give two evaluations');
+    return guardVerdict(before.predictions, after.predictions);
+  } finally {
+    await Promise.all(sessions.map((session) => session.close()));
+  }
+}

@@ -1,0 +1,134 @@
+import { rmSync } from 'node:fs';
+import { type Control, controlOf, type JobControl, makeParent } from '../core/index.ts';
+import { type ChosenData, openData } from '../data/index.ts';
+import { type Model, openModel } from '../onnx/index.ts';
+import { batchPass, type Collected, type Measurement, momentsPass, type WrittenMoments } from './batch-pass.ts';
+import { type BatchNormLayer, chooseLayers, findLayers } from './find-layers.ts';
+import { batchesOf, ONE_WORKER } from './job-images.ts';
+import { checkJobOutputs, checkRecalibration, type RecalibrateOptions, type ResultOptions } from './job-options.ts';
+import { levelPasses, levelsPath } from './level-passes.ts';
+import { allExist, assertMadeBefore } from './made-before.ts';
+import { runSettings } from './moments-run.ts';
+import { openImages } from './open-images.ts';
+import { publishResult, type RecalibrationRecord } from './result.ts';
+
+/** What `skipExisting` makes of outputs that are there. */
+export function skipped(outputs: readonly (string | undefined)[], note: (text: string) => void): RecalibrationRecord {
+  const there = outputs.filter((path) => path !== undefined);
+  note(`${there.join(', ')}: there already, nothing was done`);
+  return { skipped: there, moments: undefined, result: undefined };
+}
+
+/** The images of the guard, opened before statistics are measured: a mistake in their name or labels must not cost that work. */
+export async function openGuard({
+  val,
+  seed,
+}: ResultOptions & { readonly seed?: number | undefined }): Promise<ChosenData | undefined> {
+  return val && openData({ ...val, seed: val.seed ?? seed }, { labelled: true });
+}
+
+/** Refuses what cannot be written; a folder of moments is made. @throws TemperError OUTPUT_* */
+function checkOutputFiles(model: Model, options: RecalibrateOptions, keepsMoments: boolean): void {
+  const { out, momentsOut, data, val, force = false } = options;
+  if (momentsOut !== undefined) makeParent(momentsOut);
+  checkJobOutputs(model, [out, momentsOut], [data, val], { force: force || keepsMoments });
+  // A file of this job's levels may be there, and is replaced: but nothing else.
+  if (options.method === 'sequential' && out !== undefined)
+    checkJobOutputs(model, [levelsPath(out)], [data, val], { force: true });
+}
+
+function layersOf(model: Model, patterns: readonly string[] = [], { note }: Control): readonly BatchNormLayer[] {
+  const found = findLayers(model);
+  const layers = chooseLayers(found.layers, patterns);
+  for (const { name, reason } of found.skipped) note(`${name} is left as it is: ${reason}`);
+  return layers;
+}
+
+interface Passes {
+  /** Absent for a worker. */
+  readonly collected: Collected | undefined;
+  readonly moments: WrittenMoments | undefined;
+}
+
+async function passesOf(job: Measurement, options: RecalibrateOptions): Promise<Passes> {
+  const { out, momentsOut, method, shard = ONE_WORKER, estimator = 'population', force = false } = options;
+  if (momentsOut !== undefined) {
+    const { moments, collected } = await momentsPass(job, shard, { path: momentsOut, force });
+    return { moments, collected: out === undefined ? undefined : collected(estimator) };
+  }
+  const isSequential = method === 'sequential' && out !== undefined;
+  return {
+    moments: undefined,
+    collected: isSequential ? await levelPasses(job, out) : await batchPass(job, estimator),
+  };
+}
+
+/** Measures, and makes the model of it; the levels that were kept are removed when it is written. */
+async function measureAndPublish(
+  job: Measurement,
+  val: ChosenData | undefined,
+  options: RecalibrateOptions,
+): Promise<RecalibrationRecord> {
+  const { control, model } = job;
+  const { out } = options;
+  const { collected, moments } = await passesOf(job, options);
+  if (collected === undefined || out === undefined) return { skipped: [], moments, result: undefined };
+  const result = await publishResult(model, collected, val, { ...options, out }, control);
+  if (options.method === 'sequential') {
+    const levels = levelsPath(out);
+    if (result.written) rmSync(levels, { force: true });
+    else control.note(`the statistics are kept in ${levels}: the same command goes on from there`);
+  }
+  return { skipped: [], moments, result };
+}
+
+/**
+ * Measures the BatchNormalization statistics of a model again on images, after averaging or for another size or domain, and
+ * writes the model with them: population statistics as in fvcore's precise BN (Wu and Johnson 2021, arXiv 2105.07576), or
+ * those of torch's update_bn. With `val` the new model is written only if it is better than the old one (exact McNemar).
+ * With `momentsOut` the moments of the batches are kept, so that several workers can share the work: see mergeMoments.
+ *
+ * Memory: three batches of images and the activations of one; with `momentsOut` two numbers for each channel and batch.
+ * Nothing is published before the guard but `momentsOut` and, with `method` sequential, the levels that are done
+ * (`<out>.levels`): a job that was killed is repeated by the same call.
+ * @returns a record: `result.rows` is the table of layers (docs/columns.md), `result.written` the model, absent if refused
+ * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_*, OUTPUT_*; the signal's reason
+ * @example
+ * const { result } = await recalibrate({
+ *   model: 'swa.onnx',
+ *   data: { source: 'train/' },
+ *   val: { source: 'val/' },
+ *   transform: { preset: 'timm', size: 288 },
+ *   out: 'swa-288.onnx',
+ * });
+ * console.log(result?.guard?.text, result?.written?.sha256);
+ */
+export async function recalibrate(options: RecalibrateOptions, control: JobControl = {}): Promise<RecalibrationRecord> {
+  const watched = controlOf(control);
+  const { out, momentsOut, shard = ONE_WORKER, device, threads } = options;
+  checkRecalibration(options);
+  const isThere = options.skipExisting === true && allExist([out, momentsOut]);
+  if (isThere && momentsOut === undefined) return skipped([out], watched.note);
+  const model = openModel(options.model);
+  let val: ChosenData | undefined;
+  try {
+    checkOutputFiles(model, options, isThere);
+    const layers = layersOf(model, options.layers, watched);
+    if (!isThere) val = await openGuard(options);
+    const images = await openImages(model, layers, options, watched);
+    try {
+      const settings = await runSettings(model, layers, images);
+      if (isThere && momentsOut !== undefined) {
+        assertMadeBefore(momentsOut, settings, batchesOf(images, shard), device);
+        return skipped([out, momentsOut], watched.note);
+      }
+      const job = { model, layers, images, settings, runtime: { device, threads }, control: watched };
+      return await measureAndPublish(job, val, options);
+    } finally {
+      await images.dataset.close();
+    }
+  } finally {
+    await val?.dataset.close();
+    model.close();
+  }
+}

@@ -1,0 +1,93 @@
+import { type Control, controlOf, type FileSource, type JobControl, openFile, TemperError } from '../core/index.ts';
+import type { ChosenData } from '../data/index.ts';
+import { type Model, modelSha256, openModel } from '../onnx/index.ts';
+import type { Collected } from './batch-pass.ts';
+import type { EstimatorName } from './estimators.ts';
+import { findLayers } from './find-layers.ts';
+import { openGuard, skipped } from './job.ts';
+import { checkJobOutputs, checkResultOptions, type MergeMomentsOptions } from './job-options.ts';
+import { allExist } from './made-before.ts';
+import { measure } from './measure.ts';
+import { type MergedMoments, mergeMomentsFiles } from './merged-moments.ts';
+import { readMomentsFile } from './moments-file.ts';
+import { publishResult, type RecalibrationRecord } from './result.ts';
+
+async function assertModelOf({ run }: MergedMoments, model: Model): Promise<void> {
+  const sha256 = await modelSha256(model);
+  if (sha256 === run.model_sha256) return;
+  throw new TemperError(
+    'MISMATCH_VALUE',
+    `${model.path}: is not the model that the moments are of (SHA-256 ${sha256}, expected ${run.model_sha256})`,
+    {
+      hint: 'Name the model that the workers were given.',
+      details: { path: model.path, found: sha256, expected: run.model_sha256 },
+    },
+  );
+}
+
+/** Statistics of the layers that were measured, from all batches in their order. */
+function collect(model: Model, merged: MergedMoments, estimator: EstimatorName): Collected {
+  const wanted = new Set(merged.run.layers.map(({ name }) => name));
+  const layers = findLayers(model).layers.filter(({ name }) => wanted.has(name));
+  let images = 0;
+  function* counted() {
+    for (const batch of merged.batches()) {
+      images += batch.images;
+      yield batch;
+    }
+  }
+  const measured = measure(layers, estimator, counted());
+  return { measured, run: merged.run, images };
+}
+
+async function merge(
+  options: MergeMomentsOptions,
+  model: Model,
+  sources: readonly FileSource[],
+  val: ChosenData | undefined,
+  control: Control,
+): Promise<RecalibrationRecord> {
+  const merged = mergeMomentsFiles(sources.map(readMomentsFile));
+  await assertModelOf(merged, model);
+  if (merged.processors.length > 1) {
+    control.note(
+      `the workers ran on ${merged.processors.join(' and ')}: bytes may differ from those of one worker by roundings`,
+    );
+  }
+  const collected = collect(model, merged, options.estimator ?? 'population');
+  return { skipped: [], moments: undefined, result: await publishResult(model, collected, val, options, control) };
+}
+
+/**
+ * Puts the moments of all workers together (`recalibrate` with `momentsOut` and `shard`) and writes the model: the bytes that
+ * one worker would have written, on the same type of processor. Moments merge in float64, in batch order.
+ *
+ * Memory: a batch's moments, and a number or two for each batch of the job.
+ * @returns a record as that of `recalibrate`
+ * @throws TemperError USAGE, INPUT_* (INPUT_TOO_FEW for batches that no file has), FORMAT_*, MISMATCH_VALUE naming file and
+ * field, UNSUPPORTED_*, EXECUTION_*, NUMERIC_*, OUTPUT_*; the signal's reason
+ * @example
+ * await mergeMoments({ moments: ['parts/0.safetensors', 'parts/1.safetensors'], model: 'swa.onnx', out: 'swa-bn.onnx' });
+ */
+export async function mergeMoments(
+  options: MergeMomentsOptions,
+  control: JobControl = {},
+): Promise<RecalibrationRecord> {
+  const watched = controlOf(control);
+  const { out, moments, val, force = false } = options;
+  checkResultOptions(options);
+  if (options.skipExisting === true && allExist([out])) return skipped([out], watched.note);
+  const model = openModel(options.model);
+  const sources: FileSource[] = [];
+  let guard: ChosenData | undefined;
+  try {
+    for (const path of moments) sources.push(openFile(path));
+    checkJobOutputs(model, [out], [val], { more: moments, force });
+    guard = await openGuard(options);
+    return await merge(options, model, sources, guard, watched);
+  } finally {
+    await guard?.dataset.close();
+    for (const source of sources) source.close();
+    model.close();
+  }
+}

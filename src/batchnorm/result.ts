@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { type Control, canonicalJson, type FieldRow, version } from '../core/index.ts';
+import type { ChosenData } from '../data/index.ts';
+import type { GuardVerdict } from '../evaluate/index.ts';
+import { type Model, modelHashes, nextStepKey, type Rewrite, type WrittenModel, writeEdited } from '../onnx/index.ts';
+import type { Collected, WrittenMoments } from './batch-pass.ts';
+import { blend } from './estimators.ts';
+import { guardEdits } from './guard.ts';
+import type { ResultOptions } from './job-options.ts';
+import type { MeasuredLayer } from './measure.ts';
+import { type LayerReport, layerReport, shiftWarnings } from './report.ts';
+import { type Statistics, storedStatistics } from './statistics.ts';
+import { statisticsEdits } from './write-back.ts';
+
+/** A model with new statistics, written or refused. */
+export interface RecalibrationResult {
+  /** Base name of the model that was recalibrated. */
+  readonly model: string;
+  /** What changed, layer by layer, in the order of the graph. */
+  readonly layers: readonly LayerReport[];
+  /** The same as rows of a table, with what the statistics were made from and by. */
+  readonly rows: readonly FieldRow[];
+  /** Images that were measured; with views each counts once a view. */
+  readonly images: number;
+  readonly batchSize: number;
+  readonly batches: number;
+  /** Why the statistics look unlike those of training; empty if they do not. Options are named in backticks. */
+  readonly warnings: readonly string[];
+  /** Before against after on `val`; absent without it. */
+  readonly guard: GuardVerdict | undefined;
+  /** The model; absent if the guard refused it. */
+  readonly written: WrittenModel | undefined;
+  /** What the statistics were made from and by, as in the model's metadata. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+export interface RecalibrationRecord {
+  /** Outputs that were there already, with `skipExisting`: nothing was measured, and nothing else is here. */
+  readonly skipped: readonly string[];
+  /** The file of moments that was written. */
+  readonly moments: WrittenMoments | undefined;
+  /** Absent for a worker, which measures and no more. */
+  readonly result: RecalibrationResult | undefined;
+}
+
+export interface Recalibrated extends Rewrite {
+  readonly reports: readonly LayerReport[];
+}
+
+/** Blends measured statistics with the file's, and makes the edits and the report of them. */
+export function recalibrated(
+  model: Model,
+  measured: readonly MeasuredLayer[],
+  prior: number,
+  images: number,
+): Recalibrated {
+  const changes = measured.map(({ layer, statistics, count }) => {
+    const before = storedStatistics(model, layer);
+    const after: Statistics = blend(before, statistics, prior, images);
+    return { layer, statistics: after, report: layerReport(layer, count, before, after) };
+  });
+  return { reports: changes.map(({ report }) => report), ...statisticsEdits(model, changes) };
+}
+
+/** How statistics were measured and used: what the file of moments does not say. */
+interface ResultSettings {
+  readonly estimator: string;
+  readonly method: 'batch' | 'sequential';
+  readonly prior: number;
+}
+
+/** What a result was made from and by, as the model's metadata keeps it. */
+function settingsOf(
+  input: Awaited<ReturnType<typeof modelHashes>>,
+  { run, images }: Pick<Collected, 'run' | 'images'>,
+  how: ResultSettings,
+): Readonly<Record<string, unknown>> {
+  const { version: _, model_sha256: __, layers, views, transform, ...settings } = run;
+  return {
+    tool: 'onnx-temper',
+    version,
+    command: 'bn-recal',
+    input,
+    ...settings,
+    transform: JSON.parse(transform) as unknown,
+    views: JSON.parse(views) as unknown,
+    layers: layers.length,
+    n_images: images,
+    ...how,
+  };
+}
+
+/**
+ * The table of layers: the fields of the report, then what they were made from. `run_sha256` is the hash of the settings as
+ * the model's metadata has them. What is no number, where the file's statistics are none, is empty.
+ */
+function layerRows(
+  reports: readonly LayerReport[],
+  model: string,
+  { run, images }: Pick<Collected, 'run' | 'images'>,
+  how: ResultSettings,
+  settings: Readonly<Record<string, unknown>>,
+): FieldRow[] {
+  const made: FieldRow = {
+    model,
+    model_sha256: run.model_sha256,
+    data: run.data,
+    data_table_sha256: run.data_table_sha256,
+    rows_sha256: run.rows_sha256,
+    transform_sha256: run.transform_sha256,
+    views: run.views === 'null' ? null : run.views,
+    batch_size: run.batch_size,
+    batches: run.batches,
+    n_images: images,
+    ...how,
+    provider: run.provider,
+    onnxruntime: run.onnxruntime,
+    version,
+    run_sha256: createHash('sha256').update(canonicalJson(settings)).digest('hex'),
+  };
+  return reports.map((report) => ({
+    ...Object.fromEntries(
+      Object.entries(report).map(([field, value]: [string, string | number]) => [
+        field,
+        Number.isNaN(value) ? null : value,
+      ]),
+    ),
+    ...made,
+  }));
+}
+
+/** Blends, asks the guard, and writes the model: a run that is killed in the guard is repeated by the same call. */
+export async function publishResult(
+  model: Model,
+  collected: Collected,
+  val: ChosenData | undefined,
+  options: ResultOptions & { readonly out: string; readonly method?: 'batch' | 'sequential' | undefined },
+  control: Control,
+): Promise<RecalibrationResult> {
+  const { out, prior = 0, estimator = 'population', method = 'batch', allowWorse = false, force = false } = options;
+  const { run, images } = collected;
+  const { reports, edits, inline } = recalibrated(model, collected.measured, prior, images);
+  const warnings = shiftWarnings(reports);
+  for (const text of warnings) control.note(text);
+  const guard = val && (await guardEdits(model, edits, val, options, control));
+  control.signal.throwIfAborted();
+  const how: ResultSettings = { estimator, method, prior };
+  const settings = settingsOf(await modelHashes(model), collected, how);
+  const metadata = { key: nextStepKey(model.record), value: canonicalJson(settings) };
+  const isRefused = guard !== undefined && !guard.better && !allowWorse;
+  const name = basename(model.path);
+  return {
+    model: name,
+    layers: reports,
+    rows: layerRows(reports, name, collected, how, settings),
+    images,
+    batchSize: run.batch_size,
+    batches: run.batches,
+    warnings,
+    guard,
+    written: isRefused ? undefined : writeEdited(model, edits, { path: out, force, inline, metadata }),
+    settings,
+  };
+}

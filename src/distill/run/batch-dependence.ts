@@ -1,0 +1,80 @@
+import { TemperError } from '../../core/index.ts';
+import type { BatchInput } from '../../data/index.ts';
+import { type ClassOutput, readClassOutput, runBatches, type Tensor } from '../../runtime/index.ts';
+import type { TeacherStage } from './teacher-stage.ts';
+
+/** Images of the first batch that are run alone too. */
+const ALONE = 4;
+
+/** A row of a batch, per transform, as a batch of its own. */
+export interface LoneRow {
+  readonly row: number;
+  readonly images: readonly Tensor[];
+}
+
+/** Some rows spread over a batch, copied. None of a batch of one. */
+export function loneRows(inputs: readonly BatchInput[]): LoneRow[] {
+  const [rows = 0] = inputs[0]?.dims ?? [];
+  const count = rows < 2 ? 0 : Math.min(ALONE, rows);
+  return Array.from({ length: count }, (_, i) => {
+    const row = Math.floor((i * rows) / count);
+    return {
+      row,
+      images: inputs.map(({ type, dims: [, ...rest], data }): Tensor => {
+        const each = data.length / rows;
+        return { type, dims: [1, ...rest], data: data.slice(row * each, (row + 1) * each) };
+      }),
+    };
+  });
+}
+
+/** The largest difference of a row's outputs, over max(1, their range). */
+export function rowDifference(joint: ArrayLike<number>, alone: ArrayLike<number>): number {
+  let [least, most, difference] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
+  for (let k = 0; k < joint.length; k++) {
+    const [a, b] = [joint[k] as number, alone[k] as number];
+    // ln 0 is -Infinity, alone and in a batch.
+    if (a !== b) difference = Math.max(difference, Math.abs(a - b));
+    if (!Number.isFinite(a)) continue;
+    least = Math.min(least, a);
+    most = Math.max(most, a);
+  }
+  return difference / Math.max(1, most - least);
+}
+
+/**
+ * How far a network's outputs of an image alone and in a batch lie apart: about 0 but for networks that look at the whole batch
+ * (dynamic quantization takes its scales from it, BatchNormalization in training mode its statistics).
+ * @param batch what each teacher gave for the batch @returns per teacher; 0 for a network that takes no image alone
+ * @throws TemperError what the signal aborts with; EXECUTION_MEMORY
+ */
+export async function batchDependence(
+  teachers: readonly TeacherStage[],
+  batch: readonly ClassOutput[],
+  lone: readonly LoneRow[],
+): Promise<number[]> {
+  const most = teachers.map(() => 0);
+  const stages = teachers.map(({ session, input, output, images }) => ({
+    session,
+    input,
+    images,
+    fetches: [output.name],
+  }));
+  async function* batches() {
+    for (const { row, images } of lone) yield { images, meta: row };
+  }
+  try {
+    for await (const { meta: row, outputs } of runBatches(stages, batches())) {
+      for (const [i, { session, output }] of teachers.entries()) {
+        const { classes, data } = batch[i] as ClassOutput;
+        const alone = readClassOutput(session, output, outputs[i] ?? {}, 1);
+        const joint = data.subarray(row * classes, (row + 1) * classes);
+        most[i] = Math.max(most[i] as number, rowDifference(joint, alone.data));
+      }
+    }
+  } catch (error) {
+    // A constant Reshape, for example: what the network makes of its own batches is told when they run.
+    if (!(error instanceof TemperError && ['EXECUTION_RUN', 'EXECUTION_OUTPUT'].includes(error.code))) throw error;
+  }
+  return most;
+}

@@ -1,0 +1,152 @@
+import { join } from 'node:path';
+import { type Control, canonicalJson, checkOutputs, controlOf, type JobControl, sha256OfFile } from '../core/index.ts';
+import { dataFiles, sizeText } from '../data/index.ts';
+import { MANIFEST_FILE } from '../distill/index.ts';
+import type { GuardVerdict } from '../evaluate/index.ts';
+import {
+  assertOutput,
+  type Model,
+  modelHashes,
+  nextStepKey,
+  openModel,
+  type WrittenModel,
+  writeEdited,
+} from '../onnx/index.ts';
+import { declaredInputs, outputName } from '../signature/index.ts';
+import { cutModel, type Mode } from './cut/cut.ts';
+import type { FixResOptions } from './options.ts';
+import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';
+import { openImageSets } from './run/image-sets.ts';
+import type { Run, Subject } from './run/run.ts';
+import { type Settings, settingsOf } from './run/settings.ts';
+import { modelForSizes } from './run/sized-model.ts';
+import { askedSizes, transformsAt } from './run/sizes.ts';
+import { checkpointPath, type Tuned, tune } from './run/tune.ts';
+import { type Tuning, tuningOf } from './run/tuning.ts';
+import { type HistoryRow, removeCheckpoint } from './train/checkpoint.ts';
+import { assertTrainable } from './train/train.ts';
+import { tunedEdits } from './write-back.ts';
+
+export interface FixResRecord {
+  /** The tuned model; absent where it is no better at test size, and `allowWorse` was not given. */
+  readonly written: WrittenModel | undefined;
+  /** On `val` at test size: what decides. */
+  readonly verdict: GuardVerdict;
+  /** Each data set at each size, before and after; `fields` is the row of the table (docs/columns.md). */
+  readonly comparisons: readonly SizeComparison[];
+  /** The epochs; empty for mode `stats`. */
+  readonly history: readonly HistoryRow[];
+  /** The epoch whose weights were taken; 0 for none. */
+  readonly epoch: number;
+  /** Images and views that it was tuned on. */
+  readonly images: number;
+  readonly mode: Mode;
+  /** Pixels; HxW where it is no square. */
+  readonly trainSize: number | string;
+  readonly testSize: number | string;
+  /** The last normalised layer, if it is tuned: kept, or folded into the convolution of that name. */
+  readonly layer: { readonly name: string; readonly kind: 'kept' | 'folded' } | undefined;
+  /** The weight of the classifier, if it is trained. */
+  readonly classifier: string | undefined;
+  /** Names of the tensors that changed. */
+  readonly changed: readonly string[];
+  /** Everything that the weights were made from: what the model's metadata says. */
+  readonly settings: Settings;
+}
+
+/** The model that takes both sizes, and where it is cut. @throws TemperError UNSUPPORTED_* */
+function subjectOf(
+  file: Model,
+  options: FixResOptions,
+  mode: Mode,
+  { note }: Control,
+): Pick<Run, 'subject' | 'transforms'> {
+  const sizes = askedSizes(declaredInputs(file), options);
+  const sized = modelForSizes(file, options.input, [sizes.train, sizes.test], note);
+  const transforms = transformsAt(declaredInputs(sized.model), sizes, options);
+  const cut = cutModel(sized.model, mode, outputName(sized.model, options.output));
+  assertTrainable(cut);
+  if (cut.norm?.kind === 'folded') {
+    const size = sizeText(transforms.train);
+    note(`${cut.norm.name}: its BatchNormalization was folded into it; moments at ${size} stand for it`);
+  }
+  return { subject: { file, ...sized, cut }, transforms };
+}
+
+async function settingsWithHashes(run: Run): Promise<Settings> {
+  const { subject, images } = run;
+  const manifest = images.targets && join(images.targets.store.folder, MANIFEST_FILE);
+  return settingsOf(run, {
+    input: await modelHashes(subject.file),
+    manifest: manifest && (await sha256OfFile(manifest)),
+  });
+}
+
+/** Measures before and after at both sizes, and writes what is better. */
+async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixResRecord> {
+  const { options, subject, transforms, tuning } = run;
+  const { out, force = false, allowWorse = false } = options;
+  const { model, cut }: Subject = subject;
+  const { state, history, epoch, ran } = tuned;
+  const { edits, inline, changed } = tunedEdits(model, cut, state);
+  const comparisons = await compareSizes(run, edits);
+  const [testSize, trainSize] = [sizeText(transforms.test), sizeText(transforms.train)];
+  const verdict = comparisons.find(({ set, size }) => set === 'val' && size === testSize)?.verdict;
+  if (!verdict) throw new Error('the model is measured at test size');
+  const { images, provider, onnxruntime } = ran;
+  const made = { ...settings, n_images: images, epoch, changed, provider, onnxruntime };
+  const metadata = { key: nextStepKey(model.record), value: canonicalJson(made) };
+  const written =
+    verdict.better || allowWorse ? writeEdited(model, edits, { path: out, force, inline, metadata }) : undefined;
+  removeCheckpoint(checkpointPath(out));
+  return {
+    ...{ written, verdict, comparisons, history, epoch, images, trainSize, testSize, changed },
+    mode: tuning.mode,
+    layer: cut.norm && { name: cut.norm.name, kind: cut.norm.kind },
+    classifier: cut.mode === 'stats' ? undefined : cut.classifier.weight.name,
+    settings: { ...settings, provider, onnxruntime },
+  };
+}
+
+async function runOn(file: Model, options: FixResOptions, tuning: Tuning, control: Control): Promise<FixResRecord> {
+  const planned = subjectOf(file, options, tuning.mode, control);
+  const images = await openImageSets(options, planned.subject.cut);
+  try {
+    const run: Run = { ...planned, options, images, tuning, control };
+    const settings = await settingsWithHashes(run);
+    return await publish(run, await tune(run, canonicalJson(settings)), settings);
+  } finally {
+    await images.close();
+  }
+}
+
+/**
+ * FixRes (Touvron et al. 2019) on an ONNX file: tunes the last BatchNormalization and the classifier for another test size, the
+ * rest of the network run once per image and view. Measures the result before and after at both sizes on the same images, and
+ * writes it if it is better on `val` at test size: more images right, and by the exact paired test (McNemar) more than chance.
+ * Fractions are fractions. Features are float32, and gradients; SGD is computed in float64 and stored in float32, as torch does.
+ * Memory: the model, a few batches, and `cacheMemoryBytes` of features. An interrupted run goes on after its last epoch.
+ * @throws TemperError USAGE, OUTPUT_*, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_*; the signal's reason
+ * @example
+ * const { written, verdict } = await fixRes({
+ *   model: 'r50.onnx',
+ *   train: { source: 'train/' },
+ *   val: { source: 'val/' },
+ *   trainSize: 224,
+ *   size: 320,
+ *   out: 'r50-320.onnx',
+ * });
+ * console.log(verdict.text, written?.sha256);
+ */
+export async function fixRes(options: FixResOptions, control: JobControl = {}): Promise<FixResRecord> {
+  const { model, out, force = false, train, val, shifted } = options;
+  const tuning = tuningOf(options);
+  const file = openModel(model);
+  try {
+    assertOutput(file, out, force);
+    checkOutputs([out], [model, ...dataFiles(train, val, shifted)], force);
+    return await runOn(file, options, tuning, controlOf(control));
+  } finally {
+    file.close();
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * `onnx-temper`: every command's work as a function of typed options, which tells an observer what it does, stops at an
+ * `AbortSignal`, publishes what it writes whole or not at all, and returns a record of plain data. Teachers' work is
+ * `onnx-temper/targets`.
+ */
+export {
+  type AverageOptions,
+  type AverageVerdict,
+  type AveragingRecord,
+  averageCheckpoints,
+  type DiagnoseOptions,
+  type Diagnosis,
+  diagnose,
+  type VerifyAverageOptions,
+  verifyAverage,
+} from './average/index.ts';
+export {
+  type MergeMomentsOptions,
+  mergeMoments,
+  type RecalibrateOptions,
+  type RecalibrationRecord,
+  recalibrate,
+} from './batchnorm/index.ts';
+export { type ErrorCode, type JobControl, type Observer, type Progress, TemperError } from './core/index.ts';
+export type { DataOptions, RowRange, Shard, Transform, TransformOptions, ViewOptions } from './data/index.ts';
+export { type EvaluateOptions, type EvaluationRecord, evaluate } from './evaluate/index.ts';
+export { type FixResOptions, type FixResRecord, fixRes } from './fixres/index.ts';
+export { type SweepOptions, type SweepRecord, sweep } from './resolution/index.ts';
+export type { Device, RuntimeOptions } from './runtime/index.ts';
+export {
+  type SearchOptions,
+  type SearchRecord,
+  type SwagOptions,
+  type SwagRecord,
+  searchAverages,
+  swag,
+} from './search/index.ts';
+export type { PerModel, TransformChoice } from './signature/index.ts';

@@ -1,0 +1,164 @@
+import { type Control, TemperError } from '../../core/index.ts';
+import { type ChosenData, type DataOptions, loadBatches, openData, transformHash } from '../../data/index.ts';
+import { type EvaluatedStages, evaluateStages, type ModelEvaluation } from '../../evaluate/index.ts';
+import {
+  batchOf,
+  type RuntimeOptions,
+  type Session,
+  sessionOptions,
+  type Tensor,
+  workersOf,
+} from '../../runtime/index.ts';
+import { openCopy } from '../freed-session.ts';
+import { type IsolatedSession, isolate, probe } from '../probe.ts';
+import { recalibrateSizes, type SizedModel } from '../recalibrate-sizes.ts';
+import type { SweepModel } from './models.ts';
+import type { Cell } from './plan.ts';
+import type { SweptCell } from './rows.ts';
+
+interface Failed {
+  readonly failed: TemperError;
+}
+
+/** A row's session, or why it has none. */
+type Prepared = IsolatedSession | Failed;
+
+interface SweepRunOptions extends RuntimeOptions {
+  /** The images of `recalibrated` rows. */
+  readonly train?: DataOptions | undefined;
+  readonly onBadImage?: 'fail' | 'skip' | undefined;
+}
+
+/** What is swept: the rows, and what they are measured on. */
+interface Work {
+  readonly models: readonly SweepModel[];
+  readonly cells: readonly Cell[];
+  readonly chosen: ChosenData;
+  readonly options: SweepRunOptions;
+}
+
+export interface SweepRun extends Pick<EvaluatedStages, 'quarantine' | 'sources'> {
+  readonly swept: readonly SweptCell[];
+}
+
+const failure = (error: unknown): Failed => {
+  if (error instanceof TemperError) return { failed: error };
+  throw error;
+};
+
+/** One model per recalibrated row, from one pass over the images of training. */
+async function recalibratedModels(
+  { models, cells: all, options }: Work,
+  { note, progress, signal }: Control,
+): Promise<Map<Cell, SizedModel>> {
+  const { train } = options;
+  const cells = all.filter(({ variant }) => variant === 'recalibrated');
+  if (cells.length === 0 || !train) return new Map();
+  const { dataset, rows } = await openData(train, { labelled: false });
+  const hashes = cells.map(({ transform }) => transformHash(transform));
+  const distinct = [...new Set(hashes)];
+  const modelOf = ({ model }: Cell): SweepModel => models[model] as SweepModel;
+  const bar = progress(`recalibrating at ${cells.length} sizes`, rows.length);
+  async function* batches(): AsyncGenerator<readonly Tensor[]> {
+    const loaded = loadBatches(dataset, {
+      rows,
+      transforms: distinct.map((hash) => (cells[hashes.indexOf(hash)] as Cell).transform),
+      batch: batchOf(
+        options,
+        cells.map((cell) => modelOf(cell).input.batch),
+      ),
+      workers: workersOf(options),
+      onBadImage: options.onBadImage ?? 'fail',
+      quarantine: ({ key, error }) => note(`left out ${key}: ${error.message}`),
+    });
+    for await (const { inputs } of loaded) {
+      signal.throwIfAborted();
+      yield inputs as readonly Tensor[];
+    }
+  }
+  try {
+    const sized = await recalibrateSizes(
+      cells.map((cell, i) => ({
+        model: modelOf(cell).graph.model,
+        images: distinct.indexOf(hashes[i] as string),
+      })),
+      { ...sessionOptions(options), batches: batches(), onProgress: (images) => bar.update(images) },
+    );
+    return new Map(cells.map((cell, i) => [cell, sized[i] as SizedModel]));
+  } finally {
+    bar.end();
+    await dataset.close();
+  }
+}
+
+/** The session of a row, if it runs at the row's size at all. */
+async function prepare(
+  model: SweepModel,
+  session: Session,
+  { size }: Cell,
+  options: RuntimeOptions,
+): Promise<Prepared> {
+  try {
+    await probe(session, model.dimsAt(size), options);
+    return isolate(session, options.output, model.classes);
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+/** Sessions of all rows. @param opened takes those that no model closes */
+async function prepareAll(work: Work, control: Control, opened: Session[]): Promise<Prepared[]> {
+  const { models, cells, options } = work;
+  const recalibrated = await recalibratedModels(work, control);
+  const prepared: Prepared[] = [];
+  for (const cell of cells) {
+    control.signal.throwIfAborted();
+    const model = models[cell.model] as SweepModel;
+    const changed = recalibrated.get(cell);
+    if (changed && 'failed' in changed) {
+      prepared.push(changed);
+      continue;
+    }
+    let { session } = (cell.variant === 'test-pool' && model.pooled) || model.graph;
+    if (changed) {
+      session = await openCopy(model.graph.model, options, changed.bytes);
+      opened.push(session);
+    }
+    prepared.push(await prepare(model, session, cell, options));
+  }
+  return prepared;
+}
+
+/**
+ * Measures every row in one pass over the images; a row that fails ends no other.
+ * @throws TemperError what the first row failed with, if all did; what the images throw
+ */
+export async function runSweep(work: Work, control: Control): Promise<SweepRun> {
+  const { models, cells, chosen, options } = work;
+  const opened: Session[] = [];
+  try {
+    const prepared = await prepareAll(work, control, opened);
+    const runnable = cells.flatMap(({ transform }, i) => {
+      const found = prepared[i];
+      return found && 'session' in found ? [{ i, transform, ...found }] : [];
+    });
+    if (runnable.length === 0) throw (prepared[0] as Failed).failed;
+    const label = `${runnable.length} rows`;
+    const { evaluations, quarantine, sources } = await evaluateStages(runnable, chosen, { ...options, label }, control);
+    const outcomes = new Map<number, ModelEvaluation | Failed>();
+    for (const [k, { i, failure: failed }] of runnable.entries()) {
+      const error = failed();
+      outcomes.set(i, error ? { failed: error } : (evaluations[k] as ModelEvaluation));
+    }
+    const swept = cells.map((cell, i) => ({
+      cell,
+      model: models[cell.model] as SweepModel,
+      outcome: outcomes.get(i) ?? (prepared[i] as Failed),
+    }));
+    const failed = swept.flatMap(({ outcome }) => ('failed' in outcome ? [outcome.failed] : []));
+    if (failed[0] && failed.length === swept.length) throw failed[0];
+    return { swept, quarantine, sources };
+  } finally {
+    await Promise.all(opened.map((session) => session.close()));
+  }
+}

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { planFiles } from '../average/index.ts';
+import type { BatchNormLayer } from '../batchnorm/index.ts';
+import {
+  type Control,
+  canonicalJson,
+  checkOutputs,
+  controlOf,
+  type FieldRow,
+  type JobControl,
+  TemperError,
+} from '../core/index.ts';
+import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
+import { sayProvider, sessionOptions } from '../runtime/index.ts';
+import { DEFAULT_PATTERN, expandInputs, leaveOutAverages, withModels } from '../snapshots/index.ts';
+import { halves, type MeasuringOptions, withCandidateData } from './candidate-data.ts';
+import { candidateBytes } from './candidate-weights.ts';
+import type { CandidateEvaluator } from './evaluator.ts';
+import { expectedWork } from './expected-work.ts';
+import {
+  candidateEvaluator,
+  givenStatistics,
+  givenValues,
+  type OpenedSnapshots,
+  openIngredients,
+  recalibrableLayers,
+  templateCandidate,
+} from './ingredients.ts';
+import { DEFAULT_MEMORY_BYTES, memoryShares } from './memory-shares.ts';
+import { FAMILIES, type Family, linearRecipes, type RecipeOptions } from './recipes.ts';
+import { Repairer } from './repair.ts';
+import { openResultsCache } from './results-cache.ts';
+import { type Reported, runSearch, type SearchResult } from './run-search.ts';
+import type { BnMode } from './scorer.ts';
+import { chosenBy, foundRecord, type SearchData, type SearchRecord, settingFields } from './search-record.ts';
+import { writeAverages } from './write-averages.ts';
+
+/** What `searchAverages` tries, on which images, and where the best goes. */
+export interface SearchOptions extends MeasuringOptions, Pick<RecipeOptions, 'last' | 'window' | 'decay' | 'sigmaRel'> {
+  /** The chosen model. */
+  readonly out: string;
+  /** Replace `out` if it exists. @default false */
+  readonly force?: boolean | undefined;
+  /** Kinds of averages; single snapshots are always candidates. @default all but 'learned', which takes hundreds of evaluations */
+  readonly include?: readonly Exclude<Family, 'single'>[] | undefined;
+  /** BatchNormalization statistics of each candidate. @default 'auto' with `train`, else 'average' */
+  readonly bn?: BnMode | undefined;
+  /** Results that a later search goes on from. @default beside `out`: `<out>.search.jsonl` */
+  readonly cache?: string | undefined;
+  /** Write the best average although it is not better than the best snapshot beyond noise. @default false */
+  readonly allowWorse?: boolean | undefined;
+}
+
+const DEFAULT_FAMILIES = FAMILIES.filter((family) => family !== 'learned');
+
+/** What `bn` means for these data. @throws TemperError USAGE */
+export function statisticsMode({ bn, train }: Pick<SearchOptions, 'bn' | 'train'>): BnMode {
+  const mode = bn ?? (train ? 'auto' : 'average');
+  if (mode === 'average' || train) return mode;
+  throw new TemperError('USAGE', `\`bn\` ${mode} needs images to measure statistics on`, { hint: 'Give `train` SRC.' });
+}
+
+/** What these snapshots can have of what was asked for. */
+interface Possible {
+  readonly families: readonly Family[];
+  readonly bn: BnMode;
+  /** The layers to measure. */
+  readonly layers: readonly BatchNormLayer[];
+}
+
+/** Order statistics of quantized weights are not defined here, and not every network keeps its layers. */
+function possible(
+  opened: OpenedSnapshots,
+  include: readonly Family[],
+  mode: BnMode,
+  note: (text: string) => void,
+): Possible {
+  const quantized = opened.tensors.tensors.some(({ treatment }) => treatment === 'quantized');
+  const left = quantized && include.includes('robust');
+  if (left) note('robust averages are left out: quantized snapshots have weighted means only');
+  const families = left ? include.filter((family) => family !== 'robust') : include;
+  if (mode === 'average' || mode === 'repair') return { families, bn: mode, layers: [] };
+  const layers = recalibrableLayers(opened, mode === 'recalibrate', note);
+  return { families, bn: layers.length === 0 ? 'average' : mode, layers };
+}
+
+const hashOf = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
+
+/** A search that ran, and what its output needs beside the result. */
+interface Searched {
+  readonly result: SearchResult;
+  readonly repairer: Repairer | undefined;
+  /** Seed, provider and version of onnxruntime. */
+  readonly facts: FieldRow;
+  readonly evaluator: CandidateEvaluator;
+}
+
+async function search(
+  opened: OpenedSnapshots,
+  { families, bn, layers }: Possible,
+  data: SearchData,
+  options: SearchOptions & { readonly cache: string },
+  { note, progress, signal }: Control,
+): Promise<Searched> {
+  const { ingredients, plan } = opened;
+  const { last, window, decay, sigmaRel, output, memory = DEFAULT_MEMORY_BYTES } = options;
+  const { device, threads } = sessionOptions(options);
+  const { prepared, models } = ingredients;
+  const { trainImages: images } = data;
+  const evaluator = candidateEvaluator(opened, options);
+  const repairer =
+    bn === 'repair' && images ? new Repairer({ prepared, models, images, device, threads, signal }) : undefined;
+  const probed = await evaluator.probe(templateCandidate(opened));
+  sayProvider(probed, device, note);
+  const recipes = linearRecipes(plan.snapshots, { families, last, window, decay, sigmaRel, note });
+  const facts = { seed: options.seed ?? 0, provider: probed.provider, onnxruntime: probed.ortVersion };
+  const expected = expectedWork(recipes, new Set(families), models.length, bn);
+  note(expected.text);
+  const bar = progress('evaluating candidates', expected.total);
+  try {
+    const result = await runSearch({
+      ingredients,
+      evaluator,
+      recipes,
+      families: new Set(families),
+      bn,
+      layers,
+      selection: data.parts[0],
+      report: data.parts[1],
+      trainImages: images,
+      repairer,
+      memoryBytes: Math.max(candidateBytes(ingredients), memoryShares(memory).candidates),
+      cache: openResultsCache(options.cache),
+      settingsHash: hashOf({ ...data.settings, ...facts, output: output ?? null }),
+      trainHash: hashOf(data.trainSettings ?? null),
+      onScored: (scored) => bar.update(scored),
+    });
+    return { result, repairer, facts, evaluator };
+  } finally {
+    bar.end();
+  }
+}
+
+/** What was measured on data: statistics, or the weights that follow from them. A repaired snapshot is the snapshot. */
+function givenOf(
+  opened: OpenedSnapshots,
+  { candidate, evaluated: { bn, recipe } }: Reported,
+  layers: readonly BatchNormLayer[],
+  repairer: Repairer | undefined,
+): ReadonlyMap<TensorRecord, Uint8Array> | undefined {
+  if (bn === 'recalibrate') return givenStatistics(opened, candidate, layers);
+  return repairer && recipe.family !== 'single' ? givenValues(opened, candidate, repairer.changed) : undefined;
+}
+
+/**
+ * Makes many averages of the snapshots of a run in memory (means of the newest, windows, EMAs, power profiles, order statistics,
+ * soups), evaluates each, and writes the best. One class-balanced half of `val` chooses, the other reports: if nothing there is
+ * better than the best single snapshot beyond noise (exact McNemar test), that snapshot is written. Every result goes to `cache`,
+ * so that a longer search goes on from it. Soups: Wortsman et al. 2022, arXiv 2203.05482.
+ * Memory: `memory`, two sessions, and the graph.
+ * @returns a record: `candidates[i].fields` are the rows of the table (fractions are fractions), `report` the scores on the images
+ * that chose nothing
+ * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_*, OUTPUT_*; the signal's reason
+ * @example
+ * const { chosen, verdict } = await searchAverages({
+ *   inputs: ['run/'],
+ *   val: { source: 'val/' },
+ *   train: { source: 'train/' },
+ *   transform: { preset: 'timm', size: 224 },
+ *   out: 'best.onnx',
+ * });
+ * console.log(chosen.name, verdict?.text);
+ */
+export async function searchAverages(options: SearchOptions, control: JobControl = {}): Promise<SearchRecord> {
+  const watched = controlOf(control);
+  const { note } = watched;
+  const { inputs, pattern = DEFAULT_PATTERN, order, start, end, every, out, force = false, seed = 0 } = options;
+  const { include = DEFAULT_FAMILIES, cache = `${out}.search.jsonl`, allowWorse = false } = options;
+  const mode = statisticsMode(options);
+  const paths = expandInputs(inputs, pattern, leaveOutAverages(out, note));
+  const plan = planFiles(paths, { order, start, end, every }, options.allowDuplicates ?? false, note);
+  checkOutputs([out], paths, force);
+  const began = performance.now();
+  const files = plan.snapshots.map(({ file }) => file);
+  return withModels(files, async (models) => {
+    const opened = openIngredients(plan, models, options, watched);
+    const found = possible(opened, include, mode, note);
+    return withCandidateData(opened, options, halves, watched, async (data) => {
+      const searched = await search(opened, found, data, { ...options, cache }, watched);
+      const { result, repairer, facts, evaluator } = searched;
+      const seconds = (performance.now() - began) / 1000;
+      const { bestSingle, best } = result.report;
+      const chosen = result.verdict && !result.verdict.better && !allowWorse ? bestSingle : best;
+      const given = givenOf(opened, chosen, found.layers, repairer);
+      const why = chosenBy(result, chosen.evaluated, data, facts);
+      const [output] = await writeAverages(opened, [chosen.evaluated.recipe.row], [out], force, {
+        given: [given],
+        chosenBy: why,
+      });
+      return {
+        output: output as WrittenModel,
+        ...foundRecord(result, chosen.evaluated, files, settingFields(data, facts), seed),
+        snapshotReads: opened.inMemory ? files.length : result.reads,
+        cache,
+        seconds,
+        evaluatingSeconds: evaluator.seconds,
+      };
+    });
+  });
+}

@@ -1,0 +1,200 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type PlanOptions, planFiles, type Row, type SwagRow, swagRows } from '../average/index.ts';
+import type { BatchNormLayer } from '../batchnorm/index.ts';
+import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
+import { type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
+import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
+import { DEFAULT_PATTERN, expandInputs, leaveOutAverages, withModels } from '../snapshots/index.ts';
+import { BayesianAverage } from './bayesian-average.ts';
+import { type CandidateData, undivided, withCandidateData } from './candidate-data.ts';
+import type { CandidateOptions } from './candidate-options.ts';
+import { makeCandidates } from './candidate-weights.ts';
+import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
+import {
+  candidateEvaluator,
+  givenStatistics,
+  type OpenedSnapshots,
+  openIngredients,
+  recalibrableLayers,
+} from './ingredients.ts';
+import { writeAverages } from './write-averages.ts';
+
+/** What `swag` draws, on which images it evaluates, and where the samples go. */
+export interface SwagOptions extends CandidateOptions, Pick<PlanOptions, 'last' | 'first'> {
+  /** Samples to draw. @default 20 */
+  readonly samples?: number | undefined;
+  /** Columns of the low-rank covariance, of the newest snapshots; 0 is SWAG-Diag. @default up to 20 */
+  readonly rank?: number | undefined;
+  /** Scale of the covariance; 0 is the mean. @default 0.5, for SWAG-Diag 1 */
+  readonly covarianceScale?: number | undefined;
+  /** A folder for the samples, as swag_01.onnx, …; made if it is missing. */
+  readonly outDir?: string | undefined;
+  /** Replace samples that exist. @default false */
+  readonly force?: boolean | undefined;
+}
+
+/** What SWAG drew and found. */
+export interface SwagRecord {
+  readonly seed: number;
+  readonly samples: number;
+  readonly rank: number;
+  readonly covarianceScale: number;
+  /** The snapshots, in plan order. */
+  readonly snapshots: readonly string[];
+  /** Layers whose statistics were measured for each sample. */
+  readonly recalibratedLayers: number;
+  /** The mean of the weights, one sample, and the mean of the samples' predictions; undefined without `val`. */
+  readonly models: readonly ModelScores[] | undefined;
+  /** The samples, if `outDir` is given. */
+  readonly outputs: readonly WrittenModel[];
+}
+
+const SAMPLES = 20;
+
+/** What is known of a sample when it is written: the statistics that were measured for it. */
+type Given = Map<TensorRecord, Uint8Array> | undefined;
+
+interface Sampled {
+  readonly scores: readonly ModelScores[];
+  /** Per sample. */
+  readonly given: readonly Given[];
+}
+
+/** What samples are made of, and run on. */
+interface Sampling {
+  readonly opened: OpenedSnapshots;
+  readonly layers: readonly BatchNormLayer[];
+  readonly data: CandidateData<ReturnType<typeof undivided>>;
+  readonly evaluator: CandidateEvaluator;
+}
+
+/** Makes a row's weights, with statistics of their own where there are images for them. */
+async function drawn({ opened, layers, data, evaluator }: Sampling, row: Row): Promise<NamedCandidate> {
+  // One at a time: what a pass over the snapshots costs is little beside statistics and evaluation.
+  const { candidates } = await makeCandidates(opened.ingredients, [row]);
+  const [made] = candidates;
+  if (!made) throw new Error('one row makes one candidate');
+  const candidate = { ...made, name: row.name };
+  if (!data.trainImages || layers.length === 0) return candidate;
+  return (await evaluator.recalibrate(candidate, layers, data.trainImages)).candidate;
+}
+
+const meanOf = ({ coefficients, divisor }: Row): Row => ({ kind: 'linear', name: 'mean', coefficients, divisor });
+
+/** Draws the samples in memory, gives each its statistics, and averages their predictions. */
+async function evaluateSamples(
+  sampling: Sampling,
+  rows: readonly [Row, ...Row[]],
+  seed: number,
+  { progress }: Control,
+): Promise<Sampled> {
+  const { opened, layers, data, evaluator } = sampling;
+  const average = new BayesianAverage(data.val.rows.length);
+  const bar = progress(`evaluating ${rows.length} samples`, rows.length + 1);
+  const given: Given[] = [];
+  /** Of the mean, and of the first sample. */
+  const shown: Predictions[] = [];
+  try {
+    for (const [i, row] of [meanOf(rows[0]), ...rows].entries()) {
+      const candidate = await drawn(sampling, row);
+      if (i > 0) given.push(layers.length > 0 ? givenStatistics(opened, candidate, layers) : undefined);
+      await evaluator.evaluate(
+        [candidate],
+        data.parts[0],
+        (predictions) => {
+          if (i < 2) shown.push(predictions);
+        },
+        i === 0 ? undefined : (_model, output, kind, first) => average.add(output, kind, first),
+      );
+      bar.update(i + 1);
+    }
+  } finally {
+    bar.end();
+  }
+  const [swa, one] = shown as [Predictions, Predictions];
+  const scores = scoreModels(
+    [
+      { model: 'SWA', predictions: swa },
+      { model: 'one sample', predictions: one },
+      { model: `SWAG, mean of ${rows.length}`, predictions: average.predictions(swa) },
+    ].map((measured) => ({ ...measured, timing: {}, provenance: {} })),
+    seed,
+  );
+  return { scores, given };
+}
+
+/** Names the samples' files in a folder, which is made. @throws TemperError OUTPUT_* */
+function targetsOf(folder: string, rows: readonly Row[], inputs: readonly string[], force: boolean): string[] {
+  try {
+    if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw writeError(folder, error);
+  }
+  const targets = rows.map(({ name }) => join(folder, `${name}.onnx`));
+  checkOutputs(targets, inputs, force);
+  return targets;
+}
+
+/** @throws TemperError USAGE for options that leave nothing to do, or leave each other no use */
+function checkOptions({ outDir, val, train, samples = SAMPLES }: SwagOptions): void {
+  if (outDir === undefined && !val) {
+    throw new TemperError('USAGE', 'nothing is asked for', {
+      hint: 'Give `outDir` DIR for the samples, or `val` SRC to evaluate them, or both.',
+    });
+  }
+  if (train && !val) {
+    throw new TemperError('USAGE', '`train` without `val`', {
+      hint: 'Give `val` too; or recalibrate the written samples with bn-recal.',
+    });
+  }
+  if (!Number.isSafeInteger(samples) || samples < 1)
+    throw new TemperError('USAGE', `\`samples\` ${samples}: expected a whole number from 1`);
+}
+
+/**
+ * SWAG (Maddox et al. 2019, arXiv 1902.02476): draws weights from a normal distribution around the mean of the snapshots, with their
+ * variance and the covariance of the newest; evaluates the mean of the samples' predictions beside the mean of the weights on
+ * `val`, writes the samples to `outDir`, or both. A sample is a function of (seed, number): more samples do not change the first ones.
+ * Memory: `memory`, one sample, 8 bytes an image and class, and two sessions.
+ * @returns a record: `models[i].fields` are rows as `evaluate` gives them
+ * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_*, OUTPUT_*; the signal's reason
+ * @example
+ * const { models } = await swag({ inputs: ['run/'], val: { source: 'val/' }, train: { source: 'train/' } });
+ * console.log(models?.map(({ model, metrics }) => [model, metrics.nll]));
+ */
+export async function swag(options: SwagOptions, control: JobControl = {}): Promise<SwagRecord> {
+  const watched = controlOf(control);
+  const { note } = watched;
+  const { inputs, pattern = DEFAULT_PATTERN, order, start, end, every, last, first } = options;
+  const { val, train, outDir, force = false, seed = 0, samples = SAMPLES, rank, covarianceScale: scale } = options;
+  checkOptions(options);
+  const paths = expandInputs(inputs, pattern, leaveOutAverages(undefined, note));
+  const selection = { order, start, end, every, last, first };
+  const plan = planFiles(paths, selection, options.allowDuplicates ?? false, note);
+  const snapshots = plan.snapshots.map(({ file }) => file);
+  const rows = swagRows(snapshots.length, { samples, seed, rank, scale }) as [SwagRow, ...SwagRow[]];
+  const targets = outDir === undefined ? undefined : targetsOf(outDir, rows, paths, force);
+  return withModels(snapshots, async (models) => {
+    const opened = openIngredients(plan, models, options, watched);
+    const layers = train ? recalibrableLayers(opened, true, note) : [];
+    if (layers.length === 0) note('statistics of the samples are the mean ones: give `train`, or run bn-recal on each');
+    const sampled =
+      val &&
+      (await withCandidateData(opened, { ...options, val }, undivided, watched, (data) =>
+        evaluateSamples({ opened, layers, data, evaluator: candidateEvaluator(opened, options) }, rows, seed, watched),
+      ));
+    const outputs = targets ? await writeAverages(opened, rows, targets, force, { given: sampled?.given }) : [];
+    const { rank: drawnRank, scale: drawnScale } = rows[0].swag;
+    return {
+      seed,
+      samples,
+      rank: drawnRank,
+      covarianceScale: drawnScale,
+      snapshots,
+      recalibratedLayers: layers.length,
+      models: sampled?.scores,
+      outputs,
+    };
+  });
+}

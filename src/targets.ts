@@ -1,0 +1,40 @@
+/**
+ * `onnx-temper/targets`: what teachers say about images, stored for distillation. Make a store, complete it after workers,
+ * check it, score a student against it, export it, or read it.
+ */
+export type { JobControl, Observer, Progress } from './core/index.ts';
+export type { DataOptions, Shard, Transform, TransformOptions, ViewOptions } from './data/index.ts';
+export {
+  type BadSample,
+  type ExportedFile,
+  type ExportFormat,
+  type ExportTargetsOptions,
+  type ExportTargetsRecord,
+  exportTargets,
+  type MadeParts,
+  type MakeTargetsOptions,
+  type MakeTargetsRecord,
+  type Manifest,
+  type MergeTargetsOptions,
+  type MergeTargetsRecord,
+  makeTargets,
+  mergeTargets,
+  openTargets,
+  type RecomputedFields,
+  type ScoreTargetsOptions,
+  type ScoreTargetsRecord,
+  type ScoreWords,
+  type SourceScore,
+  type StoreFields,
+  scoreTargets,
+  type TargetAddress,
+  type TargetRow,
+  type Targets,
+  type TargetsEstimate,
+  type Teacher,
+  type TeacherFields,
+  type TeacherGate,
+  type VerifyTargetsOptions,
+  type VerifyTargetsRecord,
+  verifyTargets,
+} from './distill/index.ts';
