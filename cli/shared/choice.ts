@@ -20,7 +20,7 @@ export function choice<const T extends string>(
     if (found !== undefined) return found;
     const near = closest(word, [...known, ...Object.keys(synonyms)]);
     throw new TemperError('USAGE', `--${option} ${word}: expected ${known.join(', ')}`, {
-      hint: near === undefined ? 'Give one of these.' : `Did you mean --${option} ${near}?`,
+      ...(near === undefined ? {} : { hint: `Did you mean --${option} ${near}?` }),
       details: { option, value: word },
     });
   };
