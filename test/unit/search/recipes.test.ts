@@ -62,7 +62,9 @@ test('the same weights are one candidate, under the first name; other statistics
     distinctRecipes([
       { ...uniform, row },
       { ...uniform, row: { ...row, kind: 'trimmed', trim: 1 } },
+      { ...uniform, row: { ...row, kind: 'stock', base: 0 } },
+      { ...uniform, row: { ...row, kind: 'stock', base: 1 } },
     ]).length,
-    2,
+    4,
   );
 });
