@@ -17,6 +17,7 @@ function comparisonText(comparisons: readonly SizeComparison[]): string {
       Number(fields.nll_before).toFixed(4),
       Number(fields.nll_after).toFixed(4),
     ]),
+    2,
   );
 }
 

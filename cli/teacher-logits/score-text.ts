@@ -31,6 +31,7 @@ function temperatureTable(scores: readonly SourceScore[]): string {
     scores.flatMap(({ source, temperatures }) =>
       temperatures.map((one) => [source, ...columns.map(([, of]) => of(one))]),
     ),
+    2,
   );
 }
 
