@@ -1,5 +1,6 @@
 import type { Diagnosis } from '../../src/average/index.ts';
 import { textTable } from '../shared/text-table.ts';
+import { shortPaths } from './short-paths.ts';
 
 /** Tensors listed: those that differ most. */
 const WIDEST = 10;
@@ -7,11 +8,12 @@ const WIDEST = 10;
 /** Distances, angles, what differs most, and warnings. */
 export function diagnosisText({ snapshots, cosine, tensors, warnings }: Diagnosis): string {
   const label = (i: number): string => `#${i + 1}`;
+  const { heading, names } = shortPaths(snapshots.map(({ path }) => path));
   const files = textTable(
     ['', 'snapshot', 'distance from mean', 'median cosine'],
-    snapshots.map(({ path, distance, median_cosine }, i) => [
+    snapshots.map(({ distance, median_cosine }, i) => [
       label(i),
-      path,
+      names[i] ?? '',
       distance.toFixed(4),
       median_cosine.toFixed(4),
     ]),
@@ -28,5 +30,5 @@ export function diagnosisText({ snapshots, cosine, tensors, warnings }: Diagnosi
     ...snapshots.flatMap(({ path, warnings: own }) => own.map((text) => `warning: ${path}: ${text}`)),
     ...warnings.map((text) => `warning: ${text}`),
   ];
-  return `${[files, pairs, widest].join('\n')}\n${found.length > 0 ? found.join('\n') : 'no warnings'}\n`;
+  return `${heading}${[files, pairs, widest].join('\n')}\n${found.length > 0 ? found.join('\n') : 'no warnings'}\n`;
 }

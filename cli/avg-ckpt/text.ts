@@ -1,5 +1,6 @@
 import type { AveragedOutput, AveragingRecord, PlanRecord, TensorCounts } from '../../src/average/index.ts';
 import { textTable } from '../shared/text-table.ts';
+import { shortPaths } from './short-paths.ts';
 
 function tensorsText({ averaged, roles }: TensorCounts): string {
   const kinds = Object.entries(roles).map(([role, count]) => `${count} ${role.replace(/_/g, ' ')}`);
@@ -8,14 +9,16 @@ function tensorsText({ averaged, roles }: TensorCounts): string {
 
 /** Snapshots with their weights in each average. */
 export function planText({ averages, tensors }: PlanRecord): string {
-  const cells = (averages[0]?.inputs ?? []).map(({ file, step }, i) => [
-    file,
+  const snapshots = averages[0]?.inputs ?? [];
+  const { heading, names } = shortPaths(snapshots.map(({ file }) => file));
+  const cells = snapshots.map(({ step }, i) => [
+    names[i] ?? '',
     step === null ? '' : String(step),
     ...averages.map(({ inputs }) => (inputs[i]?.weight ?? 0).toFixed(6)),
   ]);
   const effective = ['effective number of models', '', ...averages.map((one) => one.effective_models.toFixed(3))];
   const header = ['snapshot', 'step', ...averages.map(({ average }) => average)];
-  return `${textTable(header, [...cells, effective])}${tensorsText(tensors)}`;
+  return `${heading}${textTable(header, [...cells, effective])}${tensorsText(tensors)}`;
 }
 
 function requantizedText({

@@ -63,7 +63,6 @@ function parserOf({ path, command, words }: Called, spec: CommandSpec): Argv {
       },
       () => undefined,
     );
-  for (const { name, describe } of command.subcommands) parser.command(name, describe, {}, () => undefined);
   return parser;
 }
 
@@ -74,7 +73,12 @@ function optionNames({ options }: CommandSpec): string[] {
 
 /** The help of a command: yargs' table of options, and examples that can be copied. */
 async function helpText(found: Called, spec: CommandSpec): Promise<string> {
-  const help = await parserOf({ ...found, words: [] }, loosened(spec)).getHelp();
+  const parser = parserOf({ ...found, words: [] }, loosened(spec));
+  for (const { name, describe, spec: load } of found.command.subcommands) {
+    const { usage } = await load();
+    parser.command(`${name} ${usage}`.trim(), describe, {}, () => undefined);
+  }
+  const help = await parser.getHelp();
   return `${help.trimEnd()}\n${examplesText(found.path, spec.examples)}`;
 }
 
@@ -106,6 +110,20 @@ function valuesOf(args: Readonly<Record<string, unknown>>, spec: CommandSpec): R
   );
 }
 
+/** A value that is refused without a remedy has one at least: the words of the command. */
+function withHint<T>(path: string, parseValues: () => T): T {
+  try {
+    return parseValues();
+  } catch (error) {
+    if (!(error instanceof TemperError) || error.hint !== undefined) throw error;
+    throw new TemperError(error.code, error.message, {
+      hint: `See ${path} --help.`,
+      details: error.details,
+      cause: error,
+    });
+  }
+}
+
 export type Asked =
   | { readonly kind: 'help' | 'version'; readonly text: string }
   | { readonly kind: 'run'; readonly args: never };
@@ -131,5 +149,5 @@ export async function parse(found: Called, spec: CommandSpec): Promise<Asked> {
   if (stray !== undefined) throw unknownOption(stray, known);
   const [word] = args._ as readonly unknown[];
   if (word !== undefined) throw unexpectedWord(String(word), known);
-  return { kind: 'run', args: valuesOf(args, spec) as never };
+  return { kind: 'run', args: withHint(path, () => valuesOf(args, spec)) as never };
 }

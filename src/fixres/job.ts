@@ -55,14 +55,14 @@ export interface FixResRecord {
 }
 
 /** The model that takes both sizes, and where it is cut. @throws TemperError UNSUPPORTED_* */
-function subjectOf(
+async function subjectOf(
   file: Model,
   options: FixResOptions,
   mode: Mode,
   { note }: Control,
-): Pick<Run, 'subject' | 'transforms'> {
+): Promise<Pick<Run, 'subject' | 'transforms'>> {
   const sizes = askedSizes(declaredInputs(file), options);
-  const sized = modelForSizes(file, options.input, [sizes.train, sizes.test], note);
+  const sized = await modelForSizes(file, options, [sizes.train, sizes.test], note);
   const transforms = transformsAt(declaredInputs(sized.model), sizes, options);
   const cut = cutModel(sized.model, mode, outputName(sized.model, options.output));
   assertTrainable(cut);
@@ -109,7 +109,7 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
 }
 
 async function runOn(file: Model, options: FixResOptions, tuning: Tuning, control: Control): Promise<FixResRecord> {
-  const planned = subjectOf(file, options, tuning.mode, control);
+  const planned = await subjectOf(file, options, tuning.mode, control);
   const images = await openImageSets(options, planned.subject.cut);
   try {
     const run: Run = { ...planned, options, images, tuning, control };

@@ -46,4 +46,5 @@ export { combinedSha256, modelFileSha256, modelHashes, modelSha256 } from './rea
 export { modelFromBytes, openModel, rawLocation } from './read/open-model.ts';
 export { openPayload, type PayloadCursor, readPayload, samePayload } from './read/payload.ts';
 export { nodesOf, scopesOf, tensorsOfModel } from './read/scopes.ts';
+export { keepSkeleton } from './read/skeleton.ts';
 export { elementCount, rawByteLength, storedByteLength } from './read/tensor-size.ts';

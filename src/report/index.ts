@@ -5,7 +5,7 @@
  * A command describes its report as a `Page`, which is plain data: a title, the answer in a sentence, the exact command,
  * sections of paragraphs (strings), verdicts, tables (rows as in CSV, and how to show them) and charts, and provenance
  * (`factsOf` makes it from rows). `htmlReport(page)` and `markdownReport(page)` write it, `chartSvg(chart)` one of its
- * pictures. In a command, `--report` is one line: `writeReport(args.report, page, args.force)` of cli/support/report-file.ts.
+ * pictures. In a command, `--report` is one line: `writeReport(args.report, page, args.force)` of cli/shared/report-file.ts.
  *
  *     const page: Page = {
  *       title: 'swa.onnx at 9 test sizes',

@@ -1,5 +1,5 @@
 import { samePath } from '../core/index.ts';
-import { type Model, openModel, provenanceSteps } from '../onnx/index.ts';
+import { keepSkeleton, type Model, openModel, provenanceSteps } from '../onnx/index.ts';
 
 /** Whether a model is itself an average that avg-ckpt wrote. */
 export function isAverage({ record }: Pick<Model, 'record'>): boolean {
@@ -12,14 +12,20 @@ export function isAverage({ record }: Pick<Model, 'record'>): boolean {
  * @param out the output to come: that it is there already goes without saying
  */
 export function leaveOutAverages(out: string | undefined, note: (text: string) => void): (path: string) => boolean {
+  let like: Model | undefined;
   return (path) => {
     let model: Model;
     try {
-      model = openModel(path);
+      model = openModel(path, like);
     } catch {
       return false;
     }
     try {
+      if (model.record !== like?.record) {
+        // Snapshots of one run mostly have one structure: the others are compared with it, not walked.
+        keepSkeleton(model);
+        like = model;
+      }
       if (!isAverage(model)) return false;
     } finally {
       model.close();

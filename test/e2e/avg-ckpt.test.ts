@@ -77,10 +77,11 @@ test('--dry-run prints files, steps, weights and effective models, and writes no
     .trim()
     .split('\n')
     .map((line) => line.trim().split(/\s{2,}/));
-  assert.deepEqual(lines[0], ['snapshot', 'step', 'ema_0.5_last2', 'ema_0.5_last4']);
-  assert.deepEqual(lines[1], [SNAPSHOTS[8], '22', '0.000000', '0.066667']);
-  assert.deepEqual(lines[4], [SNAPSHOTS[11], '25', '0.666667', '0.533333']);
-  assert.deepEqual(lines[5], ['effective number of models', '1.800', '2.647']);
+  assert.deepEqual(lines[0], [`snapshots in ${CHECKPOINTS}:`]);
+  assert.deepEqual(lines[1], ['snapshot', 'step', 'ema_0.5_last2', 'ema_0.5_last4']);
+  assert.deepEqual(lines[2], [basename(SNAPSHOTS[8]!), '22', '0.000000', '0.066667']);
+  assert.deepEqual(lines[5], [basename(SNAPSHOTS[11]!), '25', '0.666667', '0.533333']);
+  assert.deepEqual(lines[6], ['effective number of models', '1.800', '2.647']);
   assert.deepEqual(readdirSync(folder), []);
   const document = JSON.parse(avgCkpt(CHECKPOINTS, '--last', '2', '--dry-run', '--json').stdout) as {
     averages: { average: string; inputs: { step: number; weight: number }[] }[];
@@ -249,5 +250,5 @@ test('the probe for onnxruntime sees it where it is loaded', () => {
 test('avg-ckpt completion prints a shell script', () => {
   const { status, stdout } = avgCkpt('completion');
   assert.equal(status, 0);
-  assert.match(stdout, /###-begin-avg-ckpt-completions-###/);
+  assert.match(stdout, /complete .*-F _avg_ckpt avg-ckpt/);
 });

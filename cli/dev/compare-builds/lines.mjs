@@ -536,7 +536,7 @@ const FIX_RES = {
   patience: `${NEW} ${TUNE} --mode fc --transform v1 --epochs 6 --patience 2 --lr 0.5 --out a.onnx --history h.csv --json --allow-worse`,
   shifted: `${NEW} ${TUNE} --transform v1 --epochs 1 --shifted ${FASHION}/test-20px-images-idx3-ubyte.gz --shifted-labels ${FASHION}/test-labels-idx1-ubyte.gz --shifted-limit 200 --out a.onnx --report r.html --allow-worse`,
   'not better': `${NEW} ${TUNE} --mode fc --transform v1 --epochs 1 --lr 0.000001 --out a.onnx`,
-  'better, at 32 px': `${NEW} ${TUNE.replace('--size 28', '--size 32')} --epochs 4 --lr 0.1 --out a.onnx --report r.md`,
+  'better, of images normalized otherwise': `${NEW} ${TUNE.replace('--mean 0.286 --std 0.353', '--mean 0 --std 1')} --epochs 4 --lr 0.1 --out a.onnx --report r.md`,
   'targets missing': `${NEW} ${TUNE} --targets missing --epochs 1 --out a.onnx`,
   'external data': `${MNAS} --train inputs/photos --val inputs/photos --classes inputs/classes.txt ${CPU} --size 48 --train-size 32 --batch 8 --epochs 1 --transform v1 --out a.onnx --allow-worse`,
   refused: [
@@ -579,7 +579,7 @@ const TOGETHER = [
     name: 'onnx-temper subcommands',
     steps: [
       `onnx-temper avg-ckpt ${RUN} --last 3 --out a.onnx`,
-      'onnx-temper avg-ckpt verify a.onnx --json',
+      `onnx-temper avg-ckpt verify a.onnx --inputs ${RUN} --json`,
       `onnx-temper eval-ckpt a.onnx --data ${SMALL} --json`,
       `onnx-temper bn-recal a.onnx --data ${SMALL} --out b.onnx --quiet`,
       `onnx-temper teacher-logits b.onnx --data ${SMALL} --out s`,

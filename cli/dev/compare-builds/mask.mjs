@@ -64,7 +64,7 @@ function maskPadded(line, columns) {
 const maskMarkdown = (line, columns) =>
   line
     .split('|')
-    .map((cell, i) => (columns[i] && /\d/.test(cell) ? ' <time> ' : cell))
+    .map((cell, i) => (columns[i] && !/^[\s:-]*$/.test(cell) ? ' <time> ' : cell))
     .join('|');
 
 /** HTML without charts of rates and without the cells of columns of times, an element a line. */

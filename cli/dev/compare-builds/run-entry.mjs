@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 
-const STEP_SECONDS = 300;
+const STEP_SECONDS = 600;
 
 /** What a shell would split; only double quotes, and nothing is expanded. */
 const words = (line) => [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare);

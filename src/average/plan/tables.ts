@@ -1,6 +1,9 @@
-import { parse } from 'csv-parse/sync';
+import { createRequire } from 'node:module';
 import { TemperError } from '../../core/index.ts';
 import { baseName, stemOf } from '../../snapshots/index.ts';
+
+/** For the parser, which is loaded when there is a table: most averages need none. */
+const require = createRequire(import.meta.url);
 
 /** Columns that may hold a snapshot's file, in this order of preference. */
 const FILE_COLUMNS = ['file', 'filename', 'model', 'name', 'checkpoint'];
@@ -15,6 +18,7 @@ export function tableError(name: string, message: string, hint: string, details:
  */
 export function parseRecords(name: string, text: string): string[][] {
   try {
+    const { parse } = require('csv-parse/sync') as typeof import('csv-parse/sync');
     return parse(text, { bom: true, trim: true, skip_empty_lines: true });
   } catch (error) {
     throw new TemperError('FORMAT_TABLE', `${name}: ${error instanceof Error ? error.message : String(error)}`, {

@@ -1,7 +1,8 @@
 import { type Size, sizeText } from '../../data/index.ts';
 import type { Model } from '../../onnx/index.ts';
-import { analyseSizes, freeSize, sizeVerdict } from '../../resolution/index.ts';
-import { declaredInputs, modelInput } from '../../signature/index.ts';
+import { analyseSizes, openFreed, sizeVerdict } from '../../resolution/index.ts';
+import type { RuntimeOptions } from '../../runtime/index.ts';
+import { declaredInputs, imageDims, modelInput } from '../../signature/index.ts';
 
 export interface SizedModel {
   /** The file, or a copy whose image input takes any height and width. */
@@ -14,31 +15,31 @@ export interface SizedModel {
 const ANY_BATCH = 2;
 
 /**
- * A model that can be tuned at a size: a file that is fixed to another size as a copy with free dims, which is then what is
- * measured, tuned and written. Nodes whose constants were made for the file's own size are noted: such a graph runs, and may
- * mean something else.
+ * A model that can be tuned at a size: a file that is fixed to another size as a copy with free dims, checked at the file's own
+ * size, which is then what is measured, tuned and written. Nodes whose constants were made for the file's own size are noted:
+ * such a graph runs, and may mean something else.
  * Where a size cannot be run at all, the first pass says so.
  */
-export function modelForSizes(
+export async function modelForSizes(
   file: Model,
-  input: string | undefined,
+  options: RuntimeOptions,
   sizes: readonly Size[],
   note: (text: string) => void,
-): SizedModel {
-  const { name, layout, channels, fixed, batch } = modelInput(declaredInputs(file), input);
+): Promise<SizedModel> {
+  const input = modelInput(declaredInputs(file), options.input);
+  const { name, fixed } = input;
   if (!fixed || sizes.every(({ height, width }) => height === fixed.height && width === fixed.width)) {
     return { model: file, freed: undefined };
   }
-  const model = freeSize(file, { input: name, layout, batch: batch !== undefined });
+  const { model, session, doubt } = await openFreed(file, options);
+  await session.close();
   note(`${file.path}: is fixed to ${fixed.height}x${fixed.width}; a copy that takes any size is tuned and written`);
-  const planes = typeof channels === 'number' ? channels : 3;
-  const dims = ({ height, width }: Size): number[] =>
-    layout === 'NCHW' ? [ANY_BATCH, planes, height, width] : [ANY_BATCH, height, width, planes];
-  const analysis = analyseSizes(model, name, dims(fixed));
+  if (doubt !== undefined) note(`${file.path}: ${doubt}`);
+  const analysis = analyseSizes(model, name, imageDims(input, ANY_BATCH, fixed));
   for (const size of sizes) {
     // A size that is none is refused where the transform is made.
     if (!(size.height > 0 && size.width > 0)) continue;
-    const { verdict, reason } = sizeVerdict(analysis.at(dims(size)).findings, undefined);
+    const { verdict, reason } = sizeVerdict(analysis.at(imageDims(input, ANY_BATCH, size)).findings, undefined);
     if (verdict !== 'safe') note(`${file.path} at ${sizeText({ crop: size })} is suspect: ${reason}`);
   }
   return { model, freed: fixed };

@@ -35,6 +35,11 @@ function skeletonOf(model: Model): Skeleton | undefined {
   return skeleton;
 }
 
+/** Reads what other files are compared with, so that `openModel` can do so after the model is closed. */
+export function keepSkeleton(model: Model): void {
+  skeletonOf(model);
+}
+
 /**
  * Whether a file equals a walked one in every byte but those of raw payloads, which a walk skips unread: then a walk
  * would record the same. Snapshots of one run mostly do, and comparing them takes a tenth of the time of walking them.

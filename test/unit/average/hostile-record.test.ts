@@ -49,7 +49,8 @@ async function refused(text: string, code: ErrorCode, inputs: string[] = []): Pr
 }
 
 test('the record that the others are made from is a good one', async () => {
-  assert.deepEqual(await verify(JSON.stringify(RECORD)), { ok: true, findings: [] });
+  const { ok, findings } = await verify(JSON.stringify(RECORD));
+  assert.deepEqual({ ok, findings }, { ok: true, findings: [] });
 });
 
 test('a record of another shape is malformed, never a crash', async () => {

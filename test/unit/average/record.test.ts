@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readRecord } from '../../../src/average/record.ts';
+import { version } from '../../../src/core/index.ts';
 import { average, averageEach, withSnapshots } from '../../support/average.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
 import { decodeModel, floatsOf, type TestTensor, weightsModel, writeModel } from '../../support/model-builder.ts';
@@ -20,7 +21,7 @@ test('the record names version, method, divisor, and every input by base name, h
   const record = JSON.parse(entry?.value ?? '') as Record<string, unknown>;
   assert.deepEqual(record, {
     tool: 'onnx-temper',
-    version: '0.0.0-test',
+    version,
     command: 'avg-ckpt',
     average: 'ema_0.5',
     divisor: record.divisor,

@@ -3,7 +3,7 @@ import { appendFileSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSy
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { verifyAverage } from '../../../src/average/index.ts';
-import { TemperError } from '../../../src/core/index.ts';
+import { TemperError, version } from '../../../src/core/index.ts';
 import { type AverageOptions, average } from '../../support/average.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
@@ -67,7 +67,7 @@ test('no flipped byte passes, in structure, weights or record; one in a weight i
   const out = join(folder, 'out.onnx');
   await average(snapshots(folder), out, COUNTERS);
   const original = readFileSync(out);
-  const labels = ['0.0.0-test', 'uniform'].map((text) => {
+  const labels = [version, 'uniform'].map((text) => {
     const at = original.indexOf(text);
     return [at, at + text.length] as const;
   });

@@ -81,7 +81,7 @@ test('malformed values and what the model contradicts are typed errors', () => {
     ['USAGE', { 'crop-ratio': '1.5' }],
     ['USAGE', { 'crop-ratio': '87.5%' }],
     ['USAGE', { preset: 'none' }],
-    ['USAGE', { interpolation: 'cubic' }],
+    ['USAGE', { interpolation: 'sinc' }],
     ['USAGE', { color: 'bw' }],
     ['MISMATCH_INPUT', { size: '224' }, session(['N', 3, 192, 192])],
     ['MISMATCH_INPUT', { color: 'rgb' }, session(['N', 1, 'H', 'W'])],
