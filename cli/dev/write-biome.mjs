@@ -110,7 +110,7 @@ function commandFolder(folder) {
 export function biome() {
   return {
     $schema: 'https://biomejs.dev/schemas/2.6.8/schema.json',
-    files: { includes: ['**', '!dist', '!reports', '!**/*.md', '!fixtures/**/*.json', '!biome.json'] },
+    files: { includes: ['**', '!dist', '!reports', '!**/*.md', '!fixtures/**/*.json'] },
     formatter: { indentStyle: 'space', lineWidth: 120 },
     javascript: { formatter: { quoteStyle: 'single' } },
     linter: {
@@ -125,6 +125,8 @@ export function biome() {
       },
     },
     overrides: [
+      // This file, as JSON.stringify lays it out.
+      { includes: ['biome.json'], json: { formatter: { expand: 'always' } } },
       ...Object.keys(MAY_IMPORT).map((folder) =>
         folder === 'runtime' ? sourceFolder(folder, undefined, 'onnxruntime-node') : sourceFolder(folder),
       ),

@@ -15,9 +15,14 @@ export interface SnapshotOptions extends SelectionOptions<string> {
 
 /** How they are averaged; tables are named by their paths. */
 export interface AveragingOptions extends SelectionOptions<string>, MethodOptions<string> {
+  /** The kind of average. @default told by the options of a kind that are given, else 'uniform' */
   readonly method?: MethodName | undefined;
 }
 
+/**
+ * What becomes of tensors that are no float weights, and how those of two snapshots are paired.
+ * Defaults: `bn` 'average', `match` 'auto', `onIntMismatch` 'error', `quantized` 'requantize'.
+ */
 export type TensorOptions = { readonly [K in keyof TensorRules]?: TensorRules[K] | undefined };
 
 const tableAt = (path: string): CsvTable => ({ name: path, text: readTable(path) });

@@ -83,7 +83,8 @@ export async function planAverage(options: AverageOptions, control: JobControl =
  * @returns a record: `outputs[i]` holds path, SHA-256 and what metadata_props say of the average
  * @throws TemperError USAGE, INPUT_*, OUTPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, NUMERIC_*; the signal's reason
  * @example
- * const { outputs } = await averageCheckpoints({ inputs: ['run/'], last: [10], out: 'swa.onnx' });
+ * await averageCheckpoints({ inputs: ['run/'], out: 'swa.onnx' });
+ * const { outputs } = await averageCheckpoints({ inputs: ['run/'], sigmaRel: [0.05, 0.1], outDir: 'averages/' });
  * console.log(outputs.map(({ average, path, sha256 }) => [average, path, sha256]));
  */
 export async function averageCheckpoints(options: AverageOptions, control: JobControl = {}): Promise<AveragingRecord> {

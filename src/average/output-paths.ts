@@ -4,7 +4,9 @@ import { TemperError, writeError } from '../core/index.ts';
 
 /** Where averages go: one file, or a folder of files named by method. */
 export interface Targets {
+  /** The file of the one average. */
   readonly out?: string | undefined;
+  /** A folder, made if it is missing, for `<average>.onnx` each. */
   readonly outDir?: string | undefined;
 }
 

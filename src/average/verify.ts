@@ -162,6 +162,7 @@ function comparison(open: () => ByteSource) {
  * and as averageCheckpoints
  * @example
  * const { ok, findings } = await verifyAverage({ file: 'swa.onnx', inputs: ['run/'] });
+ * if (!ok) throw new Error(findings.join('\n'));
  */
 export async function verifyAverage(
   { file: path, inputs = [] }: VerifyAverageOptions,

@@ -67,7 +67,12 @@ async function merge(
  * @throws TemperError USAGE, INPUT_* (INPUT_TOO_FEW for batches that no file has), FORMAT_*, MISMATCH_VALUE naming file and
  * field, UNSUPPORTED_*, EXECUTION_*, NUMERIC_*, OUTPUT_*; the signal's reason
  * @example
- * await mergeMoments({ moments: ['parts/0.safetensors', 'parts/1.safetensors'], model: 'swa.onnx', out: 'swa-bn.onnx' });
+ * const moments = ['parts/0.safetensors', 'parts/1.safetensors'];
+ * for (const [index, momentsOut] of moments.entries()) {
+ *   // Each on a machine of its own.
+ *   await recalibrate({ model: 'swa.onnx', data: { source: 'train/' }, shard: { index, count: 2 }, momentsOut });
+ * }
+ * await mergeMoments({ moments, model: 'swa.onnx', out: 'swa-merged.onnx' });
  */
 export async function mergeMoments(
   options: MergeMomentsOptions,

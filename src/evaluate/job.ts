@@ -191,7 +191,7 @@ async function measuredBefore(from: readonly string[], seed: number): Promise<Me
  * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_NONFINITE; the signal's reason
  * @example
  * const { models } = await evaluate({
- *   models: ['swa.onnx', 'last.onnx'],
+ *   models: ['swa.onnx', 'run/epoch-3.onnx'],
  *   data: { source: 'val/' },
  *   transform: { preset: 'timm', size: 224 },
  * });

@@ -129,12 +129,12 @@ async function runOn(file: Model, options: FixResOptions, tuning: Tuning, contro
  * @throws TemperError USAGE, OUTPUT_*, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_*; the signal's reason
  * @example
  * const { written, verdict } = await fixRes({
- *   model: 'r50.onnx',
+ *   model: 'swa.onnx',
  *   train: { source: 'train/' },
  *   val: { source: 'val/' },
  *   trainSize: 224,
  *   size: 320,
- *   out: 'r50-320.onnx',
+ *   out: 'swa-320.onnx',
  * });
  * console.log(verdict.text, written?.sha256);
  */

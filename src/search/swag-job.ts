@@ -160,7 +160,13 @@ function checkOptions({ outDir, val, train, samples = SAMPLES }: SwagOptions): v
  * @returns a record: `models[i].fields` are rows as `evaluate` gives them
  * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_*, OUTPUT_*; the signal's reason
  * @example
- * const { models } = await swag({ inputs: ['run/'], val: { source: 'val/' }, train: { source: 'train/' } });
+ * const { models } = await swag({
+ *   inputs: ['run/'],
+ *   val: { source: 'val/' },
+ *   train: { source: 'train/' },
+ *   transform: { preset: 'timm', size: 224 },
+ *   samples: 10,
+ * });
  * console.log(models?.map(({ model, metrics }) => [model, metrics.nll]));
  */
 export async function swag(options: SwagOptions, control: JobControl = {}): Promise<SwagRecord> {

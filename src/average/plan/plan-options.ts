@@ -44,8 +44,11 @@ export interface MethodOptions<Table> {
   readonly decayPerStep?: readonly number[] | undefined;
   /** Training steps in an epoch, where names count the one and options the other. */
   readonly stepsPerEpoch?: number | undefined;
+  /** Decay by half-life: in snapshots, training steps or epochs. */
   readonly halfLife?: readonly HalfLife[] | undefined;
+  /** timm's warm-up of an EMA: d_i = min(d, 1 - (1 + i)^(-2/3)). @default false */
   readonly warmup?: boolean | undefined;
+  /** Start an EMA from the first snapshot, as trainers do, instead of correcting its bias. @default false */
   readonly fromFirst?: boolean | undefined;
 
   /** Weights in plan order, or as CSV: columns file and weight, or numbers in plan order. */

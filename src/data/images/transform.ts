@@ -37,19 +37,22 @@ export interface Transform {
   readonly dtype: InputType;
 }
 
-/** As in CLI.md; what is absent comes from the preset. */
+/** How images become a network's input. What is absent comes from the preset, color and type from the model. */
 export interface TransformOptions {
+  /** Whose resizing, filter, mean and deviation. @default 'torchvision' */
   readonly preset?: Preset;
-  /** The network's input. Default: 224 x 224. */
+  /** The network's input, pixels. @default what the model is fixed to, else 224 x 224 */
   readonly size?: number | Size;
   /** The resize target; for a size that is not square, its short side. Excludes `cropRatio`. */
   readonly resize?: number;
   /** Size over resize target: the target is floor(size / cropRatio), timm's crop_pct. */
   readonly cropRatio?: number;
+  /** Apply EXIF orientation, or not, as torchvision and timm. @default 'ignore' */
   readonly orientation?: Orientation;
+  /** How a picture is brought to the resize target: by its short side, long side, height; squashed; or whole, with a border. @default the preset's */
   readonly resizeRule?: ResizeRule;
   readonly interpolation?: Interpolation;
-  /** One value serves all channels. */
+  /** On the 0..1 scale, as `std`; one value serves all channels. @default ImageNet's; with preset `none` 0, and 1 */
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
   readonly color?: Color;

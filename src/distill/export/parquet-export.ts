@@ -1,5 +1,5 @@
 import type { SchemaElement } from 'hyparquet';
-import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
+import type { ByteWriter } from 'hyparquet-writer';
 import { type AtomicFile, canonicalJson } from '../../core/index.ts';
 import { JITTER_OPS } from '../../data/index.ts';
 import type { Store } from '../store/index.ts';
@@ -106,9 +106,9 @@ function schemaOf(fields: readonly Field[]): SchemaElement[] {
   return [{ name: 'schema', num_children: fields.length }, ...columns];
 }
 
-/** A writer of hyparquet that gives its buffer to a file after every row group. */
-function writerTo(out: AtomicFile): ByteWriter & { flush(): void } {
-  const writer = Object.assign(new ByteWriter(), {
+/** Makes a writer of hyparquet give its buffer to a file after every row group. */
+function writerTo(out: AtomicFile, buffer: ByteWriter): ByteWriter & { flush(): void } {
+  const writer = Object.assign(buffer, {
     flush(): void {
       out.write(writer.getBytes());
       writer.index = 0;
@@ -119,9 +119,11 @@ function writerTo(out: AtomicFile): ByteWriter & { flush(): void } {
 }
 
 async function writeTeacher(store: Store, teacher: number, createdBy: string, out: AtomicFile): Promise<void> {
+  // Loaded by those who write Parquet.
+  const { ByteWriter, ParquetWriter } = await import('hyparquet-writer');
   const fields = fieldsOf(store, teacher);
   const parquet = new ParquetWriter({
-    writer: writerTo(out),
+    writer: writerTo(out, new ByteWriter()),
     schema: schemaOf(fields),
     codec: 'UNCOMPRESSED',
     createdBy,

@@ -175,7 +175,7 @@ async function makeStore(
  *   data: { source: 'train/' },
  *   transform: { size: 224 },
  *   views: { augment: { randomResizedCrop: {}, flip: 0.5 }, count: 2 },
- *   topK: 20,
+ *   topK: 5,
  *   out: 'targets/',
  * });
  * console.log(fields.n_rows, whole?.manifestSha256);

@@ -77,7 +77,7 @@ function noteVerdicts(rows: readonly SweptRow[], note: (text: string) => void): 
  * signal's reason
  * @example
  * const { rows, choices } = await sweep({
- *   models: ['model.onnx'],
+ *   models: ['swa.onnx'],
  *   data: { source: 'val/' },
  *   trainSize: 224,
  *   sizes: [192, 224, { ratio: 1.15 }, { ratio: 1.3 }],
