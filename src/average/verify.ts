@@ -11,7 +11,7 @@ import {
 } from '../core/index.ts';
 import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
 import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
-import { type RecordedInput, readRecord, recordedRow } from './record.ts';
+import { type AverageRecord, type RecordedInput, readRecord, recordedRow } from './record.ts';
 import { planTensors, type TensorPlan } from './tensor-plan.ts';
 
 export interface VerifyAverageOptions {
@@ -155,6 +155,90 @@ function comparison(open: () => ByteSource) {
   };
 }
 
+/** Compares what is written with what is there, file by file. Nothing is kept. */
+function comparedFiles(subject: Model): {
+  readonly target: OutputFiles;
+  /** What differs, once all is written. */
+  readonly findings: () => string[];
+} {
+  const { path } = subject;
+  const [location] = subject.externalLocations;
+  const model = comparison(() => subject.source);
+  const data = location === undefined ? undefined : comparison(() => subject.external(location));
+  const hashOfData = location === undefined ? '' : sha256Of(subject.external(location).path);
+  const opened = (file: typeof model, sha256: string) => ({
+    ...file,
+    get size() {
+      return file.size;
+    },
+    sha256: () => sha256,
+  });
+  return {
+    target: {
+      path: (location && modelNameOf(location)) ?? path,
+      openModel: () => opened(model, ''),
+      openData: () => {
+        if (data) return opened(data, hashOfData);
+        throw new TemperError('MISMATCH_VALUE', `${path}: has no external data, but its inputs have`);
+      },
+    },
+    findings: () =>
+      (
+        [
+          [path, model],
+          [location, data],
+        ] as const
+      ).flatMap(([file, result]) =>
+        result?.difference === undefined
+          ? []
+          : `${file}: differs from the recomputed average at byte ${result.difference}`,
+      ),
+  };
+}
+
+/** Computes the average again from its inputs and says where the file differs. */
+async function recomputed(
+  subject: Model,
+  record: AverageRecord,
+  models: readonly Model[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { bn, on_int_mismatch: onIntMismatch, match, quantized, inputs } = record;
+  const rules = { bn, onIntMismatch, match, quantized };
+  const { target, findings } = comparedFiles(subject);
+  const plan = planTensors(models, record.template, rules);
+  const given = record.given && givenValues(subject, models[record.template] as Model, plan, record.given.tensors);
+  const isOther = given && givenRecord(plan, given).sha256 !== record.given?.sha256;
+  await averageInto(
+    {
+      models,
+      steps: inputs.map(({ step }) => step ?? undefined),
+      templateIndex: record.template,
+      plan,
+      rules,
+      given: [given],
+      chosenBy: record.chosen_by,
+      rows: [
+        recordedRow(
+          record,
+          inputs.map(({ coefficient }) => coefficient),
+        ),
+      ],
+      dtype: record.dtype ?? undefined,
+      version: record.version,
+      allowNonfinite: record.allow_nonfinite,
+      signal,
+    },
+    [target],
+  );
+  return [
+    ...(isOther
+      ? [`${subject.path}: the statistics that were measured on data are not those that were written (SHA-256 differs)`]
+      : []),
+    ...findings(),
+  ];
+}
+
 /**
  * Recomputes an average from its record and its inputs, and compares every byte. Values that were measured on data cannot be
  * recomputed without it: they are compared with the hash that the record gives.
@@ -179,70 +263,7 @@ export async function verifyAverage(
     if (findings.length > 0) return { file: path, ok: false, findings };
     for (const { path: file } of found) models.push(openModel(file, models[0]));
 
-    const rules = {
-      bn: record.bn,
-      onIntMismatch: record.on_int_mismatch,
-      match: record.match,
-      quantized: record.quantized,
-    };
-    const row = recordedRow(
-      record,
-      record.inputs.map(({ coefficient }) => coefficient),
-    );
-    const [location] = subject.externalLocations;
-    const model = comparison(() => subject.source);
-    const data = location === undefined ? undefined : comparison(() => subject.external(location));
-    const hashOfData = location === undefined ? '' : sha256Of(subject.external(location).path);
-    const target: OutputFiles = {
-      path: (location && modelNameOf(location)) ?? path,
-      openModel: () => ({
-        ...model,
-        get size() {
-          return model.size;
-        },
-        sha256: () => '',
-      }),
-      openData: () => {
-        if (!data) throw new TemperError('MISMATCH_VALUE', `${path}: has no external data, but its inputs have`);
-        return {
-          ...data,
-          get size() {
-            return data.size;
-          },
-          sha256: () => hashOfData,
-        };
-      },
-    };
-    const plan = planTensors(models, record.template, rules);
-    const given = record.given && givenValues(subject, models[record.template] as Model, plan, record.given.tensors);
-    if (given && givenRecord(plan, given).sha256 !== record.given?.sha256)
-      findings.push(
-        `${path}: the statistics that were measured on data are not those that were written (SHA-256 differs)`,
-      );
-    await averageInto(
-      {
-        models,
-        steps: record.inputs.map(({ step }) => step ?? undefined),
-        templateIndex: record.template,
-        plan,
-        rules,
-        given: [given],
-        chosenBy: record.chosen_by,
-        rows: [row],
-        dtype: record.dtype ?? undefined,
-        version: record.version,
-        allowNonfinite: record.allow_nonfinite,
-        signal,
-      },
-      [target],
-    );
-    for (const [file, result] of [
-      [path, model],
-      [location, data],
-    ] as const) {
-      if (result?.difference !== undefined)
-        findings.push(`${file}: differs from the recomputed average at byte ${result.difference}`);
-    }
+    findings.push(...(await recomputed(subject, record, models, signal)));
     const ok = findings.length === 0;
     if (!record.given) return { file: path, ok, findings };
     const count = record.given.tensors.length;
