@@ -36,6 +36,23 @@ const META: Readonly<Record<string, Options>> = {
   version: { type: 'boolean', describe: 'Show the version' },
 };
 
+/** What yargs says, in the words of the other messages. */
+const MESSAGES: readonly (readonly [RegExp, (what: string, usage: string) => string])[] = [
+  [/^Not enough arguments following: (.*)$/, (name) => `--${name} needs a value`],
+  [/^Not enough non-option arguments/, (_, usage) => `${usage} is missing`],
+  [/^Missing required arguments?: (.*)$/, (names) => `--${names.replaceAll(', ', ', --')} is missing`],
+];
+
+function plainly(message: string, usage: string): string {
+  // yargs breaks lines in some of its messages.
+  const line = message.replace(/\s+/g, ' ').trim();
+  for (const [pattern, says] of MESSAGES) {
+    const found = pattern.exec(line);
+    if (found) return says(found[1] ?? '', usage);
+  }
+  return line;
+}
+
 function parserOf({ path, command, words }: Called, spec: CommandSpec): Argv {
   const parser = makeParser(plainWords(words))
     .scriptName(path)
@@ -47,8 +64,7 @@ function parserOf({ path, command, words }: Called, spec: CommandSpec): Argv {
     .wrap(helpWidth(process.stdout.columns))
     .fail((message, error) => {
       if (error instanceof TemperError) throw error;
-      // yargs breaks lines in some of its messages.
-      throw new TemperError('USAGE', (message ?? error?.message ?? 'bad usage').replace(/\s+/g, ' '), {
+      throw new TemperError('USAGE', plainly(message ?? error?.message ?? 'bad usage', spec.usage), {
         hint: `See ${path} --help.`,
         cause: error,
       });

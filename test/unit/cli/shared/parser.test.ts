@@ -76,7 +76,8 @@ test('unknown options, values and subcommands say what may have been meant', asy
     [['mrege'], /does not take the word mrege/, /Did you mean tool merge\?/],
     [['m', '--csv', 'a', '--csv', 'b'], /--csv is given 2 times: a, b/, /Give it once/],
     [['m', '--size', '0'], /--size 0: expected a whole number from 1/, /tool --help/],
-    [[], /Not enough non-option arguments|Missing/, /tool --help/],
+    [[], /^<models\.\.> is missing$/, /tool --help/],
+    [['m', '--csv'], /^--csv needs a value$/, /tool --help/],
   ] as const) {
     const error = await refused(...words);
     assert.match(error.message, message);
