@@ -40,7 +40,7 @@ const META: Readonly<Record<string, Options>> = {
 const MESSAGES: readonly (readonly [RegExp, (what: string, usage: string) => string])[] = [
   [/^Not enough arguments following: (.*)$/, (name) => `--${name} needs a value`],
   [/^Not enough non-option arguments/, (_, usage) => `${usage} is missing`],
-  [/^Missing required arguments?: (.*)$/, (names) => `--${names.replaceAll(', ', ', --')} is missing`],
+  [/^Missing required arguments?: (.*)$/, (names) => `missing: --${names.replaceAll(', ', ', --')}`],
 ];
 
 function plainly(message: string, usage: string): string {
