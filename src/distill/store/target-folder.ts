@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { samePath, TemperError } from '../../core/index.ts';
 import { MANIFEST_FILE, RUN_FILE, SAMPLES_FILE } from './layout.ts';
@@ -15,6 +15,12 @@ export function checkTargetFolder(folder: string, inputs: readonly string[], for
     throw new TemperError('OUTPUT_IS_INPUT', `${folder}: is one of the inputs`, { hint: 'Choose another `out`.' });
   }
   if (!existsSync(folder)) return;
+  if (!statSync(folder).isDirectory()) {
+    throw new TemperError('OUTPUT_EXISTS', `${folder}: is a file, expected a folder for the store`, {
+      hint: 'Choose another `out`.',
+      details: { path: folder },
+    });
+  }
   const names = readdirSync(folder);
   const foreign = names.find((name) => !OWN.includes(name) && !name.endsWith('.tmp'));
   if (foreign !== undefined && !names.includes(RUN_FILE)) {

@@ -20,6 +20,9 @@ test('a folder of something else, an input and a whole store are no place for ta
   const store = await makeStore(root, 'store');
   assert.match(assertFails(() => checkTargetFolder(store, [], false), 'OUTPUT_EXISTS').hint ?? '', /`force`/);
   checkTargetFolder(store, [], true);
+  const file = join(root, 'file');
+  writeFileSync(file, '');
+  assert.match(assertFails(() => checkTargetFolder(file, [], true), 'OUTPUT_EXISTS').message, /is a file/);
 });
 
 test('a store is removed, and what else lies in its folder stays', async () => {
