@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FileSource, openFile, readBytes, sameBytes } from '../core/index.ts';
 import { openModel } from '../onnx/index.ts';
-import { candidateOf, compareFiles } from './snapshot-name.ts';
+import { type Candidate, candidatesOf, compareFiles } from './snapshot-name.ts';
 
 export interface Duplicate {
   readonly path: string;
@@ -41,7 +41,7 @@ function sameSnapshot(a: FileSource, b: FileSource): boolean {
 
 /** A name with a step says more than `last` or `model_best`. */
 function preferredFirst(a: string, b: string): number {
-  const [x, y] = [candidateOf(a, 0), candidateOf(b, 0)];
+  const [x, y] = candidatesOf([a, b].map((file) => ({ file, mtimeMs: 0 }))) as [Candidate, Candidate];
   return Number(x.step === undefined) - Number(y.step === undefined) || compareFiles(x, y);
 }
 
