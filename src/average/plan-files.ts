@@ -13,7 +13,7 @@ export function planFiles(
   note: (text: string) => void,
 ): Plan {
   const { kept, dropped } = allowDuplicates ? { kept: paths, dropped: [] } : dropDuplicates(paths);
-  for (const { path, of } of dropped) note(`${path}: the same bytes as ${of}; counted once`);
+  for (const { path, of, same } of dropped) note(`${path}: the same ${same} as ${of}; counted once`);
   const plan = planRows(candidatesOfFiles(kept), withTables(options));
   for (const text of plan.notes) note(text);
   return plan;
