@@ -27,7 +27,7 @@ export const SELECTION = grouped('Which snapshots:', {
     default: 'natural',
     describe: 'Order of the snapshots: by step and name, by age, or as listed',
   },
-  start: number('start', 'First step, inclusive (the last number in the name)'),
+  start: number('start', 'First step, inclusive (in the name: after epoch, step, checkpoint, else the last number)'),
   end: number('end', 'Last step, inclusive'),
   every: number('every', 'Every k-th, counted back from the newest'),
   last: numbers('last', 'The newest k; several: one output each'),

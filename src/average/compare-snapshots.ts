@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../core/index.ts';
 import { elementCount, type Model, openPayload } from '../onnx/index.ts';
@@ -86,6 +87,8 @@ interface Sums {
   readonly products: number[][];
   readonly nonFinite: NonFiniteTensor[][];
   readonly tensors: TensorSpread[];
+  /** Of each snapshot's values: equal ones are one snapshot. */
+  readonly hashes: readonly Hash[];
   meanSquare: number;
 }
 
@@ -113,6 +116,7 @@ function addTensor(
       const bytes = (raw[i] as Uint8Array).subarray(0, length * FLOAT_BYTES[type]);
       const x = values[i] as Float64Array;
       cursor.read(bytes);
+      sums.hashes[i]?.update(bytes);
       if (!decodeFloat64(type, bytes, length, x)) {
         for (let k = 0; k < length; k++) {
           if (Number.isFinite(x[k])) continue;
@@ -158,6 +162,12 @@ function addTensor(
   sums.tensors.push({ tensor: tensor.name, spread: relative(total / n, meanSquare) });
 }
 
+/** The first snapshot that each one equals: itself mostly. Codes of quantized tensors are not looked at here, and may differ. */
+function equalTo(hashes: readonly Hash[], tensors: readonly AveragedTensor[]): number[] {
+  const digests = hashes.map((hash) => hash.digest('hex'));
+  return digests.map((digest, i) => (tensors.every(({ type }) => type !== undefined) ? digests.indexOf(digest) : i));
+}
+
 /**
  * Measures how well snapshots belong together: distances from their mean, pairwise cosines, NaN and Inf by tensor, and
  * which tensors differ most. One pass; N²/2 scalar products of the weights, in float64.
@@ -174,6 +184,7 @@ export async function compareSnapshots(
     products: square(n),
     nonFinite: models.map(() => []),
     tensors: [],
+    hashes: models.map(() => createHash('sha256')),
     meanSquare: 0,
   };
   const values = models.map(() => new Float64Array(BLOCK_ELEMENTS));
@@ -195,14 +206,15 @@ export async function compareSnapshots(
     }),
   );
   const others = (i: number): number[] => models.flatMap((_, j) => (j === i ? [] : [j]));
+  const distance = (i: number, j: number): number =>
+    Math.sqrt(Math.max(0, at(sums.deviations, i, i) + at(sums.deviations, j, j) - 2 * at(sums.deviations, i, j)));
+  // Equal snapshots are one point, however often it is there: beside the distance 0 between them any other is infinitely far.
+  const first = equalTo(sums.hashes, tensors);
+  const points = models.flatMap((_, i) => (first[i] === i ? [i] : []));
   const apart = models.map((_, i) =>
-    lowerMedian(
-      others(i).map((j) =>
-        Math.sqrt(Math.max(0, at(sums.deviations, i, i) + at(sums.deviations, j, j) - 2 * at(sums.deviations, i, j))),
-      ),
-    ),
+    lowerMedian(points.filter((j) => j !== first[i]).map((j) => distance(first[i] as number, j))),
   );
-  const usual = median(apart);
+  const usual = median(points.map((i) => apart[i] as number));
   const snapshots = models.map((model, i): SnapshotDiagnosis => {
     const nonFinite = sums.nonFinite[i] as NonFiniteTensor[];
     const medianCosine = n > 1 ? median(others(i).map((j) => at(cosine, i, j))) : 1;
@@ -212,7 +224,7 @@ export async function compareSnapshots(
         ({ tensor, count, first_element: first }) =>
           `${count} NaN or Inf in ${JSON.stringify(tensor)}, the first at element ${first}`,
       ),
-      ...(n > 2 && ratio > OUTLIER_RATIO
+      ...(points.length > 2 && usual > 0 && ratio > OUTLIER_RATIO
         ? [`does not belong: ${ratio.toFixed(1)} times as far from the others as they are from each other`]
         : []),
     ];
@@ -229,11 +241,17 @@ export async function compareSnapshots(
     snapshots,
     cosine,
     tensors: sums.tensors.toSorted((a, b) => b.spread - a.spread),
-    warnings:
-      n > 1 && overall < UNRELATED_COSINE
+    warnings: [
+      ...models.flatMap(({ path }, i) =>
+        models[first[i] as number]?.path === path
+          ? []
+          : [`${path}: the same weights as ${models[first[i] as number]?.path}`],
+      ),
+      ...(n > 1 && overall < UNRELATED_COSINE
         ? [
             `these snapshots look independently trained (median cosine ${overall.toFixed(3)}): their average will not work`,
           ]
-        : [],
+        : []),
+    ],
   };
 }

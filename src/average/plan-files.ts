@@ -1,4 +1,4 @@
-import { candidateOfFile, dropDuplicates, findSnapshots } from '../snapshots/index.ts';
+import { candidatesOfFiles, dropDuplicates, findSnapshots } from '../snapshots/index.ts';
 import { type AveragingOptions, type SnapshotOptions, withTables } from './averaging-options.ts';
 import { type Plan, planRows } from './plan/plan.ts';
 
@@ -13,8 +13,8 @@ export function planFiles(
   note: (text: string) => void,
 ): Plan {
   const { kept, dropped } = allowDuplicates ? { kept: paths, dropped: [] } : dropDuplicates(paths);
-  for (const { path, of } of dropped) note(`${path}: the same bytes as ${of}; counted once`);
-  const plan = planRows(kept.map(candidateOfFile), withTables(options));
+  for (const { path, of, same } of dropped) note(`${path}: the same ${same} as ${of}; counted once`);
+  const plan = planRows(candidatesOfFiles(kept), withTables(options));
   for (const text of plan.notes) note(text);
   return plan;
 }

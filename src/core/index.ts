@@ -49,5 +49,6 @@ export {
   type SafetensorsType,
   writeSafetensors,
 } from './safetensors.ts';
+export { shortNames } from './short-names.ts';
 export { compareUtf8 } from './utf8-order.ts';
 export { version } from './version.ts';

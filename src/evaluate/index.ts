@@ -36,5 +36,4 @@ export {
   pairedFields,
   scoreFields,
   scoreModels,
-  shortNames,
 } from './scores.ts';

@@ -1,5 +1,4 @@
-import { basename } from 'node:path';
-import type { FieldRow } from '../core/index.ts';
+import { type FieldRow, shortNames } from '../core/index.ts';
 import { metricIntervals } from './intervals.ts';
 import { computeMetrics, type Metrics } from './metrics.ts';
 import { comparePaired, holm, type PairedComparison } from './paired.ts';
@@ -60,12 +59,6 @@ export function numberRepeated(paths: readonly string[]): string[] {
     const before = paths.slice(0, i).filter((other) => other === path).length;
     return before === 0 ? path : `${path} (${before + 1})`;
   });
-}
-
-/** File names; paths where two files have the same name (run1/best.onnx, run2/best.onnx). */
-export function shortNames(models: readonly string[]): string[] {
-  const names = models.map((model) => basename(model));
-  return new Set(names).size === names.length ? names : [...models];
 }
 
 /** Of a single image no spread is known: empty, as what is not measured. */

@@ -44,7 +44,7 @@ export type {
 } from './read/model.ts';
 export { combinedSha256, modelFileSha256, modelHashes, modelSha256 } from './read/model-hash.ts';
 export { modelFromBytes, openModel, rawLocation } from './read/open-model.ts';
-export { openPayload, type PayloadCursor, readPayload, samePayload } from './read/payload.ts';
+export { openPayload, type PayloadCursor, readPayload, samePayload, tensorStart } from './read/payload.ts';
 export { nodesOf, scopesOf, tensorsOfModel } from './read/scopes.ts';
 export { keepSkeleton } from './read/skeleton.ts';
 export { elementCount, rawByteLength, storedByteLength } from './read/tensor-size.ts';

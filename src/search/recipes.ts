@@ -1,5 +1,5 @@
 import { normalisedRow, planRows, type Row, rowKey } from '../average/index.ts';
-import { type Candidate, stemOf } from '../snapshots/index.ts';
+import { type Candidate, withoutExtension } from '../snapshots/index.ts';
 
 /** The kinds of averages, in the order in which they are made. */
 export const FAMILIES = ['last', 'window', 'ema', 'power', 'robust', 'greedy', 'pruned', 'learned'] as const;
@@ -90,8 +90,8 @@ function windows(n: number, widths: readonly number[]): Recipe[] {
 export function linearRecipes(snapshots: readonly Candidate[], options: RecipeOptions): Recipe[] {
   const n = snapshots.length;
   const wanted = new Set(options.families);
-  const recipes = snapshots.map(({ file }, i): Recipe => {
-    const name = stemOf(file);
+  const recipes = snapshots.map(({ name: snapshot }, i): Recipe => {
+    const name = withoutExtension(snapshot);
     return { family: 'single', name, parameter: undefined, row: meanOf(name, n, [i]) };
   });
   if (wanted.has('last')) {

@@ -12,7 +12,7 @@ import {
 } from '../core/index.ts';
 import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { sayProvider, sessionOptions } from '../runtime/index.ts';
-import { DEFAULT_PATTERN, expandInputs, leaveOutAverages, withModels } from '../snapshots/index.ts';
+import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
 import { halves, type MeasuringOptions, withCandidateData } from './candidate-data.ts';
 import { candidateBytes } from './candidate-weights.ts';
 import type { CandidateEvaluator } from './evaluator.ts';
@@ -177,7 +177,7 @@ export async function searchAverages(options: SearchOptions, control: JobControl
   const { inputs, pattern = DEFAULT_PATTERN, order, start, end, every, out, force = false, seed = 0 } = options;
   const { include = DEFAULT_FAMILIES, cache = `${out}.search.jsonl`, allowWorse = false } = options;
   const mode = statisticsMode(options);
-  const paths = expandInputs(inputs, pattern, leaveOutAverages(out, note));
+  const paths = expandInputs(inputs, pattern, leaveOutOutputs(out, note));
   const plan = planFiles(paths, { order, start, end, every }, options.allowDuplicates ?? false, note);
   checkOutputs([out], paths, force);
   const began = performance.now();

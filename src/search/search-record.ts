@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import { effectiveModels } from '../average/index.ts';
-import { type FieldRow, version } from '../core/index.ts';
+import { type FieldRow, shortNames, version } from '../core/index.ts';
 import { transformFields } from '../data/index.ts';
-import { type GuardVerdict, type ModelScores, scoreModels, shortNames, wilson } from '../evaluate/index.ts';
+import { type GuardVerdict, type ModelScores, scoreModels, wilson } from '../evaluate/index.ts';
 import type { WrittenModel } from '../onnx/index.ts';
 import type { CandidateData, halves } from './candidate-data.ts';
 import type { Family } from './recipes.ts';

@@ -5,7 +5,7 @@ import type { BatchNormLayer } from '../batchnorm/index.ts';
 import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
 import { type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
 import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
-import { DEFAULT_PATTERN, expandInputs, leaveOutAverages, withModels } from '../snapshots/index.ts';
+import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
 import { BayesianAverage } from './bayesian-average.ts';
 import { type CandidateData, undivided, withCandidateData } from './candidate-data.ts';
 import type { CandidateOptions } from './candidate-options.ts';
@@ -175,7 +175,7 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
   const { inputs, pattern = DEFAULT_PATTERN, order, start, end, every, last, first } = options;
   const { val, train, outDir, force = false, seed = 0, samples = SAMPLES, rank, covarianceScale: scale } = options;
   checkOptions(options);
-  const paths = expandInputs(inputs, pattern, leaveOutAverages(undefined, note));
+  const paths = expandInputs(inputs, pattern, leaveOutOutputs(undefined, note));
   const selection = { order, start, end, every, last, first };
   const plan = planFiles(paths, selection, options.allowDuplicates ?? false, note);
   const snapshots = plan.snapshots.map(({ file }) => file);

@@ -1,81 +1,152 @@
 import { createHash } from 'node:crypto';
-import { type FileSource, openFile, readBytes, sameBytes } from '../core/index.ts';
-import { openModel } from '../onnx/index.ts';
-import { candidateOf, compareFiles } from './snapshot-name.ts';
+import { type FileSource, openFile, readBytes, sameBytes, TemperError } from '../core/index.ts';
+import {
+  keepSkeleton,
+  type Model,
+  matchGraphs,
+  openModel,
+  samePayload,
+  tensorStart,
+  tensorsOfModel,
+} from '../onnx/index.ts';
+import { type Candidate, candidatesOf, compareFiles } from './snapshot-name.ts';
 
 export interface Duplicate {
   readonly path: string;
   /** The snapshot that stays for it. */
   readonly of: string;
+  /** Whether the files are equal to the byte, or the weights in them. */
+  readonly same: 'bytes' | 'weights';
 }
 
 const SAMPLE_BYTES = 4096;
+/** Read of every tensor: snapshots of one run differ in nearly all of them. */
+const TENSOR_SAMPLE_BYTES = 64;
 
 /** A digest of the size and of sampled blocks: files that differ in it differ. */
-function sampleDigest(file: FileSource): string {
-  const hash = createHash('sha256').update(String(file.size));
-  const sample = Math.min(SAMPLE_BYTES, file.size);
-  for (const offset of [0, Math.floor((file.size - sample) / 2), file.size - sample]) {
-    hash.update(readBytes(file, offset, sample));
+function fileDigest(path: string): string {
+  const file = openFile(path);
+  try {
+    const hash = createHash('sha256').update(String(file.size));
+    const sample = Math.min(SAMPLE_BYTES, file.size);
+    for (const offset of [0, Math.floor((file.size - sample) / 2), file.size - sample]) {
+      hash.update(readBytes(file, offset, sample));
+    }
+    return hash.digest('hex');
+  } finally {
+    file.close();
+  }
+}
+
+/** A digest of where every tensor begins: weights that differ in it differ. */
+function weightsDigest(model: Model): string {
+  const hash = createHash('sha256');
+  for (const tensor of tensorsOfModel(model.record)) {
+    hash.update(`${tensor.dataType} ${tensor.dims.join()}\n`).update(tensorStart(model, tensor, TENSOR_SAMPLE_BYTES));
   }
   return hash.digest('hex');
 }
 
-function sameExternalData(a: string, b: string): boolean {
-  const [left, right] = [openModel(a), openModel(b)];
+/** Puts files that may be equal into one group. What cannot be read as a model is said by whoever averages. */
+function likelyEqual(paths: Iterable<string>): string[][] {
+  const groups = new Map<string, string[]>();
+  let like: Model | undefined;
+  for (const path of paths) {
+    let digest: string;
+    try {
+      const model = openModel(path, like);
+      try {
+        if (model.record !== like?.record) {
+          keepSkeleton(model);
+          like = model;
+        }
+        digest = weightsDigest(model);
+      } finally {
+        model.close();
+      }
+    } catch (error) {
+      if (!(error instanceof TemperError)) throw error;
+      digest = fileDigest(path);
+    }
+    groups.set(digest, [...(groups.get(digest) ?? []), path]);
+  }
+  return [...groups.values()];
+}
+
+const sameFile = (a: FileSource, b: FileSource): boolean =>
+  (a.state.dev === b.state.dev && a.state.ino === b.state.ino) || sameBytes(a, b);
+
+function sameFiles(a: Model, b: Model): boolean {
+  return (
+    sameFile(a.source as FileSource, b.source as FileSource) &&
+    a.externalLocations.every((at) => sameFile(a.external(at) as FileSource, b.external(at) as FileSource))
+  );
+}
+
+/** Whether two files hold one network, whatever lies around its weights: names of data files, dates in metadata, another storage. */
+function sameWeights(a: Model, b: Model): boolean {
+  const [left, right] = [[...tensorsOfModel(a.record)], [...tensorsOfModel(b.record)]];
+  if (left.length !== right.length) return false;
   try {
-    return left.externalLocations.every((location) => {
-      const [x, y] = [left.external(location) as FileSource, right.external(location) as FileSource];
-      return (x.state.dev === y.state.dev && x.state.ino === y.state.ino) || sameBytes(x, y);
-    });
+    matchGraphs(a, b);
+  } catch (error) {
+    // Other graphs are no duplicates; what their difference is, the average says.
+    if (error instanceof TemperError) return false;
+    throw error;
+  }
+  return left.every((tensor, i) => {
+    const other = right[i];
+    return other !== undefined && samePayload(a, tensor, b, other);
+  });
+}
+
+/** @throws TemperError INPUT_*, FORMAT_* */
+function sameness(a: string, b: string): Duplicate['same'] | undefined {
+  const left = openModel(a);
+  try {
+    const right = openModel(b, left);
+    try {
+      if (sameFiles(left, right)) return 'bytes';
+      return sameWeights(left, right) ? 'weights' : undefined;
+    } finally {
+      right.close();
+    }
   } finally {
     left.close();
-    right.close();
   }
 }
 
-function sameSnapshot(a: FileSource, b: FileSource): boolean {
-  const hardLink = a.state.dev === b.state.dev && a.state.ino === b.state.ino;
-  return (hardLink || sameBytes(a, b)) && sameExternalData(a.path, b.path);
+function firstSame(distinct: readonly string[], path: string): Duplicate | undefined {
+  for (const of of distinct) {
+    const same = sameness(of, path);
+    if (same) return { path, of, same };
+  }
+  return undefined;
 }
 
 /** A name with a step says more than `last` or `model_best`. */
-function preferredFirst(a: string, b: string): number {
-  const [x, y] = [candidateOf(a, 0), candidateOf(b, 0)];
-  return Number(x.step === undefined) - Number(y.step === undefined) || compareFiles(x, y);
+function preferredFirst(a: Candidate, b: Candidate): number {
+  return Number(a.step === undefined) - Number(b.step === undefined) || compareFiles(a, b);
 }
 
 /**
- * Drops snapshots that are the same bytes as another one: hard links, copies, `last` and `model_best` aliases (timm's
- * own folders hold all three). Of several, the one with a step in its name stays; the rest keep their order.
- * A file is read whole only if its sampled blocks equal another's.
+ * Drops snapshots that have the weights of another one: hard links, copies, `last` and `model_best` aliases (timm's own folders
+ * hold all three), the same epoch exported twice. Of several, the one with a step in its name stays; the rest keep their order.
+ * A file is read whole only if every tensor of it begins like another's.
  * @throws TemperError INPUT_*, FORMAT_*
  */
 export function dropDuplicates(paths: readonly string[]): { kept: string[]; dropped: Duplicate[] } {
-  const bySample = new Map<string, string[]>();
-  for (const path of new Set(paths)) {
-    const file = openFile(path);
-    try {
-      const digest = sampleDigest(file);
-      bySample.set(digest, [...(bySample.get(digest) ?? []), path]);
-    } finally {
-      file.close();
-    }
-  }
-  const dropped = new Map<string, string>();
-  for (const group of bySample.values()) {
-    const distinct: FileSource[] = [];
-    try {
-      for (const path of group.toSorted(preferredFirst)) {
-        const file = openFile(path);
-        const same = distinct.find((other) => sameSnapshot(other, file));
-        if (same) {
-          dropped.set(path, same.path);
-          file.close();
-        } else distinct.push(file);
-      }
-    } finally {
-      for (const file of distinct) file.close();
+  const candidates = new Map(
+    candidatesOf(paths.map((file) => ({ file, mtimeMs: 0 }))).map((candidate) => [candidate.file, candidate]),
+  );
+  const dropped = new Map<string, Duplicate>();
+  for (const group of likelyEqual(candidates.keys())) {
+    const distinct: string[] = [];
+    if (group.length === 1) continue;
+    for (const { file: path } of group.map((one) => candidates.get(one) as Candidate).toSorted(preferredFirst)) {
+      const found = firstSame(distinct, path);
+      if (found) dropped.set(path, found);
+      else distinct.push(path);
     }
   }
   // A path given twice is dropped once: the first stays.
@@ -83,8 +154,9 @@ export function dropDuplicates(paths: readonly string[]): { kept: string[]; drop
   const kept: string[] = [];
   const duplicates: Duplicate[] = [];
   for (const path of paths) {
-    const of = dropped.get(path) ?? path;
-    if (of !== path || seen.has(path)) duplicates.push({ path, of });
+    const duplicate = dropped.get(path);
+    if (duplicate) duplicates.push(duplicate);
+    else if (seen.has(path)) duplicates.push({ path, of: path, same: 'bytes' });
     else kept.push(path);
     seen.add(path);
   }

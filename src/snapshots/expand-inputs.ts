@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import { readError, TemperError } from '../core/index.ts';
+import { numbersOf } from './name-numbers.ts';
 
 export const DEFAULT_PATTERN = '*.onnx';
 
@@ -13,10 +14,45 @@ function fits(pattern: string, name: string): boolean {
   return new RegExp(`^${source}$`, 's').test(name);
 }
 
+/** The files of a folder that fit a pattern, and its subfolders. */
+function listing(folder: string, pattern: string): { files: string[]; folders: string[] } {
+  const entries = readdirSync(folder, { withFileTypes: true });
+  const isFolder = (name: string): boolean => {
+    const path = join(folder, name);
+    return existsSync(path) && statSync(path).isDirectory();
+  };
+  return {
+    files: entries.filter((one) => !one.isDirectory() && fits(pattern, one.name)).map(({ name }) => join(folder, name)),
+    folders: entries
+      .filter((one) => one.isDirectory() || (one.isSymbolicLink() && isFolder(one.name)))
+      .map(({ name }) => join(folder, name)),
+  };
+}
+
+/** Files one folder down, as trainers leave them that make a folder for each checkpoint. */
+interface Below {
+  readonly files: readonly string[];
+  /** The subfolder of each file is named by a step (`checkpoint-500`), and no two files are in one. */
+  readonly oneEach: boolean;
+}
+
+const saysStep = (folder: string): boolean =>
+  numbersOf(basename(folder)).some(({ certainty }) => certainty !== 'number');
+
+function filesBelow(folders: readonly string[], pattern: string): Below {
+  const found = folders.map((folder) => ({ step: saysStep(folder), files: listing(folder, pattern).files }));
+  const stepped = found.filter(({ step, files }) => step && files.length > 0);
+  const names = new Set(stepped.flatMap(({ files }) => files.map((file) => basename(file))));
+  if (stepped.every(({ files }) => files.length === 1) && names.size === 1)
+    return { files: stepped.flatMap(({ files }) => files), oneEach: true };
+  return { files: found.flatMap(({ files }) => files), oneEach: false };
+}
+
 /**
  * The snapshots that a user means: files as they are, folders as the files in them that fit `pattern`, and globs (for
- * shells that do not expand them).
- * @param leaveOut what a folder or glob finds and is no snapshot: an average of the same run; named files stay
+ * shells that do not expand them). Of a folder without such files, those in its subfolders that are named by a step
+ * (`checkpoint-500/model.onnx`), if each holds one of the same name.
+ * @param leaveOut what a folder or glob finds and is no snapshot: an output of onnx-temper; named files stay
  * @throws TemperError INPUT_NOT_FOUND
  */
 export function expandInputs(
@@ -24,27 +60,44 @@ export function expandInputs(
   pattern: string,
   leaveOut: (path: string) => boolean,
 ): string[] {
+  let outputs = 0;
+  let below: string | undefined;
+  const isSnapshot = (path: string): boolean => {
+    const left = leaveOut(path);
+    if (left) outputs++;
+    return !left;
+  };
   const found = inputs.flatMap((input) => {
     if (!existsSync(input) && isDynamicPattern(input)) {
-      return globSync(input, { onlyFiles: true, expandDirectories: false }).filter((path) => !leaveOut(path));
+      return globSync(input, { onlyFiles: true, expandDirectories: false }).filter(isSnapshot);
     }
-    let folder: boolean;
     try {
-      folder = statSync(input).isDirectory();
+      if (!statSync(input).isDirectory()) return [input];
     } catch (error) {
       throw readError(input, error);
     }
-    if (!folder) return [input];
-    return readdirSync(input, { withFileTypes: true })
-      .filter((entry) => !entry.isDirectory() && fits(pattern, entry.name))
-      .map((entry) => join(input, entry.name))
-      .filter((path) => !leaveOut(path));
+    const { files, folders } = listing(input, pattern);
+    const snapshots = files.filter(isSnapshot);
+    if (snapshots.length > 0) return snapshots;
+    const under = filesBelow(folders, pattern);
+    if (under.oneEach) return under.files.filter(isSnapshot);
+    const [first] = under.files.toSorted();
+    if (first !== undefined) below ??= join(input, '*', basename(first));
+    return [];
   });
-  if (found.length === 0) {
-    throw new TemperError('INPUT_NOT_FOUND', `${inputs.join(', ')}: no snapshots that fit ${JSON.stringify(pattern)}`, {
-      hint: 'Name a folder of .onnx files, the files themselves, or another `pattern`.',
+  if (found.length > 0) return found;
+  const left = outputs === 0 ? '' : `; ${outputs} files that onnx-temper wrote were left out`;
+  throw new TemperError(
+    'INPUT_NOT_FOUND',
+    `${inputs.join(', ')}: no snapshots that fit ${JSON.stringify(pattern)}${left}`,
+    {
+      hint:
+        below !== undefined
+          ? `Name the files in subfolders: ${below}.`
+          : outputs > 0
+            ? 'To use what onnx-temper wrote, name the files.'
+            : 'Name a folder of .onnx files, the files themselves, or another `pattern`.',
       details: { inputs, pattern },
-    });
-  }
-  return found;
+    },
+  );
 }

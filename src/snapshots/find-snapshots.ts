@@ -1,6 +1,6 @@
 import { TemperError } from '../core/index.ts';
-import { leaveOutAverages } from './averages.ts';
 import { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
+import { leaveOutOutputs } from './own-outputs.ts';
 
 /** Where a run's snapshots are. */
 export interface SnapshotSources {
@@ -8,12 +8,12 @@ export interface SnapshotSources {
   readonly inputs: readonly string[];
   /** Which files of a folder are snapshots, with `*` and `?`. @default '*.onnx' */
   readonly pattern?: string | undefined;
-  /** An output to come: an average of that name in the folder is left out without a word. */
+  /** An output to come: what onnx-temper wrote under that name is left out without a word. */
   readonly out?: string | undefined;
 }
 
 /**
- * The files that a user means: folders and globs without the averages that avg-ckpt wrote into them, named files as they are.
+ * The files that a user means: folders and globs without what onnx-temper wrote into them, named files as they are.
  * @throws TemperError USAGE if nothing is named; INPUT_NOT_FOUND, INPUT_UNREADABLE
  */
 export function findSnapshots(
@@ -23,5 +23,5 @@ export function findSnapshots(
   if (inputs.length === 0) {
     throw new TemperError('USAGE', 'no snapshots are named', { hint: 'Name a folder of .onnx files, or the files.' });
   }
-  return expandInputs(inputs, pattern, leaveOutAverages(out, note));
+  return expandInputs(inputs, pattern, leaveOutOutputs(out, note));
 }

@@ -1,15 +1,16 @@
-export { isAverage, leaveOutAverages } from './averages.ts';
 export { dropDuplicates } from './duplicates.ts';
 export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
 export { findSnapshots } from './find-snapshots.ts';
 export { withModels } from './open-snapshots.ts';
+export { isAverage, leaveOutOutputs } from './own-outputs.ts';
 export {
   baseName,
   type Candidate,
-  candidateOf,
-  candidateOfFile,
+  candidatesOf,
+  candidatesOfFiles,
   compareFiles,
   namesOf,
   type StepUnit,
   stemOf,
+  withoutExtension,
 } from './snapshot-name.ts';

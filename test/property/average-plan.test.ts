@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
 import { effectiveModels, type PlanOptions, planRows } from '../../src/average/index.ts';
-import { type Candidate, candidateOf } from '../../src/snapshots/index.ts';
+import { candidatesOf } from '../../src/snapshots/index.ts';
 import { compareNatural } from '../../src/snapshots/natural-order.ts';
 
 const name = fc.string({ unit: fc.constantFrom('a', 'b', '_', '0', '1', '9'), maxLength: 8 });
@@ -13,7 +13,7 @@ const perStep = fc.double({ min: 1e-6, max: 1 - 1e-6, noNaN: true });
 /** Snapshots of one run, shuffled, with the shuffle's seed in their times. */
 const snapshots = fc
   .uniqueArray(fc.integer({ min: 0, max: 1e6 }), { minLength: 1, maxLength: 40 })
-  .map((steps) => steps.map((step): Candidate => candidateOf(`run/step_${step}.onnx`, step % 7)));
+  .map((steps) => candidatesOf(steps.map((step) => ({ file: `run/step_${step}.onnx`, mtimeMs: step % 7 }))));
 
 const positive = fc.double({ min: 0.1, max: 100, noNaN: true });
 const options: fc.Arbitrary<PlanOptions> = fc.oneof(

@@ -1,4 +1,4 @@
-import { baseName, type Candidate } from '../../snapshots/index.ts';
+import type { Candidate } from '../../snapshots/index.ts';
 import { type HalfLife, listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
 import { increasingStepsOf } from '../plan/snapshot-steps.ts';
 
@@ -99,7 +99,7 @@ function countedUnit(
   const wanted = new Set(specs.map(({ unit }) => unit).filter((unit) => unit !== 'snapshot'));
   if (wanted.size > 1)
     throw usageError(
-      `names such as ${baseName(snapshots[0]?.file ?? '')} say neither epoch nor step, and the decays are given in both`,
+      `names such as ${snapshots[0]?.name} say neither epoch nor step, and the decays are given in both`,
       'Give the decays in one unit, or rename the snapshots (epoch_14.onnx, step_5000.onnx).',
     );
   const counted = wanted.has('step') === (stepsPerEpoch === undefined) ? 'step' : 'epoch';

@@ -1,8 +1,21 @@
 import { TemperError } from '../../core/index.ts';
+import type { Candidate } from '../../snapshots/index.ts';
 import { usageError } from '../plan/plan-options.ts';
 import { fileMatcher } from '../plan/tables.ts';
 import { plainRow } from '../rows/row-terms.ts';
 import type { Method } from './method.ts';
+
+/** Which snapshot `base` names. @throws USAGE for none, and for a name that several have (`checkpoint-500/model.onnx`, …) */
+function anchorOf(snapshots: readonly Candidate[], base: string): number {
+  const exact = snapshots.findIndex(({ file, name }) => file === base || name === base);
+  if (exact >= 0) return exact;
+  const isNamed = fileMatcher([base]);
+  const [at, ...others] = snapshots.flatMap((snapshot, i) => (isNamed(snapshot) === 0 ? [i] : []));
+  if (at === undefined) throw usageError(`\`base\` ${base} is not among the snapshots`, 'Name one of the inputs.');
+  if (others.length > 0)
+    throw usageError(`\`base\` ${base} names ${others.length + 1} snapshots`, 'Give its whole path.');
+  return at;
+}
 
 /**
  * Model Stock: each tensor between the mean of the others and an anchor, as far as their angle says. The plan holds who the anchor is;
@@ -26,8 +39,7 @@ export const modelStock: Method = {
         },
       );
     }
-    const at = base === undefined ? 0 : snapshots.findIndex(({ file }) => fileMatcher([base])(file) === 0);
-    if (at < 0) throw usageError(`\`base\` ${base} is not among the snapshots`, 'Name one of the inputs.');
+    const at = base === undefined ? 0 : anchorOf(snapshots, base);
     note(
       `model_stock: the anchor is ${snapshots[at]?.file}; the weights of each tensor follow from the snapshots, the plan shows equal ones`,
     );

@@ -1,4 +1,4 @@
-import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
+import { type Candidate, namesOf } from '../../snapshots/index.ts';
 import { listOf, type PlanOptions, usageError } from '../plan/plan-options.ts';
 import { increasingStepsOf, stepsOf } from '../plan/snapshot-steps.ts';
 import type { LinearRow } from '../rows/row-terms.ts';
@@ -33,7 +33,11 @@ function inputWidths(snapshots: readonly Candidate[], { inputSigmaRel }: PlanOpt
       `some snapshots are power-function EMAs by their names (-0.050), others are not: ${namesOf(raw)}`,
       'Select one kind with `pattern`, or declare the width of the others with `inputSigmaRel`.',
     );
-  return snapshots.map(({ sigmaRel }) => sigmaRel ?? (inputSigmaRel as number));
+  // Who says that these are EMAs says so of suffixes too.
+  return snapshots.map(({ sigmaRel, suffix }) => {
+    const width = sigmaRel ?? suffix;
+    return width !== undefined && isSigmaRel(width) ? width : (inputSigmaRel as number);
+  });
 }
 
 function rowsFromRaw({ snapshots, note }: MethodContext, options: PlanOptions): LinearRow[] {
@@ -67,7 +71,7 @@ function rowsFromEmas({ snapshots }: MethodContext, options: PlanOptions, widths
   );
   if (same >= 0)
     throw usageError(
-      `${baseName(snapshots[same]?.file ?? '')} has the step and width of a snapshot before it`,
+      `${snapshots[same]?.name} has the step and width of a snapshot before it`,
       'Give each step and width once.',
     );
   return targets(options).map(({ name, gamma }) => {

@@ -20,7 +20,7 @@ function checkPositions({ snapshots, candidates }: MethodContext, options: PlanO
 
 function byName(name: string, files: readonly string[], weights: readonly number[], snapshots: readonly Candidate[]) {
   const find = fileMatcher(files);
-  const indices = snapshots.map(({ file }) => find(file));
+  const indices = snapshots.map(find);
   const without = snapshots.filter((_, i) => indices[i] === -1);
   if (without.length > 0)
     throw usageError(

@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
+import { type Candidate, namesOf } from '../../snapshots/index.ts';
 import { type PlanOptions, usageError } from './plan-options.ts';
 import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from './tables.ts';
 
@@ -24,7 +24,7 @@ function recordMatcher(name: string, columns: readonly string[], records: readon
   const fileColumn = findFileColumn(columns);
   if (fileColumn >= 0) {
     const find = fileMatcher(records.map((record) => record[fileColumn] ?? ''));
-    return ({ file }: Candidate) => find(file);
+    return find;
   }
   const stepIndex = new Map<number, Map<number, number>>();
   return ({ unit, step }: Candidate) => {
@@ -80,13 +80,13 @@ function metricValues(snapshots: readonly Candidate[], options: PlanOptions): nu
       'Tell them apart in a column "file".',
     );
 
-  return snapshots.map(({ file }, i) => {
+  return snapshots.map(({ file, name: snapshot }, i) => {
     const cell = records[indices[i] as number]?.[metricColumn];
     const value = numberOf(cell);
     if (!Number.isFinite(value))
       throw new TemperError(
         'NUMERIC_NONFINITE',
-        `${name}: ${metric} of ${baseName(file)} is "${cell}", expected a finite number; ${found}`,
+        `${name}: ${metric} of ${snapshot} is "${cell}", expected a finite number; ${found}`,
         {
           hint: 'Leave the snapshot out with `start`, `end` or `pattern`, or choose another `metric`.',
           details: { file, metric, found: cell, columns },

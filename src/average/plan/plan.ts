@@ -1,4 +1,4 @@
-import { baseName, type Candidate } from '../../snapshots/index.ts';
+import type { Candidate } from '../../snapshots/index.ts';
 import { METHODS } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
 import { checkRow, type Row, rowOver } from '../rows/row.ts';
@@ -59,7 +59,7 @@ function noteFallingSteps(ordered: readonly Candidate[], options: PlanOptions, n
   const [before, after] = [stepped[at - 1], stepped[at]];
   if (before && after)
     note(
-      `the step, the last number in a name, falls from ${before.step} (${baseName(before.file)}) to ${after.step} (${baseName(after.file)}) in natural order`,
+      `the step in a name falls from ${before.step} (${before.name}) to ${after.step} (${after.name}) in natural order`,
     );
 }
 

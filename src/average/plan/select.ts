@@ -10,8 +10,18 @@ export interface Selection {
   readonly snapshots: readonly Candidate[];
 }
 
+/** Whether words in the names say the step of every snapshot, and no two are of one step. */
+function counted(candidates: readonly Candidate[]): boolean {
+  const unit = candidates[0]?.unit;
+  const steps = new Set(candidates.map(({ step }) => step));
+  return unit !== 'unknown' && candidates.every((one) => one.unit === unit) && steps.size === candidates.length;
+}
+
 const ORDERS = {
-  natural: (candidates: readonly Candidate[]) => candidates.toSorted(compareFiles),
+  natural: (candidates: readonly Candidate[]) =>
+    counted(candidates)
+      ? candidates.toSorted((a, b) => Number(a.step) - Number(b.step))
+      : candidates.toSorted(compareFiles),
   mtime: (candidates: readonly Candidate[]) =>
     candidates.toSorted((a, b) => a.mtimeMs - b.mtimeMs || compareFiles(a, b)),
   list: (candidates: readonly Candidate[]) => [...candidates],

@@ -1,4 +1,4 @@
-import { baseName, type Candidate, namesOf, type StepUnit } from '../../snapshots/index.ts';
+import { type Candidate, namesOf, type StepUnit } from '../../snapshots/index.ts';
 import { usageError } from './plan-options.ts';
 
 /**
@@ -16,7 +16,7 @@ export function stepsOf(snapshots: readonly Candidate[], why: string): { steps: 
   const step = snapshots.find(({ unit }) => unit === 'step');
   if (epoch && step)
     throw usageError(
-      `${why} needs one unit: ${baseName(epoch.file)} counts epochs, ${baseName(step.file)} steps`,
+      `${why} needs one unit: ${epoch.name} counts epochs, ${step.name} steps`,
       'Select one kind with `pattern`.',
     );
   return {
@@ -40,7 +40,7 @@ export function increasingStepsOf(
   if (at >= 0)
     throw usageError(
       `${why} needs strictly increasing steps: ${namesOf(snapshots.slice(at, at + 2))} have ${steps[at]} and ${steps[at + 1]}`,
-      'The step is the last number in the name. Select snapshots of one run with `pattern`, in natural order.',
+      'The step is the number after a word (epoch_14, step=5000), else the last number in the name. Select snapshots of one run with `pattern`, in natural order.',
     );
   return { steps: [first, ...rest], unit };
 }

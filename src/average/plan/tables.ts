@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { TemperError } from '../../core/index.ts';
-import { baseName, stemOf } from '../../snapshots/index.ts';
+import { baseName, type Candidate, stemOf } from '../../snapshots/index.ts';
 
 /** For the parser, which is loaded when there is a table: most averages need none. */
 const require = createRequire(import.meta.url);
@@ -43,11 +43,12 @@ export function numberOf(cell: string | undefined): number {
 }
 
 /**
- * Finds the record whose file cell names `file`: by whole path, else base name, else base name without extension. Of
+ * Finds the record whose file cell names a snapshot: by whole path, else base name, else base name without extension, else the
+ * name that messages give it (`checkpoint-500` of `checkpoint-500/model.onnx`). Of
  * equal cells the last counts; different cells of one base name (`a/last.onnx`, `b/last.onnx`) match by path alone.
  * @returns the record's index, or -1
  */
-export function fileMatcher(cells: readonly string[]): (file: string) => number {
+export function fileMatcher(cells: readonly string[]): (snapshot: Pick<Candidate, 'file' | 'name'>) => number {
   const keys = [(file: string) => file, baseName, stemOf];
   const maps = keys.map((key) => {
     const found = new Map<string, number>();
@@ -57,5 +58,7 @@ export function fileMatcher(cells: readonly string[]): (file: string) => number 
     });
     return found;
   });
-  return (file) => keys.map((key, k) => maps[k]?.get(key(file))).find((index) => index !== undefined) ?? -1;
+  const [byPath] = maps;
+  return ({ file, name }) =>
+    keys.map((key, k) => maps[k]?.get(key(file))).find((index) => index !== undefined) ?? byPath?.get(name) ?? -1;
 }

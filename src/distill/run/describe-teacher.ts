@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { canonicalJson, TemperError } from '../../core/index.ts';
+import { canonicalJson, shortNames, TemperError } from '../../core/index.ts';
 import { type ChosenData, readClassMap, type Transform, transformHash } from '../../data/index.ts';
 import { modelHashes, openModel } from '../../onnx/index.ts';
 import { classOutput, type RuntimeOptions, type Session } from '../../runtime/index.ts';
@@ -97,9 +97,16 @@ async function hashesOf(path: string): Promise<Pick<Teacher, 'sha256' | 'externa
   }
 }
 
-/** A teacher as the store records it. @throws TemperError FORMAT_*, INPUT_* */
+/** What a store calls teachers: by file, by folder where all files have one name; never by where they lie on this machine. */
+export function teacherNames(paths: readonly string[]): string[] {
+  const names = shortNames(paths);
+  return names.some((name, i) => name === paths[i]) ? paths.map((path) => basename(path)) : names;
+}
+
+/** A teacher as the store records it, by {@link teacherNames}. @throws TemperError FORMAT_*, INPUT_* */
 export async function describeTeacher(
   path: string,
+  name: string,
   index: number,
   stage: TeacherStage,
   transform: Transform | undefined,
@@ -108,7 +115,7 @@ export async function describeTeacher(
   const { sha256, external_data } = await hashesOf(path);
   return {
     index,
-    name: basename(path),
+    name,
     sha256,
     external_data,
     n_classes: classes,

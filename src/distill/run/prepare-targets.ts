@@ -10,7 +10,7 @@ import {
 import { batchOf, openSessions, type RuntimeOptions, type Session, workersOf } from '../../runtime/index.ts';
 import { modelInput, type PerModel, type TransformChoice, transformsFor } from '../../signature/index.ts';
 import { openStore, type Store, type StoreRun, samplesHash, type Teacher } from '../store/index.ts';
-import { describeTeacher, type TeacherStages, teacherStages } from './describe-teacher.ts';
+import { describeTeacher, type TeacherStages, teacherNames, teacherStages } from './describe-teacher.ts';
 import { declaredTemperatures, planRun, type TargetForm, type ViewPlan } from './plan-run.ts';
 import { type Probe, probeTeachers } from './probe.ts';
 import { assertReplayable } from './replayed-views.ts';
@@ -110,12 +110,13 @@ async function describeRun(
   const { augment, seed } = plan;
   const views: Views | undefined = augment === null ? undefined : { augment, count: plan.views, seed };
   const probe = await probeTeachers({ dataset, rows, ...stages, views, batch, workers, onBadImage, signal });
+  const names = teacherNames(options.teachers);
   const teachers: Teacher[] = [];
   for (const [i, path] of options.teachers.entries()) {
     const found = probe.teachers[i] as Probe['teachers'][number];
     const kind = outputs === 'auto' ? found.outputs : outputs;
     const stage = stages.teachers[i] as TeacherStage;
-    teachers.push(await describeTeacher(path, i, stage, given[i], { ...found, outputs: kind }));
+    teachers.push(await describeTeacher(path, names[i] as string, i, stage, given[i], { ...found, outputs: kind }));
     if (dataset.labelled) assertClassCount(dataset, found.classes);
   }
   const run = planRun(options, { chosen, samples, batch, views: plan, teachers });

@@ -186,6 +186,15 @@ export function readPayload(model: Model, tensor: TensorRecord): Uint8Array {
   return bytes;
 }
 
+/** The first bytes of a tensor's values, in raw_data's form where its type is known; nothing of strings. */
+export function tensorStart(model: Model, tensor: TensorRecord, most: number): Uint8Array {
+  if (Number.isNaN(rawByteLength(tensor))) return new Uint8Array(0);
+  const cursor = openPayload(model, tensor);
+  const bytes = new Uint8Array(Math.min(most, cursor.byteLength));
+  cursor.read(bytes);
+  return bytes;
+}
+
 const COMPARE_BYTES = 64 * 1024;
 
 /** Strings, and values of a type that is not known: equal if they are stored alike. */

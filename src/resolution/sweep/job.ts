@@ -1,4 +1,4 @@
-import { controlOf, type JobControl } from '../../core/index.ts';
+import { controlOf, type JobControl, shortNames } from '../../core/index.ts';
 import {
   assertClassCount,
   assertImages,
@@ -8,7 +8,7 @@ import {
   noteBadImages,
   openData,
 } from '../../data/index.ts';
-import { numberRepeated, shortNames } from '../../evaluate/index.ts';
+import { numberRepeated } from '../../evaluate/index.ts';
 import { type RuntimeOptions, workersOf } from '../../runtime/index.ts';
 import type { PerModel, TransformChoice } from '../../signature/index.ts';
 import type { SweepSize } from '../sizes.ts';

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { type PlanOptions, planRows } from '../../../src/average/index.ts';
 import { type ErrorCode, TemperError } from '../../../src/core/index.ts';
-import { type Candidate, candidateOf } from '../../../src/snapshots/index.ts';
+import { type Candidate, candidatesOf } from '../../../src/snapshots/index.ts';
 
 /** Candidates by name; the mtime grows in the order given. */
-export const named = (...files: string[]): Candidate[] => files.map((file, index) => candidateOf(file, 1000 + index));
+export const named = (...files: string[]): Candidate[] =>
+  candidatesOf(files.map((file, index) => ({ file, mtimeMs: 1000 + index })));
 
 /** `epoch_1.onnx` … `epoch_<count>.onnx`. */
 export const epochs = (count: number): Candidate[] =>

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { median } from '../../../src/average/compare-snapshots.ts';
@@ -41,6 +42,11 @@ function shuffled(name: string, seed: number): string {
       [values[i], values[j]] = [values[j]!, values[i]!];
     }
   });
+}
+
+function copy(from: string, name: string): string {
+  copyFileSync(from, join(folder, name));
+  return join(folder, name);
 }
 
 const warningsOf = ({ snapshots, warnings }: Diagnosis): string[] => [
@@ -130,6 +136,24 @@ test('one snapshot, equal snapshots and tensors of zeros give numbers, not NaN',
     assert.ok(cosine.flat().every(Number.isFinite));
     assert.deepEqual(warnings, []);
   }
+});
+
+test('equal snapshots are named, and make no other an outlier', async () => {
+  const files = Array.from({ length: 3 }, (_, i) => copy(SNAPSHOTS[2]!, `equal_${i}.onnx`));
+  const { snapshots, warnings } = await diagnosed([...SNAPSHOTS.slice(0, 2), ...files]);
+  assert.deepEqual(
+    snapshots.flatMap((one) => one.warnings),
+    [],
+  );
+  assert.deepEqual(
+    warnings,
+    files.slice(1).map((file) => `${file}: the same weights as ${files[0]}`),
+  );
+  const far = await diagnosed([...SNAPSHOTS.slice(0, 2), ...files, untrained('far.onnx', 4)]);
+  assert.deepEqual(
+    far.snapshots.map((one) => one.warnings.length),
+    [0, 0, 0, 0, 0, 1],
+  );
 });
 
 test('fp16, bf16 and double snapshots are measured like float32 ones', async () => {

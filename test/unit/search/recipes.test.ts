@@ -68,3 +68,12 @@ test('the same weights are one candidate, under the first name; other statistics
     4,
   );
 });
+
+test('single snapshots of one file name are called by their folders', () => {
+  const files = named('r/checkpoint-5/model.onnx', 'r/checkpoint-10/model.onnx');
+  const recipes = linearRecipes(files, { families: [], note: () => {} });
+  assert.deepEqual(
+    recipes.map(({ name }) => name),
+    ['checkpoint-5', 'checkpoint-10'],
+  );
+});

@@ -5,7 +5,13 @@ import { test } from 'node:test';
 import { dropDuplicates } from '../../../src/snapshots/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
-import { externalTensors, type TestTensor, weightsModel, writeModel } from '../../support/model-builder.ts';
+import {
+  externalTensors,
+  type TestModel,
+  type TestTensor,
+  weightsModel,
+  writeModel,
+} from '../../support/model-builder.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 
 const root = tempFolder();
@@ -92,6 +98,41 @@ test('equal model files with different external data are different snapshots; wi
     kept: files.slice(0, 2),
     dropped: ['epoch_3/model.onnx is epoch_1/model.onnx'],
   });
+});
+
+test('the same weights in other bytes count once: another data file, another date, another storage', () => {
+  const folder = fresh();
+  const tensors: TestTensor[] = [
+    { name: 'w', dims: [2], values: [3, 1] },
+    { name: 'v', dims: [1], values: [2] },
+  ];
+  const of = (name: string, change: Partial<TestModel>) =>
+    writeModel(join(folder, name), { ...weightsModel(tensors), ...change });
+  const data = (name: string) => externalTensors(tensors, join(folder, name), () => `${name}.data`);
+  of('epoch_3.onnx', {});
+  of('last.onnx', { metadata: { date: '2026-01-02T03:04:05' } });
+  of('best.onnx', { initializers: data('best.onnx') });
+  of('best_again.onnx', { initializers: data('best_again.onnx') });
+  of('typed.onnx', weightsModel(tensors, 'typed'));
+  writeModel(join(folder, 'epoch_4.onnx'), weightsModel([tensors[0]!, { ...tensors[1]!, values: [2.5] }]));
+  const others = ['last.onnx', 'best.onnx', 'best_again.onnx', 'typed.onnx'];
+  const result = dropDuplicates(['epoch_3.onnx', 'epoch_4.onnx', ...others].map((name) => join(folder, name)));
+  assert.deepEqual(names(folder, result.kept), ['epoch_3.onnx', 'epoch_4.onnx']);
+  assert.deepEqual(
+    result.dropped.map(({ path, of: kept, same }) => [...names(folder, [path, kept]), same]),
+    others.map((name) => [name, 'epoch_3.onnx', 'weights']),
+  );
+});
+
+test('equal weights under another graph are no duplicate: the average says what differs', () => {
+  const folder = fresh();
+  const model = weightsModel([{ name: 'w', dims: [2], values: [3, 1] }]);
+  writeModel(join(folder, 'epoch_1.onnx'), model);
+  writeModel(join(folder, 'epoch_2.onnx'), {
+    ...model,
+    nodes: model.nodes.map((one) => ({ ...one, opType: 'Other' })),
+  });
+  assert.deepEqual(dropped(folder, 'epoch_1.onnx', 'epoch_2.onnx').dropped, []);
 });
 
 test('hard links of one model file beside different data are different snapshots', () => {

@@ -96,12 +96,25 @@ test('a profile that is there already is taken alone', () => {
 test('the width of EMA inputs can be declared, and replaces a missing suffix alone', () => {
   const declared = onlyWeights(named('net-1000.onnx', 'net-2000.onnx'), { sigmaRel: [0.1], inputSigmaRel: 0.05 });
   const widths = (first: string, second: string) =>
-    onlyWeights(named(`net-1000-${first}.onnx`, `net-2000-${second}.onnx`), { sigmaRel: [0.1] });
+    onlyWeights(named(`net-1000-${first}.onnx`, `net-2000-${second}.onnx`), { sigmaRel: [0.1], inputSigmaRel: 0.2 });
   assert.deepEqual(declared, widths('0.050', '0.050'));
   const mixed = named('net-1000.onnx', 'net-2000-0.050.onnx');
-  assertFails('USAGE', [/net-1000\.onnx/, /`inputSigmaRel`/], () => planRows(mixed, { sigmaRel: [0.1] }));
+  const recurring = named('net-1000.onnx', 'net-2000-0.050.onnx', 'net-3000-0.050.onnx');
+  assertFails('USAGE', [/net-1000\.onnx/, /`inputSigmaRel`/], () => planRows(recurring, { sigmaRel: [0.1] }));
   assert.deepEqual(onlyWeights(mixed, { sigmaRel: [0.1], inputSigmaRel: 0.05 }), declared);
   assert.deepEqual(onlyWeights(mixed, { sigmaRel: [0.1], inputSigmaRel: 0.1 }), widths('0.100', '0.050'));
+});
+
+test('a loss behind the epoch (Keras) is no width, though it may recur: the weights are those of the plain names', () => {
+  const plain = onlyWeights(named(...[14, 15, 16, 17].map((epoch) => `model.${epoch}.onnx`)), { sigmaRel: [0.1] });
+  for (const losses of [
+    ['0.237', '0.236', '0.235', '0.234'],
+    ['0.237', '0.237', '0.236', '0.236'],
+    ['0.301', '0.250', '0.250', '0.301'],
+  ]) {
+    const files = losses.map((loss, i) => `model.${14 + i}-${loss}.onnx`);
+    assert.deepEqual(onlyWeights(named(...files), { sigmaRel: [0.1] }), plain);
+  }
 });
 
 test('an extrapolation that amplifies rounding noise more than 4 times is noted', () => {
@@ -136,7 +149,7 @@ test('values out of range and steps that do not grow are usage errors that name 
   );
   assertFails('USAGE', [/none in last\.onnx/], () => planRows(named('epoch_3.onnx', 'last.onnx'), { gamma: [1] }));
   assertFails('USAGE', [/step and width/], () =>
-    planRows(named('a/n-3-0.050.onnx', 'b/n-3-0.050.onnx'), { sigmaRel: [0.1] }),
+    planRows(named('a/n-1-0.050.onnx', 'a/n-3-0.050.onnx', 'b/n-3-0.050.onnx'), { sigmaRel: [0.1] }),
   );
   assertFails('USAGE', [/step 0/], () => planRows(named('n-0-0.050.onnx', 'n-1-0.050.onnx'), { sigmaRel: [0.1] }));
 });

@@ -63,3 +63,14 @@ test('a count that does not fit, a sum of 0 and what is no number are usage erro
     planRows(epochs(1), { weights: { name: 'w.csv', text: 'a,b,c\n1,2,3\n' } }),
   );
 });
+
+test('snapshots of one file name are named by their folders, in tables and as the anchor', () => {
+  const files = named('r/checkpoint-5/model.onnx', 'r/checkpoint-10/model.onnx', 'r/checkpoint-15/model.onnx');
+  const text = 'file,weight\ncheckpoint-10,3\ncheckpoint-5,1\ncheckpoint-15,0\n';
+  assert.deepEqual(onlyWeights(files, { weights: { name: 'w.csv', text } }), [0.25, 0.75, 0]);
+  for (const base of ['checkpoint-10', 'r/checkpoint-10/model.onnx']) {
+    const [row] = planRows(files, { base }).rows;
+    assert.equal(row?.kind === 'stock' && row.base, 1);
+  }
+  assertFails('USAGE', [/`base` model\.onnx names 3 snapshots/], () => planRows(files, { base: 'model.onnx' }));
+});

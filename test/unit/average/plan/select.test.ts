@@ -60,7 +60,7 @@ test('counts and ranges that make no sense are usage errors that name the option
 });
 
 test('a number in the names that falls in natural order is said, as it may be a metric', () => {
-  const files = named('epoch=3-acc=0.95.onnx', 'epoch=4-acc=0.91.onnx');
+  const files = named('m3-k95.onnx', 'm4-k91.onnx');
   assert.match(planRows(files, { last: [1] }).notes.join(), /falls from 95 .* to 91/);
   assert.deepEqual(planRows(epochs(3), {}).notes, []);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ErrorCode, TemperError } from '../../../../src/core/index.ts';
@@ -75,6 +75,32 @@ test('a link that leaves is refused, one that stays is read', { skip: !links }, 
   assert.deepEqual(read({ location: 'stays.bin' }), float32(3, 4));
   assertFails(() => read({ location: 'dangling.bin' }), 'INPUT_NOT_FOUND');
   assertFails(() => read({ location: 'loop.bin' }), 'INPUT_UNREADABLE');
+});
+
+test("data beside the real file of a linked model is read, as in Hugging Face's cache; beyond both folders it is refused", {
+  skip: !links,
+}, () => {
+  const cache = join(root, 'models--me--net');
+  const revision = join(cache, 'snapshots', 'abc', 'onnx');
+  mkdirSync(join(cache, 'blobs'), { recursive: true });
+  mkdirSync(revision, { recursive: true });
+  const proto = (location: string) =>
+    modelProto({ graph: { initializers: [{ name: 'w', dims: [2], external: { location } }] } });
+  writeFileSync(join(cache, 'blobs', 'f00d'), proto('model.onnx_data'));
+  writeFileSync(join(cache, 'blobs', 'beef'), float32(7, 8));
+  writeFileSync(join(cache, 'secret.bin'), float32(6, 6));
+  symlinkSync('../../../blobs/f00d', join(revision, 'model.onnx'));
+  const model = openModel(join(revision, 'model.onnx'));
+  const payload = (): Uint8Array => readPayload(model, model.record.graph.initializers[0] as TensorRecord);
+  try {
+    symlinkSync('../../../secret.bin', join(revision, 'model.onnx_data'));
+    assert.match(assertFails(payload, 'FORMAT_EXTERNAL_DATA').hint ?? '', /cp -L/);
+    rmSync(join(revision, 'model.onnx_data'));
+    symlinkSync('../../../blobs/beef', join(revision, 'model.onnx_data'));
+    assert.deepEqual(payload(), float32(7, 8));
+  } finally {
+    model.close();
+  }
 });
 
 test('a named pipe is refused, not waited for', { skip: !links }, () => {
