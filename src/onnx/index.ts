@@ -43,7 +43,7 @@ export type {
   TensorRecord,
 } from './read/model.ts';
 export { combinedSha256, modelFileSha256, modelHashes, modelSha256 } from './read/model-hash.ts';
-export { modelFromBytes, openModel, rawLocation } from './read/open-model.ts';
+export { assertModelFile, modelFromBytes, openModel, rawLocation } from './read/open-model.ts';
 export { openPayload, type PayloadCursor, readPayload, samePayload } from './read/payload.ts';
 export { nodesOf, scopesOf, tensorsOfModel } from './read/scopes.ts';
 export { keepSkeleton } from './read/skeleton.ts';

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { fromWire, openFile, TemperError } from '../core/index.ts';
+import { assertModelFile } from '../onnx/index.ts';
 import type { ValueInfo } from '../signature/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
@@ -134,7 +135,14 @@ function inferenceThread(data: WorkerOptions): {
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { model, externalData, device, threads, graphOptimization = 'all' } = options;
   const label = options.label ?? (typeof model === 'string' ? model : '<memory>');
-  if (typeof model === 'string') openFile(model).close();
+  if (typeof model === 'string') {
+    const file = openFile(model);
+    try {
+      assertModelFile(file);
+    } finally {
+      file.close();
+    }
+  }
   const thread = inferenceThread({ label, model, externalData, device, threads, graphOptimization });
   const { provider, refused, ortVersion, inputs, outputs } = await thread.opened.catch(async (error) => {
     await thread.exited;

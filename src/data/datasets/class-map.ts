@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readError, TemperError } from '../../core/index.ts';
+import { HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
 
 /** Class names and the indices that a model gives them. */
 export interface ClassMap {
@@ -63,7 +63,10 @@ function textPairs(lines: readonly string[]): Pair[] {
 export function readClassMap(path: string): ClassMap {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8').replace(/^\ufeff/, '');
+    const bytes = readFileSync(path);
+    const other = otherKind(path, bytes.subarray(0, HEAD_BYTES), 'a class map', ['empty', 'json']);
+    if (other) throw other;
+    text = bytes.toString('utf8').replace(/^\ufeff/, '');
   } catch (error) {
     throw readError(path, error);
   }

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { type CsvError, parse } from 'csv-parse';
 import { readError, TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
-import { readWholeFile } from './file-ranges.ts';
+import { assertFileKind, readWholeFile } from './file-ranges.ts';
 import { LABEL_NAMES } from './labels.ts';
 
 /** Column names that are understood, in order of preference, compared without case. */
@@ -152,6 +152,7 @@ function rowsOfSplit(path: string, columns: Columns, split: string | undefined):
  * @throws TemperError FORMAT_TABLE, INPUT_NOT_FOUND, INPUT_UNREADABLE
  */
 export async function openManifest(path: string, format: ManifestFormat, split?: string): Promise<SampleSource> {
+  await assertFileKind(path, 'a table', format === 'jsonl' ? ['json', 'empty'] : ['empty']);
   const columns = await readColumns(path, format);
   const rows = rowsOfSplit(path, columns, split);
   const { found, header } = columns;

@@ -9,7 +9,7 @@ import {
 import { compressors } from 'hyparquet-compressors';
 import { TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
-import { openRanges, readRange } from './file-ranges.ts';
+import { assertKind, openRanges, readRange } from './file-ranges.ts';
 import { LABEL_NAMES } from './labels.ts';
 
 /** Rows are read in blocks: a row group, or as many of its rows as this many bytes hold where its pages can be found. */
@@ -75,7 +75,11 @@ function imageColumn(path: string, root: SchemaTree): SchemaTree {
 async function openParquetFile(path: string): Promise<ParquetFile> {
   const file = await openRanges(path);
   const { size, state } = file;
-  await file.close();
+  try {
+    await assertKind(file, 'a Parquet file', ['parquet', 'empty']);
+  } finally {
+    await file.close();
+  }
   if (size < MIN_PARQUET_BYTES) throw wrapped(path, new Error(`${size} bytes, too short for a Parquet file`));
   const buffer: AsyncBuffer = {
     byteLength: size,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { readError, TemperError } from '../../core/index.ts';
+import { HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
 import { PART_COLUMNS, type PerImage, TOP, type WorkerPart } from './columns.ts';
 
 /** @throws TemperError USAGE for another extension than the two */
@@ -28,6 +28,11 @@ async function readRows(path: string): Promise<Record<string, unknown>[]> {
   } catch (error) {
     throw readError(path, error);
   }
+  const other = otherKind(path, bytes.subarray(0, HEAD_BYTES), 'a file of predictions', [
+    'empty',
+    ...(parquet ? ['parquet' as const] : []),
+  ]);
+  if (other) throw other;
   try {
     if (!parquet) {
       const { parse } = await import('csv-parse/sync');
