@@ -20,6 +20,7 @@ export {
   setTensorName,
 } from './edit/edits.ts';
 export { encodeModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
+export { freeZeroDims } from './edit/free-zero-dims.ts';
 export { nextStepKey, provenanceSteps } from './edit/provenance.ts';
 export { type Rewrite, rewriter } from './edit/rewrite.ts';
 export { freeBatch, keepOnly, sessionModel } from './edit/session-model.ts';
