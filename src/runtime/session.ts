@@ -6,6 +6,7 @@ import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
 import { checkFeeds, type Tensor, type Tensors } from './tensor.ts';
+import { windowCheck } from './window-check.ts';
 
 export interface SessionOptions {
   /** A path (external data is found beside it), or the bytes of a model, which are copied once. */
@@ -176,6 +177,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     await thread.exited;
     throw error;
   });
+  const windows = windowCheck(label, model);
   let closing: Promise<void> | undefined;
   return {
     label,
@@ -190,10 +192,12 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
         throw new TemperError('EXECUTION_RUN', `${label}: the session is closed`, { hint });
       }
       checkFeeds(label, inputs, feeds);
+      windows.assertFits(feeds);
       return thread.run(feeds, fetches);
     },
     close() {
       if (!closing) {
+        windows.close();
         closing = thread.exited;
         thread.close();
       }
