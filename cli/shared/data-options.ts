@@ -9,6 +9,7 @@ const FORMATS = [
   'csv',
   'tsv',
   'jsonl',
+  'list',
   'webdataset',
   'parquet',
   'idx',
@@ -33,12 +34,15 @@ function rowRange(option: string): (value: unknown) => RowRange | undefined {
 export const DATA = grouped('Data:', {
   data: {
     type: 'string',
-    describe: 'Images: class folders, a folder, CSV/TSV/JSONL, shard-{0000..0099}.tar, .parquet, IDX, .npy',
+    describe:
+      'Images: class folders, a folder, CSV/TSV/JSONL, a list (.txt), shard-{0000..0099}.tar, .parquet, IDX, .npy',
   },
   labels: { type: 'string', describe: 'Labels of an array, as IDX or .npy' },
   format: { choices: FORMATS, describe: 'What --data is (default: by its name)' },
   classes: { type: 'string', describe: "Class map: the index of each class name in the model's output" },
   split: { type: 'string', describe: 'The split of a manifest that has several' },
+  'path-column': { type: 'string', describe: 'The column of a table that names the images (default: by its name)' },
+  'label-column': { type: 'string', describe: 'The column that holds the labels (default: by its name)' },
   rows: { type: 'string', describe: 'Rows a:b of the table, b excluded', coerce: rowRange('rows') },
   limit: {
     type: 'string',
@@ -59,14 +63,18 @@ interface DataArguments {
   readonly format?: DatasetFormat | undefined;
   readonly classes?: string | undefined;
   readonly split?: string | undefined;
+  readonly 'path-column'?: string | undefined;
+  readonly 'label-column'?: string | undefined;
   readonly rows?: RowRange | undefined;
   readonly limit?: number | undefined;
   readonly seed?: number | undefined;
 }
 
 /** The data set that `--data` and its companions name. @throws TemperError USAGE without `--data` */
-export function dataOf({ data, labels, format, classes, split, rows, limit, seed }: DataArguments): DataOptions {
-  if (data !== undefined) return { source: data, labels, format, classes, split, rows, limit, seed };
+export function dataOf(args: DataArguments): DataOptions {
+  const { data, labels, format, classes, split, rows, limit, seed } = args;
+  const columns = { pathColumn: args['path-column'], labelColumn: args['label-column'] };
+  if (data !== undefined) return { source: data, labels, format, classes, split, ...columns, rows, limit, seed };
   throw new TemperError('USAGE', 'no data set is named', { hint: 'Give --data SRC (a folder of class folders, …).' });
 }
 

@@ -73,11 +73,12 @@ async function run(root: Command, given: readonly string[], signal: AbortSignal)
 export async function main(command: Command): Promise<void> {
   const signal = interruptSignal();
   const words = process.argv.slice(2);
-  // A reader that stops (`| head`) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
-    throw error;
-  });
+  // A reader that stops (`| head`) is no error, and changes no verdict: the command goes on to its exit code.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
   try {
     process.exitCode = await run(command, words, signal);
   } catch (error) {

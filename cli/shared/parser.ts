@@ -31,6 +31,29 @@ function plainWords(words: readonly string[]): string[] {
   return [...words.slice(0, end), ...words.slice(end + 1).map((word) => (word.startsWith('-') ? `./${word}` : word))];
 }
 
+/** Options of one value for each channel, which timm's hands write as words: --mean 0.485 0.456 0.406. */
+const CHANNEL_OPTIONS = ['--mean', '--std'];
+const CHANNELS = 3;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** Joins the numbers behind such an option, at most one a channel, with commas; a second option is the next model's. */
+function channelWords(words: readonly string[]): string[] {
+  const joined: string[] = [];
+  const end = words.includes('--') ? words.indexOf('--') : words.length;
+  for (let at = 0; at < words.length; ) {
+    const word = words[at++] as string;
+    const [name = '', first] = word.split('=');
+    if (at > end || !CHANNEL_OPTIONS.includes(name) || (first !== undefined && !NUMBER.test(first))) {
+      joined.push(word);
+      continue;
+    }
+    const values = first === undefined ? [] : [first];
+    while (at < end && values.length < CHANNELS && NUMBER.test(words[at] as string)) values.push(words[at++] as string);
+    joined.push(values.length === 0 ? name : `${name}=${values.join(',')}`);
+  }
+  return joined;
+}
+
 const META: Readonly<Record<string, Options>> = {
   help: { type: 'boolean', alias: 'h', describe: 'Show this help' },
   version: { type: 'boolean', describe: 'Show the version' },
@@ -54,7 +77,7 @@ function plainly(message: string, usage: string): string {
 }
 
 function parserOf({ path, command, words }: Called, spec: CommandSpec): Argv {
-  const parser = makeParser(plainWords(words))
+  const parser = makeParser(plainWords('mean' in spec.options ? channelWords(words) : words))
     .scriptName(path)
     // Numbers are parsed by the options that want them: a file may be called 007.
     .parserConfiguration({ 'camel-case-expansion': false, 'parse-positional-numbers': false, 'parse-numbers': false })

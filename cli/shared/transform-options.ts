@@ -89,14 +89,15 @@ export const TRANSFORM = grouped('Transform (once, or once per model):', {
   'crop-ratio': option('crop-ratio', 'Size over resize target', number, 'crop-pct'),
   'resize-rule': option('resize-rule', RESIZE_RULES.join(', '), word(RESIZE_RULES)),
   interpolation: option('interpolation', INTERPOLATIONS.join(', '), parseInterpolation),
-  mean: option('mean', 'Mean per channel on the 0..1 scale', numbers),
-  std: option('std', 'Standard deviation per channel on the 0..1 scale', numbers),
+  mean: option('mean', 'Mean of pixels from 0 to 1: red, green, blue (for bgr too), or one for all', numbers),
+  std: option('std', 'Their standard deviation, likewise', numbers),
+  'mean-scale': option('mean-scale', 'Divide mean and std by this: 255, where they are of pixels to 255', number),
   color: option(
     'color',
     `${COLORS.join(', ')} (default: by the model's channels)`,
     word(COLORS, { gray: 'grey', l: 'grey' }),
   ),
-  orientation: option('orientation', 'ignore (as PIL does), or exif', word(ORIENTATIONS)),
+  orientation: option('orientation', 'ignore (as PIL, which turns TIFFs alone), or exif', word(ORIENTATIONS)),
 });
 
 /** What TRANSFORM's options are parsed to: the values in the order given. */
@@ -109,6 +110,7 @@ export interface TransformArguments {
   readonly interpolation?: readonly Interpolation[] | undefined;
   readonly mean?: readonly (readonly number[])[] | undefined;
   readonly std?: readonly (readonly number[])[] | undefined;
+  readonly 'mean-scale'?: readonly number[] | undefined;
   readonly color?: readonly Color[] | undefined;
   readonly orientation?: readonly Orientation[] | undefined;
 }
@@ -137,6 +139,7 @@ export function transformsOf(args: TransformArguments, n: number): TransformOpti
       interpolation: at('interpolation', args.interpolation),
       mean: at('mean', args.mean),
       std: at('std', args.std),
+      meanScale: at('mean-scale', args['mean-scale']),
       color: at('color', args.color),
       orientation: at('orientation', args.orientation),
     };

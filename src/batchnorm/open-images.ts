@@ -77,7 +77,7 @@ export async function openImages(
     const rows = chooseRows(all, samples, seed);
     if (rows.length < FEW_SAMPLES)
       note(`${rows.length} images are few: from about 1000 on the statistics are near their best`);
-    const [transform] = transformsFor([declared], all, options);
+    const [transform] = transformsFor([declared], all, options, note);
     const images: JobImages = {
       dataset,
       rows,

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { readError, TemperError } from './errors.ts';
+import { HEAD_BYTES, otherKind } from './file-kind.ts';
 
 /** A table of metrics or weights; a run has thousands of rows, not millions. */
 const MAX_TABLE_BYTES = 64 << 20;
@@ -11,7 +12,10 @@ export function readTable(path: string): string {
     if (size > MAX_TABLE_BYTES) {
       throw new TemperError('FORMAT_LIMIT', `${path}: a table of ${size} bytes, expected at most ${MAX_TABLE_BYTES}`);
     }
-    return readFileSync(path, 'utf8');
+    const bytes = readFileSync(path);
+    const other = otherKind(path, bytes.subarray(0, HEAD_BYTES), 'a table', ['empty', 'json']);
+    if (other) throw other;
+    return bytes.toString('utf8');
   } catch (error) {
     throw readError(path, error);
   }

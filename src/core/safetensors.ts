@@ -1,6 +1,7 @@
 import type { AtomicFile } from './atomic-write.ts';
 import { type ByteSource, readBytes } from './byte-source.ts';
 import { TemperError } from './errors.ts';
+import { HEAD_BYTES, otherKind } from './file-kind.ts';
 
 /**
  * The safetensors format (https://huggingface.co/docs/safetensors): eight bytes of header length, little-endian; a JSON
@@ -156,6 +157,10 @@ function readHeader(source: ByteSource): { header: Record<string, unknown>; data
   const { path, size } = source;
   const length = Buffer.from(readBytes(source, 0, LENGTH_BYTES)).readBigUInt64LE();
   if (length > MAX_HEADER_BYTES) {
+    const other = otherKind(path, readBytes(source, 0, Math.min(HEAD_BYTES, size)), 'a safetensors file', [
+      'safetensors',
+    ]);
+    if (other) throw other;
     const what = `${path}: a header of ${length} bytes, at most ${MAX_HEADER_BYTES} are read`;
     throw new TemperError('FORMAT_LIMIT', what, { hint: HINT, details: { path, found: String(length) } });
   }

@@ -14,6 +14,7 @@ import {
 import { batchOf, type RuntimeOptions, type Session, type Tensor, workersOf } from '../runtime/index.ts';
 import { modelInput, type PerModel, type TransformChoice, transformsFor } from '../signature/index.ts';
 import { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
+import { pictureNotes } from './picture-notes.ts';
 
 export interface ModelEvaluation extends Evaluation {
   readonly session: Session;
@@ -58,7 +59,7 @@ export async function evaluateSessions(
   options: StageOptions & { readonly transform?: PerModel<TransformChoice> | undefined },
   control: Control,
 ): Promise<EvaluatedStages> {
-  const transforms = transformsFor(sessions, chosen, options);
+  const transforms = transformsFor(sessions, chosen, options, control.note);
   const stages = sessions.map((session, i) => ({ session, transform: transforms[i] }));
   return evaluateStages(stages, chosen, options, control);
 }
@@ -97,7 +98,7 @@ export async function evaluateStages(
   stages: readonly EvaluationStage[],
   { dataset, rows }: ChosenData,
   options: StageOptions,
-  { progress, signal }: Control,
+  { note, progress, signal }: Control,
 ): Promise<EvaluatedStages> {
   const { input, output, outputs, valid, label } = options;
   const sessions = stages.map(({ session }) => session);
@@ -135,6 +136,11 @@ export async function evaluateStages(
       onProgress: (done) => bar.update(done),
     });
     const seconds = (performance.now() - start) / 1000;
+    for (const text of pictureNotes(
+      prepared.sources,
+      distinct.map((hash) => transforms[hashes.indexOf(hash)] as Transform),
+    ))
+      note(text);
     return {
       evaluations: evaluations.map((evaluation, i) => ({
         ...evaluation,

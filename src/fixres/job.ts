@@ -12,7 +12,7 @@ import {
   type WrittenModel,
   writeEdited,
 } from '../onnx/index.ts';
-import { declaredInputs, outputName } from '../signature/index.ts';
+import { declaredInputs, outputName, presetNote } from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
 import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';
@@ -64,6 +64,8 @@ async function subjectOf(
   const sizes = askedSizes(declaredInputs(file), options);
   const sized = await modelForSizes(file, options, [sizes.train, sizes.test], note);
   const transforms = transformsAt(declaredInputs(sized.model), sizes, options);
+  const preset = presetNote(options.transform ?? {}, transforms.test);
+  if (preset !== undefined) note(preset);
   const cut = cutModel(sized.model, mode, outputName(sized.model, options.output));
   assertTrainable(cut);
   if (cut.norm?.kind === 'folded') {

@@ -20,6 +20,7 @@ export {
   setTensorName,
 } from './edit/edits.ts';
 export { encodeModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
+export { freeZeroDims } from './edit/free-zero-dims.ts';
 export { nextStepKey, provenanceSteps } from './edit/provenance.ts';
 export { type Rewrite, rewriter } from './edit/rewrite.ts';
 export { freeBatch, keepOnly, sessionModel } from './edit/session-model.ts';
@@ -43,6 +44,8 @@ export type {
   TensorRecord,
 } from './read/model.ts';
 export { combinedSha256, modelFileSha256, modelHashes, modelSha256 } from './read/model-hash.ts';
+export { assertModelFile, modelFromBytes, openModel, rawLocation } from './read/open-model.ts';
+export { openPayload, type PayloadCursor, readPayload, samePayload } from './read/payload.ts';
 export { modelFromBytes, openModel, rawLocation } from './read/open-model.ts';
 export { openPayload, type PayloadCursor, readPayload, samePayload, tensorStart } from './read/payload.ts';
 export { nodesOf, scopesOf, tensorsOfModel } from './read/scopes.ts';

@@ -1,7 +1,14 @@
-import { places, windowOf } from './shapes/convolution.ts';
-import { cutsOf } from './shapes/indexing.ts';
-import type { InferredGraph, InferredNode } from './shapes/infer.ts';
-import { dimsOf, ShapeMismatch, ShapeUnknown, shown } from './shapes/known.ts';
+import {
+  cutsOf,
+  dimsOf,
+  type InferredGraph,
+  type InferredNode,
+  places,
+  ShapeMismatch,
+  ShapeUnknown,
+  shown,
+  windowOf,
+} from '../shapes/index.ts';
 
 /** A node whose constants do not follow the image size: it may run at another size, and mean something else. */
 export interface SizeFinding {

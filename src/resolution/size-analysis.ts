@@ -1,9 +1,14 @@
 import type { Model } from '../onnx/index.ts';
+import {
+  graphView,
+  type InferredGraph,
+  type InferredNode,
+  inferShapes,
+  reducedAxes,
+  ShapeMismatch,
+  ShapeUnknown,
+} from '../shapes/index.ts';
 import { type SizeFinding, sizeFindings } from './findings.ts';
-import { graphView } from './shapes/graph-view.ts';
-import { reducedAxes } from './shapes/indexing.ts';
-import { type InferredGraph, type InferredNode, inferShapes } from './shapes/infer.ts';
-import { ShapeMismatch, ShapeUnknown } from './shapes/known.ts';
 
 /** What the graph says of one size, without being run. */
 export interface SizeAnalysis {

@@ -1,10 +1,12 @@
 import { Worker } from 'node:worker_threads';
-import { fromWire, openFile, TemperError } from '../core/index.ts';
+import { fromWire, openFile, readBytes, TemperError } from '../core/index.ts';
+import { assertModelFile, externalDataOf, freeZeroDims, modelFromBytes, openModel } from '../onnx/index.ts';
 import type { ValueInfo } from '../signature/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
 import { checkFeeds, type Tensor, type Tensors } from './tensor.ts';
+import { windowCheck } from './window-check.ts';
 
 export interface SessionOptions {
   /** A path (external data is found beside it), or the bytes of a model, which are copied once. */
@@ -125,21 +127,57 @@ function inferenceThread(data: WorkerOptions): {
   };
 }
 
+/** The model with dims of 0 made open, where an input has some. @throws TemperError FORMAT_*, INPUT_* */
+function withOpenDims({ model, ...options }: SessionOptions): SessionOptions | undefined {
+  const file = typeof model === 'string' ? openModel(model) : modelFromBytes(model);
+  try {
+    const copy = freeZeroDims(file);
+    if (!copy) return undefined;
+    const externalData = typeof model === 'string' ? externalDataOf(file) : (options.externalData ?? []);
+    const label = options.label ?? (typeof model === 'string' ? model : '<memory>');
+    return { ...options, label, externalData, model: readBytes(copy.source, 0, copy.source.size) };
+  } finally {
+    file.close();
+  }
+}
+
 /**
  * Loads a model into a thread of its own and says what it runs on. The provider asked for is the one used: only `auto`
- * falls back to the CPU, and says so in `refused`.
+ * falls back to the CPU, and says so in `refused`. Dims of 0, which some exporters write for any, are open.
  * @throws TemperError EXECUTION_PROVIDER if the provider cannot be had; INPUT_NOT_FOUND, FORMAT_MALFORMED,
  * FORMAT_EXTERNAL_DATA, UNSUPPORTED_GRAPH, UNSUPPORTED_DATA_TYPE, EXECUTION_MEMORY, EXECUTION_RUN
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
+  const session = await openAsIs(options).catch((error: unknown) => {
+    if (error instanceof TemperError && error.code === 'EXECUTION_RUN') return error;
+    throw error;
+  });
+  if ('run' in session && !session.inputs.some(({ dims }) => dims.includes(0))) return session;
+  const copy = withOpenDims(options);
+  if ('run' in session) {
+    if (!copy) return session;
+    await session.close();
+  } else if (!copy) throw session;
+  return openAsIs(copy);
+}
+
+async function openAsIs(options: SessionOptions): Promise<Session> {
   const { model, externalData, device, threads, graphOptimization = 'all' } = options;
   const label = options.label ?? (typeof model === 'string' ? model : '<memory>');
-  if (typeof model === 'string') openFile(model).close();
+  if (typeof model === 'string') {
+    const file = openFile(model);
+    try {
+      assertModelFile(file);
+    } finally {
+      file.close();
+    }
+  }
   const thread = inferenceThread({ label, model, externalData, device, threads, graphOptimization });
   const { provider, refused, ortVersion, inputs, outputs } = await thread.opened.catch(async (error) => {
     await thread.exited;
     throw error;
   });
+  const windows = windowCheck(label, model);
   let closing: Promise<void> | undefined;
   return {
     label,
@@ -154,10 +192,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
         throw new TemperError('EXECUTION_RUN', `${label}: the session is closed`, { hint });
       }
       checkFeeds(label, inputs, feeds);
+      windows.assertFits(feeds);
       return thread.run(feeds, fetches);
     },
     close() {
       if (!closing) {
+        windows.close();
         closing = thread.exited;
         thread.close();
       }

@@ -69,7 +69,7 @@ function jobImages(
   { note, signal }: Control,
 ): JobImages {
   const declared = declaredInputs(template);
-  const [transform] = transformsFor([declared], chosen, options);
+  const [transform] = transformsFor([declared], chosen, options, note);
   return {
     ...chosen,
     transform,

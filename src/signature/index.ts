@@ -2,6 +2,7 @@ export { declaredInputs, imageDims, imageInput, type ModelInput, modelInput } fr
 export {
   choiceAtSize,
   type PerModel,
+  presetNote,
   type TransformChoice,
   transformFor,
   transformsFor,

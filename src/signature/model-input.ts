@@ -14,7 +14,8 @@ export function declaredInputs({ path, record }: Model): DeclaredInputs {
       .map(({ name, tensorType }) => ({
         name,
         type: dataTypeName(tensorType?.elemType ?? 0) as TensorType,
-        dims: tensorType?.dims ?? [],
+        // 0 was written for "any".
+        dims: (tensorType?.dims ?? []).map((dim) => (dim === 0 ? '' : dim)),
       })),
   };
 }

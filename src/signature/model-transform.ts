@@ -3,6 +3,7 @@ import {
   type ChosenData,
   type Interpolation,
   resolveTransform,
+  sizeText,
   type Transform,
   type TransformOptions,
 } from '../data/index.ts';
@@ -121,7 +122,21 @@ export function transformFor(choice: TransformChoice, model: DeclaredInputs, inp
 }
 
 /**
+ * That torchvision's preset is taken as nobody says otherwise: a default without a source is said before the work.
+ * @returns undefined where an option (other than the size) says something
+ */
+export function presetNote(choice: TransformChoice, transform: Transform): string | undefined {
+  const says = Object.entries(choice).some(([option, value]) => option !== 'size' && value !== undefined);
+  if (isComplete(choice) || says) return undefined;
+  const { resize, interpolation, mean } = transform;
+  const values = mean.length > 0 ? ', ImageNet mean and std' : '';
+  const sizes = `resize ${Math.min(resize.height, resize.width)}, crop ${sizeText(transform)}`;
+  return `preprocessing: torchvision's preset (${sizes}, ${interpolation}${values}), as no option says otherwise`;
+}
+
+/**
  * One transform per model; none for data that is network input already.
+ * @param note told where a preset is a default
  * @throws TemperError USAGE, UNSUPPORTED_GRAPH, MISMATCH_INPUT
  */
 export function transformsFor(
@@ -131,9 +146,15 @@ export function transformsFor(
     transform = {},
     input,
   }: { readonly transform?: PerModel<TransformChoice> | undefined; readonly input?: string | undefined },
+  note: (text: string) => void,
 ): (Transform | undefined)[] {
   const choiceOf = (i: number): TransformChoice => valueFor(transform, i, models.length, 'transform');
-  if (dataset.kind !== 'tensor') return models.map((model, i) => transformFor(choiceOf(i), model, input));
+  if (dataset.kind !== 'tensor') {
+    const transforms = models.map((model, i) => transformFor(choiceOf(i), model, input));
+    const notes = new Set(transforms.map((one, i) => presetNote(choiceOf(i), one)));
+    for (const text of notes) if (text !== undefined) note(text);
+    return transforms;
+  }
   for (const [i] of models.entries()) {
     const [given] = Object.entries(choiceOf(i)).find(([, value]) => value !== undefined) ?? [];
     if (given === undefined) continue;

@@ -4,8 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { modelFromBytes } from '../../src/onnx/index.ts';
 import { analyseSizes } from '../../src/resolution/index.ts';
-import { graphView } from '../../src/resolution/shapes/graph-view.ts';
-import { inferShapes } from '../../src/resolution/shapes/infer.ts';
+import { graphView, inferShapes } from '../../src/shapes/index.ts';
 import { graphBytes, intermediateDims } from '../support/intermediate-dims.ts';
 import { seededModel } from '../support/seeded-model.ts';
 

@@ -206,3 +206,12 @@ test('Ctrl-C ends with 130 and leaves no file', async () => {
   assert.match(said, /error: interrupted \(SIGINT\)/);
   assert.deepEqual(readdirSync(at('interrupted')), []);
 });
+
+test('a gate that is missed stays missed when nobody reads the result', async () => {
+  const child = spawn(process.execPath, [EVAL_CKPT, ...ONE, '--quiet', '--gate', 'top1>=1', '--device', 'cpu'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  child.stdout.destroy();
+  const [code] = (await once(child, 'exit')) as [number];
+  assert.equal(code, 1);
+});

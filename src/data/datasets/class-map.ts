@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readError, TemperError } from '../../core/index.ts';
+import { HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
 
 /** Class names and the indices that a model gives them. */
 export interface ClassMap {
@@ -20,7 +20,7 @@ type Pair = readonly [name: string, index: number];
 
 function malformed(path: string, what: string): TemperError {
   return new TemperError('FORMAT_TABLE', `${path}: class map: ${what}`, {
-    hint: 'Write one name a line, `name<TAB>index` lines, or JSON: ["name", …] or {"name": index, …}.',
+    hint: 'Write one name a line, `name<TAB>index` or `name,index` lines, or JSON: ["name", …] or {"name": index, …}.',
     details: { path },
   });
 }
@@ -43,7 +43,22 @@ function jsonPairs(path: string, text: string): Pair[] {
   });
 }
 
-function textPairs(lines: readonly string[]): Pair[] {
+const CSV_PAIR = /^"?([^"]*?)"?\s*[,;]\s*"?([^"]*?)"?$/;
+
+/** A table of names and indices in either order, where `header` after a first row of other words; undefined for other text. */
+function csvPairs(lines: readonly string[], header: boolean): Pair[] | undefined {
+  const rows = lines.map((line) => CSV_PAIR.exec(line)?.slice(1) ?? []);
+  for (const at of [1, 0]) {
+    const isIndex = (row: readonly string[]): boolean => /^\d+$/.test(row[at] ?? '') && row[1 - at] !== '';
+    const body = header && !isIndex(rows[0] ?? []) ? rows.slice(1) : rows;
+    if (body.length > 0 && body.every(isIndex)) return body.map((row) => [row[1 - at] as string, Number(row[at])]);
+  }
+  return undefined;
+}
+
+function textPairs(lines: readonly string[], isTable: boolean): Pair[] {
+  const table = csvPairs(lines, isTable);
+  if (table) return table;
   const pairs = lines.flatMap((line): Pair[] => {
     const match = NAME_AND_INDEX.exec(line);
     return match ? [[match[1] as string, Number(match[2])]] : [];
@@ -56,14 +71,17 @@ function textPairs(lines: readonly string[]): Pair[] {
 }
 
 /**
- * Reads a class map: text (a name a line, the line number being the index; `name<TAB or space>index`; ImageNet synset
+ * Reads a class map: text (a name a line, the line number being the index; `name<TAB or space>index`; `name,index` or `index,name`, as CSV; ImageNet synset
  * lines, `n01440764 tench`) or JSON (array; name to index; index to name). Two names may share an index.
  * @throws TemperError FORMAT_TABLE, INPUT_NOT_FOUND, INPUT_UNREADABLE
  */
 export function readClassMap(path: string): ClassMap {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8').replace(/^\ufeff/, '');
+    const bytes = readFileSync(path);
+    const other = otherKind(path, bytes.subarray(0, HEAD_BYTES), 'a class map', ['empty', 'json']);
+    if (other) throw other;
+    text = bytes.toString('utf8').replace(/^\ufeff/, '');
   } catch (error) {
     throw readError(path, error);
   }
@@ -71,7 +89,11 @@ export function readClassMap(path: string): ClassMap {
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  const pairs = /^\s*[[{]/.test(text) ? jsonPairs(path, text) : textPairs(lines);
+  const isTable = /\.csv$/i.test(path);
+  if (isTable && !csvPairs(lines, true)) {
+    throw malformed(path, 'a table of other columns than a name and an index');
+  }
+  const pairs = /^\s*[[{]/.test(text) ? jsonPairs(path, text) : textPairs(lines, isTable);
   if (pairs.length === 0) throw malformed(path, 'no classes');
   const indexOf = new Map<string, number>();
   for (const [name, index] of pairs) {

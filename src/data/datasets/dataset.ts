@@ -9,6 +9,7 @@ export const DATASET_FORMATS = [
   'csv',
   'tsv',
   'jsonl',
+  'list',
   'webdataset',
   'parquet',
   'idx',

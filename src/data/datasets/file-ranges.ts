@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { readError, TemperError } from '../../core/index.ts';
+import { type FileKind, HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
 
 /** A file that is read by position without blocking the thread: reads may overlap. */
 export interface RangeFile {
@@ -71,6 +71,26 @@ export async function openRanges(path: string): Promise<RangeFile> {
     },
     close: () => handle.close(),
   };
+}
+
+/**
+ * Refuses a file that is something else by its first bytes.
+ * @param expected what it is opened as, with its article
+ * @throws TemperError FORMAT_MALFORMED
+ */
+export async function assertKind(file: RangeFile, expected: string, fits: readonly FileKind[]): Promise<void> {
+  const other = otherKind(file.path, await file.read(0, Math.min(HEAD_BYTES, file.size)), expected, fits);
+  if (other) throw other;
+}
+
+/** @throws TemperError as {@link assertKind}, openRanges */
+export async function assertFileKind(path: string, expected: string, fits: readonly FileKind[]): Promise<void> {
+  const file = await openRanges(path);
+  try {
+    await assertKind(file, expected, fits);
+  } finally {
+    await file.close();
+  }
 }
 
 /**

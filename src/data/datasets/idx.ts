@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { openFile, readBytes, readError, systemCode, TemperError } from '../../core/index.ts';
+import { HEAD_BYTES, openFile, otherKind, readBytes, readError, systemCode, TemperError } from '../../core/index.ts';
 
 /** An IDX array of unsigned bytes in memory, in row-major order. */
 export interface IdxArray {
@@ -152,8 +152,10 @@ function gunzipError(path: string, error: unknown): TemperError {
 export async function readIdx(path: string): Promise<IdxArray> {
   const file = openFile(path);
   const size = file.size;
-  const start = readBytes(file, 0, Math.min(2, size));
+  const start = readBytes(file, 0, Math.min(HEAD_BYTES, size));
   file.close();
+  const other = otherKind(path, start, 'an IDX array (plain or .gz)', ['idx', 'gzip', 'empty']);
+  if (other) throw other;
   if (start[0] !== 0x1f || start[1] !== 0x8b) return readPlain(path);
   const packed = createReadStream(path);
   const unpacked = createGunzip();

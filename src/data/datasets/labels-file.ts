@@ -43,12 +43,21 @@ async function npyLabels(path: string): Promise<Float64Array> {
   }
 }
 
+/** Lists name their pictures: they are data sets of their own. */
+const TEXT_LIST = /\.(csv|tsv|txt|lst|json|jsonl)$/i;
+
 /**
  * Reads `--labels FILE`: IDX (plain or .gz) or .npy integers, one a row. Memory: 8 bytes a label.
  * @throws TemperError MISMATCH_VALUE unless there are `length` of them; FORMAT_MALFORMED, UNSUPPORTED_DATA_TYPE;
  * as readIdx and openNpy
  */
 export async function readLabelsFile(path: string, source: string, length: number): Promise<RawLabels> {
+  if (TEXT_LIST.test(path)) {
+    throw new TemperError('UNSUPPORTED_FORMAT', `${path}: \`labels\` are an array, IDX or .npy, found a text list`, {
+      hint: 'Name the list as `data`: CSV with the columns path and label, or lines of a path and a label (.txt).',
+      details: { path },
+    });
+  }
   let values: ArrayLike<number>;
   if (/\.npy$/i.test(path)) {
     values = await npyLabels(path);

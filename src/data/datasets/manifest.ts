@@ -1,22 +1,33 @@
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type CsvError, parse } from 'csv-parse';
 import { readError, TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
-import { readWholeFile } from './file-ranges.ts';
+import { assertFileKind, readWholeFile } from './file-ranges.ts';
+import { IMAGE_EXTENSIONS, isImageName } from './image-files.ts';
 import { LABEL_NAMES } from './labels.ts';
+
+/** What a name in a list may lack; ImageNet's files end in .JPEG. */
+const EXTENSIONS = IMAGE_EXTENSIONS.flatMap((extension) => [extension, extension.toUpperCase()]);
 
 /** Column names that are understood, in order of preference, compared without case. */
 const COLUMNS = {
   path: ['path', 'file', 'filename', 'file_name', 'filepath', 'file_path', 'image', 'image_path', 'img'],
   label: LABEL_NAMES,
-  id: ['id', 'key', 'image_id', 'uid'],
+  id: ['id', 'key', 'image_id', 'imageid', 'uid'],
   split: ['split', 'fold', 'subset'],
 } as const;
 type Column = keyof typeof COLUMNS;
 
-export type ManifestFormat = 'csv' | 'tsv' | 'jsonl';
+export type ManifestFormat = 'csv' | 'tsv' | 'jsonl' | 'list';
+
+/** Which columns to take, where their names do not say it, and which split. */
+export interface ManifestChoice {
+  readonly pathColumn?: string | undefined;
+  readonly labelColumn?: string | undefined;
+  readonly split?: string | undefined;
+}
 
 function tableError(path: string, what: string, hint: string, cause?: unknown): TemperError {
   return new TemperError('FORMAT_TABLE', `${path}: ${what}`, { hint, details: { path }, cause });
@@ -72,6 +83,31 @@ async function* jsonRows(path: string): AsyncGenerator<Record<string, unknown>> 
   }
 }
 
+const LIST_LINE = /^(.*[^\s,;])(?:\s+|\s*[,;]\s*)([^\s,;]+)$/;
+
+/** A list without a header, as Caffe, MLPerf and ImageNet's val.txt: a name, spaces or a tab, and its label. */
+async function readList(path: string, onRow: (row: string[]) => void): Promise<void> {
+  let line = 0;
+  let begun = false;
+  for await (const text of textLines(path)) {
+    line++;
+    const trimmed = text.replace(/^\ufeff/, '').trim();
+    if (trimmed === '') continue;
+    const [, name, label] = isImageName(trimmed) ? [undefined, trimmed, ''] : (LIST_LINE.exec(trimmed) ?? []);
+    if (name === undefined || label === undefined) {
+      throw tableError(path, `line ${line}: "${trimmed.slice(0, 80)}"`, 'Write a path and its label on each line.');
+    }
+    if (!begun) onRow(['path', 'label']);
+    begun = true;
+    onRow([name, label]);
+  }
+}
+
+async function readRows(path: string, format: ManifestFormat, onRow: (row: string[]) => void): Promise<void> {
+  if (format === 'list') return readList(path, onRow);
+  return readCsv(path, format === 'tsv' ? '\t' : delimiterOf(await firstLine(path)), onRow);
+}
+
 /** The four columns, as they stand in the file. */
 interface Columns {
   readonly path: string[];
@@ -93,14 +129,46 @@ function findColumns(header: readonly string[]): Partial<Record<Column, string>>
   return Object.fromEntries(columns.filter(([, name]) => name !== undefined));
 }
 
-function requirePath(path: string, header: readonly string[]): Partial<Record<Column, string>> {
-  const found = findColumns(header);
+function requirePath(path: string, header: readonly string[], choice: ManifestChoice): Partial<Record<Column, string>> {
+  const { pathColumn, labelColumn } = choice;
+  for (const [option, name] of Object.entries({ pathColumn, labelColumn })) {
+    if (name === undefined || header.includes(name)) continue;
+    const what = `${path}: \`${option}\` ${name}: no such column; columns: ${header.join(', ') || 'none'}`;
+    throw new TemperError('USAGE', what, { hint: 'Name a column of the first row.', details: { path } });
+  }
+  const known = findColumns(header);
+  // Kaggle's lists have an id for a name, without its extension.
+  const named = pathColumn ?? known.path ?? known.id;
+  const label = labelColumn ?? known.label;
+  const found = {
+    ...known,
+    ...(named === undefined ? {} : { path: named }),
+    ...(label === undefined ? {} : { label }),
+  };
   if (found.path !== undefined) return found;
   const what = `no path column; columns: ${header.join(', ') || 'none'}`;
-  throw tableError(path, what, `Name the columns in the first row, one of them ${COLUMNS.path.join(', ')}.`);
+  throw tableError(
+    path,
+    what,
+    `Name the columns in the first row, one of them ${COLUMNS.path.join(', ')}; or say which it is with \`pathColumn\`.`,
+  );
 }
 
-async function readColumns(path: string, format: ManifestFormat): Promise<Columns> {
+/** What separates the cells of a header: a comma, or in lists of some countries and tools a semicolon or a tab. */
+function delimiterOf(header: string): string {
+  return header.includes(',') ? ',' : header.includes(';') ? ';' : header.includes('\t') ? '\t' : ',';
+}
+
+async function firstLine(path: string): Promise<string> {
+  for await (const line of textLines(path)) if (line.trim() !== '') return line;
+  return '';
+}
+
+/** A row without a header, as lists have it: a picture's name and its label. */
+const isHeaderless = (row: readonly string[]): boolean =>
+  row.length <= 2 && isImageName(row[0] ?? '') && !isImageName(row[1] ?? '');
+
+async function readColumns(path: string, format: ManifestFormat, choice: ManifestChoice): Promise<Columns> {
   const columns = { path: [] as string[], label: [] as unknown[], id: [] as string[], split: [] as string[] };
   let header: readonly string[] | undefined;
   let found: Partial<Record<Column, string>> = {};
@@ -115,17 +183,19 @@ async function readColumns(path: string, format: ManifestFormat): Promise<Column
     for await (const row of jsonRows(path)) {
       if (header === undefined) {
         header = Object.keys(row);
-        found = requirePath(path, header);
+        found = requirePath(path, header, choice);
       }
       add((name) => row[name]);
     }
   } else {
     let at: Record<string, number> = {};
-    await readCsv(path, format === 'tsv' ? '\t' : ',', (row) => {
+    await readRows(path, format, (row) => {
       if (header !== undefined) return add((name) => row[at[name] as number]);
-      header = row;
-      found = requirePath(path, header);
-      at = Object.fromEntries(row.map((name, index) => [name, index]));
+      const headerless = isHeaderless(row);
+      header = headerless ? ['path', 'label'].slice(0, row.length) : row;
+      found = requirePath(path, header, choice);
+      at = Object.fromEntries(header.map((name, index) => [name, index]));
+      if (headerless) add((name) => row[at[name] as number]);
     });
   }
   return { ...columns, header: header ?? [], found };
@@ -146,13 +216,20 @@ function rowsOfSplit(path: string, columns: Columns, split: string | undefined):
 }
 
 /**
- * A table of paths (relative to the manifest's own folder) with optional label, id and split: CSV, TSV (with a header
- * row) or JSON lines. Order is the file's; the key is the id, or the path as written. The first image is looked for at
+ * A table of paths (relative to the manifest's own folder) with optional label, id and split: CSV (commas, semicolons or
+ * tabs), TSV, both with a header row unless they begin with a picture, JSON lines, or a list of names and labels. A name without an
+ * extension is that of the one picture beside it. Order is the file's; the key is the id, or the path as written. The first image is looked for at
  * once, so that a wrong folder is seen at once; the others when they are read.
  * @throws TemperError FORMAT_TABLE, INPUT_NOT_FOUND, INPUT_UNREADABLE
  */
-export async function openManifest(path: string, format: ManifestFormat, split?: string): Promise<SampleSource> {
-  const columns = await readColumns(path, format);
+export async function openManifest(
+  path: string,
+  format: ManifestFormat,
+  choice: ManifestChoice = {},
+): Promise<SampleSource> {
+  const { split } = choice;
+  await assertFileKind(path, 'a table', format === 'jsonl' ? ['json', 'empty'] : ['empty']);
+  const columns = await readColumns(path, format, choice);
   const rows = rowsOfSplit(path, columns, split);
   const { found, header } = columns;
   const describeRow = (row: number): string => `row ${(rows[row] as number) + 1}`;
@@ -172,7 +249,18 @@ export async function openManifest(path: string, format: ManifestFormat, split?:
       details: { path, row: (rows[row] as number) + 1, file: fileOf(row) },
       cause,
     });
-  if (rows.length > 0 && !existsSync(fileOf(0))) throw missing(0);
+  /** The file of a name without extension. @throws TemperError INPUT_NOT_FOUND; FORMAT_TABLE if several files fit */
+  const withExtension = (row: number, cause?: unknown): string => {
+    const file = fileOf(row);
+    const candidates = isImageName(file) ? [] : EXTENSIONS.map((extension) => file + extension).filter(existsSync);
+    // Where case does not matter, .png and .PNG are one file.
+    const found = [...new Set(candidates.map((one) => realpathSync.native(one)))];
+    if (found.length === 0) throw missing(row, cause);
+    if (found.length === 1) return candidates[0] as string;
+    const what = `${describeRow(row)}: ${file} may be ${candidates.map((one) => one.slice(file.length)).join(' or ')}`;
+    throw tableError(path, what, 'Write the extension into the list.', cause);
+  };
+  if (rows.length > 0 && !existsSync(fileOf(0))) withExtension(0);
   return {
     format,
     path,
@@ -191,7 +279,9 @@ export async function openManifest(path: string, format: ManifestFormat, split?:
       try {
         return { kind: 'encoded', bytes: await readWholeFile(file), path: file };
       } catch (error) {
-        throw error instanceof TemperError && error.code === 'INPUT_NOT_FOUND' ? missing(row, error) : error;
+        if (!(error instanceof TemperError && error.code === 'INPUT_NOT_FOUND')) throw error;
+        const named = withExtension(row, error);
+        return { kind: 'encoded', bytes: await readWholeFile(named), path: named };
       }
     },
   };

@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { openRanges, type RangeFile } from './file-ranges.ts';
+import { assertKind, openRanges, type RangeFile } from './file-ranges.ts';
 
 /** A NumPy array on disk, its rows read by position. */
 export interface NpyFile {
@@ -110,6 +110,7 @@ function assertSize(file: RangeFile, header: Header, dataOffset: number, rowByte
 export async function openNpy(path: string): Promise<NpyFile> {
   const file = await openRanges(path);
   try {
+    await assertKind(file, 'a NumPy array (.npy)', ['npy', 'empty']);
     const { header, dataOffset } = await readHeader(file);
     const rowBytes = header.shape.slice(1).reduce((product, dim) => product * dim, itemBytes(path, header.descr));
     assertSize(file, header, dataOffset, rowBytes);

@@ -5,7 +5,7 @@ import { type RowRange, selectRows } from './select-rows.ts';
 
 /** Which images a job reads. */
 export interface DataOptions {
-  /** Class folders, a folder, CSV/TSV/JSONL, `shard-{0000..0099}.tar`, `.parquet`, IDX, `.npy`. */
+  /** Class folders, a folder, CSV/TSV/JSONL, a list of names and labels (`.txt`), `shard-{0000..0099}.tar`, `.parquet`, IDX, `.npy`. */
   readonly source: string;
   /** Labels of an array, as IDX or `.npy`. */
   readonly labels?: string | undefined;
@@ -15,6 +15,10 @@ export interface DataOptions {
   readonly classes?: string | undefined;
   /** The split of a manifest that has several. */
   readonly split?: string | undefined;
+  /** The column of a table that names the pictures. @default by its name: path, file, image, …, else id */
+  readonly pathColumn?: string | undefined;
+  /** The column of a table that holds the labels. @default by its name: label, class, target, … */
+  readonly labelColumn?: string | undefined;
   /** Rows [start, end) in table order; without an end, to the last row. */
   readonly rows?: RowRange | undefined;
   /** At most so many images, chosen by the seed, class-balanced where there are labels. */
@@ -35,8 +39,8 @@ export interface ChosenData {
 
 /** Opens the data set and chooses its rows; the caller closes it. @throws TemperError USAGE, INPUT_*, FORMAT_* */
 export async function openData(options: DataOptions, { labelled }: { labelled: boolean }): Promise<ChosenData> {
-  const { source, labels, format, classes, split, rows, limit, seed } = options;
-  const dataset = await openDataset(source, { labels, format, classes, split, requireLabels: labelled });
+  const { source, rows, limit, seed, ...how } = options;
+  const dataset = await openDataset(source, { ...how, requireLabels: labelled });
   try {
     return { dataset, rows: selectRows(dataset, { rows, limit, seed }) };
   } catch (error) {

@@ -19,6 +19,9 @@ export interface DatasetOptions {
   readonly classes?: string | undefined;
   /** The split of a manifest that has several. */
   readonly split?: string | undefined;
+  /** Columns of a manifest, where their names do not say what they are. */
+  readonly pathColumn?: string | undefined;
+  readonly labelColumn?: string | undefined;
   /** Refuse a data set without labels. */
   readonly requireLabels?: boolean | undefined;
 }
@@ -28,6 +31,7 @@ const BY_NAME: readonly (readonly [RegExp, DatasetFormat])[] = [
   [/\.csv$/i, 'csv'],
   [/\.tsv$/i, 'tsv'],
   [/\.(jsonl|ndjson)$/i, 'jsonl'],
+  [/\.(txt|lst)$/i, 'list'],
   [/\.(tar|tgz|tar\.\w+)$/i, 'webdataset'],
   [/\.parquet$/i, 'parquet'],
   [/\.npy$/i, 'npy'],
@@ -101,9 +105,17 @@ function shardPaths(path: string, format: DatasetFormat): string[] {
 type Opener = (path: string, options: DatasetOptions, classMap: ClassMap | undefined) => Promise<SampleSource>;
 
 const manifest =
-  (format: 'csv' | 'tsv' | 'jsonl'): Opener =>
-  async (path, { split }) =>
-    (await import('./manifest.ts')).openManifest(path, format, split);
+  (format: 'csv' | 'tsv' | 'jsonl' | 'list'): Opener =>
+  async (path, choice) =>
+    (await import('./manifest.ts')).openManifest(path, format, choice);
+
+const WITH_COLUMNS: readonly DatasetFormat[] = ['csv', 'tsv', 'jsonl'];
+
+function assertColumns(path: string, format: DatasetFormat, { pathColumn, labelColumn }: DatasetOptions): void {
+  const given = Object.entries({ pathColumn, labelColumn }).find(([, name]) => name !== undefined);
+  if (given === undefined || WITH_COLUMNS.includes(format)) return;
+  throw usage(path, `\`${given[0]}\` is of tables (${WITH_COLUMNS.join(', ')}), this is ${format}`, 'Leave it out.');
+}
 
 /** What only some formats need (CSV, tar, Parquet and its decompressors) is loaded with them. */
 const OPENERS: Readonly<Record<DatasetFormat, Opener>> = {
@@ -112,6 +124,7 @@ const OPENERS: Readonly<Record<DatasetFormat, Opener>> = {
   csv: manifest('csv'),
   tsv: manifest('tsv'),
   jsonl: manifest('jsonl'),
+  list: manifest('list'),
   webdataset: async (path) => (await import('./webdataset.ts')).openWebDataset(path, shardPaths(path, 'webdataset')),
   parquet: async (path) => (await import('./parquet.ts')).openParquet(path, shardPaths(path, 'parquet')),
   idx: openIdxImages,
@@ -132,6 +145,7 @@ function parseFormat(path: string, text: string): DatasetFormat {
  */
 export async function openDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
   const format = options.format === undefined ? detectFormat(path) : parseFormat(path, options.format);
+  assertColumns(path, format, options);
   const classMap = options.classes === undefined ? undefined : readClassMap(options.classes);
   const source = await OPENERS[format](path, options, classMap);
   try {

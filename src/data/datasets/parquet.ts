@@ -9,8 +9,9 @@ import {
 import { compressors } from 'hyparquet-compressors';
 import { TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
-import { openRanges, readRange } from './file-ranges.ts';
+import { assertKind, openRanges, readRange } from './file-ranges.ts';
 import { LABEL_NAMES } from './labels.ts';
+import { assertFooter, assertGroupPages } from './parquet-claims.ts';
 
 /** Rows are read in blocks: a row group, or as many of its rows as this many bytes hold where its pages can be found. */
 const BLOCK_BYTES = 64 * 2 ** 20;
@@ -29,6 +30,8 @@ interface ParquetFile {
   readonly metadata: FileMetaData;
   readonly image: SchemaTree;
   readonly label: string | undefined;
+  /** Row groups of each column whose pages were looked at. */
+  readonly checked: Map<string, Promise<void>>;
 }
 
 /** A run of rows that is read at once. `start` counts over all files. */
@@ -75,7 +78,11 @@ function imageColumn(path: string, root: SchemaTree): SchemaTree {
 async function openParquetFile(path: string): Promise<ParquetFile> {
   const file = await openRanges(path);
   const { size, state } = file;
-  await file.close();
+  try {
+    await assertKind(file, 'a Parquet file', ['parquet', 'empty']);
+  } finally {
+    await file.close();
+  }
   if (size < MIN_PARQUET_BYTES) throw wrapped(path, new Error(`${size} bytes, too short for a Parquet file`));
   const buffer: AsyncBuffer = {
     byteLength: size,
@@ -83,9 +90,10 @@ async function openParquetFile(path: string): Promise<ParquetFile> {
   };
   try {
     const metadata = await parquetMetadataAsync(buffer);
+    assertFooter(path, size, metadata);
     const root = parquetSchema(metadata);
     const label = LABEL_NAMES.find((name) => root.children.some((node) => node.element.name === name));
-    return { path, buffer, metadata, image: imageColumn(path, root), label };
+    return { path, buffer, metadata, image: imageColumn(path, root), label, checked: new Map() };
   } catch (error) {
     throw wrapped(path, error);
   }
@@ -131,9 +139,26 @@ function blocksOf(file: ParquetFile, start: number): Block[] {
   return blocks;
 }
 
+/** Looks at the pages of the row groups that hold some rows of a column, once. @throws TemperError FORMAT_MALFORMED */
+async function assertReadable(file: ParquetFile, column: string, rowStart: number, rowEnd: number): Promise<void> {
+  const { path, buffer, metadata, checked } = file;
+  let start = 0;
+  for (const [i, group] of metadata.row_groups.entries()) {
+    const end = start + Number(group.num_rows);
+    if (end > rowStart && start < rowEnd) {
+      const key = `${i} ${column}`;
+      const looking = checked.get(key) ?? assertGroupPages(path, buffer, group, [column]);
+      checked.set(key, looking);
+      await looking;
+    }
+    start = end;
+  }
+}
+
 async function readColumn(file: ParquetFile, column: string, rowStart: number, rowEnd: number): Promise<unknown[]> {
   const { buffer, metadata } = file;
   try {
+    await assertReadable(file, column, rowStart, rowEnd);
     const rows = await parquetReadObjects({
       file: buffer,
       metadata,

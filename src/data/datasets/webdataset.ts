@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import { readError, TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
-import { MAX_READ_BYTES, openRanges, type RangeFile, readRange } from './file-ranges.ts';
+import { assertKind, MAX_READ_BYTES, openRanges, type RangeFile, readRange } from './file-ranges.ts';
 import { IMAGE_EXTENSIONS } from './image-files.ts';
 import { LABEL_NAMES } from './labels.ts';
 
@@ -115,6 +115,7 @@ async function assertWholeTar(file: RangeFile, fail: Fail): Promise<void> {
       details: { path: file.path },
     });
   }
+  await assertKind(file, 'a tar archive', ['tar', 'empty']);
   const tail = file.size >= BLOCK_BYTES ? await file.read(file.size - BLOCK_BYTES, BLOCK_BYTES) : undefined;
   if (tail?.every((byte) => byte === 0)) return;
   // Without this mark (POSIX.1-2017, pax: two zero blocks) a shard that lost its last samples would look whole.

@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import type { Sharp, SharpOptions } from 'sharp';
-import { readError, TemperError } from '../../core/index.ts';
-import { holdsCmyk } from './image-header.ts';
+import { otherKind, readError, TemperError } from '../../core/index.ts';
+import { holdsCmyk, holdsTiff } from './image-header.ts';
 import { oncePerProcess } from './once-per-process.ts';
 import { cmykToRgb, type Pixels, type Size, toGrey, toRgb } from './pixels.ts';
 
 /** Twice Pillow's MAX_IMAGE_PIXELS, (1024³ / 4 / 3): above it Pillow raises DecompressionBombError. */
 export const PIXEL_LIMIT = 178_956_970;
 
-/** 'ignore': as stored, which is what torchvision's PIL loader sees. 'exif': upright, as ImageOps.exif_transpose. */
+/** 'ignore': as stored but for TIFF, which is what torchvision's PIL loader sees. 'exif': upright, as ImageOps.exif_transpose. */
 export const ORIENTATIONS = ['ignore', 'exif'] as const;
 export type Orientation = (typeof ORIENTATIONS)[number];
 
@@ -73,7 +73,8 @@ export async function decodeImage(bytes: Uint8Array, path: string, options: Deco
     // 'error', not sharp's 'warning': Pillow too accepts junk between JPEG segments, and refuses a wrong PNG checksum.
     const image = sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: pixelLimit });
     const cmyk = holdsCmyk(bytes) ?? (await image.metadata()).space === 'cmyk';
-    if (orientation === 'exif') image.autoOrient();
+    // Pillow turns TIFFs when it loads them, whoever asks; of other formats only ImageOps.exif_transpose does.
+    if (orientation === 'exif' || holdsTiff(bytes)) image.autoOrient();
     if (cmyk) image.pipelineColourspace('cmyk').toColourspace('cmyk');
     else image.toColourspace('srgb').removeAlpha();
     const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
@@ -82,8 +83,10 @@ export async function decodeImage(bytes: Uint8Array, path: string, options: Deco
       : { data: plain(data), width: info.width, height: info.height, channels: info.channels as 1 | 3 };
     return color === 'grey' ? toGrey(pixels) : toRgb(pixels);
   } catch (error) {
-    if (!String(error).includes('exceeds pixel limit')) throw decodeError(path, error);
-    const size = await sharp(bytes, { limitInputPixels: false }).metadata();
+    if (!String(error).includes('exceeds pixel limit')) throw decodeError(path, bytes, error);
+    const size = await sharp(bytes, { limitInputPixels: false })
+      .metadata()
+      .catch((unreadable: unknown) => Promise.reject(decodeError(path, bytes, unreadable)));
     throw tooLarge(path, size, pixelLimit);
   }
 }
@@ -121,10 +124,15 @@ function corrupt(path: string, what: string, cause?: unknown): TemperError {
   });
 }
 
-function decodeError(path: string, error: unknown): TemperError {
+/** Kinds that are images: what is wrong with one is the decoder's to say. */
+const IMAGES = ['png', 'jpeg', 'gif', 'webp', 'tiff'] as const;
+
+function decodeError(path: string, bytes: Uint8Array, error: unknown): TemperError {
   if (error instanceof TemperError) return error;
   const what = error instanceof Error ? (error.message.split('\n')[0] as string) : String(error);
   if (!what.includes('unsupported image format')) return corrupt(path, what, error);
+  const other = otherKind(path, bytes, 'an image', IMAGES);
+  if (other) return new TemperError('FORMAT_IMAGE', other.message, { hint: other.hint as string, details: { path } });
   return new TemperError('UNSUPPORTED_IMAGE', `${path}: found no image in JPEG, PNG, WebP, GIF, TIFF or AVIF`, {
     hint: 'Convert the image to PNG or JPEG, or leave it out.',
     details: { path },

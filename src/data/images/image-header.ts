@@ -31,6 +31,8 @@ const SIGNATURES = {
   gif: [0x47, 0x49, 0x46, 0x38],
   webp: [0x52, 0x49, 0x46, 0x46],
   jpeg: [0xff, 0xd8, 0xff],
+  tiff: [0x49, 0x49, 0x2a, 0x00],
+  tiffBig: [0x4d, 0x4d, 0x00, 0x2a],
 } as const;
 
 const startsWith = (bytes: Uint8Array, signature: readonly number[]): boolean =>
@@ -46,3 +48,7 @@ export function holdsCmyk(bytes: Uint8Array): boolean | undefined {
   const components = jpegComponents(bytes);
   return components === undefined ? undefined : components === 4;
 }
+
+/** Whether an image file is a TIFF, little-endian or big-endian. */
+export const holdsTiff = (bytes: Uint8Array): boolean =>
+  startsWith(bytes, SIGNATURES.tiff) || startsWith(bytes, SIGNATURES.tiffBig);

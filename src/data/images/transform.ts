@@ -52,9 +52,11 @@ export interface TransformOptions {
   /** How a picture is brought to the resize target: by its short side, long side, height; squashed; or whole, with a border. @default the preset's */
   readonly resizeRule?: ResizeRule;
   readonly interpolation?: Interpolation;
-  /** On the 0..1 scale, as `std`; one value serves all channels. @default ImageNet's; with preset `none` 0, and 1 */
+  /** Of pixels from 0 to 1 (or to `meanScale`), as `std`; red, green, blue whatever `color` is; one value serves all channels. @default ImageNet's; with preset `none` 0, and 1 */
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
+  /** What `mean` and `std` are divided by: 255 where they are of pixels from 0 to 255. @default 1 */
+  readonly meanScale?: number;
   readonly color?: Color;
   readonly layout?: Layout;
   readonly dtype?: InputType;
@@ -87,7 +89,8 @@ const PRESET_VALUES: Readonly<Record<Preset, PresetValues>> = {
  * Fills in defaults and checks.
  * @throws TemperError USAGE
  */
-export function resolveTransform(options: TransformOptions = {}): Transform {
+export function resolveTransform(given: TransformOptions = {}): Transform {
+  const options = withUnitScale(given);
   const preset = PRESET_VALUES[choice('preset', options.preset ?? 'torchvision', PRESETS)];
   const crop = inputSize(options.size ?? DEFAULT_SIZE);
   const color = choice('color', options.color ?? 'rgb', COLORS);
@@ -105,6 +108,7 @@ export function resolveTransform(options: TransformOptions = {}): Transform {
   }
   const [mean, std] = [values('mean'), values('std')];
   if (std.some((value) => value <= 0)) throw usage(`std: found ${std.join(',')}, expected positive values`);
+  assertUnitScale(options);
   return {
     orientation: choice('orientation', options.orientation ?? 'ignore', ORIENTATIONS),
     resizeRule,
@@ -157,6 +161,42 @@ function perChannel(name: string, values: readonly number[], color: Color): read
   throw usage(
     `${name}: found ${values.length} values, expected ${channels} for ${color} inputs`,
     channels === 1 ? 'Give `mean` and `std` with the one value that the grey model was trained with.' : undefined,
+  );
+}
+
+/** Mean and deviation divided by their scale. */
+function withUnitScale({ meanScale, ...options }: TransformOptions): TransformOptions {
+  if (meanScale === undefined) return options;
+  const { mean, std } = options;
+  if (!(meanScale > 0 && Number.isFinite(meanScale))) {
+    throw usage(
+      `\`meanScale\`: found ${meanScale}, expected a positive number`,
+      'Give `meanScale` 255, or leave it out.',
+    );
+  }
+  if (!mean && !std) {
+    throw usage('`meanScale` without `mean` or `std`', 'Give the `mean` and `std` that it is the scale of.');
+  }
+  // 57.12 / 255 is 0.224, and its transform that of 0.224.
+  const scaled = (values: readonly number[]): number[] =>
+    values.map((value) => Number((value / meanScale).toPrecision(12)));
+  return { ...options, ...(mean && { mean: scaled(mean) }), ...(std && { std: scaled(std) }) };
+}
+
+/** A mean or deviation of pixels from 0 to 255 would be taken for one from 0 to 1, and every picture for black. */
+function assertUnitScale({ mean, std }: TransformOptions): void {
+  const large = (values: readonly number[] | undefined): boolean =>
+    values?.some((value) => Math.abs(value) > 1) === true;
+  if (!large(mean) && !large(std)) return;
+  const meant = (values: readonly number[]): string =>
+    values.map((value) => String(Number((value / 255).toPrecision(6)))).join(',');
+  const given = { mean, std };
+  const names = (['mean', 'std'] as const).filter((name) => given[name] !== undefined);
+  const found = names.map((name) => `${name} ${given[name]?.join(',')}`).join(' and ');
+  const words = names.map((name) => `\`${name}\` ${meant(given[name] ?? [])}`).join(' ');
+  throw usage(
+    `${found}: above 1, but \`mean\` and \`std\` are of pixels from 0 to 1`,
+    `If they are of pixels from 0 to 255, give ${words}, or add \`meanScale\` 255.`,
   );
 }
 

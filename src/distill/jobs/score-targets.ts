@@ -92,7 +92,7 @@ function studentTransform(
 ): Transform | undefined {
   const [teacher] = manifest.teachers;
   if (isGiven(transform) || chosen.dataset.kind === 'tensor' || !teacher?.transform) {
-    return transformsFor([session], chosen, { transform, input })[0];
+    return transformsFor([session], chosen, { transform, input }, note)[0];
   }
   note(`the student sees what ${teacher.name} saw (no transform options are given)`);
   return transformFor(teacher.transform, session, input);

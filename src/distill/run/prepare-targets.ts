@@ -99,7 +99,7 @@ async function describeRun(
   const { onBadImage = 'fail', outputs = 'auto' } = options;
   const samples = samplesHash(dataset, rows);
   const { plan, from } = viewPlan(options, samples);
-  const given = transformsFor(sessions, chosen, options);
+  const given = transformsFor(sessions, chosen, options, note);
   const stages = teacherStages(options.teachers, sessions, given, chosen, options);
   const fixed = sessions.map((session) =>
     dataset.kind === 'tensor' ? undefined : modelInput(session, options.input).batch,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { readError, TemperError } from '../../core/index.ts';
+import { HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
+import { assertParquetClaims } from '../../data/index.ts';
 import { PART_COLUMNS, type PerImage, TOP, type WorkerPart } from './columns.ts';
 
 /** @throws TemperError USAGE for another extension than the two */
@@ -28,6 +29,11 @@ async function readRows(path: string): Promise<Record<string, unknown>[]> {
   } catch (error) {
     throw readError(path, error);
   }
+  const other = otherKind(path, bytes.subarray(0, HEAD_BYTES), 'a file of predictions', [
+    'empty',
+    ...(parquet ? ['parquet' as const] : []),
+  ]);
+  if (other) throw other;
   try {
     if (!parquet) {
       const { parse } = await import('csv-parse/sync');
@@ -35,8 +41,11 @@ async function readRows(path: string): Promise<Record<string, unknown>[]> {
     }
     const { parquetMetadata, parquetReadObjects } = await import('hyparquet');
     const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
-    return await parquetReadObjects({ file, metadata: parquetMetadata(file) });
+    const metadata = parquetMetadata(file);
+    await assertParquetClaims(path, file, metadata);
+    return await parquetReadObjects({ file, metadata });
   } catch (error) {
+    if (error instanceof TemperError) throw error;
     const what = error instanceof Error ? error.message : String(error);
     throw new TemperError('FORMAT_TABLE', `${path}: cannot be read: ${what}`, {
       hint: 'Name a .csv or .parquet file that `perImage` wrote.',

@@ -1,4 +1,13 @@
-import { type ByteSource, type FileSource, memorySource, openFile, TemperError } from '../../core/index.ts';
+import {
+  type ByteSource,
+  type FileSource,
+  HEAD_BYTES,
+  memorySource,
+  openFile,
+  otherKind,
+  readBytes,
+  TemperError,
+} from '../../core/index.ts';
 import { resolveExternal } from './external-data.ts';
 import type { Model, ModelRecord, TensorRecord } from './model.ts';
 import { tensorsOfModel } from './scopes.ts';
@@ -9,6 +18,14 @@ function externalLocations(record: ModelRecord): string[] {
   const locations = new Set<string>();
   for (const { payload } of tensorsOfModel(record)) if (payload.kind === 'external') locations.add(payload.location);
   return [...locations];
+}
+
+/** @throws TemperError FORMAT_MALFORMED for a file that is known to be something else */
+export function assertModelFile(source: FileSource): void {
+  const other = otherKind(source.path, readBytes(source, 0, Math.min(HEAD_BYTES, source.size)), 'an ONNX model', [
+    'onnx',
+  ]);
+  if (other) throw other;
 }
 
 /**
@@ -24,6 +41,7 @@ export function openModel(path: string, like?: Model): Model {
     for (const file of externals.values()) file.close();
   };
   try {
+    assertModelFile(source);
     const shared = like && sameSkeleton(like, source) ? like : undefined;
     const record = shared?.record ?? walkModel(source);
     return {

@@ -14,7 +14,7 @@ import type { PerModel, TransformChoice } from '../../signature/index.ts';
 import type { SweepSize } from '../sizes.ts';
 import { chooseSizes, type ModelChoice } from './choices.ts';
 import { openSweepModels } from './models.ts';
-import { planCells } from './plan.ts';
+import { planCells, presetNotes } from './plan.ts';
 import { assertScale, predictSizes, type SizePrediction } from './predictions.ts';
 import { type SweptRow, sweptRows } from './rows.ts';
 import { runSweep } from './run.ts';
@@ -98,6 +98,7 @@ export async function sweep(options: SweepOptions, control: JobControl = {}): Pr
       for (const { classes } of models) assertClassCount(chosen.dataset, classes);
       const axes = { sizes, cropRatios, interpolations, recalibrate: train !== undefined, testPool };
       const cells = planCells(models, axes, options);
+      for (const text of presetNotes(cells, models.length, options)) note(text);
       const run = await runSweep(
         { models, cells, chosen, options: { ...options, train: train && { seed, ...train } } },
         watched,

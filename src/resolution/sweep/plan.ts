@@ -3,6 +3,7 @@ import {
   choiceAtSize,
   type DeclaredInputs,
   type PerModel,
+  presetNote,
   type TransformChoice,
   transformFor,
   valueFor,
@@ -91,4 +92,12 @@ export function planCells(
       orUnsaid(axes.interpolations).flatMap((interpolation, j) => cellsAt(size, interpolation, j === 0)),
     );
   });
+}
+
+/** What is said before the work: that a preset is a default, at the train size of each model. */
+export function presetNotes(cells: readonly Cell[], models: number, { transform = {} }: PlanOptions): string[] {
+  const notes = cells
+    .filter(({ baseline }) => baseline)
+    .map((cell) => presetNote(valueFor(transform, cell.model, models, 'transform'), cell.transform));
+  return [...new Set(notes)].filter((note) => note !== undefined);
 }

@@ -4,6 +4,7 @@ import { command, describeCommand } from '../../../../cli/shared/command.ts';
 import { candidates } from '../../../../cli/shared/completion.ts';
 import { grouped, numberList, wholeNumber } from '../../../../cli/shared/option-values.ts';
 import { called, parse } from '../../../../cli/shared/parser.ts';
+import { TRANSFORM } from '../../../../cli/shared/transform-options.ts';
 import { TemperError } from '../../../../src/core/index.ts';
 
 const SPEC = describeCommand({
@@ -112,4 +113,30 @@ test('completion offers flags, the values of an option that has few, subcommands
   assert.deepEqual(after('m', '--csv', ''), []);
   assert.deepEqual(after('me'), ['merge']);
   assert.deepEqual(after(''), []);
+});
+
+test('numbers behind --mean and --std are its channels, at most three; the option again is the next model', async () => {
+  const spec = describeCommand({
+    usage: '<models..>',
+    positionals: { models: { type: 'string', array: true, demandOption: true, describe: 'Models' } },
+    options: { mean: TRANSFORM.mean, std: TRANSFORM.std },
+    examples: [],
+  });
+  const parsed = async (text: string): Promise<unknown> => {
+    const asked = await parse(called(root, text.split(' ')), spec);
+    return asked.kind === 'run' && asked.args;
+  };
+  const models = ['a.onnx'];
+  const three = [[0.485, 0.456, 0.406]];
+  for (const [text, expected] of [
+    ['a.onnx --mean 0.485 0.456 0.406 --std 0.2', { models, mean: three, std: [[0.2]] }],
+    ['--mean 0.485 0.456 0.406 a.onnx', { models, mean: three, std: undefined }],
+    ['--mean=0.485 0.456 .406 a.onnx', { models, mean: three, std: undefined }],
+    ['--mean 0.485,0.456,0.406 a.onnx', { models, mean: three, std: undefined }],
+    ['--mean 0.5 a.onnx --mean 0 -0.1 .1', { models, mean: [[0.5], [0, -0.1, 0.1]], std: undefined }],
+    ['--mean 0 0 0 7 --std 1', { models: ['7'], mean: [[0, 0, 0]], std: [[1]] }],
+  ] as const) {
+    assert.deepEqual(await parsed(text), expected, text);
+  }
+  await assert.rejects(parsed('a.onnx --mean --std 1'), /mean/);
 });

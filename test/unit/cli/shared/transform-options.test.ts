@@ -76,6 +76,10 @@ test('malformed values and what the model contradicts are typed errors', () => {
     ['USAGE', { mean: '0.5,,0.5' }],
     ['USAGE', { mean: '0.5,0.5' }],
     ['USAGE', { std: '0' }],
+    ['USAGE', { mean: '123.675,116.28,103.53', std: '58.395,57.12,57.375' }],
+    ['USAGE', { std: '0.2,0.2,57.375' }],
+    ['USAGE', { mean: '127.5', 'mean-scale': '0' }],
+    ['USAGE', { 'mean-scale': '255' }],
     ['USAGE', { resize: '256,288' }],
     ['USAGE', { resize: '256', 'crop-ratio': '0.9' }],
     ['USAGE', { 'crop-ratio': '1.5' }],
@@ -108,4 +112,14 @@ test('the text of a transform is the options that give it; network input has no 
     assert.equal(transformFields(one(again)).transform_sha256, transformFields(transform).transform_sha256);
   }
   assert.ok(Object.values(transformFields(undefined)).every((value) => value === undefined));
+});
+
+test('a mean of pixels to 255 is refused with the value that is meant, and taken with its scale', () => {
+  const [mean, std] = ['123.675,116.28,103.53', '58.395,57.12,57.375'];
+  const error = assertFails(() => one({ mean, std }), 'USAGE');
+  assert.match(error.hint ?? '', /`mean` 0\.485,0\.456,0\.406 `std` 0\.229,0\.224,0\.225, or add `meanScale` 255/);
+  assert.deepEqual(
+    one({ mean, std, 'mean-scale': '255' }),
+    one({ mean: '0.485,0.456,0.406', std: '0.229,0.224,0.225' }),
+  );
 });

@@ -31,16 +31,16 @@ async function refused(path: string, code: ErrorCode, message: RegExp, options: 
 
 test('folders: missing, empty, without images, mixed, an empty class', async () => {
   mkdirSync(at('empty'), { recursive: true });
-  write({ 'text/a.txt': '', 'mixed/1.png': '', 'mixed/c/2.png': '', 'hole/a/1.png': '', 'hole/b/x.gif': '' });
+  write({ 'text/a.text': '', 'mixed/1.png': '', 'mixed/c/2.png': '', 'hole/a/1.png': '', 'hole/b/x.gif': '' });
   await refused(at('none'), 'INPUT_NOT_FOUND', /none: no such file/);
   await refused(at('empty'), 'INPUT_TOO_FEW', /no images, no class folders/);
   await refused(at('text'), 'INPUT_TOO_FEW', /1 other files/);
-  await refused(at('text'), 'INPUT_TOO_FEW', /found 1 \.txt/, { format: 'flat' });
+  await refused(at('text'), 'INPUT_TOO_FEW', /found 1 \.text/, { format: 'flat' });
   await refused(at('mixed'), 'FORMAT_TABLE', /mixed content: 1 images, 1 class folders/);
   await refused(at('hole'), 'INPUT_TOO_FEW', /class folder b/);
   write({ 'classes.txt': 'a\nb\n' });
   assert.equal((await openDataset(at('hole'), { classes: at('classes.txt') })).length, 1);
-  await refused(at('text/a.txt'), 'USAGE', /cannot tell the format/);
+  await refused(at('text/a.text'), 'USAGE', /cannot tell the format/);
   await refused(at('text'), 'USAGE', /`format` lmdb/, { format: 'lmdb' });
 });
 

@@ -65,3 +65,51 @@ test('a missing file and a folder are input errors', async () => {
   await assert.rejects(decode('no-such.png'), { code: 'INPUT_NOT_FOUND' });
   await assert.rejects(decodeImageFile(FOLDER), { code: 'INPUT_UNREADABLE' });
 });
+
+test('a cut GIF whose header claims more pixels than the limit is a bad image, as any other', async () => {
+  const header = Buffer.from([...Buffer.from('GIF87a'), 255, 255, 255, 255, 0x87, 0, 0]);
+  const bytes = Buffer.concat([header, Buffer.alloc(300, 0x55)]);
+  for (const pixelLimit of [1, 1000, undefined]) {
+    await assert.rejects(
+      decodeImage(bytes, 'cut.gif', pixelLimit === undefined ? {} : { pixelLimit }),
+      (error) => error instanceof TemperError && error.exitCode === 4 && error.message.includes('cut.gif'),
+    );
+  }
+});
+
+/** 2 x 1 pixels, red and green, uncompressed, with an orientation. */
+function tiff(orientation: number): Buffer {
+  const entries: [tag: number, type: number, count: number, value: number][] = [
+    [256, 3, 1, 2],
+    [257, 3, 1, 1],
+    [258, 3, 1, 8],
+    [259, 3, 1, 1],
+    [262, 3, 1, 2],
+    [273, 4, 1, 8],
+    [274, 3, 1, orientation],
+    [277, 3, 1, 3],
+    [278, 3, 1, 1],
+    [279, 4, 1, 6],
+  ];
+  const directory = Buffer.alloc(2 + 12 * entries.length + 4);
+  directory.writeUInt16LE(entries.length, 0);
+  for (const [i, [tag, type, count, value]] of entries.entries()) {
+    directory.writeUInt16LE(tag, 2 + 12 * i);
+    directory.writeUInt16LE(type, 4 + 12 * i);
+    directory.writeUInt32LE(count, 6 + 12 * i);
+    directory.writeUInt32LE(value, 10 + 12 * i);
+  }
+  const header = Buffer.from([0x49, 0x49, 42, 0, 14, 0, 0, 0]);
+  return Buffer.concat([header, Buffer.from([255, 0, 0, 0, 255, 0]), directory]);
+}
+
+test('a TIFF is turned as Pillow turns it when it loads, whatever the orientation option says', async () => {
+  for (const orientation of ['ignore', 'exif'] as const) {
+    const plain = await decodeImage(tiff(1), 'a.tif', { orientation });
+    assert.deepEqual([plain.width, plain.height, ...plain.data], [2, 1, 255, 0, 0, 0, 255, 0]);
+    const upside = await decodeImage(tiff(3), 'a.tif', { orientation });
+    assert.deepEqual([upside.width, upside.height, ...upside.data], [2, 1, 0, 255, 0, 255, 0, 0]);
+    const turned = await decodeImage(tiff(6), 'a.tif', { orientation });
+    assert.deepEqual([turned.width, turned.height, ...turned.data], [1, 2, 255, 0, 0, 0, 255, 0]);
+  }
+});

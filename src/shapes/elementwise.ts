@@ -1,4 +1,4 @@
-import { DATA_TYPE } from '../../onnx/index.ts';
+import { DATA_TYPE } from '../onnx/index.ts';
 import {
   dimsOf,
   type Inferred,

@@ -1,4 +1,4 @@
-import { DATA_TYPE } from '../../onnx/index.ts';
+import { DATA_TYPE } from '../onnx/index.ts';
 import { broadcast } from './elementwise.ts';
 import {
   axisOf,

@@ -1,4 +1,4 @@
-import { TemperError } from '../../core/index.ts';
+import { TemperError } from '../core/index.ts';
 import {
   type AttributeRecord,
   attributeOf,
@@ -10,7 +10,7 @@ import {
   type NodeRecord,
   readPayload,
   type TensorRecord,
-} from '../../onnx/index.ts';
+} from '../onnx/index.ts';
 import type { Known, OperatorCall } from './known.ts';
 
 /** Constants of more elements are weights, or tables: nothing takes them for a shape. */

@@ -1,4 +1,4 @@
-import { DATA_TYPE } from '../../onnx/index.ts';
+import { DATA_TYPE } from '../onnx/index.ts';
 
 /** What is known of a value before it is computed. */
 export interface Known {

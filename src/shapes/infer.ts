@@ -1,4 +1,4 @@
-import { DATA_TYPE, type NodeRecord } from '../../onnx/index.ts';
+import { DATA_TYPE, type NodeRecord } from '../onnx/index.ts';
 import type { GraphView } from './graph-view.ts';
 import { type Known, type OperatorCall, ShapeMismatch, ShapeUnknown } from './known.ts';
 import { MACS, RULES } from './operators.ts';

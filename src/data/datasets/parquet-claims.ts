@@ -1,0 +1,154 @@
+import type { AsyncBuffer, ColumnMetaData, FileMetaData, RowGroup } from 'hyparquet';
+import { TemperError } from '../../core/index.ts';
+
+/** A page, decompressed; writers aim at one MiB, an image is held in one. */
+const MAX_PAGE_BYTES = 2 ** 30;
+/** Page headers are some 30 bytes, more with statistics: what is read of a page at first. */
+const HEADER_BYTES = 1024;
+
+function malformed(path: string, what: string, cause?: unknown): TemperError {
+  return new TemperError('FORMAT_MALFORMED', `${path}: Parquet: ${what}`, {
+    hint: 'Check that it is a whole Parquet file; read it with another tool and write it again.',
+    details: { path },
+    cause,
+  });
+}
+
+function overLimit(path: string, what: string): TemperError {
+  return new TemperError('FORMAT_LIMIT', `${path}: Parquet: ${what}`, {
+    hint: 'Copy or write the file again: its sizes are not believed.',
+    details: { path },
+  });
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** Bytes [start, end) of a column chunk, its dictionary included. */
+const chunkRange = (meta: ColumnMetaData): { start: number; end: number } => {
+  const start = Number(meta.dictionary_page_offset || meta.data_page_offset);
+  return { start, end: start + Number(meta.total_compressed_size) };
+};
+
+function assertChunk(
+  path: string,
+  size: number,
+  { offset_index_offset, offset_index_length, ...chunk }: RowGroup['columns'][number],
+): void {
+  const meta = chunk.meta_data;
+  if (!meta) throw malformed(path, 'a column chunk without metadata');
+  const name = meta.path_in_schema.join('.');
+  const { start, end } = chunkRange(meta);
+  if (!isCount(start) || !isCount(end) || end < start || end > size) {
+    throw malformed(path, `column ${name}: bytes ${start} to ${end}, but the file has ${size}`);
+  }
+  if (offset_index_offset === undefined) return;
+  const index = [Number(offset_index_offset), Number(offset_index_offset) + Number(offset_index_length ?? 0)] as const;
+  if (!index.every(isCount) || index[1] < index[0] || index[1] > size) {
+    throw malformed(path, `column ${name}: an index at bytes ${index[0]} to ${index[1]}, but the file has ${size}`);
+  }
+}
+
+/**
+ * Checks what the footer claims against the file's own size, before memory is taken for it: rows (an image, or a row of
+ * predictions, takes a byte at least) and where column chunks lie.
+ * @throws TemperError FORMAT_LIMIT, FORMAT_MALFORMED
+ */
+export function assertFooter(path: string, size: number, metadata: FileMetaData): void {
+  let rows = 0;
+  for (const group of metadata.row_groups) {
+    const count = Number(group.num_rows);
+    if (!isCount(count)) throw malformed(path, `a row group of ${count} rows`);
+    rows += count;
+    if (rows > size) throw overLimit(path, `${rows} rows are claimed, but the file has ${size} bytes`);
+    for (const chunk of group.columns) assertChunk(path, size, chunk);
+  }
+  if (rows !== Number(metadata.num_rows)) {
+    throw malformed(path, `${metadata.num_rows} rows by the footer, ${rows} by its row groups`);
+  }
+}
+
+type ReadHeader = typeof import('hyparquet/src/column.js').parquetHeader;
+type PageHeader = ReturnType<ReadHeader>;
+
+/** What a page's header claims, each number of which is trusted by the reader. */
+function assertPage(fail: (what: string) => TemperError, header: PageHeader, room: number, rows: number): void {
+  const { compressed_page_size: packed, uncompressed_page_size: unpacked } = header;
+  if (!isCount(packed) || packed > room) throw fail(`a page of ${packed} bytes, ${room} are left`);
+  if (!isCount(unpacked) || unpacked > MAX_PAGE_BYTES) throw fail(`a page of ${unpacked} bytes, decompressed`);
+  const { data_page_header: v1, data_page_header_v2: v2, dictionary_page_header: dictionary } = header;
+  const claims: readonly (readonly [number | undefined, most: number])[] = [
+    [v1?.num_values, rows],
+    [v2?.num_values, rows],
+    [v2?.num_nulls, rows],
+    [v2?.num_rows, rows],
+    [v2 && v2.definition_levels_byte_length + v2.repetition_levels_byte_length, packed],
+    [v2?.definition_levels_byte_length, packed],
+    // Eight booleans a byte.
+    [dictionary?.num_values, 8 * unpacked],
+  ];
+  for (const [value, most] of claims) {
+    if (value !== undefined && !(isCount(value) && value <= most))
+      throw fail(`a page of ${value} values or bytes, at most ${most}`);
+  }
+}
+
+/** Reads the header of the page at a place; more of it where its statistics are long. */
+async function headerAt(
+  read: ReadHeader,
+  buffer: AsyncBuffer,
+  start: number,
+  end: number,
+): Promise<{ header: PageHeader; bytes: number }> {
+  for (let length = HEADER_BYTES; ; length *= 16) {
+    const stop = Math.min(end, start + length);
+    const reader = { view: new DataView(await buffer.slice(start, stop)), offset: 0 };
+    try {
+      return { header: read(reader), bytes: reader.offset };
+    } catch (error) {
+      if (stop === end) throw error;
+    }
+  }
+}
+
+async function assertPages(path: string, buffer: AsyncBuffer, meta: ColumnMetaData, rows: number): Promise<void> {
+  const { parquetHeader } = await import('hyparquet/src/column.js');
+  const { start, end } = chunkRange(meta);
+  // As the reader, which takes a last byte for none.
+  for (let at = start; at < end - 1; ) {
+    const fail = (what: string, cause?: unknown): TemperError =>
+      malformed(path, `column ${meta.path_in_schema.join('.')}, byte ${at}: ${what}`, cause);
+    const { header, bytes } = await headerAt(parquetHeader, buffer, at, end).catch((error: unknown) => {
+      if (error instanceof TemperError) throw error;
+      throw fail(error instanceof Error ? error.message : String(error), error);
+    });
+    assertPage(fail, header, end - at - bytes, rows);
+    at += bytes + header.compressed_page_size;
+  }
+}
+
+/**
+ * Walks the page headers of columns before the reader does, which trusts them: a page of negative size would send it back
+ * for ever, a count of 2^31 take all memory.
+ * @param columns names of top-level columns; absent: all
+ * @throws TemperError FORMAT_MALFORMED
+ */
+export async function assertGroupPages(
+  path: string,
+  buffer: AsyncBuffer,
+  group: RowGroup,
+  columns?: readonly string[],
+): Promise<void> {
+  for (const { meta_data: meta } of group.columns) {
+    if (!meta || (columns && !columns.includes(meta.path_in_schema[0] ?? ''))) continue;
+    // A list has more values than rows, and a byte or more of levels for each.
+    const values = Math.max(Number(group.num_rows), meta.path_in_schema.length > 1 ? buffer.byteLength : 0);
+    await assertPages(path, buffer, meta, values);
+  }
+}
+
+/** Footer and pages of a whole file that is in memory. @throws TemperError FORMAT_LIMIT, FORMAT_MALFORMED */
+export async function assertParquetClaims(path: string, file: ArrayBuffer, metadata: FileMetaData): Promise<void> {
+  assertFooter(path, file.byteLength, metadata);
+  const buffer = { byteLength: file.byteLength, slice: (start: number, end?: number) => file.slice(start, end) };
+  for (const group of metadata.row_groups) await assertGroupPages(path, buffer, group);
+}
