@@ -24,6 +24,7 @@ export { nextStepKey, provenanceSteps } from './edit/provenance.ts';
 export { type Rewrite, rewriter } from './edit/rewrite.ts';
 export { freeBatch, keepOnly, sessionModel } from './edit/session-model.ts';
 export { assertOutput, type WrittenModel, writeEdited } from './edit/write-edited.ts';
+export { duplicateValue } from './graph/duplicate-value.ts';
 export { freeNames } from './graph/free-names.ts';
 export { type GraphIndex, indexGraph, type StoredInput } from './graph/graph-index.ts';
 export { matchGraphs } from './graph/match-graphs.ts';
