@@ -5,11 +5,14 @@ import {
   dataTypeName,
   duplicateValue,
   findDataType,
+  foldedNorms,
+  KEEP_NORMS,
   type Model,
   matchGraphs,
   samePayload,
   type TensorRecord,
   type TensorRole,
+  trainingNode,
 } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { planQuantized } from './quantized/plan-quantized.ts';
@@ -124,14 +127,24 @@ function learnedNote(names: readonly string[]): string[] {
 
 const FOLDED_NAME = /^onnx::Conv_\d+$/;
 
-function foldedNote(model: Model): string[] {
-  const { nodes, initializers } = model.record.graph;
-  const biased = nodes.filter((node) => node.opType === 'Conv' && node.inputs.length > 2).length;
-  if (biased === 0 || nodes.some((node) => node.opType === 'BatchNormalization')) return [];
-  const named = initializers.some(({ name }) => FOLDED_NAME.test(name));
+function foldedNote({ record }: Model): string[] {
+  const folded = foldedNorms(record);
+  if (folded === undefined) return [];
+  const named = record.graph.initializers.some(({ name }) => FOLDED_NAME.test(name));
+  const how =
+    folded === 'onnxruntime'
+      ? 'these files were optimized by onnxruntime, which folds BatchNormalization into the convolutions (go back to the exported ones)'
+      : named
+        ? 'BatchNormalization was folded into Conv by the exporter'
+        : 'no BatchNormalization, and Conv with bias: if the network had it, the exporter folded it';
   return [
-    `${named ? 'BatchNormalization was folded into Conv by the exporter' : 'no BatchNormalization, and Conv with bias: if the network had it, the exporter folded it'}: averages of folded weights are good for snapshots of one late run, and their statistics cannot be recalibrated (torch: export with training=TrainingMode.PRESERVE and do_constant_folding=False)`,
+    `${how}: averages of folded weights are good for snapshots of one late run, and their statistics cannot be recalibrated. ${KEEP_NORMS}`,
   ];
+}
+
+function trainingNote(model: Model): string[] {
+  const found = trainingNode(model);
+  return found ? [`${model.path}: ${found.name} ${found.text}: such a file can be averaged, but not measured`] : [];
 }
 
 /**
@@ -141,7 +154,7 @@ function foldedNote(model: Model): string[] {
  */
 export function planTensors(models: readonly Model[], templateIndex: number, rules: TensorRules): TensorPlan {
   const template = models[templateIndex] as Model;
-  const notes: string[] = [...foldedNote(template), ...duplicateNotes(models)];
+  const notes: string[] = [...foldedNote(template), ...trainingNote(template), ...duplicateNotes(models)];
   const matches = models.map((model, i) => (i === templateIndex ? undefined : matchGraphs(template, model).tensors));
   matches.forEach((pairs, i) => {
     if (pairs) notes.push(...matchNotes(models[i] as Model, pairs, rules));

@@ -371,6 +371,14 @@ test('BatchNormalization that was folded into Conv is said', async () => {
   const notes = async (path: string): Promise<string> => (await tensorPlan([path])).notes.join();
   assert.match(await notes(folded('onnx::Conv_497')), /was folded into Conv by the exporter.*TrainingMode.PRESERVE/);
   assert.match(await notes(folded('conv.weight')), /if the network had it/);
+  const fused = write(
+    graph([node('FusedConv', ['x', 'w', 'b'], ['y'], {}, 'com.microsoft')], conv('w', 1), {
+      name: 'b',
+      dims: [2],
+      values: [1, 2],
+    }),
+  );
+  assert.match(await notes(fused), /optimized by onnxruntime.*go back to the exported ones/);
 });
 
 test('an initializer that no node uses is averaged where all have it, and else carried over with a note', async () => {
