@@ -31,11 +31,11 @@ export function trainingNode(model: Model): { readonly name: string; readonly te
     const what = 'exported in training mode: it ignores stored statistics, and results depend on the batch';
     return { name: nodeName(node), text: `was ${what} (and so will Dropout, if there is any, be active)` };
   }
-  const { nodes, storedInput } = indexGraph(model);
-  for (const node of nodes) {
+  const index = indexGraph(model);
+  for (const node of index.nodes) {
     // Dropout-12 and later: training_mode is its third input. Before, Dropout was only ever exported for inference.
     if (node.opType !== 'Dropout' || node.domain !== '') continue;
-    const training = storedInput(node, 2, PASSING)?.tensor;
+    const training = index.storedInput(node, 2, PASSING)?.tensor;
     if (training === undefined || readPayload(model, training).every((byte) => byte === 0)) continue;
     return {
       name: nodeName(node),
