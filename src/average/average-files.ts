@@ -210,7 +210,7 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
   const { models, rows } = job;
   const template = models[job.templateIndex] as Model;
   const stored = storedTensors(template, job.plan.tensors, job.dtype);
-  const stream = new TensorStream(job);
+  const stream = new TensorStream({ ...job, checkVariances: true });
   const opened: Pick<AtomicFile, 'discard'>[] = [];
   const tracked = files.map(
     (file): OutputFiles => ({

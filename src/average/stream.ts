@@ -11,6 +11,7 @@ import {
 } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type NonFinite, type SummedRow } from './kernel/block-kernel.ts';
+import { assertVariances } from './negative-variance.ts';
 import type { StoredTensor } from './output-layout.ts';
 import { type RequantizationError, requantizer } from './quantized/requantize.ts';
 import { differByTensor, type Row, rowsKernel } from './rows/row.ts';
@@ -37,6 +38,8 @@ export interface StreamOptions {
   readonly models: readonly Model[];
   readonly rows: readonly Row[];
   readonly allowNonfinite: boolean;
+  /** Refuse BatchNormalization variances that come out below 0 where no snapshot's is. @default false */
+  readonly checkVariances?: boolean | undefined;
   /** Per row: values that take the place of averages, by the template's tensor: what was measured on data. */
   readonly given?: readonly (ReadonlyMap<TensorRecord, Uint8Array> | undefined)[] | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -64,7 +67,7 @@ export class TensorStream {
     this.lastRows = options.rows.map(lastOnly);
   }
 
-  /** Writes a tensor's new values to every output. @throws TemperError NUMERIC_NONFINITE, NUMERIC_OVERFLOW, FORMAT_*, INPUT_* */
+  /** Writes a tensor's new values to every output. @throws TemperError NUMERIC_*, FORMAT_*, INPUT_* */
   async tensor(stored: StoredTensor, sinks: readonly Sink[]): Promise<void> {
     const { tensor, type } = stored;
     const given = sinks.map((_, row) => this.options.given?.[row]?.get(tensor.template));
@@ -85,6 +88,10 @@ export class TensorStream {
         cursor.read((this.inputs[i] as Uint8Array).subarray(0, length * from));
       const bad = kernel(this.inputs, this.outputs, length);
       if (bad && !this.options.allowNonfinite) throw this.nonFinite(stored, bad, start);
+      if (tensor.role === 'bn_variance' && this.options.checkVariances) {
+        const rows = this.options.rows.map(({ name }, row) => (given[row] ? undefined : name));
+        assertVariances(tensor, [this.inputs, tensor.type], [this.outputs, type], rows, { start, length });
+      }
       for (const [row, sink] of sinks.entries()) {
         const values = given[row]?.subarray(start * to, (start + length) * to);
         sink.write(values ?? (this.outputs[row] as Uint8Array).subarray(0, length * to));

@@ -3,12 +3,16 @@ import {
   asFloatType,
   classifyTensors,
   dataTypeName,
+  duplicateValue,
   findDataType,
+  foldedNorms,
+  KEEP_NORMS,
   type Model,
   matchGraphs,
   samePayload,
   type TensorRecord,
   type TensorRole,
+  trainingNode,
 } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { planQuantized } from './quantized/plan-quantized.ts';
@@ -103,16 +107,44 @@ function matchNotes(
     : [`${model.path}: ${renamed.length} tensors paired by place of use, not by name (${example})`];
 }
 
+/** Of files with one record one is named. */
+function duplicateNotes(models: readonly Model[]): string[] {
+  return [...new Map(models.map((model) => [model.record, model])).values()].flatMap(({ record, path }) => {
+    const name = duplicateValue(record);
+    return name === undefined
+      ? []
+      : [`${path}: two values are called ${JSON.stringify(name)}, which ONNX forbids: onnxruntime may refuse the file`];
+  });
+}
+
+/** Numbers that may be learned or a setting: if they differ they are averaged, which the user should know. */
+function learnedNote(names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const some = names.slice(0, 3).map((name) => JSON.stringify(name));
+  const list = [...some, ...(names.length > 3 ? [`${names.length - 3} more`] : [])].join(', ');
+  return [`numbers that differ are averaged as weights, as learned exponents, bounds and scales are: ${list}`];
+}
+
 const FOLDED_NAME = /^onnx::Conv_\d+$/;
 
-function foldedNote(model: Model): string[] {
-  const { nodes, initializers } = model.record.graph;
-  const biased = nodes.filter((node) => node.opType === 'Conv' && node.inputs.length > 2).length;
-  if (biased === 0 || nodes.some((node) => node.opType === 'BatchNormalization')) return [];
-  const named = initializers.some(({ name }) => FOLDED_NAME.test(name));
+function foldedNote({ record }: Model): string[] {
+  const folded = foldedNorms(record);
+  if (folded === undefined) return [];
+  const named = record.graph.initializers.some(({ name }) => FOLDED_NAME.test(name));
+  const how =
+    folded === 'onnxruntime'
+      ? 'these files were optimized by onnxruntime, which folds BatchNormalization into the convolutions (go back to the exported ones)'
+      : named
+        ? 'BatchNormalization was folded into Conv by the exporter'
+        : 'no BatchNormalization, and Conv with bias: if the network had it, the exporter folded it';
   return [
-    `${named ? 'BatchNormalization was folded into Conv by the exporter' : 'no BatchNormalization, and Conv with bias: if the network had it, the exporter folded it'}: averages of folded weights are good for snapshots of one late run, and their statistics cannot be recalibrated (torch: export with training=TrainingMode.PRESERVE and do_constant_folding=False)`,
+    `${how}: averages of folded weights are good for snapshots of one late run, and their statistics cannot be recalibrated. ${KEEP_NORMS}`,
   ];
+}
+
+function trainingNote(model: Model): string[] {
+  const found = trainingNode(model);
+  return found ? [`${model.path}: ${found.name} ${found.text}: such a file can be averaged, but not measured`] : [];
 }
 
 /**
@@ -122,7 +154,7 @@ function foldedNote(model: Model): string[] {
  */
 export function planTensors(models: readonly Model[], templateIndex: number, rules: TensorRules): TensorPlan {
   const template = models[templateIndex] as Model;
-  const notes: string[] = foldedNote(template);
+  const notes: string[] = [...foldedNote(template), ...trainingNote(template), ...duplicateNotes(models)];
   const matches = models.map((model, i) => (i === templateIndex ? undefined : matchGraphs(template, model).tensors));
   matches.forEach((pairs, i) => {
     if (pairs) notes.push(...matchNotes(models[i] as Model, pairs, rules));
@@ -136,18 +168,24 @@ export function planTensors(models: readonly Model[], templateIndex: number, rul
   const tensors: AveragedTensor[] = [];
   const differingCodes = new Map<TensorRecord, AveragedTensor & { readonly error: () => TemperError }>();
   const counts = new Map<TensorRole, number>();
-  for (const [tensor, { roles, name }] of classifyTensors(template.record)) {
-    const role = decisiveRole(roles);
-    counts.set(role, (counts.get(role) ?? 0) + 1);
+  const learned: string[] = [];
+  for (const [tensor, { roles, name, learnable }] of classifyTensors(template.record)) {
     const found = counterparts(tensor);
     const missing = found.indexOf(undefined);
+    const sources = found as TensorRecord[];
+    const differs = (model: Model, i: number): boolean =>
+      !samePayload(template, tensor, model, sources[i] as TensorRecord);
+    const isLearned = learnable && missing < 0 && models.some(differs);
+    if (isLearned) learned.push(name);
+    const use = decisiveRole(roles);
+    const role = isLearned && use === 'constant' ? 'weight' : use;
+    counts.set(role, (counts.get(role) ?? 0) + 1);
     if (missing >= 0) {
       notes.push(
         `${(models[missing] as Model).path}: has no ${JSON.stringify(name)}, which no node uses: carried over`,
       );
       continue;
     }
-    const sources = found as TensorRecord[];
     const type = asFloatType(tensor.dataType);
     const base = { name, role, template: tensor, type, sources };
     if (type !== undefined && AVERAGED.has(role)) {
@@ -155,7 +193,7 @@ export function planTensors(models: readonly Model[], templateIndex: number, rul
       tensors.push({ ...base, treatment: last ? 'last' : 'average' });
       continue;
     }
-    const differing = models.findIndex((model, i) => !samePayload(template, tensor, model, sources[i] as TensorRecord));
+    const differing = models.findIndex(differs);
     if (differing < 0) continue;
     const error = (): TemperError => valueMismatch(name, role, tensor, template, models[differing] as Model);
     if (QUANTIZED.has(role)) {
@@ -169,5 +207,6 @@ export function planTensors(models: readonly Model[], templateIndex: number, rul
     else throw error();
   }
   const quantized = planQuantized(template, differingCodes, counterparts, rules.quantized === 'float');
-  return { tensors: [...tensors, ...quantized.tensors], roles: counts, notes: [...notes, ...quantized.notes] };
+  notes.push(...learnedNote(learned), ...quantized.notes);
+  return { tensors: [...tensors, ...quantized.tensors], roles: counts, notes };
 }

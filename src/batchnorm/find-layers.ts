@@ -1,15 +1,17 @@
 import { TemperError } from '../core/index.ts';
 import {
+  assertInference,
   attributeOf,
   constantTensor,
   elementCount,
+  foldedNorms,
   type GraphIndex,
   indexGraph,
+  KEEP_NORMS,
   type Model,
   type ModelRecord,
   type NodeRecord,
   nodesOf,
-  readPayload,
   readsOf,
   scopesOf,
   type TensorRecord,
@@ -62,12 +64,6 @@ const layerName = (node: NodeRecord, mean: LayerParameter | undefined): string =
 const EPSILON = 1e-5;
 /** The first opset with a kernel in onnxruntime 1.30. */
 const FIRST_OPSET = 7;
-/** From this opset on the mode is an attribute; before, outputs beyond the first meant training. */
-const TRAINING_MODE_OPSET = 14;
-
-const KEEP_RECIPE =
-  'Export with BatchNormalization kept: model.eval(); torch.onnx.export(..., training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False).';
-
 const castType = (node: NodeRecord): number | undefined =>
   node.opType === 'Cast' && node.domain === '' ? Number(attributeOf(node, 'to')?.i ?? 0) : undefined;
 
@@ -82,13 +78,6 @@ function parameterOf(index: GraphIndex, node: NodeRecord, slot: number): LayerPa
   const dataType = through.map(castType).find((type) => type !== undefined) ?? tensor.dataType;
   // Behind a Cast the layer reads another type than is stored, and is rewired.
   return { tensor, dataType, exclusive: exclusive && through.length === 0 };
-}
-
-/** Dropout-12 and later: training_mode is its third input. Before, Dropout was only ever exported for inference. */
-function isActiveDropout(model: Model, node: NodeRecord, index: GraphIndex): boolean {
-  if (node.opType !== 'Dropout' || node.domain !== '') return false;
-  const training = parameterOf(index, node, 2)?.tensor;
-  return training !== undefined && readPayload(model, training).some((byte) => byte !== 0);
 }
 
 /** Element types by value, as far as the path to a layer needs: most operators pass their first input's type on. */
@@ -116,12 +105,22 @@ function levelsOf(record: ModelRecord): Map<NodeRecord, number> {
   return byNode;
 }
 
-function trainingReason(node: NodeRecord, opset: number): string | undefined {
-  const training =
-    opset >= TRAINING_MODE_OPSET
-      ? (attributeOf(node, 'training_mode')?.i ?? 0n) !== 0n
-      : node.outputs.slice(1).some(Boolean);
-  return training ? 'exported in training mode: it ignores stored statistics' : undefined;
+function noLayers({ path, record }: Model): TemperError {
+  const folded = foldedNorms(record);
+  const how =
+    folded === 'onnxruntime'
+      ? ': the file was optimized by onnxruntime, which folds it into the convolutions'
+      : ': if the network had it, the exporter folded it into the convolutions (Conv with bias)';
+  const hint =
+    folded === 'onnxruntime'
+      ? `Go back to the file as it was exported, if that has BatchNormalization. ${KEEP_NORMS}`
+      : folded
+        ? KEEP_NORMS
+        : 'Nothing is to be recalibrated; other normalisations keep no statistics.';
+  return new TemperError('UNSUPPORTED_GRAPH', `${path}: has no BatchNormalization${folded ? how : ''}`, {
+    hint,
+    details: { path },
+  });
 }
 
 /**
@@ -134,17 +133,7 @@ export function findLayers(model: Model): FoundLayers {
   const opset = record.opsets.get('') ?? 0;
   const all = scopesOf(record).flatMap((scope) => [...nodesOf(scope)].filter(isBatchNorm));
   const details = { path };
-  if (all.length === 0) {
-    const folded = record.graph.nodes.some(({ opType, inputs }) => opType === 'Conv' && inputs.length > 2);
-    throw new TemperError(
-      'UNSUPPORTED_GRAPH',
-      `${path}: has no BatchNormalization${folded ? ': the exporter folded it into the convolutions (Conv with bias)' : ''}`,
-      {
-        hint: folded ? KEEP_RECIPE : 'Nothing is to be recalibrated; other normalisations keep no statistics.',
-        details,
-      },
-    );
-  }
+  if (all.length === 0) throw noLayers(model);
   if (opset < FIRST_OPSET) {
     throw new TemperError(
       'UNSUPPORTED_GRAPH',
@@ -155,26 +144,8 @@ export function findLayers(model: Model): FoundLayers {
       },
     );
   }
-  const inTraining = all.find((node) => trainingReason(node, opset));
-  if (inTraining) {
-    throw new TemperError(
-      'UNSUPPORTED_GRAPH',
-      `${path}: ${nodeName(inTraining)} was ${trainingReason(inTraining, opset)} (and so will Dropout, if there is any, be active)`,
-      {
-        hint: KEEP_RECIPE,
-        details: { ...details, layer: nodeName(inTraining) },
-      },
-    );
-  }
+  assertInference(model);
   const index = indexGraph(model);
-  const dropout = record.graph.nodes.find((node) => isActiveDropout(model, node, index));
-  if (dropout) {
-    throw new TemperError(
-      'UNSUPPORTED_GRAPH',
-      `${path}: ${nodeName(dropout)} is active: it was exported in training mode, and every run gives other statistics`,
-      { hint: KEEP_RECIPE, details: { ...details, node: nodeName(dropout) } },
-    );
-  }
   const types = valueTypes(record);
   const levels = levelsOf(record);
   const layers: BatchNormLayer[] = [];
@@ -223,7 +194,7 @@ export function findLayers(model: Model): FoundLayers {
       'UNSUPPORTED_GRAPH',
       `${path}: none of its ${skipped.length} BatchNormalization layers can be recalibrated: ${first?.name}: ${first?.reason}`,
       {
-        hint: KEEP_RECIPE,
+        hint: KEEP_NORMS,
         details: { ...details, skipped },
       },
     );

@@ -11,6 +11,7 @@ import { allExist, assertMadeBefore } from './made-before.ts';
 import { runSettings } from './moments-run.ts';
 import { openImages } from './open-images.ts';
 import { publishResult, type RecalibrationRecord } from './result.ts';
+import { assertMeasured } from './unmeasured.ts';
 
 /** What `skipExisting` makes of outputs that are there. */
 export function skipped(outputs: readonly (string | undefined)[], note: (text: string) => void): RecalibrationRecord {
@@ -37,9 +38,16 @@ function checkOutputFiles(model: Model, options: RecalibrateOptions, keepsMoment
     checkJobOutputs(model, [levelsPath(out)], [data, val], { force: true });
 }
 
-function layersOf(model: Model, patterns: readonly string[] = [], { note }: Control): readonly BatchNormLayer[] {
+/** @param writes whether this job writes the model: of a worker's moments the merge makes it */
+function layersOf(
+  model: Model,
+  options: RecalibrateOptions,
+  writes: boolean,
+  { note }: Control,
+): readonly BatchNormLayer[] {
   const found = findLayers(model);
-  const layers = chooseLayers(found.layers, patterns);
+  const layers = chooseLayers(found.layers, options.layers ?? []);
+  if (writes) assertMeasured(model, found.layers, options, note);
   for (const { name, reason } of found.skipped) note(`${name} is left as it is: ${reason}`);
   return layers;
 }
@@ -113,7 +121,7 @@ export async function recalibrate(options: RecalibrateOptions, control: JobContr
   let val: ChosenData | undefined;
   try {
     checkOutputFiles(model, options, isThere);
-    const layers = layersOf(model, options.layers, watched);
+    const layers = layersOf(model, options, out !== undefined && !isThere, watched);
     if (!isThere) val = await openGuard(options);
     const images = await openImages(model, layers, options, watched);
     try {

@@ -4,6 +4,7 @@ import { dataFiles, sizeText } from '../data/index.ts';
 import { MANIFEST_FILE } from '../distill/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
 import {
+  assertInference,
   assertOutput,
   type Model,
   modelHashes,
@@ -147,6 +148,7 @@ export async function fixRes(options: FixResOptions, control: JobControl = {}): 
   try {
     assertOutput(file, out, force);
     checkOutputs([out], [model, ...dataFiles(train, val, shifted)], force);
+    assertInference(file);
     return await runOn(file, options, tuning, controlOf(control));
   } finally {
     file.close();

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { assertCount, MOST } from '../core/index.ts';
+import { assertInferenceFile } from '../onnx/index.ts';
 import { type Device, hasNvidiaDevice, parseDevice } from './device.ts';
 import type { GraphOptimization } from './protocol.ts';
 import { openSession, type Session } from './session.ts';
@@ -67,8 +68,9 @@ export function sayProvider(
 }
 
 /**
- * Opens a session per model, all or none, and says what `auto` took.
- * @throws TemperError USAGE, EXECUTION_PROVIDER, FORMAT_*, INPUT_*
+ * Opens a session per model, all or none, and says what `auto` took. Models that compute as in training are refused: what
+ * they give depends on the batch.
+ * @throws TemperError USAGE, EXECUTION_PROVIDER, FORMAT_*, INPUT_*, UNSUPPORTED_GRAPH
  */
 export async function openSessions(
   models: readonly string[],
@@ -78,10 +80,13 @@ export async function openSessions(
   const options = sessionOptions(choice);
   const opened = await Promise.allSettled(models.map((model) => openSession({ model, ...options })));
   const sessions = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  const failed = opened.find((result) => result.status === 'rejected');
-  if (failed) {
+  try {
+    const failed = opened.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+    for (const model of models) assertInferenceFile(model);
+  } catch (error) {
     await Promise.all(sessions.map((session) => session.close()));
-    throw failed.reason;
+    throw error;
   }
   if (sessions[0]) sayProvider(sessions[0], options.device, note);
   return sessions;

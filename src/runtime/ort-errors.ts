@@ -35,7 +35,7 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     /Training mode does not support BN opset 14/,
     'UNSUPPORTED_GRAPH',
     'CUDA cannot run BatchNormalization in training mode',
-    'Export the model for inference (model.eval(), training=TrainingMode.PRESERVE).',
+    'Export the model for inference: model.eval() before torch.onnx.export.',
   ],
   [
     /out of memory|CUBLAS_STATUS_ALLOC_FAILED|Failed to allocate memory|bad_alloc/i,

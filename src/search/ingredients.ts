@@ -8,7 +8,7 @@ import {
 } from '../average/index.ts';
 import { type BatchNormLayer, findLayers } from '../batchnorm/index.ts';
 import { type Control, TemperError } from '../core/index.ts';
-import type { Model, TensorRecord } from '../onnx/index.ts';
+import { assertInference, type Model, type TensorRecord } from '../onnx/index.ts';
 import { sessionOptions } from '../runtime/index.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import type { Ingredients } from './candidate-weights.ts';
@@ -42,6 +42,7 @@ export function openIngredients(
   const { match = 'auto', onIntMismatch = 'error', allowNonfinite = false, memory = DEFAULT_MEMORY_BYTES } = options;
   const templateIndex = chooseTemplate(models);
   const rules: TensorRules = { bn: 'average', match, onIntMismatch };
+  assertInference(models[templateIndex] as Model);
   const tensors = planTensors(models, templateIndex, rules);
   for (const text of tensors.notes) note(text);
   const fits = models.reduce((sum, model) => sum + bytesOf(model), 0) <= memoryShares(memory).snapshots;

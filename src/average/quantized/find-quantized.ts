@@ -82,7 +82,7 @@ export function findQuantized(model: Pick<Model, 'record'>): Quantized[] {
       node,
       scope: graph,
       biasOf: undefined,
-      zeroPointShared: false,
+      zeroPointShared: codes !== undefined && z !== '' && uses(z) > 1,
       exclusive: uses(x) === 1 && uses(s) === 1 && (z === '' || uses(z) === 1),
     };
     byNode.set(node, found);
@@ -102,5 +102,5 @@ export function findQuantized(model: Pick<Model, 'record'>): Quantized[] {
 function shareZeroPoints(all: readonly Mutable[]): void {
   const owners = new Map<TensorRecord, number>();
   for (const { zeroPoint } of all) if (zeroPoint) owners.set(zeroPoint, (owners.get(zeroPoint) ?? 0) + 1);
-  for (const one of all) one.zeroPointShared = one.zeroPoint !== undefined && (owners.get(one.zeroPoint) ?? 0) > 1;
+  for (const one of all) one.zeroPointShared ||= one.zeroPoint !== undefined && (owners.get(one.zeroPoint) ?? 0) > 1;
 }

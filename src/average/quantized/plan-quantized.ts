@@ -1,4 +1,4 @@
-import type { TemperError } from '../../core/index.ts';
+import { TemperError } from '../../core/index.ts';
 import type { Model, TensorRecord } from '../../onnx/index.ts';
 import type { AveragedTensor } from '../averaged-tensor.ts';
 import { findQuantized, type Quantized } from './find-quantized.ts';
@@ -13,12 +13,25 @@ const partsOf = (quantized: Quantized): (readonly [QuantizedPart, TensorRecord])
     return tensor ? [[part, tensor] as const] : [];
   });
 
+/** A zero point that serves several tensors stays what it is: it cannot follow from the values of one of them. */
+function refuseSharedZeroPoints(all: readonly Quantized[], differing: ReadonlyMap<TensorRecord, Differing>): void {
+  const shared = all.find(({ zeroPoint, zeroPointShared }) => zeroPointShared && zeroPoint && differing.has(zeroPoint));
+  const found = shared?.zeroPoint && differing.get(shared.zeroPoint);
+  if (!found) return;
+  throw new TemperError(
+    'UNSUPPORTED_QUANTIZED',
+    `zero point ${JSON.stringify(found.name)} serves several tensors, and differs between the snapshots`,
+    { hint: 'Average the float snapshots, then quantize the average.', details: { tensor: found.name } },
+  );
+}
+
 /**
  * What becomes of quantized tensors of which a part differs: all parts of it are made anew, and a bias with the scales that
  * it follows. What is equal in all snapshots stays as it is.
  * @param counterparts a template's tensor in every snapshot
  * @param asFloat write the values of stored codes in place of them
- * @throws TemperError UNSUPPORTED_QUANTIZED for codes that no DequantizeLinear explains, and as findQuantized
+ * @throws TemperError UNSUPPORTED_QUANTIZED for codes that no DequantizeLinear explains, for a zero point of several tensors
+ * that differs, and as findQuantized
  */
 export function planQuantized(
   template: Model,
@@ -30,6 +43,7 @@ export function planQuantized(
   const all = findQuantized(template);
   const explained = new Set(all.flatMap((one) => partsOf(one).map(([, tensor]) => tensor)));
   for (const [tensor, { error }] of differing) if (!explained.has(tensor)) throw error();
+  refuseSharedZeroPoints(all, differing);
   const changes = new Map<Quantized, boolean>();
   const changed = (one: Quantized): boolean => {
     const known = changes.get(one);

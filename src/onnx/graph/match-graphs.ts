@@ -4,6 +4,7 @@ import type {
   AttributeRecord,
   GraphRecord,
   Model,
+  ModelRecord,
   NodeRecord,
   NodeScope,
   SparseRecord,
@@ -11,7 +12,8 @@ import type {
   ValueInfoRecord,
 } from '../read/model.ts';
 import { samePayload, spansEqual } from '../read/payload.ts';
-import { sparseOf } from '../read/scopes.ts';
+import { nodesOf, scopesOf, sparseOf, tensorsOfModel } from '../read/scopes.ts';
+import { crossedByName } from './name-pairs.ts';
 import { constantTensor, fedInputs } from './nodes.ts';
 import { tensorHolders } from './tensor-holder.ts';
 import { functionKey } from './tensor-role.ts';
@@ -57,19 +59,34 @@ interface Side {
 }
 
 /**
- * Compares two models' graphs and pairs their tensors by place of use: the same input of the same operator.
+ * Compares two models' graphs and pairs their tensors by place of use: the same input of the same operator. Where equal
+ * branches stand in another order, the place pairs them crosswise: then by name (name-pairs.ts).
  *
- * Operators, domains, attributes, wiring, dims and types count; names, doc strings, metadata, value_info and the
- * producer do not. Constant nodes, and Identity nodes over them or over initializers, count as the tensors that they
- * yield, as exporters merge equal initializers behind Identity (an untrained network has 17 initializers where the
- * trained one has 45).
+ * Operators, domains, attributes, wiring, dims and types count; names, doc strings, metadata, value_info, the producer and
+ * operator sets that no node uses do not. Constant nodes, and Identity nodes over them or over initializers, count as the
+ * tensors that they yield, as exporters merge equal initializers behind Identity (an untrained network has 17 initializers
+ * where the trained one has 45).
  *
  * @throws TemperError MISMATCH_GRAPH with the first difference, MISMATCH_TENSOR with the tensor
  */
 export function matchGraphs(template: Model, other: Model): GraphMatch {
-  // One record for both: the files differ in payloads alone. External ones may lie in attributes, which must be equal.
-  if (template.record === other.record && template.externalLocations.length === 0) return identity(template);
-  return new Matcher(template, other).run();
+  const match = sharesAll(template, other) ? identity(template) : new Matcher(template, other).run();
+  const crossed = crossedByName(template, other, (tensor) => match.tensors.get(tensor)?.tensor);
+  if (crossed.size === 0) return match;
+  const named = [...crossed].map(([tensor, counterpart]) => [tensor, { tensor: counterpart, renamed: false }] as const);
+  return { tensors: new Map([...match.tensors, ...named]) };
+}
+
+/**
+ * Whether two files have one record, as they differ in payloads alone, and nothing that a payload holds belongs to the graph:
+ * tensors in attributes, and the indices of sparse tensors, must be equal.
+ */
+function sharesAll(template: Model, other: Model): boolean {
+  if (template.record !== other.record) return false;
+  const paired = tensorHolders(template.record);
+  return [...tensorsOfModel(template.record)].every(
+    (tensor) => paired.has(tensor) || samePayload(template, tensor, other, tensor),
+  );
 }
 
 function identity({ record }: Model): GraphMatch {
@@ -97,7 +114,7 @@ class Matcher {
 
   run(): GraphMatch {
     const [a, b] = [this.template.record, this.other.record];
-    this.same(() => 'operator sets', opsets(a.opsets), opsets(b.opsets));
+    this.same(() => 'operator sets', opsets(a), opsets(b));
     this.scopes(this.side(this.template, a.graph), this.side(this.other, b.graph), () => 'the graph');
     this.same(() => 'the number of local functions', a.functions.length, b.functions.length);
     const functions = new Map(b.functions.map((f) => [functionKey(f.domain, f.name, f.overload), f]));
@@ -340,8 +357,11 @@ type WithAttributes = Pick<NodeRecord, 'attributes'>;
 
 const isGraph = (scope: NodeScope): scope is GraphRecord => 'initializers' in scope;
 
-function opsets(versions: ReadonlyMap<string, number>): string {
-  return [...versions]
+/** The operator sets that nodes are of: exporters also import some that no node uses. */
+function opsets(record: ModelRecord): string {
+  const used = new Set(scopesOf(record).flatMap((scope) => [...nodesOf(scope)].map(({ domain }) => domain)));
+  return [...record.opsets]
+    .filter(([domain]) => used.has(domain))
     .map(([domain, version]) => `${domain || 'ai.onnx'} ${version}`)
     .sort((x, y) => (x < y ? -1 : 1))
     .join(', ');

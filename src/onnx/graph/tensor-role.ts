@@ -15,8 +15,11 @@ export type TensorRole =
   | 'constant'
   | 'unused';
 
-/** What the input of an operator means: a role, `flow` where the role is that of the output, `operand` for arithmetic. */
-type Slot = TensorRole | 'flow' | 'operand';
+/**
+ * What the input of an operator means: a role, `flow` where the role is that of the output, `operand` for arithmetic,
+ * `parameter` for a constant that networks may learn too (GeM's exponent, a bound).
+ */
+type Slot = TensorRole | 'flow' | 'operand' | 'parameter';
 
 const W: Slot = 'weight';
 const I: Slot = 'shape_or_index';
@@ -26,6 +29,7 @@ const S: Slot = 'quantization_scale';
 const Z: Slot = 'zero_point';
 const Q: Slot = 'quantized_weight';
 const O: Slot = 'operand';
+const P: Slot = 'parameter';
 
 /**
  * Inputs by operator (ONNX operator schemas up to opset 26, and com.microsoft's quantized ones), by position; the last
@@ -75,8 +79,8 @@ const SLOTS: ReadonlyMap<string, readonly Slot[]> = new Map(
     Pad: [F, I, C, I],
     Resize: [F, C, C, I],
     Upsample: [F, C],
-    Clip: [O, C],
-    Pow: [O, C],
+    Clip: [O, P],
+    Pow: [O, P],
     ReduceSum: [O, I],
     ReduceMean: [O, I],
     ReduceMax: [O, I],
@@ -109,6 +113,7 @@ const MEANINGS: readonly Exclude<Slot, 'flow'>[] = [
   'shape_or_index',
   'constant',
   'operand',
+  'parameter',
 ];
 
 interface Definition {
@@ -151,6 +156,11 @@ interface TensorUse {
   readonly name: string;
   /** At least one. */
   readonly roles: ReadonlySet<TensorRole>;
+  /**
+   * A number that arithmetic reads and that training may have learned: a float initializer of one element (a scale of logits),
+   * or the exponent of a Pow or a bound of a Clip.
+   */
+  readonly learnable: boolean;
 }
 
 /** The tensors of a model with their roles: what averaging and every other edit asks first. */
@@ -161,7 +171,8 @@ export type TensorRoles = ReadonlyMap<TensorRecord, TensorUse>;
  * subgraphs (captured names) and into the bodies of local functions.
  *
  * A float that no operator gives a meaning is a weight; a one-element float of a Constant node in arithmetic (an
- * epsilon, a sqrt(2)) is a constant.
+ * epsilon, a sqrt(2)) is a constant. An integer of 8 bits or less in arithmetic, or where an operator that is not known
+ * reads it, is a code: shapes and indices have 32 or 64 bits.
  */
 export function classifyTensors(record: ModelRecord): TensorRoles {
   const functions = new Map(record.functions.map((f) => [functionKey(f.domain, f.name, f.overload), f]));
@@ -215,7 +226,10 @@ export function classifyTensors(record: ModelRecord): TensorRoles {
   propagate(used);
 
   return new Map(
-    definitions.map(({ name, value, tensor, literal }) => [tensor, { name, roles: rolesOf(value, tensor, literal) }]),
+    definitions.map(({ name, value, tensor, literal }) => [
+      tensor,
+      { name, roles: rolesOf(value, tensor, literal), learnable: !literal && isLearnable(value, tensor) },
+    ]),
   );
 }
 
@@ -245,6 +259,14 @@ function rolesOf(value: Value, tensor: TensorRecord, literal: boolean): Readonly
   );
 }
 
+const hasMeaning = ({ meanings }: Value, meaning: Exclude<Slot, 'flow'>): boolean =>
+  (meanings & (1 << MEANINGS.indexOf(meaning))) !== 0;
+
+function isLearnable(value: Value, tensor: TensorRecord): boolean {
+  if (!isFloat(tensor)) return false;
+  return hasMeaning(value, 'parameter') || (hasMeaning(value, 'operand') && elementCount(tensor.dims) === 1);
+}
+
 export function functionKey(domain: string, name: string, overload: string): string {
   return `${domain}\0${name}\0${overload}`;
 }
@@ -256,13 +278,23 @@ function slotOf(node: NodeRecord, slot: number): Slot {
 
 const isFloat = (tensor: TensorRecord): boolean => findDataType(tensor.dataType)?.kind === 'float';
 
+/** Operators that take shapes and indices want 32 or 64 bits (ONNX operator schemas). */
+const MOST_CODE_BITS = 8;
+
+function isCode({ dataType }: TensorRecord): boolean {
+  const type = findDataType(dataType);
+  return type?.kind === 'integer' && type.bits <= MOST_CODE_BITS;
+}
+
 function operandRole(tensor: TensorRecord, literal: boolean): TensorRole {
+  if (isCode(tensor)) return 'quantized_weight';
   if (!isFloat(tensor)) return findDataType(tensor.dataType)?.kind === 'integer' ? 'shape_or_index' : 'constant';
   return literal && elementCount(tensor.dims) <= 1 ? 'constant' : 'weight';
 }
 
 /** Integer codes where a weight is expected are a quantized weight. */
-function typedRole(tensor: TensorRecord, role: TensorRole): TensorRole {
-  if (role === 'weight' && !isFloat(tensor)) return 'quantized_weight';
-  return role;
+function typedRole(tensor: TensorRecord, meaning: TensorRole | 'parameter'): TensorRole {
+  if (meaning === 'weight' && !isFloat(tensor)) return 'quantized_weight';
+  if (meaning === 'parameter' || meaning === 'constant') return isCode(tensor) ? 'quantized_weight' : 'constant';
+  return meaning;
 }

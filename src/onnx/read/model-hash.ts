@@ -43,10 +43,10 @@ export async function modelSha256(model: Model): Promise<string> {
   return combinedSha256(sha256, data);
 }
 
-/** onnxruntime's own format begins with an offset and this; it has no external data, and is no ONNX to walk. */
 const ORT_FORMAT = 'ORTM';
 
-function isOrtFormat(path: string): boolean {
+/** onnxruntime's own format begins with an offset and this; it has no external data, and is no ONNX to walk. */
+export function isOrtFormat(path: string): boolean {
   const file = openFile(path);
   try {
     return file.size >= 8 && Buffer.from(readBytes(file, 4, 4)).toString('latin1') === ORT_FORMAT;

@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { type Model, modelFileSha256, openModel } from '../../onnx/index.ts';
+import { assertInference, type Model, modelFileSha256, openModel } from '../../onnx/index.ts';
 import { openSessions, type RuntimeOptions, type Session, sayProvider } from '../../runtime/index.ts';
 import {
   declaredInputs,
@@ -76,6 +76,7 @@ async function openWith(
   { trainSize, fixedSize }: OwnSizes,
   options: SweepModelsOptions,
 ): Promise<SweepModel> {
+  assertInference(file);
   const { model, session, doubt } = await openAtAnySize(file, fixedSize, options);
   const opened = [session];
   try {

@@ -273,6 +273,28 @@ test('integers that differ are refused; --on-int-mismatch last takes the last sn
   assert.deepEqual(rawOf(outs[1]!, 'w'), rawBytes('float32', [2, 0]));
 });
 
+test('a variance that weights below 0 make negative is refused by tensor and channel, and leaves no output', async () => {
+  const of = (...variances: number[]): string =>
+    writeModel(fresh(), {
+      nodes: [node('BatchNormalization', ['x', 'gamma', 'beta', 'mean', 'var'], ['y'])],
+      initializers: ['gamma', 'beta', 'mean', 'var'].map((name) =>
+        tensor({ name, dims: [2], values: name === 'var' ? variances : [1, 1] }),
+      ),
+      inputs: [valueInfo('x', ['n', 2, 4, 4])],
+      outputs: [valueInfo('y', ['n', 2, 4, 4])],
+    });
+  const plan = { weights: [-1, 2] };
+  const out = fresh();
+  await expectFailure('NUMERIC_NEGATIVE_VARIANCE', [/"var", channel 1: .*weighted is -1,/, /`bn` last/], () =>
+    average([of(1, 3), of(1, 1)], out, { plan }),
+  );
+  assert.equal(existsSync(out), false);
+  // A variance that was negative before is no fault of the average.
+  await average([of(1, 3), of(1, -1)], out, { plan });
+  assert.deepEqual([...floatsOf(out, 'var')], [1, -5]);
+  await average([of(1, 3), of(1, 1)], fresh(), { plan, rules: { bn: 'last' } });
+});
+
 test('--bn last takes running statistics from the last snapshot and averages the rest', async () => {
   const of = (k: number): string =>
     writeModel(fresh(), {

@@ -128,13 +128,75 @@ test('an epsilon attribute that drifts is another graph', async () => {
   assert.deepEqual(await rolesOf(of(1e-5)), { weight: 2, bn_mean: 1, bn_variance: 1 });
 });
 
-test('a Clip bound that drifts is refused, as initializer and as Constant node', async () => {
-  const initializer = (max: number): string =>
+test('a bound or exponent that drifts is averaged as an initializer, with a note, and refused as a Constant node', async () => {
+  const clip = (max: number): string =>
     write(graph([node('Clip', ['x', 'lo', 'hi'], ['y'])], one('lo', 0), one('hi', max)));
+  const gem = (p: number): string =>
+    write(graph([node('Pow', ['x', 'p'], ['y'])], { name: 'p', dims: [1], values: [p] }));
+  const scale = (k: number): string => write(graph([node('Mul', ['x', 's'], ['y'])], one('s', k)));
+  const note = /differ are averaged as weights, as learned exponents, bounds and scales are: /;
+  for (const [of, name] of [
+    [clip, 'hi'],
+    [gem, 'p'],
+    [scale, 's'],
+  ] as const) {
+    const out = join(folder, `learned-${name}.onnx`);
+    await average([of(6), of(5)], out);
+    assert.deepEqual([...floatsOf(out, name)], [5.5]);
+    const { notes } = await tensorPlan([of(6), of(5)]);
+    assert.match(notes.join(), new RegExp(`${note.source}"${name}"$`));
+    assert.doesNotMatch((await tensorPlan([of(6), of(6)])).notes.join(), note);
+  }
+  assert.deepEqual(await rolesOf(clip(6)), { constant: 2 });
   const constant = (max: number): string =>
     write(graph([node('Constant', [], ['hi'], { value_float: { float: max } }), node('Clip', ['x', '', 'hi'], ['y'])]));
-  await expectFailure('MISMATCH_VALUE', [/"hi" \(constant/], () => tensorPlan([initializer(6), initializer(5)]));
   await expectFailure('MISMATCH_VALUE', [/"hi" \(constant/], () => tensorPlan([constant(6), constant(5)]));
+});
+
+test('codes that an unknown operator reads are refused, whatever is said of integers that differ', async () => {
+  const of = (code: number): string =>
+    write(graph([node('DynamicQuantizeMatMul', ['x', 'q', 's'], ['y'], {}, 'com.microsoft')], Q(code), one('s', 1)));
+  for (const onIntMismatch of ['error', 'last'] as const)
+    await expectFailure('UNSUPPORTED_QUANTIZED', [/"q" \(quantized weight, int8/], () =>
+      tensorPlan([of(1), of(2)], { onIntMismatch }),
+    );
+  assert.equal((await tensorPlan([of(1), of(1)])).tensors.length, 1);
+});
+
+test('a zero point of several tensors must be equal in all snapshots', async () => {
+  const of = (zero: number): string =>
+    write(
+      graph(
+        [
+          node('DequantizeLinear', ['q', 's', 'z'], ['w']),
+          node('DequantizeLinear', ['r', 't', 'z'], ['v']),
+          node('Conv', ['x', 'w'], ['u']),
+          node('Conv', ['u', 'v'], ['y']),
+        ],
+        Q(zero),
+        { ...Q(1), name: 'r' },
+        one('s', 1),
+        one('t', 2),
+        { name: 'z', dims: [], values: [zero], type: 'int8' },
+      ),
+    );
+  await expectFailure('UNSUPPORTED_QUANTIZED', [/zero point "z" serves several tensors/], () =>
+    tensorPlan([of(1), of(2)]),
+  );
+  const read = (zero: number): string =>
+    write(
+      graph(
+        [
+          node('DequantizeLinear', ['q', 's', 'z'], ['w']),
+          node('Conv', ['x', 'w'], ['u']),
+          node('Unheard', ['u', 'z'], ['y']),
+        ],
+        Q(1),
+        one('s', 1),
+        { name: 'z', dims: [], values: [zero], type: 'int8' },
+      ),
+    );
+  await expectFailure('UNSUPPORTED_QUANTIZED', [/"z"/], () => tensorPlan([read(1), read(2)]));
 });
 
 test('a learned one-element initializer is averaged (a PReLU slope, a layer scale)', async () => {
@@ -200,6 +262,56 @@ test('names that were swapped between exports follow the graph, not the names', 
   assert.deepEqual([floatsOf(out, 'b.w')[0], floatsOf(out, 'a.w')[0]], [1, 5]);
 });
 
+test('equal branches that are listed in another order are paired by name, as place and graph fit both ways', async () => {
+  const of = (first: string, second: string, k: number): string => {
+    const branch = (name: string) => node('Conv', ['x', name], [`${name}.out`]);
+    return write(
+      graph(
+        [branch(first), branch(second), node('Add', [`${first}.out`, `${second}.out`], ['y'])],
+        conv('left.w', k),
+        conv('right.w', 100 + k),
+      ),
+    );
+  };
+  for (const match of ['auto', 'name'] as const) {
+    const out = join(folder, `crossed-${match}.onnx`);
+    await average([of('left.w', 'right.w', 1), of('right.w', 'left.w', 3)], out, { rules: { match } });
+    assert.deepEqual([floatsOf(out, 'left.w')[0], floatsOf(out, 'right.w')[0]], [2, 102]);
+  }
+});
+
+test('files that differ in payloads alone are compared in those too that no tensor of the graph holds', async () => {
+  const filled = (value: number): string =>
+    write({
+      ...graph(
+        [
+          node('ConstantOfShape', ['shape'], ['c'], { value: { tensor: tensor(one('', value)) } }),
+          node('Add', ['x', 'c'], ['y']),
+        ],
+        { name: 'shape', dims: [1], values: [4], type: 'int64' },
+      ),
+    });
+  await expectFailure('MISMATCH_GRAPH', [/ConstantOfShape.*attribute value/], () => tensorPlan([filled(1), filled(3)]));
+  const sparse = (index: number): string =>
+    write({
+      ...graph([node('MatMul', ['x', 's'], ['y'])]),
+      sparse: [
+        {
+          values: tensor({ name: 's', dims: [1], values: [index] }),
+          indices: tensor({ name: '', dims: [1], values: [index], type: 'int64' }),
+          dims: [4, 4],
+        },
+      ],
+    });
+  await expectFailure('MISMATCH_TENSOR', [/"s".*sparse indices/], () => tensorPlan([sparse(1), sparse(2)]));
+  assert.equal((await tensorPlan([sparse(1), sparse(1)])).tensors.length, 1);
+});
+
+test('a name that two values go by is noted', async () => {
+  const twice = write(graph([node('Relu', ['x'], ['w']), node('Conv', ['x', 'w'], ['y'])], conv('w', 1)));
+  assert.match((await tensorPlan([twice])).notes.join(), /two values are called "w", which ONNX forbids/);
+});
+
 test('initializers that an exporter merged behind Identity meet their counterparts', async () => {
   const merged = write(
     graph(
@@ -259,6 +371,14 @@ test('BatchNormalization that was folded into Conv is said', async () => {
   const notes = async (path: string): Promise<string> => (await tensorPlan([path])).notes.join();
   assert.match(await notes(folded('onnx::Conv_497')), /was folded into Conv by the exporter.*TrainingMode.PRESERVE/);
   assert.match(await notes(folded('conv.weight')), /if the network had it/);
+  const fused = write(
+    graph([node('FusedConv', ['x', 'w', 'b'], ['y'], {}, 'com.microsoft')], conv('w', 1), {
+      name: 'b',
+      dims: [2],
+      values: [1, 2],
+    }),
+  );
+  assert.match(await notes(fused), /optimized by onnxruntime.*go back to the exported ones/);
 });
 
 test('an initializer that no node uses is averaged where all have it, and else carried over with a note', async () => {

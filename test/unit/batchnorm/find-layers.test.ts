@@ -127,8 +127,16 @@ test('folded into convolutions: the export call that keeps the layers; without c
       ],
     });
   const folded = assertFails(() => find(conv(['x', 'w', 'b'])), 'UNSUPPORTED_GRAPH');
-  assert.match(folded.message, /folded/);
+  assert.match(folded.message, /if the network had it, the exporter folded it/);
+  assert.match(folded.hint ?? '', /optimize=False/);
   assert.match(folded.hint ?? '', /torch\.onnx\.export\(.*TrainingMode\.PRESERVE.*do_constant_folding=False/);
+  const optimized = conv(['x', 'w', 'b']);
+  const fused = optimized.nodes.map((one) => ({ ...one, opType: 'FusedConv', domain: 'com.microsoft' }));
+  const byRuntime = assertFails(() => find({ ...optimized, nodes: fused }), 'UNSUPPORTED_GRAPH');
+  assert.match(
+    `${byRuntime.message} ${byRuntime.hint}`,
+    /optimized by onnxruntime.*Go back to the file as it was exported/,
+  );
   const none = assertFails(() => find(conv(['x', 'w'])), 'UNSUPPORTED_GRAPH');
   assert.doesNotMatch(`${none.message} ${none.hint}`, /folded|PRESERVE/);
 });

@@ -158,3 +158,34 @@ test('a signal that was aborted ends the job with its reason, and nothing is wri
   await assert.rejects(recalibrate(options({ out: at('a.onnx') }), { signal: AbortSignal.abort(reason) }), reason);
   assert.ok(!existsSync(at('a.onnx')));
 });
+
+test('statistics that are all 0 and 1 are measured only with a guard or by order, in the merge too: they may be folded', async () => {
+  const at = fresh();
+  const placeholder = (variance: number, name: string): string => {
+    const { initializers = [], ...rest } = twoLayers('n');
+    const values = (suffix: string): number[] => Array<number>(3).fill(suffix.endsWith('mean') ? 0 : variance);
+    return writeModel(at(name), {
+      ...rest,
+      initializers: initializers.map((item) =>
+        /running_/.test(item.name ?? '')
+          ? tensor({ name: item.name ?? '', dims: [3], values: values(item.name ?? '') })
+          : item,
+      ),
+    });
+  };
+  const folded = placeholder(1, 'folded.onnx');
+  const reason = [/every mean is 0 and every variance 1.*keras2onnx/, /`val`.*`allowWorse`/];
+  await expectFailure('USAGE', reason, () => recalibrate(options({ model: folded, out: at('out.onnx') })));
+  await expectFailure('USAGE', reason, () =>
+    recalibrate(options({ model: placeholder(1 - 1e-4, 'epsilon.onnx'), out: at('out.onnx') })),
+  );
+  const { notes } = await noted({ model: folded, out: at('out.onnx'), allowWorse: true });
+  assert.match(notes, /every mean is 0/);
+  const moments = at('moments.safetensors');
+  await recalibrate(options({ model: folded, momentsOut: moments }));
+  await expectFailure('USAGE', reason, () =>
+    mergeMoments({ moments: [moments], model: folded, out: at('merged.onnx') }),
+  );
+  // Statistics that were lost are 0 and 0: measuring them can only help.
+  await recalibrate(options({ model: placeholder(0, 'lost.onnx'), out: at('lost-out.onnx') }));
+});

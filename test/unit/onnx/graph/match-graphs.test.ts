@@ -229,6 +229,15 @@ test('every other difference is refused, and the first one named', () => {
   }
 });
 
+test('an operator set that no node uses makes no difference; one that is used does', () => {
+  const opsets = (imports: readonly [string, number][], domain = ''): ModelSpec => ({
+    ...withNodes(MUL, { ...ADD, domain }),
+    fields: imports.map(([name, version]) => message(8, Buffer.concat([message(1, name), int(2, version)]))),
+  });
+  assert.deepEqual(pairs(opsets([]), opsets([['ai.onnx.ml', 3]])), { a: 'a', b: 'b' });
+  assertFails(() => pairs(opsets([['test', 1]], 'test'), opsets([['test', 2]], 'test')), 'MISMATCH_GRAPH');
+});
+
 test('paired tensors must have one type and dims, sparse ones the same indices too', () => {
   const other = (tensor: TensorSpec): ModelSpec => ({
     graph: { ...BASE, initializers: [{ ...tensor, name: 'a' }, w('b', 3, 4)] },

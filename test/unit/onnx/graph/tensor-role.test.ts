@@ -46,6 +46,11 @@ const TABLE: readonly [string, string[], TensorSpec, TensorRole][] = [
   ['QLinearConv', ['x', 'xs', 'xz', 'w', 'ws', 'wz', 'ys', 'yz', 't'], INT8, 'quantized_weight'],
   ['ConvInteger', ['x', 'w', 'xz', 't'], INT8, 'zero_point'],
   ['Conv', ['x', 't'], INT8, 'quantized_weight'],
+  ['Add', ['x', 't'], INT8, 'quantized_weight'],
+  ['Unheard', ['x', 't'], INT8, 'quantized_weight'],
+  ['Unheard', ['x', 't'], { type: 21, dims: [2], raw: Buffer.alloc(1) }, 'quantized_weight'],
+  ['Unheard', ['x', 't'], INT64, 'shape_or_index'],
+  ['Clip', ['x', 't', 'hi'], INT8, 'quantized_weight'],
   ['Reshape', ['x', 't'], INT64, 'shape_or_index'],
   ['Slice', ['x', 'a', 'b', 't'], INT64, 'shape_or_index'],
   ['Gather', ['x', 't'], INT64, 'shape_or_index'],
@@ -154,6 +159,31 @@ test('a one-element float of a Constant in arithmetic is a literal, as an initia
   assert.deepEqual(constant('Add', attributes.floats('value_floats', 1, 2)), ['weight']);
   assert.deepEqual(constant('Conv', attributes.t('value', one)), ['weight']);
   assert.deepEqual(roleOf([op('Add', ['x', 't'])], one), ['weight']);
+});
+
+test('what training may have learned: a float that is an exponent or a bound, or one number in arithmetic; never a literal', () => {
+  const learnable = (nodes: readonly NodeSpec[], tensor: TensorSpec): boolean | undefined => {
+    const spec = { graph: { nodes, initializers: [{ name: 't', ...tensor }] } };
+    return [...classifyTensors(modelFromBytes(modelProto(spec)).record).values()].find(({ name }) => name === 't')
+      ?.learnable;
+  };
+  const one = { dims: [], values: [3] };
+  assert.deepEqual(
+    [
+      learnable([op('Pow', ['x', 't'])], one),
+      learnable([op('Pow', ['x', 't'])], FLOAT),
+      learnable([op('Clip', ['x', '', 't'])], one),
+      learnable([op('Identity', ['t'], ['u']), op('Mul', ['x', 'u'])], one),
+      learnable([op('Add', ['x', 't'])], FLOAT),
+      learnable([op('Pow', ['x', 't'])], { type: 7, dims: [], raw: Buffer.alloc(8) }),
+      learnable([op('Pad', ['x', 'p', 't'])], one),
+      learnable([{ op: 'Constant', outputs: ['t'], attributes: [attributes.t('value', one)] }, op('Pow', ['x', 't'])], {
+        ...one,
+        name: 'other',
+      }),
+    ],
+    [true, true, true, true, false, false, false, false],
+  );
 });
 
 test('30,000 chained Identity nodes behind 1,000 tensors are classified in one go', () => {
