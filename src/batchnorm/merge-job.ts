@@ -83,7 +83,7 @@ export async function mergeMoments(
   try {
     for (const path of moments) sources.push(openFile(path));
     checkJobOutputs(model, [out], [val], { more: moments, force });
-    guard = await openGuard(options);
+    guard = await openGuard(model, options);
     return await merge(options, model, sources, guard, watched);
   } finally {
     await guard?.dataset.close();

@@ -131,7 +131,7 @@ export async function evaluateStages(
   try {
     const images = stages.map((_, i) => Math.max(0, distinct.indexOf(hashes[i] ?? '')));
     const evaluations = await evaluateModels(sessions, batches(), {
-      ...{ input, output, outputs, valid, images },
+      ...{ input, output, outputs, valid, images, dataset },
       onProgress: (done) => bar.update(done),
     });
     const seconds = (performance.now() - start) / 1000;

@@ -10,7 +10,7 @@ export { type GuardVerdict, guardVerdict } from './guard.ts';
 export { metricIntervals, quantile, wilson } from './intervals.ts';
 export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';
 export { computeMetrics, imageScores, type Metrics } from './metrics.ts';
-export { detectOutputs, OUTPUT_KINDS, type OutputKind } from './output-kind.ts';
+export { asClasses, detectOutputs, OUTPUT_KINDS } from './output-kind.ts';
 export {
   comparePaired,
   holm,

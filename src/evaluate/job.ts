@@ -9,7 +9,6 @@ import {
   version,
 } from '../core/index.ts';
 import {
-  assertClassCount,
   type BadImageRecord,
   type ChosenData,
   type DataOptions,
@@ -21,10 +20,9 @@ import {
   transformFields,
 } from '../data/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
-import { batchOf, classOutput, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
-import { modelInput, type PerModel, type TransformChoice } from '../signature/index.ts';
+import { batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
+import { modelInput, type OutputKind, type PerModel, type TransformChoice } from '../signature/index.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
-import type { OutputKind } from './output-kind.ts';
 import type { WorkerPart } from './per-image/columns.ts';
 import { joinPredictions } from './per-image/join-predictions.ts';
 import type { ValidClasses } from './predictions.ts';
@@ -42,7 +40,7 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
   readonly from?: readonly string[] | undefined;
   /** From an image to the network's input: for all models, or one for each. @default torchvision's preset at the model's size */
   readonly transform?: PerModel<TransformChoice> | undefined;
-  /** What the models give. @default 'auto': told by the first batch */
+  /** What the models give. @default 'auto': told by the graph, else by all values */
   readonly outputs?: 'auto' | Exclude<OutputKind, 'log-probabilities'> | undefined;
   /** A file of class indices: only these classes are scored (ImageNet-A, -R). */
   readonly validClasses?: string | undefined;
@@ -122,7 +120,7 @@ function measuredModel(
   };
 }
 
-type MeasuredPart = Measured & Partial<Pick<EvaluatedModel, 'transform' | 'part'>>;
+type MeasuredPart = Measured & Partial<Pick<EvaluatedModel, 'transform' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
 
 interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages'> {
   readonly measured: readonly MeasuredPart[];
@@ -141,10 +139,6 @@ async function measure(
     const valid = validClasses === undefined ? undefined : readValidClasses(validClasses, all);
     const sessions = await openSessions(models, options, note);
     try {
-      for (const session of sessions) {
-        const [, classes] = classOutput(session, options.output).dims;
-        if (typeof classes === 'number' && !valid) assertClassCount(all.dataset, classes);
-      }
       const batch = batchOf(
         options,
         sessions.map((session) => modelInput(session, options.input).batch),
@@ -161,7 +155,11 @@ async function measure(
         if (read) note(`${model}: its outputs are ${read}`);
         const files = { model_sha256: hashes[i], n_bad_images: quarantine.length, ...subset };
         const one = measuredModel(model, files, evaluation, chosen, options);
-        return { ...(shard ? withPart(one, shard, batch) : one), transform: evaluation.transform };
+        return {
+          ...(shard ? withPart(one, shard, batch) : one),
+          transform: evaluation.transform,
+          classes: evaluation.classes,
+        };
       });
       return { measured, source: all.dataset.source, badImages: quarantine };
     } finally {

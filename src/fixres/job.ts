@@ -110,7 +110,7 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
 
 async function runOn(file: Model, options: FixResOptions, tuning: Tuning, control: Control): Promise<FixResRecord> {
   const planned = await subjectOf(file, options, tuning.mode, control);
-  const images = await openImageSets(options, planned.subject.cut);
+  const images = await openImageSets(options, planned.subject);
   try {
     const run: Run = { ...planned, options, images, tuning, control };
     const settings = await settingsWithHashes(run);

@@ -8,6 +8,7 @@ import {
 } from '../average/index.ts';
 import { type BatchNormLayer, findLayers } from '../batchnorm/index.ts';
 import { type Control, TemperError } from '../core/index.ts';
+import type { Dataset } from '../data/index.ts';
 import type { Model, TensorRecord } from '../onnx/index.ts';
 import { sessionOptions } from '../runtime/index.ts';
 import type { CandidateOptions } from './candidate-options.ts';
@@ -78,13 +79,14 @@ export function recalibrableLayers(
   }
 }
 
-/** The evaluator of prepared candidates. @throws TemperError USAGE for a device that is none */
+/** The evaluator of prepared candidates, on images of a data set. @throws TemperError USAGE for a device that is none */
 export function candidateEvaluator(
   { ingredients: { prepared, signal } }: OpenedSnapshots,
   options: CandidateOptions,
+  dataset: Dataset,
 ): CandidateEvaluator {
   const { input, output } = options;
-  return new CandidateEvaluator({ prepared, ...sessionOptions(options), input, output, signal });
+  return new CandidateEvaluator({ prepared, ...sessionOptions(options), input, output, dataset, signal });
 }
 
 /** The template as a candidate: what the provider is asked with. */

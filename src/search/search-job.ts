@@ -107,7 +107,7 @@ async function search(
   const { device, threads } = sessionOptions(options);
   const { prepared, models } = ingredients;
   const { trainImages: images } = data;
-  const evaluator = candidateEvaluator(opened, options);
+  const evaluator = candidateEvaluator(opened, options, data.val.dataset);
   const repairer =
     bn === 'repair' && images ? new Repairer({ prepared, models, images, device, threads, signal }) : undefined;
   const probed = await evaluator.probe(templateCandidate(opened));

@@ -1,6 +1,5 @@
 import { controlOf, type JobControl } from '../../core/index.ts';
 import {
-  assertClassCount,
   assertImages,
   type BadImageRecord,
   type DataOptions,
@@ -9,8 +8,8 @@ import {
   openData,
 } from '../../data/index.ts';
 import { numberRepeated, shortNames } from '../../evaluate/index.ts';
-import { type RuntimeOptions, workersOf } from '../../runtime/index.ts';
-import type { PerModel, TransformChoice } from '../../signature/index.ts';
+import { modelClasses, type RuntimeOptions, workersOf } from '../../runtime/index.ts';
+import { assertLabels, classesOf, type PerModel, type TransformChoice } from '../../signature/index.ts';
 import type { SweepSize } from '../sizes.ts';
 import { chooseSizes, type ModelChoice } from './choices.ts';
 import { openSweepModels } from './models.ts';
@@ -95,7 +94,8 @@ export async function sweep(options: SweepOptions, control: JobControl = {}): Pr
     assertImages(chosen);
     const models = await openSweepModels(paths, shortNames(numberRepeated(paths)), options, note);
     try {
-      for (const { classes } of models) assertClassCount(chosen.dataset, classes);
+      for (const { graph, classes } of models)
+        assertLabels(chosen.dataset, { ...modelClasses(graph.session, options.output), count: classesOf(classes) });
       const axes = { sizes, cropRatios, interpolations, recalibrate: train !== undefined, testPool };
       const cells = planCells(models, axes, options);
       const run = await runSweep(
