@@ -9,6 +9,7 @@ export {
 export { type GuardVerdict, guardVerdict } from './guard.ts';
 export { metricIntervals, quantile, wilson } from './intervals.ts';
 export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';
+export { labelWarnings } from './label-warnings.ts';
 export { computeMetrics, imageScores, type Metrics } from './metrics.ts';
 export { asClasses, detectOutputs, OUTPUT_KINDS } from './output-kind.ts';
 export {

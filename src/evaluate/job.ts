@@ -23,6 +23,7 @@ import { modelFileSha256 } from '../onnx/index.ts';
 import { batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
 import { modelInput, type OutputKind, type PerModel, type TransformChoice } from '../signature/index.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
+import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';
 import { joinPredictions } from './per-image/join-predictions.ts';
 import type { ValidClasses } from './predictions.ts';
@@ -58,6 +59,8 @@ export interface EvaluatedModel extends ModelScores {
   readonly transform: Transform | undefined;
   /** Which worker's images these are, where only a part was measured. */
   readonly part: WorkerPart | undefined;
+  /** Signs that labels and classes do not fit, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
 }
 
 export interface EvaluationRecord {
@@ -209,12 +212,13 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   const found = from ? await measuredBefore(from, seed) : await measure(models, data as DataOptions, options, watched);
   watched.signal.throwIfAborted();
   const scores = scoreModels(found.measured, seed);
+  const evaluated = scores.map((score, i): EvaluatedModel => {
+    const { transform, part, classes } = found.measured[i] ?? {};
+    return { ...score, transform, part, warnings: labelWarnings(score.predictions, classes) };
+  });
+  for (const { fields, warnings } of evaluated) for (const text of warnings) watched.note(`${fields.model}: ${text}`);
   return {
-    models: scores.map((score, i) => ({
-      ...score,
-      transform: found.measured[i]?.transform,
-      part: found.measured[i]?.part,
-    })),
+    models: evaluated,
     source: found.source,
     badImages: found.badImages,
   };

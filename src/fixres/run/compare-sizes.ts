@@ -5,6 +5,7 @@ import {
   evaluateStages,
   type GuardVerdict,
   guardVerdict,
+  labelWarnings,
   type ModelEvaluation,
 } from '../../evaluate/index.ts';
 import { applyEdits, type Edit, externalDataOf } from '../../onnx/index.ts';
@@ -78,6 +79,8 @@ export async function compareSizes(
       for (const { name, data } of images.measured) {
         const label = `${name} before and after`;
         const { evaluations } = await evaluateStages(stages, data, { ...options, label }, control);
+        const [first] = evaluations;
+        if (first) for (const text of labelWarnings(first.predictions, first.classes)) control.note(`${name}: ${text}`);
         for (const [i, transform] of transforms.entries()) {
           const [one, other] = evaluations.slice(2 * i);
           if (one && other) found.push(comparison(name, transform, [one, other]));
