@@ -15,7 +15,7 @@ export interface ModelClasses {
   readonly names?: Fact<readonly string[]> | undefined;
 }
 
-export interface LabelRules {
+interface LabelRules {
   /** The classes of the model that are scored, where labels are places among them. */
   readonly places?: readonly number[] | undefined;
   /** The model's classes were matched with the data's by name: how names are numbered does not matter. */
