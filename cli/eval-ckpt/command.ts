@@ -3,6 +3,7 @@ import { evaluate, isParquet } from '../../src/evaluate/index.ts';
 import { csvText } from '../../src/report/index.ts';
 import { DEFAULT_PATTERN, expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
+import { flagText } from '../shared/flag-text.ts';
 import { missedGates, parseGate } from '../shared/gate.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
@@ -62,7 +63,14 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
   }
   const verdict = gates.length > 0 && passed ? [`met ${args.gate}`] : missed;
   terminal.print(
-    { models: rows, gates: { passed, missed }, bad_images: record.badImages },
+    {
+      models: rows,
+      gates: { passed, missed },
+      warnings: record.models.flatMap(({ fields, warnings }) =>
+        warnings.map((text) => `${fields.model}: ${flagText(text)}`),
+      ),
+      bad_images: record.badImages,
+    },
     evaluationText(record, verdict),
   );
   return passed ? 0 : 1;

@@ -14,7 +14,7 @@ const SCORING = grouped('Scoring:', {
     choices: ['auto', 'logits', 'probabilities', 'sigmoid'],
     default: 'auto',
     describe:
-      'What the models give; auto tells by the first batch, and scores p as ln p, sigmoid scores as ln(p/(1-p))',
+      'What the models give; auto tells by the graph, else by all values; p is scored as ln p, sigmoid scores as ln(p/(1-p))',
   },
   'valid-classes': { type: 'string', describe: 'File of class indices: score on this subset (ImageNet-A, -R)' },
   gate: {

@@ -1,14 +1,7 @@
 import type { FieldRow } from '../../src/core/index.ts';
-import type { ModelScores } from '../../src/evaluate/index.ts';
-import {
-  type Chart,
-  type Column,
-  factsOf,
-  formatNumber,
-  type Page,
-  type Part,
-  type Section,
-} from '../../src/report/index.ts';
+import type { EvaluatedModel, ModelScores } from '../../src/evaluate/index.ts';
+import { type Chart, type Column, type Page, type Part, type Section, factsOf, formatNumber } from '../../src/report/index.ts';
+import { flagText } from '../shared/flag-text.ts';
 import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
 import { DIFFERENCE, PAIRED_COLUMNS, SCORE_COLUMNS } from '../shared/sections/score-columns.ts';
 
@@ -39,7 +32,7 @@ function withInterval({ fields }: ModelScores): string {
   return `${percent(fields.top1)} (${formatNumber(number(fields, 'top1_lo'), { percent: true })} to ${formatNumber(number(fields, 'top1_hi'), { percent: true })})`;
 }
 
-const bestOf = (scores: readonly ModelScores[]): ModelScores =>
+const bestOf = <S extends ModelScores>(scores: readonly S[]): S =>
   scores.reduce((best, one) => (one.metrics.top1 > best.metrics.top1 ? one : best));
 
 function summaryOf(scores: readonly ModelScores[]): string {
@@ -59,6 +52,14 @@ function gateVerdict({ asked, passed, missed }: Gate): Part[] {
     },
   ];
 }
+
+/** Beside the number: that labels and classes may not fit. */
+const warningParts = (scores: readonly EvaluatedModel[]): Part[] =>
+  scores.flatMap((one) =>
+    one.warnings.map(
+      (text) => ({ kind: 'verdict', tone: 'caution', text: `${nameOf(one)}: ${flagText(text)}` }) as const,
+    ),
+  );
 
 function topOneChart(scores: readonly ModelScores[]): Chart {
   return {
@@ -137,7 +138,7 @@ function speedSection(scores: readonly ModelScores[]): Section[] {
 }
 
 /** The report of eval-ckpt. */
-export function evaluationPage(scores: readonly ModelScores[], gate: Gate, command: string): Page {
+export function evaluationPage(scores: readonly EvaluatedModel[], gate: Gate, command: string): Page {
   const [first] = scores;
   const rows = scores.map(({ fields }) => fields);
   const several = scores.length > 1;
@@ -150,6 +151,7 @@ export function evaluationPage(scores: readonly ModelScores[], gate: Gate, comma
         heading: 'Scores',
         parts: [
           ...gateVerdict(gate),
+          ...warningParts(scores),
           ...(several ? [topOneChart(scores)] : []),
           {
             kind: 'table',

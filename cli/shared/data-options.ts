@@ -39,7 +39,11 @@ export const DATA = grouped('Data:', {
   },
   labels: { type: 'string', describe: 'Labels of an array, as IDX or .npy' },
   format: { choices: FORMATS, describe: 'What --data is (default: by its name)' },
-  classes: { type: 'string', describe: "Class map: the index of each class name in the model's output" },
+  classes: {
+    type: 'string',
+    describe:
+      "Class map: a file with the index of each class name in the model's output; or sorted (names as text), numeric (names are indices)",
+  },
   split: { type: 'string', describe: 'The split of a manifest that has several' },
   'path-column': { type: 'string', describe: 'The column of a table that names the images (default: by its name)' },
   'label-column': { type: 'string', describe: 'The column that holds the labels (default: by its name)' },

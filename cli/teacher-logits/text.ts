@@ -1,14 +1,5 @@
 import { join } from 'node:path';
-import {
-  type BadSample,
-  bytesText,
-  estimateText,
-  formText,
-  MANIFEST_FILE,
-  type MakeTargetsRecord,
-  type MergeTargetsRecord,
-  type TeacherFields,
-} from '../../src/distill/index.ts';
+import { type BadSample, MANIFEST_FILE, type MakeTargetsRecord, type MergeTargetsRecord, type TeacherFields, bytesText, estimateText, formText } from '../../src/distill/index.ts';
 import { textTable } from '../shared/text-table.ts';
 
 const MAX_NAMED = 10;

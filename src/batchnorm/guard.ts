@@ -1,7 +1,7 @@
 import type { Control } from '../core/index.ts';
 import { type ChosenData, noteBadImages } from '../data/index.ts';
-import { evaluateSessions, type GuardVerdict, guardVerdict } from '../evaluate/index.ts';
-import { applyEdits, type Edit, externalDataOf, type Model } from '../onnx/index.ts';
+import { type GuardVerdict, evaluateSessions, guardVerdict, labelWarnings } from '../evaluate/index.ts';
+import { type Edit, type Model, applyEdits, externalDataOf } from '../onnx/index.ts';
 import { openSession, sessionOptions } from '../runtime/index.ts';
 import type { ResultOptions } from './job-options.ts';
 
@@ -25,6 +25,7 @@ export async function guardEdits(
     noteBadImages(quarantine, control.note);
     const [before, after] = evaluations;
     if (!before || !after) throw new Error('two models give two evaluations');
+    for (const text of labelWarnings(before.predictions, before.classes)) control.note(`${model.path}: ${text}`);
     return guardVerdict(before.predictions, after.predictions);
   } finally {
     await Promise.all(sessions.map((session) => session.close()));

@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs';
-import { type Control, controlOf, type JobControl, makeParent } from '../core/index.ts';
+import { type Control, type JobControl, controlOf, makeParent } from '../core/index.ts';
 import { type ChosenData, openData } from '../data/index.ts';
 import { type Model, openModel } from '../onnx/index.ts';
+import { assertLabels, declaredClasses } from '../signature/index.ts';
 import { batchPass, type Collected, type Measurement, momentsPass, type WrittenMoments } from './batch-pass.ts';
 import { type BatchNormLayer, chooseLayers, findLayers } from './find-layers.ts';
 import { batchesOf, ONE_WORKER } from './job-images.ts';
@@ -21,11 +22,19 @@ export function skipped(outputs: readonly (string | undefined)[], note: (text: s
 }
 
 /** The images of the guard, opened before statistics are measured: a mistake in their name or labels must not cost that work. */
-export async function openGuard({
-  val,
-  seed,
-}: ResultOptions & { readonly seed?: number | undefined }): Promise<ChosenData | undefined> {
-  return val && openData({ ...val, seed: val.seed ?? seed }, { labelled: true });
+export async function openGuard(
+  model: Model,
+  { val, seed, output }: ResultOptions & { readonly seed?: number | undefined },
+): Promise<ChosenData | undefined> {
+  if (!val) return undefined;
+  const chosen = await openData({ ...val, seed: val.seed ?? seed }, { labelled: true });
+  try {
+    assertLabels(chosen.dataset, declaredClasses(model, output));
+    return chosen;
+  } catch (error) {
+    await chosen.dataset.close();
+    throw error;
+  }
 }
 
 /** Refuses what cannot be written; a folder of moments is made. @throws TemperError OUTPUT_* */
@@ -122,7 +131,7 @@ export async function recalibrate(options: RecalibrateOptions, control: JobContr
   try {
     checkOutputFiles(model, options, isThere);
     const layers = layersOf(model, options, out !== undefined && !isThere, watched);
-    if (!isThere) val = await openGuard(options);
+    if (!isThere) val = await openGuard(model, options);
     const images = await openImages(model, layers, options, watched);
     try {
       const settings = await runSettings(model, layers, images);

@@ -1,4 +1,4 @@
-import { type Control, controlOf, type FileSource, type JobControl, openFile, TemperError } from '../core/index.ts';
+import { type Control, type FileSource, type JobControl, TemperError, controlOf, openFile } from '../core/index.ts';
 import type { ChosenData } from '../data/index.ts';
 import { type Model, modelSha256, openModel } from '../onnx/index.ts';
 import type { Collected } from './batch-pass.ts';
@@ -90,7 +90,7 @@ export async function mergeMoments(
     for (const path of moments) sources.push(openFile(path));
     checkJobOutputs(model, [out], [val], { more: moments, force });
     assertMeasured(model, findLayers(model).layers, options, watched.note);
-    guard = await openGuard(options);
+    guard = await openGuard(model, options);
     return await merge(options, model, sources, guard, watched);
   } finally {
     await guard?.dataset.close();

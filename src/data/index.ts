@@ -9,7 +9,7 @@ export {
 export { readIdx, readIdxImages, readIdxLabels } from './datasets/idx.ts';
 export { openNpy } from './datasets/npy.ts';
 export { assertImages, type ChosenData, type DataOptions, dataFiles, openData } from './datasets/open-data.ts';
-export { assertClassCount, type DatasetOptions, openDataset } from './datasets/open-dataset.ts';
+export { type DatasetOptions, openDataset } from './datasets/open-dataset.ts';
 export { assertParquetClaims } from './datasets/parquet-claims.ts';
 export { type RowRange, rowRangeText, rowsHash, selectRows } from './datasets/select-rows.ts';
 export { partsOf, type Shard } from './datasets/shard.ts';

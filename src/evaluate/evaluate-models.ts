@@ -1,17 +1,9 @@
 import { TemperError } from '../core/index.ts';
-import {
-  type ClassOutput,
-  classOutput,
-  readClassOutput,
-  runBatches,
-  type Session,
-  summarizeTiming,
-  type Tensor,
-  type Timing,
-} from '../runtime/index.ts';
-import { imageInput } from '../signature/index.ts';
-import { detectOutputs, type OutputKind } from './output-kind.ts';
-import { concatPredictions, type Predictions, scoreBatch, type ValidClasses } from './predictions.ts';
+import type { Dataset } from '../data/index.ts';
+import { type ClassOutput, type Session, type Tensor, type Timing, classOutput, modelClasses, readClassOutput, runBatches, summarizeTiming } from '../runtime/index.ts';
+import { type OutputKind, assertLabels, classesOf, imageInput } from '../signature/index.ts';
+import { type CollectedScores, collectScores } from './model-scores.ts';
+import type { Predictions, ValidClasses } from './predictions.ts';
 
 /** Images ready for the network, with their names and true classes. */
 export interface LabelledBatch {
@@ -25,15 +17,17 @@ export interface EvaluateModelsOptions {
   /** Names of the image input and of the class output, where a model has several. */
   readonly input?: string | undefined;
   readonly output?: string | undefined;
-  /** What the outputs are; `auto` decides for each model by its first batch. */
-  readonly outputs?: 'auto' | Exclude<OutputKind, 'log-probabilities'> | undefined;
+  /** What the outputs are; `auto` takes what the graph says, else what all values together say. */
+  readonly outputs?: 'auto' | OutputKind | undefined;
+  /** The labels are checked against each model: before the first batch, and with it where the file leaves the classes open. */
+  readonly dataset?: Dataset | undefined;
   readonly valid?: ValidClasses | undefined;
   /** Per session: which of a batch's images it takes. Default: the first, for all. */
   readonly images?: readonly number[] | undefined;
   /** Batches prepared while one runs. */
   readonly ahead?: number | undefined;
-  /** Told of every model's outputs and what they are, batch by batch, with the number of the batch's first image. */
-  readonly onOutputs?: ((model: number, output: ClassOutput, kind: OutputKind, first: number) => void) | undefined;
+  /** Told of every model's outputs, batch by batch, with the number of the batch's first image. */
+  readonly onOutputs?: ((model: number, output: ClassOutput, first: number) => void) | undefined;
   /** Called after each batch with the number of images so far. */
   readonly onProgress?: ((images: number) => void) | undefined;
 }
@@ -41,6 +35,8 @@ export interface EvaluateModelsOptions {
 export interface Evaluation {
   readonly predictions: Predictions;
   readonly outputs: OutputKind;
+  /** That the model chose from. */
+  readonly classes: number;
   readonly timing: Timing;
 }
 
@@ -55,14 +51,21 @@ export async function evaluateModels(
   batches: AsyncIterable<LabelledBatch>,
   options: EvaluateModelsOptions = {},
 ): Promise<Evaluation[]> {
-  const { outputs = 'auto', valid, ahead = 2, onProgress } = options;
+  const { outputs = 'auto', valid, dataset, ahead = 2, onProgress } = options;
+  const said = outputs === 'auto' ? undefined : outputs;
   const models = sessions.map((session, i) => {
-    const output = classOutput(session, options.output);
     const input = imageInput(session, options.input);
+    const output = classOutput(session, options.output);
     const stage = { session, input, fetches: [output.name], images: options.images?.[i] ?? 0 };
-    const kind = (outputs === 'auto' ? undefined : outputs) as OutputKind | undefined;
-    return { stage, output, kind, parts: [] as Predictions[], ms: [] as number[] };
+    const scores: CollectedScores = collectScores(said, session.facts().outputKind(output.name), valid);
+    return { stage, output, scores, classes: 0, ms: [] as number[] };
   });
+  const checkLabels = (session: Session, count?: number): void => {
+    const known = modelClasses(session, options.output);
+    const places = valid?.labels === 'position' ? valid.classes : undefined;
+    if (dataset) assertLabels(dataset, count === undefined ? known : { ...known, count }, { places });
+  };
+  for (const session of sessions) checkLabels(session);
   const rows: number[] = [];
   let images = 0;
   const ready = (async function* () {
@@ -75,10 +78,12 @@ export async function evaluateModels(
   )) {
     const { keys, labels } = result.meta;
     for (const [i, model] of models.entries()) {
-      const scores = readClassOutput(model.stage.session, model.output, result.outputs[i] ?? {}, result.rows, keys);
-      model.kind ??= detectOutputs(scores);
-      options.onOutputs?.(i, scores, model.kind, images);
-      model.parts.push(scoreBatch(scores, keys, labels, { kind: model.kind, valid }));
+      const { session } = model.stage;
+      const output = readClassOutput(session, model.output, result.outputs[i] ?? {}, result.rows, keys);
+      model.classes = classesOf(output.classes);
+      if (images === 0) checkLabels(session, model.classes);
+      options.onOutputs?.(i, output, images);
+      model.scores.add(output, keys, labels);
       model.ms.push(result.ms[i] as number);
     }
     rows.push(result.rows);
@@ -88,9 +93,10 @@ export async function evaluateModels(
   if (images === 0) {
     throw new TemperError('INPUT_TOO_FEW', 'no image was evaluated', { hint: 'Check `data`, `rows` and `limit`.' });
   }
-  return models.map(({ parts, kind, ms }) => ({
-    predictions: concatPredictions(parts),
-    outputs: kind ?? 'logits',
+  const chosen = valid?.classes.length;
+  return models.map(({ scores, classes, ms }) => ({
+    ...scores.end(),
+    classes: chosen ?? classes,
     timing: summarizeTiming(rows, ms),
   }));
 }

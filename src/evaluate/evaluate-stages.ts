@@ -1,18 +1,7 @@
 import { type Control, TemperError } from '../core/index.ts';
-import {
-  type BadImage,
-  type BadImageRecord,
-  badImageRecord,
-  type ChosenData,
-  type ImageFacts,
-  loadBatches,
-  type PreparationTime,
-  type Size,
-  type Transform,
-  transformHash,
-} from '../data/index.ts';
-import { batchOf, type RuntimeOptions, type Session, type Tensor, workersOf } from '../runtime/index.ts';
-import { modelInput, type PerModel, type TransformChoice, transformsFor } from '../signature/index.ts';
+import { type BadImage, type BadImageRecord, type ChosenData, type ImageFacts, type PreparationTime, type Size, type Transform, badImageRecord, loadBatches, transformHash } from '../data/index.ts';
+import { type RuntimeOptions, type Session, type Tensor, batchOf, workersOf } from '../runtime/index.ts';
+import { type PerModel, type TransformChoice, modelInput, transformsFor } from '../signature/index.ts';
 import { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
 import { pictureNotes } from './picture-notes.ts';
 
@@ -132,7 +121,7 @@ export async function evaluateStages(
   try {
     const images = stages.map((_, i) => Math.max(0, distinct.indexOf(hashes[i] ?? '')));
     const evaluations = await evaluateModels(sessions, batches(), {
-      ...{ input, output, outputs, valid, images },
+      ...{ input, output, outputs, valid, images, dataset },
       onProgress: (done) => bar.update(done),
     });
     const seconds = (performance.now() - start) / 1000;

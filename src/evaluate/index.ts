@@ -9,8 +9,9 @@ export {
 export { type GuardVerdict, guardVerdict } from './guard.ts';
 export { metricIntervals, quantile, wilson } from './intervals.ts';
 export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';
+export { labelWarnings } from './label-warnings.ts';
 export { computeMetrics, imageScores, type Metrics } from './metrics.ts';
-export { detectOutputs, OUTPUT_KINDS, type OutputKind } from './output-kind.ts';
+export { asClasses, detectOutputs, OUTPUT_KINDS } from './output-kind.ts';
 export {
   comparePaired,
   holm,

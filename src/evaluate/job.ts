@@ -1,30 +1,11 @@
 import { basename } from 'node:path';
-import {
-  type Control,
-  controlOf,
-  type FieldRow,
-  type JobControl,
-  sha256OfFile,
-  TemperError,
-  version,
-} from '../core/index.ts';
-import {
-  assertClassCount,
-  type BadImageRecord,
-  type ChosenData,
-  type DataOptions,
-  noteBadImages,
-  openData,
-  rowRangeText,
-  type Shard,
-  type Transform,
-  transformFields,
-} from '../data/index.ts';
+import { type Control, type FieldRow, type JobControl, TemperError, controlOf, sha256OfFile, version } from '../core/index.ts';
+import { type BadImageRecord, type ChosenData, type DataOptions, type Shard, type Transform, noteBadImages, openData, rowRangeText, transformFields } from '../data/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
-import { batchOf, classOutput, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
-import { modelInput, type PerModel, type TransformChoice } from '../signature/index.ts';
+import { type RuntimeOptions, type SessionChoice, batchOf, openSessions } from '../runtime/index.ts';
+import { type OutputKind, type PerModel, type TransformChoice, modelInput } from '../signature/index.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
-import type { OutputKind } from './output-kind.ts';
+import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';
 import { joinPredictions } from './per-image/join-predictions.ts';
 import type { ValidClasses } from './predictions.ts';
@@ -42,7 +23,7 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
   readonly from?: readonly string[] | undefined;
   /** From an image to the network's input: for all models, or one for each. @default torchvision's preset at the model's size */
   readonly transform?: PerModel<TransformChoice> | undefined;
-  /** What the models give. @default 'auto': told by the first batch */
+  /** What the models give. @default 'auto': told by the graph, else by all values */
   readonly outputs?: 'auto' | Exclude<OutputKind, 'log-probabilities'> | undefined;
   /** A file of class indices: only these classes are scored (ImageNet-A, -R). */
   readonly validClasses?: string | undefined;
@@ -60,6 +41,8 @@ export interface EvaluatedModel extends ModelScores {
   readonly transform: Transform | undefined;
   /** Which worker's images these are, where only a part was measured. */
   readonly part: WorkerPart | undefined;
+  /** Signs that labels and classes do not fit, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
 }
 
 export interface EvaluationRecord {
@@ -122,7 +105,7 @@ function measuredModel(
   };
 }
 
-type MeasuredPart = Measured & Partial<Pick<EvaluatedModel, 'transform' | 'part'>>;
+type MeasuredPart = Measured & Partial<Pick<EvaluatedModel, 'transform' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
 
 interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages'> {
   readonly measured: readonly MeasuredPart[];
@@ -141,10 +124,6 @@ async function measure(
     const valid = validClasses === undefined ? undefined : readValidClasses(validClasses, all);
     const sessions = await openSessions(models, options, note);
     try {
-      for (const session of sessions) {
-        const [, classes] = classOutput(session, options.output).dims;
-        if (typeof classes === 'number' && !valid) assertClassCount(all.dataset, classes);
-      }
       const batch = batchOf(
         options,
         sessions.map((session) => modelInput(session, options.input).batch),
@@ -161,7 +140,11 @@ async function measure(
         if (read) note(`${model}: its outputs are ${read}`);
         const files = { model_sha256: hashes[i], n_bad_images: quarantine.length, ...subset };
         const one = measuredModel(model, files, evaluation, chosen, options);
-        return { ...(shard ? withPart(one, shard, batch) : one), transform: evaluation.transform };
+        return {
+          ...(shard ? withPart(one, shard, batch) : one),
+          transform: evaluation.transform,
+          classes: evaluation.classes,
+        };
       });
       return { measured, source: all.dataset.source, badImages: quarantine };
     } finally {
@@ -211,12 +194,13 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   const found = from ? await measuredBefore(from, seed) : await measure(models, data as DataOptions, options, watched);
   watched.signal.throwIfAborted();
   const scores = scoreModels(found.measured, seed);
+  const evaluated = scores.map((score, i): EvaluatedModel => {
+    const { transform, part, classes } = found.measured[i] ?? {};
+    return { ...score, transform, part, warnings: labelWarnings(score.predictions, classes) };
+  });
+  for (const { fields, warnings } of evaluated) for (const text of warnings) watched.note(`${fields.model}: ${text}`);
   return {
-    models: scores.map((score, i) => ({
-      ...score,
-      transform: found.measured[i]?.transform,
-      part: found.measured[i]?.part,
-    })),
+    models: evaluated,
     source: found.source,
     badImages: found.badImages,
   };

@@ -1,6 +1,7 @@
 import { TemperError } from '../core/index.ts';
 import type { ClassOutput } from '../runtime/index.ts';
-import { OUTPUT_KINDS, type OutputKind, rowOf } from './output-kind.ts';
+import type { OutputKind } from '../signature/index.ts';
+import { OUTPUT_KINDS, rowOf } from './output-kind.ts';
 
 /**
  * What one model said about each image: the one source of every metric, row i of each column one image. Written to a
@@ -30,6 +31,8 @@ export interface ValidClasses {
 export interface Scoring {
   readonly kind: OutputKind;
   readonly valid?: ValidClasses | undefined;
+  /** Rows must be of the kind to the last roundings; otherwise nearly: a quantized Softmax sums to 1 only roughly. @default true */
+  readonly exact?: boolean | undefined;
 }
 
 const TOP = 5;
@@ -83,10 +86,10 @@ export function scoreBatch(
   output: ClassOutput,
   keys: readonly string[],
   labels: ArrayLike<number>,
-  { kind, valid }: Scoring,
+  { kind, valid, exact = true }: Scoring,
 ): Predictions {
   const { rows, classes, smallest } = output;
-  const { fits, score, required } = OUTPUT_KINDS[kind];
+  const { fits, nearly = fits, score, required } = OUTPUT_KINDS[kind];
   if (valid) checkValid(valid, classes);
   const scored = valid?.classes.length ?? classes;
   const columns: Predictions = {
@@ -101,7 +104,7 @@ export function scoreBatch(
   for (let row = 0; row < rows; row++) {
     const key = keys[row] as string;
     const values = rowOf(output, row);
-    if (required && !fits(values)) {
+    if (required && !(exact ? fits : nearly)(values)) {
       throw new TemperError('EXECUTION_OUTPUT', `${key}: the outputs are not ${required}`, {
         hint: 'Say what they are: `outputs` logits, for example.',
         details: { key, kind },
@@ -137,22 +140,23 @@ export function scoreBatch(
 }
 
 /**
- * The rows of a batch as probabilities, in float64: softmax of logits and log-probabilities (shifted by the maximum), probabilities as
- * they are.
+ * The rows of a batch as probabilities, in float64: the softmax of what is scored ({@link OUTPUT_KINDS}); probabilities divided by
+ * their sum.
  * @returns [rows, classes]
  */
-export function probabilitiesOf({ rows, classes, data }: ClassOutput, kind: OutputKind): Float64Array {
+export function probabilitiesOf(output: ClassOutput, kind: OutputKind): Float64Array {
+  const { rows, classes, data } = output;
+  const { score } = OUTPUT_KINDS[kind];
   const p = Float64Array.from(data.subarray(0, rows * classes));
-  if (kind === 'probabilities') return p;
   for (let row = 0; row < rows; row++) {
     const z = p.subarray(row * classes, (row + 1) * classes);
-    const max = z.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-    let sum = 0;
-    for (const [k, score] of z.entries()) {
-      z[k] = Math.exp(score - max);
-      sum += z[k] as number;
+    if (kind !== 'probabilities') {
+      for (const [k, value] of z.entries()) z[k] = score(value, output);
+      const max = z.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+      for (const [k, logit] of z.entries()) z[k] = Math.exp(logit - max);
     }
-    for (let k = 0; k < classes; k++) z[k] = (z[k] as number) / sum;
+    const sum = z.reduce((a, b) => a + b, 0);
+    for (let k = 0; k < classes; k++) z[k] = sum === 0 ? 1 / classes : (z[k] as number) / sum;
   }
   return p;
 }

@@ -1,18 +1,9 @@
 import { join } from 'node:path';
-import { type Control, canonicalJson, checkOutputs, controlOf, type JobControl, sha256OfFile } from '../core/index.ts';
+import { type Control, type JobControl, canonicalJson, checkOutputs, controlOf, sha256OfFile } from '../core/index.ts';
 import { dataFiles, sizeText } from '../data/index.ts';
 import { MANIFEST_FILE } from '../distill/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
-import {
-  assertInference,
-  assertOutput,
-  type Model,
-  modelHashes,
-  nextStepKey,
-  openModel,
-  type WrittenModel,
-  writeEdited,
-} from '../onnx/index.ts';
+import { type Model, type WrittenModel, assertInference, assertOutput, modelHashes, nextStepKey, openModel, writeEdited } from '../onnx/index.ts';
 import { declaredInputs, outputName, presetNote } from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
@@ -113,7 +104,7 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
 
 async function runOn(file: Model, options: FixResOptions, tuning: Tuning, control: Control): Promise<FixResRecord> {
   const planned = await subjectOf(file, options, tuning.mode, control);
-  const images = await openImageSets(options, planned.subject.cut);
+  const images = await openImageSets(options, planned.subject);
   try {
     const run: Run = { ...planned, options, images, tuning, control };
     const settings = await settingsWithHashes(run);

@@ -1,9 +1,9 @@
-import { decodeFloat16s, TemperError } from '../core/index.ts';
-import { pickValue, type ValueInfo } from '../signature/index.ts';
+import { TemperError, decodeFloat16s } from '../core/index.ts';
+import { type ModelClasses, type ValueInfo, classesOf, pickValue, scoresOf } from '../signature/index.ts';
 import type { Session } from './session.ts';
 import type { Tensor, Tensors } from './tensor.ts';
 
-/** The outputs of a classifier for one batch: row i holds `classes` values for image i. */
+/** The outputs of a classifier for one batch: row i holds `classes` values for image i; a single one is a score of two classes. */
 export interface ClassOutput {
   readonly rows: number;
   readonly classes: number;
@@ -46,7 +46,8 @@ function floats({ type, data }: Tensor): Float32Array | Float64Array {
 }
 
 /**
- * Reads the class scores of a batch of `rows` images: [rows, K] or [rows, K, 1, 1], K >= 2.
+ * Reads the class scores of a batch of `rows` images: [rows, K], with dims of 1 anywhere behind rows; K = 1 is one score for
+ * two classes.
  * A graph with a constant Reshape can return another batch than went in, without an error of its own.
  * @param keys what error messages call the images
  * @throws TemperError EXECUTION_OUTPUT for another shape; NUMERIC_NONFINITE for NaN or +Infinity (log-probabilities may
@@ -61,14 +62,15 @@ export function readClassOutput(
 ): ClassOutput {
   const tensor = outputs[output.name];
   if (tensor === undefined) throw wrong(session, `gave no output ${output.name}`, 'Name another `output`.');
-  const [batch, classes = 0, ...rest] = tensor.dims;
+  const [batch] = tensor.dims;
+  const classes = scoresOf(tensor.dims) ?? 0;
   const shape = `output ${output.name} is [${tensor.dims.join(',')}]`;
   if (batch !== rows) {
     const hint =
       'The graph is fixed to another batch or image size (a constant Reshape): use its own, or export again.';
     throw wrong(session, `${shape} for a batch of ${rows}`, hint);
   }
-  if (classes < 2 || rest.some((dim) => dim !== 1)) {
+  if (classes < 1) {
     throw wrong(session, `${shape}, expected [${rows},classes]`, 'Name the logits with `output`.');
   }
   const data = floats(tensor);
@@ -84,4 +86,11 @@ export function readClassOutput(
   const limits = LIMITS[tensor.type];
   if (!limits) throw new Error('floats() took it');
   return { rows, classes, data, ...limits };
+}
+
+/** What a loaded model's file says of its classes. @throws TemperError as classOutput */
+export function modelClasses(session: Session, output?: string): ModelClasses {
+  const scores = scoresOf(classOutput(session, output).dims);
+  const count = scores === undefined ? undefined : classesOf(scores);
+  return { label: session.label, count, names: session.facts().classNames };
 }

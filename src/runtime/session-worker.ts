@@ -24,6 +24,15 @@ const WAIT_ASLEEP = { session: { intra_op: { allow_spinning: '0' }, inter_op: { 
 const options = workerData as WorkerOptions;
 const port = parentPort as MessagePort;
 
+const isTensor = (value: ort.InferenceSession.ValueMetadata): boolean =>
+  value.isTensor && Object.hasOwn(TENSOR_ARRAYS, value.type);
+
+/** Labels as strings and maps of probabilities stand beside the scores in some exports: nobody fetches them. */
+function tensorOutputs(outputs: readonly ort.InferenceSession.ValueMetadata[]): ValueInfo[] {
+  const found = outputs.filter(isTensor);
+  return (found.length > 0 ? found : outputs).map((value) => valueInfo('output', value));
+}
+
 function valueInfo(kind: 'input' | 'output', value: ort.InferenceSession.ValueMetadata): ValueInfo {
   const where = `${options.label}: ${kind} ${value.name}`;
   if (!value.isTensor) {
@@ -78,7 +87,7 @@ async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<R
         refused,
         ortVersion: ort.env.versions.node ?? ort.env.versions.common,
         inputs: session.inputMetadata.map((value) => valueInfo('input', value)),
-        outputs: session.outputMetadata.map((value) => valueInfo('output', value)),
+        outputs: tensorOutputs(session.outputMetadata),
       } as const;
       return { session, reply: opened };
     } catch (error) {
@@ -106,13 +115,18 @@ function tensorOf(name: string, value: ort.Tensor): Tensor {
   };
 }
 
-async function run(session: ort.InferenceSession, request: Extract<Request, { kind: 'run' }>): Promise<void> {
+/** @param tensors the names of all outputs that can be fetched */
+async function run(
+  session: ort.InferenceSession,
+  request: Extract<Request, { kind: 'run' }>,
+  tensors: readonly string[],
+): Promise<void> {
   try {
     const feeds = Object.fromEntries(
       Object.entries(request.feeds).map(([name, { type, data, dims }]) => [name, new ort.Tensor(type, data, dims)]),
     );
     const start = performance.now();
-    const results = request.fetches ? await session.run(feeds, request.fetches) : await session.run(feeds);
+    const results = await session.run(feeds, request.fetches ?? tensors);
     const ms = performance.now() - start;
     const outputs = Object.fromEntries(
       Object.entries(results).map(([name, value]) => [name, tensorOf(name, value)] as const),
@@ -126,11 +140,12 @@ async function run(session: ort.InferenceSession, request: Extract<Request, { ki
 
 try {
   const { session, reply } = await open();
+  const tensors = reply.outputs.map(({ name }) => name);
   // One after the other: two runs in flight would count each other's time.
   let last: Promise<void> = Promise.resolve();
   port.on('message', (request: Request) => {
     last = last.then(async () => {
-      if (request.kind === 'run') return run(session, request);
+      if (request.kind === 'run') return run(session, request, tensors);
       await session.release();
       port.close();
     });

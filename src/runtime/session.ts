@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import { fromWire, openFile, readBytes, TemperError } from '../core/index.ts';
+import { TemperError, fromWire, openFile, readBytes } from '../core/index.ts';
 import { assertModelFile, externalDataOf, freeZeroDims, modelFromBytes, openModel } from '../onnx/index.ts';
-import type { ValueInfo } from '../signature/index.ts';
+import { type ModelFacts, NO_FACTS, type ValueInfo, modelFacts } from '../signature/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
@@ -37,7 +37,10 @@ export interface Session {
   readonly refused: readonly string[];
   readonly ortVersion: string;
   readonly inputs: readonly ValueInfo[];
+  /** Those that are tensors: others can be neither fetched nor named. */
   readonly outputs: readonly ValueInfo[];
+  /** What the graph and its metadata say of the outputs; read when it is first asked for. Nothing, where only onnxruntime can read the file. */
+  facts(): ModelFacts;
   /**
    * Runs one batch; calls queue in order. An array that fills its whole ArrayBuffer is handed over, not copied: it is
    * empty afterwards. A view of a larger buffer is copied.
@@ -141,6 +144,22 @@ function withOpenDims({ model, ...options }: SessionOptions): SessionOptions | u
   }
 }
 
+/** @returns nothing known for a file that cannot be walked but runs */
+function factsOf(model: string | Uint8Array): ModelFacts {
+  try {
+    if (typeof model !== 'string') return modelFacts(modelFromBytes(model));
+    const opened = openModel(model);
+    try {
+      return modelFacts(opened, model);
+    } finally {
+      opened.close();
+    }
+  } catch (error) {
+    if (error instanceof TemperError) return NO_FACTS;
+    throw error;
+  }
+}
+
 /**
  * Loads a model into a thread of its own and says what it runs on. The provider asked for is the one used: only `auto`
  * falls back to the CPU, and says so in `refused`. Dims of 0, which some exporters write for any, are open.
@@ -179,6 +198,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
   });
   const windows = windowCheck(label, model);
   let closing: Promise<void> | undefined;
+  let facts: ModelFacts | undefined;
   return {
     label,
     provider,
@@ -186,6 +206,10 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     ortVersion,
     inputs,
     outputs,
+    facts() {
+      facts ??= factsOf(model);
+      return facts;
+    },
     async run(feeds, fetches) {
       if (closing) {
         const hint = 'Open a new session.';

@@ -1,5 +1,6 @@
-import { type OutputKind, type Predictions, probabilitiesOf, scoreBatch } from '../evaluate/index.ts';
+import { type Predictions, asClasses, probabilitiesOf, scoreBatch } from '../evaluate/index.ts';
 import type { ClassOutput } from '../runtime/index.ts';
+import type { OutputKind } from '../signature/index.ts';
 
 /**
  * The mean of several models' probabilities on the same images: the Bayesian model average, with equal weights, as SWAG's samples have.
@@ -17,7 +18,8 @@ export class BayesianAverage {
   }
 
   /** Adds a batch of one model's outputs. @param first the number of its first image */
-  add(output: ClassOutput, kind: OutputKind, first: number): void {
+  add(scores: ClassOutput, outputs: OutputKind, first: number): void {
+    const { output, kind } = asClasses(scores, outputs);
     this.sum ??= new Float64Array(this.images * output.classes);
     this.classes = output.classes;
     if (first === 0) this.models++;

@@ -1,18 +1,10 @@
 import type { JobImages, NumberedBatch } from '../batchnorm/index.ts';
 import { type Control, canonicalJson } from '../core/index.ts';
-import {
-  type ChosenData,
-  type DataOptions,
-  openData,
-  rowsHash,
-  splitRows,
-  type Transform,
-  transformHash,
-} from '../data/index.ts';
+import { type ChosenData, type DataOptions, type Transform, openData, rowsHash, splitRows, transformHash } from '../data/index.ts';
 import type { LabelledBatch } from '../evaluate/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { batchOf, workersOf } from '../runtime/index.ts';
-import { declaredInputs, modelInput, transformsFor } from '../signature/index.ts';
+import { assertLabels, declaredClasses, declaredInputs, modelInput, transformsFor } from '../signature/index.ts';
 import { labelledReplay, numberedReplay } from './candidate-images.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import type { OpenedSnapshots } from './ingredients.ts';
@@ -163,13 +155,15 @@ export async function withCandidateData<P extends readonly ValPart[], T>(
   const { seed = 0 } = options;
   const seeded = (given: DataOptions): DataOptions => ({ ...given, seed: given.seed ?? seed });
   const val = await openData(seeded(options.val), { labelled: true });
+  const template = models[templateIndex] as Model;
   let train: ChosenData | undefined;
   try {
+    assertLabels(val.dataset, declaredClasses(template, options.output));
     if (options.train) {
       const { limit = TRAIN_IMAGES } = options.train;
       train = await openData({ ...seeded(options.train), limit }, { labelled: false });
     }
-    return await use(await readSets({ val, train }, models[templateIndex] as Model, options, cut, control));
+    return await use(await readSets({ val, train }, template, options, cut, control));
   } finally {
     await val.dataset.close();
     await train?.dataset.close();

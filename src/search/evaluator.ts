@@ -1,8 +1,10 @@
 import { type BatchNormLayer, type MeasuredLayer, type NumberedBatch, recalibrateByBatch } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { type EvaluateModelsOptions, evaluateModels, type LabelledBatch, type Predictions } from '../evaluate/index.ts';
+import type { Dataset } from '../data/index.ts';
+import { type EvaluateModelsOptions, type Evaluation, type LabelledBatch, type Predictions, evaluateModels } from '../evaluate/index.ts';
 import { encodeFloats } from '../onnx/index.ts';
-import { type Device, openSession, type Session } from '../runtime/index.ts';
+import { type Device, type Session, openSession } from '../runtime/index.ts';
+import type { OutputKind } from '../signature/index.ts';
 import { type CandidateModel, modelOf, type PreparedModel, valuesAt, WEIGHTS_LOCATION } from './prepared-model.ts';
 import type { Replay } from './replay.ts';
 
@@ -13,6 +15,8 @@ export interface EvaluatorOptions {
   readonly threads?: number | undefined;
   readonly input?: string | undefined;
   readonly output?: string | undefined;
+  /** Whose labels the images have: checked against each candidate. */
+  readonly dataset: Dataset;
   readonly signal: AbortSignal;
 }
 
@@ -69,13 +73,15 @@ export class CandidateEvaluator {
   async evaluate(
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
-    take: (predictions: Predictions, index: number) => void,
-    onOutputs?: EvaluateModelsOptions['onOutputs'],
+    take: (predictions: Predictions, index: number, outputs: OutputKind) => void,
+    more: Pick<EvaluateModelsOptions, 'onOutputs' | 'outputs'> = {},
   ): Promise<void> {
     const start = performance.now();
     try {
-      if (images.kept) await this.oneByOne(candidates, images, take, onOutputs);
-      else for (const [i, found] of (await this.together(candidates, images, onOutputs)).entries()) take(found, i);
+      if (images.kept) await this.oneByOne(candidates, images, take, more);
+      else
+        for (const [i, found] of (await this.together(candidates, images, more)).entries())
+          take(found.predictions, i, found.outputs);
     } finally {
       this.milliseconds += performance.now() - start;
     }
@@ -84,28 +90,23 @@ export class CandidateEvaluator {
   private async run(
     sessions: readonly Session[],
     images: Replay<LabelledBatch>,
-    onOutputs: EvaluateModelsOptions['onOutputs'],
-  ): Promise<Predictions[]> {
-    const { input, output, signal } = this.options;
+    more: Pick<EvaluateModelsOptions, 'onOutputs' | 'outputs'>,
+  ): Promise<Evaluation[]> {
+    const { input, output, dataset, signal } = this.options;
     async function* batches(): AsyncGenerator<LabelledBatch> {
       for await (const batch of images.pass()) {
         signal.throwIfAborted();
         yield batch;
       }
     }
-    const evaluations = await evaluateModels(sessions, batches(), {
-      ...(input === undefined ? {} : { input }),
-      ...(output === undefined ? {} : { output }),
-      ...(onOutputs ? { onOutputs } : {}),
-    });
-    return evaluations.map(({ predictions }) => predictions);
+    return evaluateModels(sessions, batches(), { input, output, dataset, ...more });
   }
 
   private async oneByOne(
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
-    take: (predictions: Predictions, index: number) => void,
-    onOutputs: EvaluateModelsOptions['onOutputs'],
+    take: (predictions: Predictions, index: number, outputs: OutputKind) => void,
+    more: Pick<EvaluateModelsOptions, 'onOutputs' | 'outputs'>,
   ): Promise<void> {
     const opening = (i: number): Promise<Session> | undefined => {
       const candidate = candidates[i];
@@ -120,8 +121,8 @@ export class CandidateEvaluator {
         const session = await next;
         next = opening(i + 1);
         try {
-          const [predictions] = await this.run([session], images, onOutputs);
-          take(predictions as Predictions, i);
+          const [found] = await this.run([session], images, more);
+          if (found) take(found.predictions, i, found.outputs);
         } finally {
           await session.close();
         }
@@ -137,12 +138,12 @@ export class CandidateEvaluator {
   private async together(
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
-    onOutputs: EvaluateModelsOptions['onOutputs'],
-  ): Promise<Predictions[]> {
+    more: Pick<EvaluateModelsOptions, 'onOutputs' | 'outputs'>,
+  ): Promise<Evaluation[]> {
     const sessions: Session[] = [];
     try {
       for (const candidate of candidates) sessions.push(await open(this.options, candidate));
-      return await this.run(sessions, images, onOutputs);
+      return await this.run(sessions, images, more);
     } finally {
       await Promise.all(sessions.map((session) => session.close()));
     }

@@ -1,14 +1,8 @@
-import {
-  chooseTemplate,
-  type Plan,
-  planTensors,
-  storedTensors,
-  type TensorPlan,
-  type TensorRules,
-} from '../average/index.ts';
+import { type Plan, type TensorPlan, type TensorRules, chooseTemplate, planTensors, storedTensors } from '../average/index.ts';
 import { type BatchNormLayer, findLayers } from '../batchnorm/index.ts';
 import { type Control, TemperError } from '../core/index.ts';
-import { assertInference, type Model, type TensorRecord } from '../onnx/index.ts';
+import type { Dataset } from '../data/index.ts';
+import { type Model, type TensorRecord, assertInference } from '../onnx/index.ts';
 import { sessionOptions } from '../runtime/index.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import type { Ingredients } from './candidate-weights.ts';
@@ -79,13 +73,14 @@ export function recalibrableLayers(
   }
 }
 
-/** The evaluator of prepared candidates. @throws TemperError USAGE for a device that is none */
+/** The evaluator of prepared candidates, on images of a data set. @throws TemperError USAGE for a device that is none */
 export function candidateEvaluator(
   { ingredients: { prepared, signal } }: OpenedSnapshots,
   options: CandidateOptions,
+  dataset: Dataset,
 ): CandidateEvaluator {
   const { input, output } = options;
-  return new CandidateEvaluator({ prepared, ...sessionOptions(options), input, output, signal });
+  return new CandidateEvaluator({ prepared, ...sessionOptions(options), input, output, dataset, signal });
 }
 
 /** The template as a candidate: what the provider is asked with. */

@@ -1,15 +1,7 @@
 import { createHash } from 'node:crypto';
 import { planFiles } from '../average/index.ts';
 import type { BatchNormLayer } from '../batchnorm/index.ts';
-import {
-  type Control,
-  canonicalJson,
-  checkOutputs,
-  controlOf,
-  type FieldRow,
-  type JobControl,
-  TemperError,
-} from '../core/index.ts';
+import { type Control, type FieldRow, type JobControl, TemperError, canonicalJson, checkOutputs, controlOf } from '../core/index.ts';
 import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { sayProvider, sessionOptions } from '../runtime/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
@@ -107,7 +99,7 @@ async function search(
   const { device, threads } = sessionOptions(options);
   const { prepared, models } = ingredients;
   const { trainImages: images } = data;
-  const evaluator = candidateEvaluator(opened, options);
+  const evaluator = candidateEvaluator(opened, options, data.val.dataset);
   const repairer =
     bn === 'repair' && images ? new Repairer({ prepared, models, images, device, threads, signal }) : undefined;
   const probed = await evaluator.probe(templateCandidate(opened));

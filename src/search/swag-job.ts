@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type PlanOptions, planFiles, type Row, type SwagRow, swagRows } from '../average/index.ts';
+import { type PlanOptions, type Row, type SwagRow, planFiles, swagRows } from '../average/index.ts';
 import type { BatchNormLayer } from '../batchnorm/index.ts';
-import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
+import { type Control, type JobControl, TemperError, checkOutputs, controlOf, writeError } from '../core/index.ts';
 import { type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
 import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
+import type { OutputKind } from '../signature/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
 import { BayesianAverage } from './bayesian-average.ts';
 import { type CandidateData, undivided, withCandidateData } from './candidate-data.ts';
@@ -95,6 +96,7 @@ async function evaluateSamples(
   const given: Given[] = [];
   /** Of the mean, and of the first sample. */
   const shown: Predictions[] = [];
+  let outputs: OutputKind | undefined;
   try {
     for (const [i, row] of [meanOf(rows[0]), ...rows].entries()) {
       const candidate = await drawn(sampling, row);
@@ -102,10 +104,12 @@ async function evaluateSamples(
       await evaluator.evaluate(
         [candidate],
         data.parts[0],
-        (predictions) => {
+        (predictions, _index, found) => {
+          outputs = found;
           if (i < 2) shown.push(predictions);
         },
-        i === 0 ? undefined : (_model, output, kind, first) => average.add(output, kind, first),
+        // What the outputs of the mean are, those of samples are.
+        outputs && { outputs, onOutputs: (_model, output, first) => average.add(output, outputs as OutputKind, first) },
       );
       bar.update(i + 1);
     }
@@ -188,7 +192,12 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
     const sampled =
       val &&
       (await withCandidateData(opened, { ...options, val }, undivided, watched, (data) =>
-        evaluateSamples({ opened, layers, data, evaluator: candidateEvaluator(opened, options) }, rows, seed, watched),
+        evaluateSamples(
+          { opened, layers, data, evaluator: candidateEvaluator(opened, options, data.val.dataset) },
+          rows,
+          seed,
+          watched,
+        ),
       ));
     const outputs = targets ? await writeAverages(opened, rows, targets, force, { given: sampled?.given }) : [];
     const { rank: drawnRank, scale: drawnScale } = rows[0].swag;

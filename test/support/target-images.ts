@@ -24,7 +24,7 @@ export function writeImages(folder: string, count: number, side = 8): { source: 
 }
 
 /** A linear classifier of the mean of grey images of any size in a grid of 4 x 4 pixels: it sees every shift and stretch. */
-export function anySizeTeacher(classes = 10): Uint8Array {
+export function anySizeTeacher(classes = 10, end: 'Softmax' | 'Identity' = 'Identity'): Uint8Array {
   const features = 6;
   return makeModel({
     inputs: [['x', 'FLOAT', ['N', 1, 'H', 'W']]],
@@ -34,7 +34,12 @@ export function anySizeTeacher(classes = 10): Uint8Array {
       ['Relu', ['maps'], ['positive']],
       ['GlobalAveragePool', ['positive'], ['means']],
       ['Flatten', ['means'], ['flat'], { axis: 1 }],
-      ['MatMul', ['flat', 'w'], ['y']],
+      ...(end === 'Identity'
+        ? [['MatMul', ['flat', 'w'], ['y']] as [string, string[], string[]]]
+        : ([
+            ['MatMul', ['flat', 'w'], ['z']],
+            [end, ['z'], ['y']],
+          ] as [string, string[], string[]][])),
     ],
     initializers: [
       floats(

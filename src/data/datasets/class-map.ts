@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
+import { HEAD_BYTES, TemperError, otherKind, readError } from '../../core/index.ts';
 
 /** Class names and the indices that a model gives them. */
 export interface ClassMap {
@@ -70,6 +70,16 @@ function textPairs(lines: readonly string[], isTable: boolean): Pair[] {
   return lines.map((line, index) => [synsets.includes(undefined) ? line : (synsets[index] as string), index]);
 }
 
+function classMapOf(path: string, indexOf: ReadonlyMap<string, number>): ClassMap {
+  const indices = new Set(indexOf.values());
+  const classes = Array.from({ length: [...indices].reduce((a, b) => Math.max(a, b)) + 1 }, (_, index) =>
+    String(index),
+  );
+  // The first name of an index is its name; later ones are synonyms.
+  for (const [name, index] of [...indexOf].reverse()) classes[index] = name;
+  return { path, indexOf, indices, classes };
+}
+
 /**
  * Reads a class map: text (a name a line, the line number being the index; `name<TAB or space>index`; `name,index` or `index,name`, as CSV; ImageNet synset
  * lines, `n01440764 tench`) or JSON (array; name to index; index to name). Two names may share an index.
@@ -103,11 +113,20 @@ export function readClassMap(path: string): ClassMap {
     if (indexOf.has(name)) throw malformed(path, `"${name}" occurs twice`);
     indexOf.set(name, index);
   }
-  const indices = new Set(indexOf.values());
-  const classes = Array.from({ length: [...indices].reduce((a, b) => Math.max(a, b)) + 1 }, (_, index) =>
-    String(index),
-  );
-  // The first name of an index is its name; later ones are synonyms.
-  for (const [name, index] of [...indexOf].reverse()) classes[index] = name;
-  return { path, indexOf, indices, classes };
+  return classMapOf(path, indexOf);
+}
+
+/**
+ * The class map of folders whose names are class indices ("0", "1", … "10").
+ * @throws TemperError FORMAT_LABEL for a name that is no index
+ */
+export function numberMap(path: string, names: readonly string[]): ClassMap {
+  const bad = names.find((name) => !/^\d+$/.test(name) || Number(name) >= MAX_CLASSES);
+  if (bad !== undefined) {
+    throw new TemperError('FORMAT_LABEL', `${path}: class folder ${bad} is no class index`, {
+      hint: 'Number the folders with `classes` FILE, or as text with `classes` sorted.',
+      details: { path, folder: bad },
+    });
+  }
+  return classMapOf(path, new Map(names.map((name) => [name, Number(name)])));
 }

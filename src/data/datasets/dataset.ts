@@ -64,8 +64,11 @@ export interface Dataset {
   readonly labelled: boolean;
   /** Names by class index, where names are known. */
   readonly classes?: readonly string[];
-  /** Where the names come from: a class map, the file's own metadata, or the names that occur, sorted as torchvision does. */
-  readonly classesFrom?: 'map' | 'metadata' | 'names';
+  /**
+   * Where the names come from: a class map (or numbers that are folders' names, by `classes` numeric), the file's own metadata,
+   * or the names that occur, sorted as torchvision does: by default (`names`), or because the user says so (`sorted`).
+   */
+  readonly classesFrom?: 'map' | 'metadata' | 'names' | 'sorted';
   /** @throws RangeError outside 0 ≤ row < length */
   sample(row: number): Sample;
   /** Reads one image; calls may overlap. */

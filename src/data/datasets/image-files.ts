@@ -25,8 +25,13 @@ function isFolder(path: string, entry: Dirent): boolean {
   }
 }
 
+/** What tools leave behind: `.ipynb_checkpoints`, `.git`, `__MACOSX`, and macOS' companions `._photo.jpg`, which are no images. */
+const isLitter = (name: string, folder: boolean): boolean =>
+  folder ? name.startsWith('.') || name === '__MACOSX' : name.startsWith('._');
+
 /**
- * The names in a folder, each list in UTF-8 byte order. Symbolic links count as what they point to.
+ * The names in a folder, each list in UTF-8 byte order. Symbolic links count as what they point to; hidden folders and what
+ * macOS adds to archives do not count.
  * @throws TemperError INPUT_NOT_FOUND, INPUT_UNREADABLE
  */
 export function listFolder(path: string): Listing {
@@ -38,7 +43,10 @@ export function listFolder(path: string): Listing {
   }
   const folders: string[] = [];
   const files: string[] = [];
-  for (const entry of entries) (isFolder(join(path, entry.name), entry) ? folders : files).push(entry.name);
+  for (const entry of entries) {
+    const folder = isFolder(join(path, entry.name), entry);
+    if (!isLitter(entry.name, folder)) (folder ? folders : files).push(entry.name);
+  }
   return { folders: folders.sort(compareUtf8), files: files.sort(compareUtf8) };
 }
 

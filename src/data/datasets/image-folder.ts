@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { TemperError } from '../../core/index.ts';
-import type { ClassMap } from './class-map.ts';
 import type { SampleSource } from './dataset.ts';
 import { readWholeFile } from './file-ranges.ts';
 import { describeOthers, IMAGE_EXTENSIONS, listFolder, walkImages } from './image-files.ts';
@@ -29,10 +28,11 @@ function imageFiles(format: 'folder' | 'flat', root: string, keys: readonly stri
 
 /**
  * A folder of class folders: torchvision's ImageFolder, with its order, its extensions and its refusal of empty
- * classes. Files beside the class folders are not looked at. With a class map, empty class folders are left out.
+ * classes. Files beside the class folders are not looked at. Empty class folders are left out where their absence moves no label.
+ * @param numbered whether a class map or the folders' names give the indices
  * @throws TemperError INPUT_TOO_FEW
  */
-export function openImageFolder(root: string, classMap: ClassMap | undefined): SampleSource {
+export function openImageFolder(root: string, numbered: boolean): SampleSource {
   const { folders, files } = listFolder(root);
   const keys: string[] = [];
   const labels: number[] = [];
@@ -46,7 +46,7 @@ export function openImageFolder(root: string, classMap: ClassMap | undefined): S
     }
   }
   if (keys.length === 0) throw noImages(root, `${folders.length} folders and ${files.length} files`);
-  if (empty.length > 0 && classMap === undefined) {
+  if (empty.length > 0 && !numbered) {
     throw new TemperError('INPUT_TOO_FEW', `${root}: no images in class folder ${empty.slice(0, 5).join(', ')}`, {
       hint: 'Remove the folder if it is no class; if it is one, number the classes with `classes` FILE.',
       details: { path: root, empty },

@@ -11,7 +11,10 @@ export interface DataOptions {
   readonly labels?: string | undefined;
   /** What `source` is. @default by its name */
   readonly format?: DatasetFormat | undefined;
-  /** Class map: a file that gives the index of each class name in the model's output. */
+  /**
+   * Class map: a file that gives the index of each class name in the model's output; or `sorted` (names are numbered as text)
+   * or `numeric` (names of folders are the indices).
+   */
   readonly classes?: string | undefined;
   /** The split of a manifest that has several. */
   readonly split?: string | undefined;

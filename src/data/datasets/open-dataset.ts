@@ -1,8 +1,8 @@
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { readError, TemperError } from '../../core/index.ts';
+import { TemperError, readError } from '../../core/index.ts';
 import { expandBraces } from './brace-range.ts';
-import { type ClassMap, readClassMap } from './class-map.ts';
+import { numberMap, readClassMap } from './class-map.ts';
 import { DATASET_FORMATS, type Dataset, type DatasetFormat, dataset, type SampleSource } from './dataset.ts';
 import { openIdxImages } from './idx-images.ts';
 import { isImageName, type Listing, listFolder, walkImages } from './image-files.ts';
@@ -15,7 +15,7 @@ export interface DatasetOptions {
   readonly format?: string | undefined;
   /** A file of labels (IDX or .npy) in table order, instead of the source's own. */
   readonly labels?: string | undefined;
-  /** A class map file. */
+  /** A class map file; or how names are numbered: `sorted` (as text) or `numeric` (names of folders are the indices). */
   readonly classes?: string | undefined;
   /** The split of a manifest that has several. */
   readonly split?: string | undefined;
@@ -102,7 +102,8 @@ function shardPaths(path: string, format: DatasetFormat): string[] {
   throw new TemperError('INPUT_TOO_FEW', `${path}: no ${format} files`, { hint: 'Name the folder of the shards.' });
 }
 
-type Opener = (path: string, options: DatasetOptions, classMap: ClassMap | undefined) => Promise<SampleSource>;
+/** @param numbered whether class indices follow from a class map or the folders' names, not from which folders are there */
+type Opener = (path: string, options: DatasetOptions, numbered: boolean) => Promise<SampleSource>;
 
 const manifest =
   (format: 'csv' | 'tsv' | 'jsonl' | 'list'): Opener =>
@@ -119,7 +120,7 @@ function assertColumns(path: string, format: DatasetFormat, { pathColumn, labelC
 
 /** What only some formats need (CSV, tar, Parquet and its decompressors) is loaded with them. */
 const OPENERS: Readonly<Record<DatasetFormat, Opener>> = {
-  folder: async (path, _options, classMap) => openImageFolder(path, classMap),
+  folder: async (path, _options, numbered) => openImageFolder(path, numbered),
   flat: async (path) => openFlatFolder(path),
   csv: manifest('csv'),
   tsv: manifest('tsv'),
@@ -130,6 +131,20 @@ const OPENERS: Readonly<Record<DatasetFormat, Opener>> = {
   idx: openIdxImages,
   npy: openNpyImages,
 };
+
+/** How names are numbered without a class map. */
+const NUMBERINGS = ['sorted', 'numeric'] as const;
+type Numbering = (typeof NUMBERINGS)[number];
+
+/** A table whose names were numbered as the user said. @throws TemperError FORMAT_LABEL for names that are no numbers */
+function numberedBy(rule: Numbering | undefined, table: Dataset): Dataset {
+  if (rule === undefined || table.classesFrom !== 'names') return table;
+  if (rule === 'sorted') return { ...table, classesFrom: 'sorted' };
+  throw new TemperError('FORMAT_LABEL', `${table.source}: class ${table.classes?.[0]} is no whole number`, {
+    hint: 'Number the names with `classes` FILE, or as text with `classes` sorted.',
+    details: { path: table.source },
+  });
+}
 
 function parseFormat(path: string, text: string): DatasetFormat {
   const format = DATASET_FORMATS.find((known) => known === text);
@@ -146,11 +161,15 @@ function parseFormat(path: string, text: string): DatasetFormat {
 export async function openDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
   const format = options.format === undefined ? detectFormat(path) : parseFormat(path, options.format);
   assertColumns(path, format, options);
-  const classMap = options.classes === undefined ? undefined : readClassMap(options.classes);
-  const source = await OPENERS[format](path, options, classMap);
+  const { classes } = options;
+  const rule = NUMBERINGS.find((one) => one === classes);
+  const classMap = classes === undefined || rule ? undefined : readClassMap(classes);
+  const source = await OPENERS[format](path, options, classMap !== undefined || rule === 'numeric');
   try {
     const labels = options.labels === undefined ? undefined : await readLabelsFile(options.labels, path, source.length);
-    const table = dataset(source, labels, classMap);
+    const folders = source.labels?.namesFrom === 'names' ? source.labels.names : undefined;
+    const map = rule === 'numeric' && folders ? numberMap(path, folders) : classMap;
+    const table = numberedBy(rule, dataset(source, labels, map));
     if (options.requireLabels && !table.labelled) {
       throw new TemperError('FORMAT_LABEL', `${path}: no labels: ${source.unlabelled ?? 'none found'}`, {
         hint: 'Name a labelled data set, or a file of labels with `labels` FILE.',
@@ -161,30 +180,5 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
   } catch (error) {
     await source.close?.();
     throw error;
-  }
-}
-
-/**
- * Checks the labels against a model's number of classes. Names that were numbered by sorting must be as many as the
- * model's classes: with one folder missing, every label after it would be another class.
- * @throws TemperError FORMAT_LABEL naming the row; MISMATCH_VALUE
- */
-export function assertClassCount(table: Dataset, classCount: number): void {
-  const { source, classes, classesFrom } = table;
-  if (classes && classesFrom !== 'map' && classes.length !== classCount) {
-    const what = `${classes.length} class names (${classes.slice(0, 3).join(', ')}, …), but the model has ${classCount} classes`;
-    throw new TemperError('MISMATCH_VALUE', `${source}: ${what}`, {
-      hint: "Say with `classes` FILE which index each name has in the model's output.",
-      details: { path: source, found: classes.length, expected: classCount },
-    });
-  }
-  for (let row = 0; table.labelled && row < table.length; row++) {
-    const label = table.sample(row).label as number;
-    if (label < classCount) continue;
-    const what = `${table.describeRow(row)}: label ${label}, but the model has classes 0 to ${classCount - 1}`;
-    throw new TemperError('FORMAT_LABEL', `${source}: ${what}`, {
-      hint: 'Use the labels that the model was trained with, or translate them with `classes` FILE.',
-      details: { path: source, row, label },
-    });
   }
 }

@@ -1,18 +1,9 @@
 import { basename, join } from 'node:path';
-import { type Control, controlOf, type FieldRow, type JobControl, sha256OfFile, version } from '../../core/index.ts';
-import {
-  type BadImageRecord,
-  badImageRecord,
-  type ChosenData,
-  type DataOptions,
-  openData,
-  type Transform,
-  transformFields,
-} from '../../data/index.ts';
-import type { OutputKind } from '../../evaluate/index.ts';
+import { type Control, type FieldRow, type JobControl, controlOf, sha256OfFile, version } from '../../core/index.ts';
+import { type BadImageRecord, type ChosenData, type DataOptions, type Transform, badImageRecord, openData, transformFields } from '../../data/index.ts';
 import { modelFileSha256 } from '../../onnx/index.ts';
-import { batchOf, openSessions, type RuntimeOptions, type Session, workersOf } from '../../runtime/index.ts';
-import { modelInput, type TransformChoice, transformFor, transformsFor } from '../../signature/index.ts';
+import { type RuntimeOptions, type Session, batchOf, modelClasses, openSessions, workersOf } from '../../runtime/index.ts';
+import { type OutputKind, type TransformChoice, assertLabels, modelInput, transformFor, transformsFor } from '../../signature/index.ts';
 import { readClassOutputs, type TeacherOutputs } from '../run/index.ts';
 import {
   classRows,
@@ -45,7 +36,7 @@ export interface ScoreTargetsOptions extends RuntimeOptions, EnsembleChoice {
   readonly transform?: TransformChoice | undefined;
   /** Of a top-K store some of its own. @default the store's */
   readonly temperatures?: readonly number[] | undefined;
-  /** What the student gives; probabilities are scored by ln p. @default 'auto': told by the first batch */
+  /** What the student gives; probabilities are scored by ln p. @default 'auto': told by the graph, else by the first batch */
   readonly outputs?: 'auto' | TeacherOutputs | undefined;
   /** Where the student's classes are not the data's, or in another order: a file that names the index of each, as in `makeTargets`. */
   readonly classMap?: string | undefined;
@@ -115,6 +106,7 @@ async function score(
   const temperatures = scoredTemperatures(store, options.temperatures);
   const transform = studentTransform(session, chosen, store, options, note);
   const ofStore = await rowsOfStore(store, dataset);
+  if (options.classMap === undefined) assertLabels(dataset, modelClasses(session, output));
   const asked = data.rows === undefined && data.limit === undefined ? undefined : chosen.rows;
   const rows = rowsToScore(store, dataset, ofStore, asked);
   const badImages: BadImageRecord[] = [];

@@ -7,5 +7,5 @@ export { makeParts, ordinalOf, viewsOf } from './make-parts.ts';
 export { type PreparedTargets, prepareTargets, type TeacherOptions } from './prepare-targets.ts';
 export { recomputeTargets } from './recompute.ts';
 export { baseViews } from './replayed-views.ts';
-export { readOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
+export { outputKind, readAllOutputs, storedOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
 export { INPUT_TOLERANCE, logitTolerance } from './tolerance.ts';

@@ -1,7 +1,8 @@
-import { streamKey, TemperError } from '../../core/index.ts';
+import { TemperError, streamKey } from '../../core/index.ts';
 import { type Dataset, type ImageFacts, type InputStatistics, JITTER_OPS, type ViewRecord } from '../../data/index.ts';
-import { type OutputKind, scoreBatch } from '../../evaluate/index.ts';
+import { scoreBatch } from '../../evaluate/index.ts';
 import type { ClassOutput } from '../../runtime/index.ts';
+import type { OutputKind } from '../../signature/index.ts';
 import {
   allocatePart,
   type BadSample,
@@ -68,7 +69,8 @@ function setRecord(arrays: ViewArrays, row: number, { crop, flip, jitter }: View
 function addScores(sums: TeacherScore, output: ClassOutput, batch: BatchRows, kind: OutputKind): TeacherScore {
   const { labels, keys } = batch;
   if (!labels) return sums;
-  const { top5, nll } = scoreBatch(output, keys, labels, { kind });
+  // Those of a class map are some of a row's probabilities.
+  const { top5, nll } = scoreBatch(output, keys, labels, { kind, exact: false });
   const hits = (places: number): number => {
     let count = 0;
     for (let row = 0; row < labels.length; row++)

@@ -1,14 +1,7 @@
 import { type Control, TemperError } from '../../core/index.ts';
-import {
-  assertClassCount,
-  type ChosenData,
-  type DataOptions,
-  openData,
-  type ViewOptions,
-  type Views,
-} from '../../data/index.ts';
-import { batchOf, openSessions, type RuntimeOptions, type Session, workersOf } from '../../runtime/index.ts';
-import { modelInput, type PerModel, type TransformChoice, transformsFor } from '../../signature/index.ts';
+import { type ChosenData, type DataOptions, type ViewOptions, type Views, openData } from '../../data/index.ts';
+import { type RuntimeOptions, type Session, batchOf, modelClasses, openSessions, workersOf } from '../../runtime/index.ts';
+import { type PerModel, type TransformChoice, assertLabels, modelInput, transformsFor } from '../../signature/index.ts';
 import { openStore, type Store, type StoreRun, samplesHash, type Teacher } from '../store/index.ts';
 import { describeTeacher, type TeacherStages, teacherNames, teacherStages } from './describe-teacher.ts';
 import { declaredTemperatures, planRun, type TargetForm, type ViewPlan } from './plan-run.ts';
@@ -29,7 +22,7 @@ export interface TeacherOptions extends RuntimeOptions, TargetForm {
   readonly views?: ViewOptions | undefined;
   /** A store whose views are made again, for other teachers; excludes `views`. */
   readonly viewsFrom?: string | undefined;
-  /** What the teachers give. Of probabilities ln p is stored, of sigmoid scores ln(p/(1-p)). @default 'auto': told by the first batch */
+  /** What the teachers give. Of probabilities ln p is stored, of sigmoid scores ln(p/(1-p)). @default 'auto': told by the graph, else by the first batch */
   readonly outputs?: 'auto' | TeacherOutputs | undefined;
   /**
    * Where a teacher's classes are not the data's, or in another order: a file that names the index of each class in its output
@@ -117,7 +110,8 @@ async function describeRun(
     const kind = outputs === 'auto' ? found.outputs : outputs;
     const stage = stages.teachers[i] as TeacherStage;
     teachers.push(await describeTeacher(path, names[i] as string, i, stage, given[i], { ...found, outputs: kind }));
-    if (dataset.labelled) assertClassCount(dataset, found.classes);
+    const known = { ...modelClasses(stage.session, options.output), count: found.classes };
+    assertLabels(dataset, known, { matched: stage.classMap !== null });
   }
   const run = planRun(options, { chosen, samples, batch, views: plan, teachers });
   noteDependence(stages.teachers, probe, note);

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { TemperError } from '../../core/index.ts';
-import { type Dataset, loadBatches, type Transform, type Views } from '../../data/index.ts';
-import { type Batch, type ClassOutput, readClassOutput, runBatches, type Tensor } from '../../runtime/index.ts';
+import { type Dataset, type Transform, type Views, loadBatches } from '../../data/index.ts';
+import { type Batch, type ClassOutput, type Tensor, readClassOutput, runBatches } from '../../runtime/index.ts';
 import { batchDependence, type LoneRow, loneRows } from './batch-dependence.ts';
-import { outputsOf, readOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
+import { outputsOf, readAllOutputs, storedOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
 
 /** Batches that are timed, where they are a small part of the work. */
 const TIMED_BATCHES = 6;
@@ -80,9 +80,9 @@ export async function probeTeachers(job: ProbeJob): Promise<Probe> {
   for await (const { meta, outputs, rows: count } of runBatches(stages, probeBatches(job, long ? TIMED_BATCHES : 1))) {
     first ??= {
       probed: teachers.map((stage, i) => {
-        const output = readOutputs(stage, outputs[i] ?? {}, count, meta.keys);
+        const all = readAllOutputs(stage, outputs[i] ?? {}, count, meta.keys);
         const channels = meta.channels[stage.images] as number;
-        return { classes: output.classes, channels, outputs: outputsOf(output) };
+        return { classes: storedOutputs(stage, all).classes, channels, outputs: outputsOf(stage, all) };
       }),
       outputs: teachers.map(({ session, output }, i) => readClassOutput(session, output, outputs[i] ?? {}, count)),
       lone: meta.lone,

@@ -1,7 +1,7 @@
 import { TemperError } from '../../core/index.ts';
-import { detectOutputs, OUTPUT_KINDS } from '../../evaluate/index.ts';
-import { type ClassOutput, readClassOutput, type Session, type Tensors } from '../../runtime/index.ts';
-import type { ValueInfo } from '../../signature/index.ts';
+import { OUTPUT_KINDS, detectOutputs } from '../../evaluate/index.ts';
+import { type ClassOutput, type Session, type Tensors, readClassOutput } from '../../runtime/index.ts';
+import type { OutputKind, ValueInfo } from '../../signature/index.ts';
 
 /** A teacher that runs. */
 export interface TeacherStage {
@@ -18,9 +18,17 @@ export interface TeacherStage {
 
 export type TeacherOutputs = 'logits' | 'probabilities' | 'sigmoid';
 
-/** What outputs are by their values; log-probabilities serve as logits: softmax(log p) = p. */
-export function outputsOf(output: ClassOutput): TeacherOutputs {
-  const kind = detectOutputs(output);
+/**
+ * What a network's outputs are: by its graph, else by the values of a whole row, before a class map takes some of them.
+ * @param output all classes
+ */
+export function outputKind({ session, output: { name } }: TeacherStage, output: ClassOutput): OutputKind {
+  return session.facts().outputKind(name)?.value ?? detectOutputs(output);
+}
+
+/** The same as a store has it: log-probabilities serve as logits, softmax(log p) = p. */
+export function outputsOf(stage: TeacherStage, output: ClassOutput): TeacherOutputs {
+  const kind = outputKind(stage, output);
   return kind === 'log-probabilities' ? 'logits' : kind;
 }
 
@@ -32,9 +40,32 @@ function assertMapped({ name, classMap, output }: TeacherStage, classes: number)
   throw new TemperError('MISMATCH_VALUE', what, { hint: 'Give the class map of this network (`classMap`).' });
 }
 
-/** The stored classes of a batch's outputs, in the order in which they are stored. @throws TemperError as readClassOutput */
-export function readOutputs(stage: TeacherStage, outputs: Tensors, rows: number, keys: readonly string[]): ClassOutput {
+/** A batch's outputs, all classes. @throws TemperError as readClassOutput; UNSUPPORTED_GRAPH for a single score */
+export function readAllOutputs(
+  stage: TeacherStage,
+  outputs: Tensors,
+  rows: number,
+  keys?: readonly string[],
+): ClassOutput {
   const found = readClassOutput(stage.session, stage.output, outputs, rows, keys);
+  if (found.classes > 1) return found;
+  throw new TemperError(
+    'UNSUPPORTED_GRAPH',
+    `${stage.name}: output ${stage.output.name} has one score for two classes`,
+    {
+      hint: 'Export the network with a score for each class: targets are stored class by class.',
+    },
+  );
+}
+
+/** The stored classes of a batch's outputs, in the order in which they are stored. @throws TemperError as readAllOutputs */
+export function readOutputs(stage: TeacherStage, outputs: Tensors, rows: number, keys: readonly string[]): ClassOutput {
+  return storedOutputs(stage, readAllOutputs(stage, outputs, rows, keys));
+}
+
+/** The stored ones of a batch's outputs. @throws TemperError MISMATCH_VALUE for a class map of another network */
+export function storedOutputs(stage: TeacherStage, found: ClassOutput): ClassOutput {
+  const { rows } = found;
   const { classMap } = stage;
   assertMapped(stage, found.classes);
   if (classMap === null) return found;

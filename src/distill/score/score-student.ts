@@ -1,8 +1,8 @@
 import { TemperError } from '../../core/index.ts';
-import { detectOutputs, OUTPUT_KINDS, type OutputKind, topClasses } from '../../evaluate/index.ts';
-import { type ClassOutput, classOutput, runBatches, type Session, type Tensor } from '../../runtime/index.ts';
-import { imageInput } from '../../signature/index.ts';
-import { readOutputs, type TeacherStage } from '../run/index.ts';
+import { OUTPUT_KINDS, topClasses } from '../../evaluate/index.ts';
+import { type ClassOutput, type Session, type Tensor, classOutput, runBatches } from '../../runtime/index.ts';
+import { type OutputKind, imageInput } from '../../signature/index.ts';
+import { outputKind, readAllOutputs, storedOutputs, type TeacherStage } from '../run/index.ts';
 import type { Manifest, Store } from '../store/index.ts';
 import { type Divergence, divergence, ghostDivergence, klOf, largestKl, logSoftmax } from './divergence.ts';
 import { type TeacherTargets, targetReader } from './read-targets.ts';
@@ -28,7 +28,7 @@ export interface ScoreOptions {
   readonly worst: number;
   /** How to put several teachers together; weights sum to 1. */
   readonly ensemble?: { readonly how: Ensemble; readonly weights: readonly number[] } | undefined;
-  /** What the student gives; `auto` decides by its first batch. */
+  /** What the student gives; `auto` takes what the graph says, else the first batch. */
   readonly outputs: 'auto' | 'logits' | 'probabilities' | 'sigmoid';
   readonly input?: string | undefined;
   readonly output?: string | undefined;
@@ -220,8 +220,9 @@ export async function scoreStudent(
   try {
     for await (const { meta, outputs, rows: count } of runBatches([{ ...student, fetches: [output.name] }], ready)) {
       const { rows, keys, labels } = meta;
-      const found = readOutputs(student, outputs[0] ?? {}, count, keys);
-      kind ??= detectOutputs(found);
+      const all = readAllOutputs(student, outputs[0] ?? {}, count, keys);
+      kind ??= outputKind(student, all);
+      const found = storedOutputs(student, all);
       sources = sourcesOf(store.manifest, reader.read(rows), options);
       if (scorers.length === 0) {
         assertClasses(store.manifest, session.label, found.classes);

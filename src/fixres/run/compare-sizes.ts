@@ -1,13 +1,7 @@
 import type { FieldRow } from '../../core/index.ts';
-import { sizeText, type Transform } from '../../data/index.ts';
-import {
-  computeMetrics,
-  evaluateStages,
-  type GuardVerdict,
-  guardVerdict,
-  type ModelEvaluation,
-} from '../../evaluate/index.ts';
-import { applyEdits, type Edit, externalDataOf } from '../../onnx/index.ts';
+import { type Transform, sizeText } from '../../data/index.ts';
+import { type GuardVerdict, type ModelEvaluation, computeMetrics, evaluateStages, guardVerdict, labelWarnings } from '../../evaluate/index.ts';
+import { type Edit, applyEdits, externalDataOf } from '../../onnx/index.ts';
 import { openSession, sessionOptions } from '../../runtime/index.ts';
 import type { MeasuredSet } from './image-sets.ts';
 import type { Run } from './run.ts';
@@ -78,6 +72,8 @@ export async function compareSizes(
       for (const { name, data } of images.measured) {
         const label = `${name} before and after`;
         const { evaluations } = await evaluateStages(stages, data, { ...options, label }, control);
+        const [first] = evaluations;
+        if (first) for (const text of labelWarnings(first.predictions, first.classes)) control.note(`${name}: ${text}`);
         for (const [i, transform] of transforms.entries()) {
           const [one, other] = evaluations.slice(2 * i);
           if (one && other) found.push(comparison(name, transform, [one, other]));

@@ -1,13 +1,8 @@
 import { TemperError } from '../../core/index.ts';
-import {
-  assertClassCount,
-  assertImages,
-  type ChosenData,
-  type DataOptions,
-  openData,
-  splitRows,
-} from '../../data/index.ts';
-import { openStore, rowsOfStore, rowsToScore, type Store } from '../../distill/index.ts';
+import { type ChosenData, type DataOptions, assertImages, openData, splitRows } from '../../data/index.ts';
+import { type Store, openStore, rowsOfStore, rowsToScore } from '../../distill/index.ts';
+import type { Model } from '../../onnx/index.ts';
+import { assertLabels, declaredClasses } from '../../signature/index.ts';
 import type { Cut } from '../cut/cut.ts';
 import type { FixResOptions } from '../options.ts';
 
@@ -68,10 +63,11 @@ async function openTargets(
  * @throws TemperError USAGE, INPUT_*, FORMAT_*, MISMATCH_VALUE
  */
 export async function openImageSets(
-  options: Pick<FixResOptions, 'train' | 'val' | 'shifted' | 'targets' | 'patience' | 'seed'>,
-  { mode, tail: { classes } }: Cut,
+  options: Pick<FixResOptions, 'train' | 'val' | 'shifted' | 'targets' | 'patience' | 'seed' | 'output'>,
+  { file, cut: { mode, tail } }: { readonly file: Model; readonly cut: Cut },
 ): Promise<ImageSets> {
   const { targets: folder, patience, seed = 0 } = options;
+  const { classes } = tail;
   const opened: ChosenData[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(opened.map(({ dataset }) => dataset.close()));
@@ -87,7 +83,8 @@ export async function openImageSets(
     const train = await open(options.train, labelled);
     const val = await open(options.val, true);
     const shifted = options.shifted && (await open(options.shifted, true));
-    for (const { dataset } of opened) assertClassCount(dataset, classes);
+    for (const { dataset } of opened)
+      assertLabels(dataset, { ...declaredClasses(file, options.output), count: classes });
     if (labelled) assertClasses(train);
     const seen = folder === undefined ? { train, targets: undefined } : await openTargets(folder, train, options.train);
     const halves = patience === undefined ? undefined : splitRows(val.dataset, val.rows, seed);

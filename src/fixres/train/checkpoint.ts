@@ -1,12 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
-import {
-  openAtomic,
-  openFile,
-  openSafetensors,
-  type SafetensorsTensor,
-  TemperError,
-  writeSafetensors,
-} from '../../core/index.ts';
+import { type SafetensorsTensor, TemperError, openAtomic, openFile, openSafetensors, writeSafetensors } from '../../core/index.ts';
 import type { EpochRecord, TrainState } from './train.ts';
 
 /** The best epoch so far, where early stopping looks for it. */

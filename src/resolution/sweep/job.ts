@@ -1,16 +1,8 @@
-import { controlOf, type JobControl, shortNames } from '../../core/index.ts';
-import {
-  assertClassCount,
-  assertImages,
-  type BadImageRecord,
-  type DataOptions,
-  type Interpolation,
-  noteBadImages,
-  openData,
-} from '../../data/index.ts';
+import { type JobControl, controlOf, shortNames } from '../../core/index.ts';
+import { type BadImageRecord, type DataOptions, type Interpolation, assertImages, noteBadImages, openData } from '../../data/index.ts';
 import { numberRepeated } from '../../evaluate/index.ts';
-import { type RuntimeOptions, workersOf } from '../../runtime/index.ts';
-import type { PerModel, TransformChoice } from '../../signature/index.ts';
+import { type RuntimeOptions, modelClasses, workersOf } from '../../runtime/index.ts';
+import { type PerModel, type TransformChoice, assertLabels, classesOf } from '../../signature/index.ts';
 import type { SweepSize } from '../sizes.ts';
 import { chooseSizes, type ModelChoice } from './choices.ts';
 import { openSweepModels } from './models.ts';
@@ -95,7 +87,8 @@ export async function sweep(options: SweepOptions, control: JobControl = {}): Pr
     assertImages(chosen);
     const models = await openSweepModels(paths, shortNames(numberRepeated(paths)), options, note);
     try {
-      for (const { classes } of models) assertClassCount(chosen.dataset, classes);
+      for (const { graph, classes } of models)
+        assertLabels(chosen.dataset, { ...modelClasses(graph.session, options.output), count: classesOf(classes) });
       const axes = { sizes, cropRatios, interpolations, recalibrate: train !== undefined, testPool };
       const cells = planCells(models, axes, options);
       for (const text of presetNotes(cells, models.length, options)) note(text);

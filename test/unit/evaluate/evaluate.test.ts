@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type ErrorCode, TemperError } from '../../../src/core/index.ts';
-import { evaluateModels, type LabelledBatch } from '../../../src/evaluate/index.ts';
-import { openSession, type Session } from '../../../src/runtime/index.ts';
+import { type LabelledBatch, evaluateModels } from '../../../src/evaluate/index.ts';
+import { type Session, openSession } from '../../../src/runtime/index.ts';
 import { makeModel } from '../../support/small-models.ts';
 
 const rowwise = (op: string): Uint8Array =>
@@ -83,8 +83,18 @@ test('what the caller says outputs are wins over what they look like', async () 
   const [said] = await evaluateModels([identity], batches([uniform]), { outputs: 'logits' });
   assert.equal(said?.outputs, 'logits');
   assert.ok((said?.predictions.nll[0] as number) < 1.3);
-  // A first batch that looks like probabilities, and a second that does not: an error, not a wrong number.
-  await fails('EXECUTION_OUTPUT', evaluateModels([identity], batches([uniform], [[1, 2, 3, 0]])));
+  // A first batch that looks like probabilities, and a second that does not: all values together tell, in either order.
+  for (const parts of [[[uniform], [[1, 2, 3, 0]]], [[[1, 2, 3, 0]], [uniform]], [[uniform, [1, 2, 3, 0]]]] as [
+    number,
+    number,
+    number,
+    number,
+  ][][][]) {
+    const [told] = await evaluateModels([identity], batches(...parts));
+    assert.equal(told?.outputs, 'logits');
+    assert.ok(told?.predictions.nll.every((nll) => nll < 2.5));
+  }
+  await fails('EXECUTION_OUTPUT', evaluateModels([identity], batches([[1, 2, 3, 0]]), { outputs: 'probabilities' }));
 });
 
 test('no image, a label outside the classes, another channel count, NaN, and a failing reader are typed errors', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ErrorCode, random, TemperError } from '../../../src/core/index.ts';
-import { concatPredictions, detectOutputs, type Scoring, scoreBatch } from '../../../src/evaluate/index.ts';
+import { type ErrorCode, TemperError, random } from '../../../src/core/index.ts';
+import { type Scoring, concatPredictions, detectOutputs, probabilitiesOf, scoreBatch } from '../../../src/evaluate/index.ts';
 import { calibratedModel, makeOutput, names, softmax } from '../../support/synthetic-predictions.ts';
 
 const close = (a: number, b: number, tolerance = 1e-12): void =>
@@ -88,6 +88,22 @@ test('sigmoid scores are told from probabilities and from a few logits, and scor
   assert.equal(detectOutputs(makeOutput(scores.slice(0, 2))), 'logits');
   assert.equal(detectOutputs(makeOutput([...scores, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.01]])), 'logits');
   fails('EXECUTION_OUTPUT', () => scoreBatch(makeOutput(rows), names(200), labels, { kind: 'sigmoid' }));
+});
+
+test('probabilities of every kind are those that are scored: none is put through a softmax twice', () => {
+  const p = rows.map((row) => {
+    const e = row.map(Math.exp);
+    return e.map((value) => value / e.reduce((a, b) => a + b, 0));
+  });
+  const expected = p.flat();
+  for (const [kind, values] of [
+    ['logits', rows],
+    ['probabilities', p.map((row) => row.map((value) => 0.97 * value))],
+    ['log-probabilities', p.map((row) => row.map(Math.log))],
+    ['sigmoid', rows.map((row) => row.map((z) => 1 / (1 + Math.exp(-z))))],
+  ] as const) {
+    for (const [i, one] of probabilitiesOf(makeOutput(values), kind).entries()) close(one, expected[i] as number, 1e-5);
+  }
 });
 
 test('sigmoid scores that have reached 0 or 1 count as what their type holds next to it', () => {

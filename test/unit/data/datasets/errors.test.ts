@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { ErrorCode } from '../../../../src/core/index.ts';
-import { assertClassCount, type DatasetOptions, openDataset } from '../../../../src/data/index.ts';
+import { type DatasetOptions, openDataset } from '../../../../src/data/index.ts';
+import { assertLabels } from '../../../../src/signature/index.ts';
 import {
   FIXTURES,
   idxBytes,
@@ -94,10 +95,13 @@ test('labels: negative, not whole, missing, numbers among names, objects, out of
   write({ 'object.jsonl': '{"path":"i/1.png","label":[1,2]}\n' });
   await refused(at('object.jsonl'), 'FORMAT_LABEL', /row 1 .*\[1,2\]/);
   const table = await openDataset(list(['1', '7']));
-  assert.doesNotThrow(() => assertClassCount(table, 8));
-  assert.throws(() => assertClassCount(table, 7), { code: 'FORMAT_LABEL', message: /row 2 .*label 7.*0 to 6/ });
+  assert.doesNotThrow(() => assertLabels(table, { label: 'm', count: 8 }));
+  assert.throws(() => assertLabels(table, { label: 'm', count: 7 }), {
+    code: 'FORMAT_LABEL',
+    message: /row 2 .*label 7.*0 to 6/,
+  });
   const named = await openDataset(list(['cat', 'dog']));
-  assert.throws(() => assertClassCount(named, 3), { code: 'MISMATCH_VALUE' });
+  assert.throws(() => assertLabels(named, { label: 'm', count: 3 }), { code: 'MISMATCH_VALUE' });
 });
 
 test('tar: truncated, without its end, compressed, no tar, names that leave it, two images, a key twice, one label', async () => {

@@ -63,3 +63,17 @@ test('every part of the work stops at the signal', async () => {
   const signal = AbortSignal.abort(new Error('stop'));
   await assert.rejects(makeTargets({ ...common, out: at('stopped') }, { signal }), /stop/);
 });
+
+test('what a teacher gives is decided before a class map takes some of its classes', async () => {
+  writeFileSync(at('some.txt'), '0\t3\n1\t1\n');
+  writeFileSync(at('softmax.onnx'), anySizeTeacher(10, 'Softmax'));
+  const out = at('some');
+  const options = { ...common, data: { source: data.source }, teachers: [at('softmax.onnx'), at('teacher.onnx')] };
+  await makeTargets({ ...options, out, classMap: at('some.txt') });
+  const targets = openTargets(out);
+  assert.deepEqual(
+    targets.manifest.teachers.map(({ outputs }) => outputs),
+    ['probabilities', 'logits'],
+  );
+  targets.close();
+});

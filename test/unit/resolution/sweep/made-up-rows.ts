@@ -41,6 +41,7 @@ function predictionsOf(n: number, share: number): Predictions {
 export const evaluation = (share: number, imagesPerSecond: number, n = 400): RowEvaluation => ({
   predictions: predictionsOf(n, share),
   outputs: 'logits',
+  classes: 6,
   timing: { images: n, imagesPerSecond, p50Ms: 1, p95Ms: 2, batch: 64 },
   enlarged: 0.25,
   padded: 0,
