@@ -1,5 +1,5 @@
 /** How surely a number in a name counts training, the surest first: `step=1200`, `epoch=3`, `checkpoint-900`, `model_14`. */
-export type Certainty = 'step' | 'epoch' | 'checkpoint' | 'number';
+type Certainty = 'step' | 'epoch' | 'checkpoint' | 'number';
 
 /** A whole number in a name that may be its step. */
 export interface NameNumber {

@@ -25,7 +25,7 @@ const SUFFIX = /-(\d\.\d{3})$/;
 /** The widest profile, the uniform average: 1/√12. */
 const MAX_WIDTH = Math.sqrt(1 / 12);
 /** Those of models, so that `model-0.050` and `model.epoch14` keep their digits; tables name PyTorch's files. */
-const EXTENSIONS = /(?:\.(?:onnx|ort|pth\.tar|pth|pt|ckpt|safetensors|pkl|h5|keras))+$/i;
+const EXTENSIONS = /(?:\.(?:onnx|ort|pth\.tar|pth|pt|ckpt|safetensors|pkl|hdf5|h5|keras|pdparams|bin))+$/i;
 /** Folders above the file that are looked at where there is no other snapshot to compare with. */
 const NEAREST = 2;
 

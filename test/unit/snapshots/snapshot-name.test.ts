@@ -38,6 +38,7 @@ test('metrics and fractions are no steps', () => {
     'model.14-0.237',
     'weights.14-0.29',
     'weights.14.0.237',
+    'weights-improvement-14-0.91.hdf5',
     'epoch=14-val_acc=0.8814',
     'epoch_14_acc1_88',
     'model_14_valAcc88',
