@@ -95,7 +95,7 @@ const looksOnnx = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x08 && (bytes[1] ?? 99) <= 32 && [0x12, 0x1a, 0x22, 0x3a, 0x42].includes(bytes[2] ?? 0);
 
 /** What a file is by its first {@link HEAD_BYTES} bytes (or all it has); undefined if they say nothing. */
-export function fileKind(head: Uint8Array): FileKind | undefined {
+function fileKind(head: Uint8Array): FileKind | undefined {
   if (head.length === 0) return 'empty';
   const text = latin1(head, 0, HEAD_BYTES);
   const signed = SIGNATURES.find(([start]) => text.startsWith(start));

@@ -20,7 +20,7 @@ function lookAt(model: string | Uint8Array): Look {
     file = typeof model === 'string' ? openModel(model) : modelFromBytes(model);
     if (file.record.graph.nodes.some(({ opType }) => POOLS.has(opType))) {
       const view = graphView(file);
-      return { at: (dims) => tooLargeWindow(inferShapes(view, dims)), close: file.close };
+      return { at: (dims) => tooLargeWindow(inferShapes(view, dims)), close: () => file?.close() };
     }
   } catch {
     // Nothing is said of it.
