@@ -1,4 +1,10 @@
-import type { AveragingOptions, HalfLife, MethodName, SnapshotOptions, TensorOptions } from '../../src/average/index.ts';
+import type {
+  AveragingOptions,
+  HalfLife,
+  MethodName,
+  SnapshotOptions,
+  TensorOptions,
+} from '../../src/average/index.ts';
 import { TemperError } from '../../src/core/index.ts';
 import { choice } from '../shared/choice.ts';
 import type { ArgumentsOf, CommandSpec } from '../shared/command.ts';

@@ -1,6 +1,16 @@
 import type { FieldRow } from '../../src/core/index.ts';
-import { type Chart, type Column, type DotChart, type Page, type Part, type Section, type Series, factsOf, formatNumber } from '../../src/report/index.ts';
-import type { SearchRecord, SearchedCandidate } from '../../src/search/index.ts';
+import {
+  type Chart,
+  type Column,
+  type DotChart,
+  factsOf,
+  formatNumber,
+  type Page,
+  type Part,
+  type Section,
+  type Series,
+} from '../../src/report/index.ts';
+import type { SearchedCandidate, SearchRecord } from '../../src/search/index.ts';
 import { PAIRED_COLUMNS, SCORE_COLUMNS } from '../shared/sections/score-columns.ts';
 
 const interval = (field: string): readonly [string, string] => [`${field}_lo`, `${field}_hi`];

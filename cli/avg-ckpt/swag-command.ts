@@ -1,4 +1,4 @@
-import { type SwagRecord, swag as runSwag } from '../../src/search/index.ts';
+import { swag as runSwag, type SwagRecord } from '../../src/search/index.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { type SwagArguments, swagOptions } from './swag-options.ts';
 import { swagText } from './swag-text.ts';

@@ -1,6 +1,14 @@
 import type { LayerReport, RecalibrationResult } from '../../src/batchnorm/index.ts';
 import { type Cell, canonicalJson } from '../../src/core/index.ts';
-import { type Chart, type ChartPoint, type Column, type Fact, type Page, type Part, formatNumber } from '../../src/report/index.ts';
+import {
+  type Chart,
+  type ChartPoint,
+  type Column,
+  type Fact,
+  formatNumber,
+  type Page,
+  type Part,
+} from '../../src/report/index.ts';
 import { flagText } from '../shared/flag-text.ts';
 
 const COLUMNS: readonly Column[] = [

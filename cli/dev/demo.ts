@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type AveragingOptions, averageCheckpoints } from '../../src/average/index.ts';
 import { version, writeFileAtomic } from '../../src/core/index.ts';
 import { readIdxImages, readIdxLabels } from '../../src/data/index.ts';
-import { type LabelledBatch, computeMetrics, evaluateModels, wilson } from '../../src/evaluate/index.ts';
+import { computeMetrics, evaluateModels, type LabelledBatch, wilson } from '../../src/evaluate/index.ts';
 import { modelFileSha256 } from '../../src/onnx/index.ts';
 import { chartSvg, csvText } from '../../src/report/index.ts';
 import { openSession } from '../../src/runtime/index.ts';

@@ -1,6 +1,14 @@
 import type { FieldRow } from '../../src/core/index.ts';
 import type { EvaluatedModel, ModelScores } from '../../src/evaluate/index.ts';
-import { type Chart, type Column, type Page, type Part, type Section, factsOf, formatNumber } from '../../src/report/index.ts';
+import {
+  type Chart,
+  type Column,
+  factsOf,
+  formatNumber,
+  type Page,
+  type Part,
+  type Section,
+} from '../../src/report/index.ts';
 import { flagText } from '../shared/flag-text.ts';
 import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
 import { DIFFERENCE, PAIRED_COLUMNS, SCORE_COLUMNS } from '../shared/sections/score-columns.ts';

@@ -1,5 +1,5 @@
 import { writeFileAtomic } from '../../src/core/index.ts';
-import { type PerImage, isParquet, perImageColumns, perImageRows } from '../../src/evaluate/index.ts';
+import { isParquet, type PerImage, perImageColumns, perImageRows } from '../../src/evaluate/index.ts';
 import { csvText } from '../../src/report/index.ts';
 
 const TEXTS: ReadonlySet<string> = new Set(['model', 'key', 'shard', 'job_sha256']);

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { FieldRow } from '../../src/core/index.ts';
 import type { FixResRecord } from '../../src/fixres/index.ts';
-import { type Chart, type Column, type Fact, type Page, type Table, formatNumber } from '../../src/report/index.ts';
+import { type Chart, type Column, type Fact, formatNumber, type Page, type Table } from '../../src/report/index.ts';
 import { DIFFERENCE } from '../shared/sections/score-columns.ts';
 import { tuningText } from './text.ts';
 

@@ -1,5 +1,15 @@
 import type { FieldRow } from '../../src/core/index.ts';
-import { type Chart, type Column, type Marker, type Page, type Part, type Section, type Series, factsOf, formatNumber } from '../../src/report/index.ts';
+import {
+  type Chart,
+  type Column,
+  factsOf,
+  formatNumber,
+  type Marker,
+  type Page,
+  type Part,
+  type Section,
+  type Series,
+} from '../../src/report/index.ts';
 import type { ModelChoice, SweepRecord, SweptRow } from '../../src/resolution/index.ts';
 import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
 import { choiceSentences, recommendedOptions } from './choice-text.ts';

@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { TemperError, writeFileAtomic } from '../../src/core/index.ts';
-import { type Page, htmlReport, markdownReport } from '../../src/report/index.ts';
+import { htmlReport, markdownReport, type Page } from '../../src/report/index.ts';
 
 const FORMATS: Readonly<Record<string, (page: Page) => string>> = {
   '.html': htmlReport,

@@ -1,5 +1,13 @@
 import { TemperError } from '../../src/core/index.ts';
-import type { Color, Interpolation, Orientation, Preset, ResizeRule, Size, TransformOptions } from '../../src/data/index.ts';
+import type {
+  Color,
+  Interpolation,
+  Orientation,
+  Preset,
+  ResizeRule,
+  Size,
+  TransformOptions,
+} from '../../src/data/index.ts';
 import { choice } from './choice.ts';
 import { grouped } from './option-values.ts';
 

@@ -1,4 +1,4 @@
-import { type Transform, sizeText } from '../../src/data/index.ts';
+import { sizeText, type Transform } from '../../src/data/index.ts';
 
 /** A transform as the options that give it, presets resolved. */
 export function transformText(transform: Transform): string {

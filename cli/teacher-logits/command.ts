@@ -1,5 +1,10 @@
 import { join } from 'node:path';
-import { MANIFEST_FILE, type MakeTargetsRecord, type MergeTargetsRecord, makeTargets } from '../../src/distill/index.ts';
+import {
+  MANIFEST_FILE,
+  type MakeTargetsRecord,
+  type MergeTargetsRecord,
+  makeTargets,
+} from '../../src/distill/index.ts';
 import type { Gate } from '../shared/gate.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { missedTeacherGates, parseTeacherGates, teacherGate } from './gates.ts';

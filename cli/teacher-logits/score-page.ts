@@ -1,5 +1,5 @@
 import type { ScoreTargetsRecord, SourceScore } from '../../src/distill/index.ts';
-import { type Chart, type Column, type Page, type Section, factsOf, formatNumber } from '../../src/report/index.ts';
+import { type Chart, type Column, factsOf, formatNumber, type Page, type Section } from '../../src/report/index.ts';
 
 const KL = { digits: 4 } as const;
 

@@ -1,5 +1,14 @@
 import { join } from 'node:path';
-import { type BadSample, MANIFEST_FILE, type MakeTargetsRecord, type MergeTargetsRecord, type TeacherFields, bytesText, estimateText, formText } from '../../src/distill/index.ts';
+import {
+  type BadSample,
+  bytesText,
+  estimateText,
+  formText,
+  MANIFEST_FILE,
+  type MakeTargetsRecord,
+  type MergeTargetsRecord,
+  type TeacherFields,
+} from '../../src/distill/index.ts';
 import { textTable } from '../shared/text-table.ts';
 
 const MAX_NAMED = 10;

@@ -1,4 +1,4 @@
-import { type RecomputedFields, type VerifyTargetsRecord, bytesText } from '../../src/distill/index.ts';
+import { bytesText, type RecomputedFields, type VerifyTargetsRecord } from '../../src/distill/index.ts';
 import { textTable } from '../shared/text-table.ts';
 
 const MAX_NAMED = 20;

@@ -1,8 +1,25 @@
 import { createHash } from 'node:crypto';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type AtomicFile, type ByteSource, type FileSource, type FloatType, type OpenedFile, TemperError, openAtomic, outputExists } from '../core/index.ts';
-import { type Model, type Segment, type TensorRecord, dataFileName, delimitedMetadata, nextStepKey, rawLocation } from '../onnx/index.ts';
+import {
+  type AtomicFile,
+  type ByteSource,
+  type FileSource,
+  type FloatType,
+  type OpenedFile,
+  openAtomic,
+  outputExists,
+  TemperError,
+} from '../core/index.ts';
+import {
+  dataFileName,
+  delimitedMetadata,
+  type Model,
+  nextStepKey,
+  rawLocation,
+  type Segment,
+  type TensorRecord,
+} from '../onnx/index.ts';
 import { hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
 import type { RequantizationError } from './quantized/requantize.ts';

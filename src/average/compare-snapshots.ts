@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { FLOAT_BYTES, type FloatType, decodeFloat64 } from '../core/index.ts';
-import { type Model, elementCount, openPayload } from '../onnx/index.ts';
+import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../core/index.ts';
+import { elementCount, type Model, openPayload } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 
 interface NonFiniteTensor {

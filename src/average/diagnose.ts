@@ -1,4 +1,4 @@
-import { type JobControl, controlOf } from '../core/index.ts';
+import { controlOf, type JobControl } from '../core/index.ts';
 import { withModels } from '../snapshots/index.ts';
 import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
 import { compareSnapshots, type Diagnosis } from './compare-snapshots.ts';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { type OpenedFile, TemperError, sha256OfOpened } from '../core/index.ts';
+import { type OpenedFile, sha256OfOpened, TemperError } from '../core/index.ts';
 
 /** Below this, hashing here is done before a worker thread would have started. */
 const INLINE_BYTES = 32 << 20;

@@ -1,4 +1,4 @@
-import { type Control, type FloatType, type JobControl, controlOf, version } from '../core/index.ts';
+import { type Control, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { isAverage, withModels } from '../snapshots/index.ts';
 import { averageFiles } from './average-files.ts';

@@ -1,4 +1,4 @@
-import { type FloatType, TemperError, decodeFloat64 } from '../core/index.ts';
+import { decodeFloat64, type FloatType, TemperError } from '../core/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 
 type Blocks = readonly [blocks: readonly Uint8Array[], type: FloatType];

@@ -1,5 +1,29 @@
 import { type FloatType, TemperError } from '../core/index.ts';
-import { DATA_TYPE, type DataPart, type Edit, type Model, type Segment, type TensorHolder, type TensorRecord, asFloatType, freeNames, insertNode, layOutExternal, planRewrite, rawByteLength, removeInitializer, removeNode, renameOutput, replaceGraphInput, replaceInline, setDataType, setExternalData, setTensorName, storedByteLength, tensorHolders } from '../onnx/index.ts';
+import {
+  asFloatType,
+  DATA_TYPE,
+  type DataPart,
+  type Edit,
+  freeNames,
+  insertNode,
+  layOutExternal,
+  type Model,
+  planRewrite,
+  rawByteLength,
+  removeInitializer,
+  removeNode,
+  renameOutput,
+  replaceGraphInput,
+  replaceInline,
+  type Segment,
+  setDataType,
+  setExternalData,
+  setTensorName,
+  storedByteLength,
+  type TensorHolder,
+  type TensorRecord,
+  tensorHolders,
+} from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 
 /** An averaged tensor as the output stores it. Its place in the list is its slot. */

@@ -1,6 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import { FLOAT_BYTES, type FloatType, TemperError } from '../core/index.ts';
-import { type Model, type PayloadCursor, type TensorRecord, dataTypeName, elementCount, openPayload, rawLocation } from '../onnx/index.ts';
+import {
+  dataTypeName,
+  elementCount,
+  type Model,
+  openPayload,
+  type PayloadCursor,
+  rawLocation,
+  type TensorRecord,
+} from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type NonFinite, type SummedRow } from './kernel/block-kernel.ts';
 import { assertVariances } from './negative-variance.ts';

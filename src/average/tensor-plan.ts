@@ -1,5 +1,19 @@
 import { TemperError } from '../core/index.ts';
-import { KEEP_NORMS, type Model, type TensorRecord, type TensorRole, asFloatType, classifyTensors, dataTypeName, duplicateValue, findDataType, foldedNorms, matchGraphs, samePayload, trainingNode } from '../onnx/index.ts';
+import {
+  asFloatType,
+  classifyTensors,
+  dataTypeName,
+  duplicateValue,
+  findDataType,
+  foldedNorms,
+  KEEP_NORMS,
+  type Model,
+  matchGraphs,
+  samePayload,
+  type TensorRecord,
+  type TensorRole,
+  trainingNode,
+} from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 import { planQuantized } from './quantized/plan-quantized.ts';
 

@@ -1,7 +1,15 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type ByteSource, type JobControl, TemperError, controlOf, openFile, readError, sha256OfOpened } from '../core/index.ts';
-import { type Model, type TensorRecord, matchGraphs, modelNameOf, openModel, readPayload } from '../onnx/index.ts';
+import {
+  type ByteSource,
+  controlOf,
+  type JobControl,
+  openFile,
+  readError,
+  sha256OfOpened,
+  TemperError,
+} from '../core/index.ts';
+import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
 import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
 import { type AverageRecord, type RecordedInput, readRecord, recordedRow } from './record.ts';
 import { planTensors, type TensorPlan } from './tensor-plan.ts';

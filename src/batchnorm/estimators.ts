@@ -1,4 +1,4 @@
-import { TemperError, combineMoments, emptyMoments, momentsOfBatch, populationVariance } from '../core/index.ts';
+import { combineMoments, emptyMoments, momentsOfBatch, populationVariance, TemperError } from '../core/index.ts';
 import type { BatchMoments, LayerMoments } from './collect-moments.ts';
 import type { Statistics } from './statistics.ts';
 

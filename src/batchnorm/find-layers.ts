@@ -1,5 +1,21 @@
 import { TemperError } from '../core/index.ts';
-import { type GraphIndex, KEEP_NORMS, type Model, type ModelRecord, type NodeRecord, type TensorRecord, assertInference, attributeOf, constantTensor, elementCount, foldedNorms, indexGraph, nodesOf, readsOf, scopesOf } from '../onnx/index.ts';
+import {
+  assertInference,
+  attributeOf,
+  constantTensor,
+  elementCount,
+  foldedNorms,
+  type GraphIndex,
+  indexGraph,
+  KEEP_NORMS,
+  type Model,
+  type ModelRecord,
+  type NodeRecord,
+  nodesOf,
+  readsOf,
+  scopesOf,
+  type TensorRecord,
+} from '../onnx/index.ts';
 
 /** A parameter of a layer: where its values lie. */
 export interface LayerParameter {

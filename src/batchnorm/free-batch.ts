@@ -1,6 +1,13 @@
-import { type Moments, TemperError, combineMoments, emptyMoments, momentsOfBatch, populationVariance } from '../core/index.ts';
+import {
+  combineMoments,
+  emptyMoments,
+  type Moments,
+  momentsOfBatch,
+  populationVariance,
+  TemperError,
+} from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
-import { type SessionChoice, type Tensor, sessionOptions } from '../runtime/index.ts';
+import { type SessionChoice, sessionOptions, type Tensor } from '../runtime/index.ts';
 import type { BatchMoments, LayerMoments } from './collect-moments.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import { type JobImages, numberedBatches, ONE_WORKER } from './job-images.ts';

@@ -1,7 +1,7 @@
 import type { Control } from '../core/index.ts';
 import { type ChosenData, noteBadImages } from '../data/index.ts';
-import { type GuardVerdict, evaluateSessions, guardVerdict, labelWarnings } from '../evaluate/index.ts';
-import { type Edit, type Model, applyEdits, externalDataOf } from '../onnx/index.ts';
+import { evaluateSessions, type GuardVerdict, guardVerdict, labelWarnings } from '../evaluate/index.ts';
+import { applyEdits, type Edit, externalDataOf, type Model } from '../onnx/index.ts';
 import { openSession, sessionOptions } from '../runtime/index.ts';
 import type { ResultOptions } from './job-options.ts';
 

@@ -1,4 +1,4 @@
-import { type Dataset, type Shard, type Transform, type Views, loadBatches, partsOf } from '../data/index.ts';
+import { type Dataset, loadBatches, partsOf, type Shard, type Transform, type Views } from '../data/index.ts';
 import type { Tensor } from '../runtime/index.ts';
 import type { NumberedBatch } from './collect-moments.ts';
 

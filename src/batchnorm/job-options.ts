@@ -1,7 +1,7 @@
-import { MOST, TemperError, assertCount, checkOutputs } from '../core/index.ts';
+import { assertCount, checkOutputs, MOST, TemperError } from '../core/index.ts';
 import type { DataOptions, Shard, ViewOptions } from '../data/index.ts';
 import type { Model } from '../onnx/index.ts';
-import { type RuntimeOptions, checkRuntime } from '../runtime/index.ts';
+import { checkRuntime, type RuntimeOptions } from '../runtime/index.ts';
 import type { TransformChoice } from '../signature/index.ts';
 import type { EstimatorName } from './estimators.ts';
 

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { type Control, type JobControl, controlOf, makeParent } from '../core/index.ts';
+import { type Control, controlOf, type JobControl, makeParent } from '../core/index.ts';
 import { type ChosenData, openData } from '../data/index.ts';
 import { type Model, openModel } from '../onnx/index.ts';
 import { assertLabels, declaredClasses } from '../signature/index.ts';

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type Progress, TemperError, openFile } from '../core/index.ts';
+import { openFile, type Progress, TemperError } from '../core/index.ts';
 import { sessionOptions } from '../runtime/index.ts';
 import type { Collected, Measurement } from './batch-pass.ts';
 import { numberedBatches, ONE_WORKER } from './job-images.ts';

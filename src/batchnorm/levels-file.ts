@@ -1,4 +1,12 @@
-import { type ByteSource, type SafetensorsTensor, TemperError, canonicalJson, openAtomic, openSafetensors, writeSafetensors } from '../core/index.ts';
+import {
+  type ByteSource,
+  canonicalJson,
+  openAtomic,
+  openSafetensors,
+  type SafetensorsTensor,
+  TemperError,
+  writeSafetensors,
+} from '../core/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import type { LevelDone, MeasuredLayer } from './measure.ts';
 import { type MomentsRun, runOf } from './moments-run.ts';

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { TemperError, openFile, outputExists } from '../core/index.ts';
+import { openFile, outputExists, TemperError } from '../core/index.ts';
 import type { Device } from '../runtime/index.ts';
 import { readMomentsFile } from './moments-file.ts';
 import { assertSameRun, type RunSettings } from './moments-run.ts';

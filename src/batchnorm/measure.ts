@@ -1,5 +1,5 @@
 import { type Model, sessionModel } from '../onnx/index.ts';
-import { type Device, type Provider, openSession, readAhead } from '../runtime/index.ts';
+import { type Device, openSession, type Provider, readAhead } from '../runtime/index.ts';
 import { type BatchMoments, momentsOfBatch, type NumberedBatch } from './collect-moments.ts';
 import { type EstimatorName, estimator } from './estimators.ts';
 import type { BatchNormLayer } from './find-layers.ts';

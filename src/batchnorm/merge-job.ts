@@ -1,4 +1,4 @@
-import { type Control, type FileSource, type JobControl, TemperError, controlOf, openFile } from '../core/index.ts';
+import { type Control, controlOf, type FileSource, type JobControl, openFile, TemperError } from '../core/index.ts';
 import type { ChosenData } from '../data/index.ts';
 import { type Model, modelSha256, openModel } from '../onnx/index.ts';
 import type { Collected } from './batch-pass.ts';

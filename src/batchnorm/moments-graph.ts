@@ -1,4 +1,19 @@
-import { DATA_TYPE, type Edit, type Model, type NewNode, type NodeRecord, type Rewrite, appendInitializer, encodeFloats, freeBatch, insertNode, keepOnly, readsOf, rewireInput, setOutputs } from '../onnx/index.ts';
+import {
+  appendInitializer,
+  DATA_TYPE,
+  type Edit,
+  encodeFloats,
+  freeBatch,
+  insertNode,
+  keepOnly,
+  type Model,
+  type NewNode,
+  type NodeRecord,
+  type Rewrite,
+  readsOf,
+  rewireInput,
+  setOutputs,
+} from '../onnx/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import type { Statistics } from './statistics.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
 import { basename } from 'node:path';
-import { TemperError, canonicalJson, version } from '../core/index.ts';
+import { canonicalJson, TemperError, version } from '../core/index.ts';
 import { rowsHash } from '../data/index.ts';
 import { type Model, modelSha256 } from '../onnx/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';

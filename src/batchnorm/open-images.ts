@@ -1,7 +1,7 @@
 import type { Control } from '../core/index.ts';
 import { type ChosenData, openData, selectRows } from '../data/index.ts';
 import type { Model } from '../onnx/index.ts';
-import { DEFAULT_BATCH, batchOf, workersOf } from '../runtime/index.ts';
+import { batchOf, DEFAULT_BATCH, workersOf } from '../runtime/index.ts';
 import { declaredInputs, modelInput, transformsFor } from '../signature/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import { takesAnyBatch } from './free-batch.ts';

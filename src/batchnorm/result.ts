@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { type Control, type FieldRow, canonicalJson, version } from '../core/index.ts';
+import { type Control, canonicalJson, type FieldRow, version } from '../core/index.ts';
 import type { ChosenData } from '../data/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
-import { type Model, type Rewrite, type WrittenModel, modelHashes, nextStepKey, writeEdited } from '../onnx/index.ts';
+import { type Model, modelHashes, nextStepKey, type Rewrite, type WrittenModel, writeEdited } from '../onnx/index.ts';
 import type { Collected, WrittenMoments } from './batch-pass.ts';
 import { blend } from './estimators.ts';
 import { guardEdits } from './guard.ts';

@@ -1,4 +1,4 @@
-import { type Model, decodeFloats, readPayload } from '../onnx/index.ts';
+import { decodeFloats, type Model, readPayload } from '../onnx/index.ts';
 import type { BatchNormLayer, LayerParameter } from './find-layers.ts';
 
 /** Mean and biased (population) variance per channel, in float64. */

@@ -1,4 +1,4 @@
-import { type Model, type Rewrite, encodeFloats, rewriter } from '../onnx/index.ts';
+import { encodeFloats, type Model, type Rewrite, rewriter } from '../onnx/index.ts';
 import type { BatchNormLayer, LayerParameter } from './find-layers.ts';
 import type { Statistics } from './statistics.ts';
 

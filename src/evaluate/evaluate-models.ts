@@ -1,7 +1,17 @@
 import { TemperError } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
-import { type ClassOutput, type Session, type Tensor, type Timing, classOutput, modelClasses, readClassOutput, runBatches, summarizeTiming } from '../runtime/index.ts';
-import { type OutputKind, assertLabels, classesOf, imageInput } from '../signature/index.ts';
+import {
+  type ClassOutput,
+  classOutput,
+  modelClasses,
+  readClassOutput,
+  runBatches,
+  type Session,
+  summarizeTiming,
+  type Tensor,
+  type Timing,
+} from '../runtime/index.ts';
+import { assertLabels, classesOf, imageInput, type OutputKind } from '../signature/index.ts';
 import { type CollectedScores, collectScores } from './model-scores.ts';
 import type { Predictions, ValidClasses } from './predictions.ts';
 

@@ -1,7 +1,18 @@
 import { type Control, TemperError } from '../core/index.ts';
-import { type BadImage, type BadImageRecord, type ChosenData, type ImageFacts, type PreparationTime, type Size, type Transform, badImageRecord, loadBatches, transformHash } from '../data/index.ts';
-import { type RuntimeOptions, type Session, type Tensor, batchOf, workersOf } from '../runtime/index.ts';
-import { type PerModel, type TransformChoice, modelInput, transformsFor } from '../signature/index.ts';
+import {
+  type BadImage,
+  type BadImageRecord,
+  badImageRecord,
+  type ChosenData,
+  type ImageFacts,
+  loadBatches,
+  type PreparationTime,
+  type Size,
+  type Transform,
+  transformHash,
+} from '../data/index.ts';
+import { batchOf, type RuntimeOptions, type Session, type Tensor, workersOf } from '../runtime/index.ts';
+import { modelInput, type PerModel, type TransformChoice, transformsFor } from '../signature/index.ts';
 import { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
 import { pictureNotes } from './picture-notes.ts';
 

@@ -1,9 +1,27 @@
 import { basename } from 'node:path';
-import { type Control, type FieldRow, type JobControl, TemperError, controlOf, sha256OfFile, version } from '../core/index.ts';
-import { type BadImageRecord, type ChosenData, type DataOptions, type Shard, type Transform, noteBadImages, openData, rowRangeText, transformFields } from '../data/index.ts';
+import {
+  type Control,
+  controlOf,
+  type FieldRow,
+  type JobControl,
+  sha256OfFile,
+  TemperError,
+  version,
+} from '../core/index.ts';
+import {
+  type BadImageRecord,
+  type ChosenData,
+  type DataOptions,
+  noteBadImages,
+  openData,
+  rowRangeText,
+  type Shard,
+  type Transform,
+  transformFields,
+} from '../data/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
-import { type RuntimeOptions, type SessionChoice, batchOf, openSessions } from '../runtime/index.ts';
-import { type OutputKind, type PerModel, type TransformChoice, modelInput } from '../signature/index.ts';
+import { batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
+import { modelInput, type OutputKind, type PerModel, type TransformChoice } from '../signature/index.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
 import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';

@@ -1,4 +1,4 @@
-import { type Size, type Transform, planGeometry, sizeText } from '../data/index.ts';
+import { planGeometry, type Size, sizeText, type Transform } from '../data/index.ts';
 
 /** Enlarged by more, a picture is not what a network of that size was trained on. */
 const STRONG = 2;

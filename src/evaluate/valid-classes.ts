@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { TemperError, readError } from '../core/index.ts';
+import { readError, TemperError } from '../core/index.ts';
 import type { ChosenData } from '../data/index.ts';
 import type { ValidClasses } from './predictions.ts';
 

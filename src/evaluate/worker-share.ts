@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { TemperError, canonicalJson } from '../core/index.ts';
+import { canonicalJson, TemperError } from '../core/index.ts';
 import type { Shard } from '../data/index.ts';
 import type { WorkerPart } from './per-image/columns.ts';
 import type { Measured } from './scores.ts';

@@ -1,9 +1,18 @@
 import { join } from 'node:path';
-import { type Control, type JobControl, canonicalJson, checkOutputs, controlOf, sha256OfFile } from '../core/index.ts';
+import { type Control, canonicalJson, checkOutputs, controlOf, type JobControl, sha256OfFile } from '../core/index.ts';
 import { dataFiles, sizeText } from '../data/index.ts';
 import { MANIFEST_FILE } from '../distill/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
-import { type Model, type WrittenModel, assertInference, assertOutput, modelHashes, nextStepKey, openModel, writeEdited } from '../onnx/index.ts';
+import {
+  assertInference,
+  assertOutput,
+  type Model,
+  modelHashes,
+  nextStepKey,
+  openModel,
+  type WrittenModel,
+  writeEdited,
+} from '../onnx/index.ts';
 import { declaredInputs, outputName, presetNote } from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';

@@ -1,4 +1,15 @@
-import { type Model, type NewTensor, type NodeRecord, type Rewrite, type StoredInput, decodeFloats, encodeFloats, readPayload, rewireInput, rewriter } from '../onnx/index.ts';
+import {
+  decodeFloats,
+  encodeFloats,
+  type Model,
+  type NewTensor,
+  type NodeRecord,
+  type Rewrite,
+  readPayload,
+  rewireInput,
+  rewriter,
+  type StoredInput,
+} from '../onnx/index.ts';
 import type { Cut } from './cut/cut.ts';
 import type { LastNorm } from './cut/find-norm.ts';
 import type { TrainState } from './train/train.ts';

@@ -1,5 +1,5 @@
 import { random } from '../core/index.ts';
-import { type Size, type Transform, drawView, planGeometry } from '../data/index.ts';
+import { drawView, planGeometry, type Size, type Transform } from '../data/index.ts';
 
 /** Images and views that the expectation is taken over: within 1 % of that over all. */
 const MAX_IMAGES = 1000;

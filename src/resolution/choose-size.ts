@@ -1,5 +1,12 @@
 import { LEAST_TO_SPLIT, splitRows } from '../data/index.ts';
-import { type PairedComparison, type Predictions, comparePaired, holm, imageScores, selectPredictions } from '../evaluate/index.ts';
+import {
+  comparePaired,
+  holm,
+  imageScores,
+  type PairedComparison,
+  type Predictions,
+  selectPredictions,
+} from '../evaluate/index.ts';
 
 const ALPHA = 0.05;
 

@@ -1,4 +1,14 @@
-import { type InferredGraph, type InferredNode, ShapeMismatch, ShapeUnknown, cutsOf, dimsOf, places, shown, windowOf } from '../shapes/index.ts';
+import {
+  cutsOf,
+  dimsOf,
+  type InferredGraph,
+  type InferredNode,
+  places,
+  ShapeMismatch,
+  ShapeUnknown,
+  shown,
+  windowOf,
+} from '../shapes/index.ts';
 
 /** A node whose constants do not follow the image size: it may run at another size, and mean something else. */
 export interface SizeFinding {

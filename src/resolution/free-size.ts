@@ -1,4 +1,4 @@
-import { type Edit, type Model, editedModel, removeValueInfos, setDimension } from '../onnx/index.ts';
+import { type Edit, editedModel, type Model, removeValueInfos, setDimension } from '../onnx/index.ts';
 
 const PREFIX = 'onnx_temper.size';
 

@@ -1,6 +1,6 @@
-import { TemperError, readBytes } from '../core/index.ts';
-import { type Model, externalDataOf } from '../onnx/index.ts';
-import { type ClassOutput, type RuntimeOptions, type Session, openSession, sessionOptions } from '../runtime/index.ts';
+import { readBytes, TemperError } from '../core/index.ts';
+import { externalDataOf, type Model } from '../onnx/index.ts';
+import { type ClassOutput, openSession, type RuntimeOptions, type Session, sessionOptions } from '../runtime/index.ts';
 import { declaredInputs, imageDims, modelInput } from '../signature/index.ts';
 import { freeSize } from './free-size.ts';
 import { probe, relativeDifference } from './probe.ts';

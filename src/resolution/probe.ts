@@ -1,5 +1,12 @@
-import { TemperError, encodeFloat16, random } from '../core/index.ts';
-import { type ClassOutput, type Session, type Tensor, type TensorData, classOutput, readClassOutput } from '../runtime/index.ts';
+import { encodeFloat16, random, TemperError } from '../core/index.ts';
+import {
+  type ClassOutput,
+  classOutput,
+  readClassOutput,
+  type Session,
+  type Tensor,
+  type TensorData,
+} from '../runtime/index.ts';
 import { imageInput } from '../signature/index.ts';
 
 /** Names of the image input and the class output, where a model has several. */

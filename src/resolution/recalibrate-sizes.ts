@@ -1,7 +1,14 @@
-import { type BatchNormLayer, chooseLayers, findLayers, layerFolds, openMoments, statisticsEdits } from '../batchnorm/index.ts';
+import {
+  type BatchNormLayer,
+  chooseLayers,
+  findLayers,
+  layerFolds,
+  openMoments,
+  statisticsEdits,
+} from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { type Model, applyEdits } from '../onnx/index.ts';
-import { type Device, type Tensor, readAhead } from '../runtime/index.ts';
+import { applyEdits, type Model } from '../onnx/index.ts';
+import { type Device, readAhead, type Tensor } from '../runtime/index.ts';
 
 /** Batches decoded while one runs. */
 const AHEAD = 2;

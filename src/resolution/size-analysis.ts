@@ -1,5 +1,13 @@
 import type { Model } from '../onnx/index.ts';
-import { type InferredGraph, type InferredNode, ShapeMismatch, ShapeUnknown, graphView, inferShapes, reducedAxes } from '../shapes/index.ts';
+import {
+  graphView,
+  type InferredGraph,
+  type InferredNode,
+  inferShapes,
+  reducedAxes,
+  ShapeMismatch,
+  ShapeUnknown,
+} from '../shapes/index.ts';
 import { type SizeFinding, sizeFindings } from './findings.ts';
 
 /** What the graph says of one size, without being run. */

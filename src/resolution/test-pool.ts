@@ -1,5 +1,19 @@
 import { TemperError } from '../core/index.ts';
-import { DATA_TYPE, type Edit, type GraphIndex, type Model, type NodeRecord, type TensorRecord, appendInitializer, attributeOf, editedModel, freeNames, indexGraph, insertNode, removeNode } from '../onnx/index.ts';
+import {
+  appendInitializer,
+  attributeOf,
+  DATA_TYPE,
+  type Edit,
+  editedModel,
+  freeNames,
+  type GraphIndex,
+  indexGraph,
+  insertNode,
+  type Model,
+  type NodeRecord,
+  removeNode,
+  type TensorRecord,
+} from '../onnx/index.ts';
 import { analyseSizes } from './size-analysis.ts';
 
 const PREFIX = 'onnx_temper.test_pool';

@@ -1,5 +1,5 @@
-import { TemperError, decodeFloat16s } from '../core/index.ts';
-import { type ModelClasses, type ValueInfo, classesOf, pickValue, scoresOf } from '../signature/index.ts';
+import { decodeFloat16s, TemperError } from '../core/index.ts';
+import { classesOf, type ModelClasses, pickValue, scoresOf, type ValueInfo } from '../signature/index.ts';
 import type { Session } from './session.ts';
 import type { Tensor, Tensors } from './tensor.ts';
 

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { MOST, assertCount } from '../core/index.ts';
+import { assertCount, MOST } from '../core/index.ts';
 import { assertInferenceFile } from '../onnx/index.ts';
 import { type Device, hasNvidiaDevice, parseDevice } from './device.ts';
 import type { GraphOptimization } from './protocol.ts';

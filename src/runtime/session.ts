@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import { TemperError, fromWire, openFile, readBytes } from '../core/index.ts';
+import { fromWire, openFile, readBytes, TemperError } from '../core/index.ts';
 import { assertModelFile, externalDataOf, freeZeroDims, modelFromBytes, openModel } from '../onnx/index.ts';
-import { type ModelFacts, NO_FACTS, type ValueInfo, modelFacts } from '../signature/index.ts';
+import { type ModelFacts, modelFacts, NO_FACTS, type ValueInfo } from '../signature/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';

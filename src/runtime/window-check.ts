@@ -1,6 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import { type Model, modelFromBytes, openModel } from '../onnx/index.ts';
-import { POOLS, graphView, inferShapes, tooLargeWindow } from '../shapes/index.ts';
+import { graphView, inferShapes, POOLS, tooLargeWindow } from '../shapes/index.ts';
 import type { Tensors } from './tensor.ts';
 
 type Dims = Readonly<Record<string, readonly number[]>>;

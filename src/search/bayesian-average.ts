@@ -1,4 +1,4 @@
-import { type Predictions, asClasses, probabilitiesOf, scoreBatch } from '../evaluate/index.ts';
+import { asClasses, type Predictions, probabilitiesOf, scoreBatch } from '../evaluate/index.ts';
 import type { ClassOutput } from '../runtime/index.ts';
 import type { OutputKind } from '../signature/index.ts';
 

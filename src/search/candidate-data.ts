@@ -1,6 +1,14 @@
 import type { JobImages, NumberedBatch } from '../batchnorm/index.ts';
 import { type Control, canonicalJson } from '../core/index.ts';
-import { type ChosenData, type DataOptions, type Transform, openData, rowsHash, splitRows, transformHash } from '../data/index.ts';
+import {
+  type ChosenData,
+  type DataOptions,
+  openData,
+  rowsHash,
+  splitRows,
+  type Transform,
+  transformHash,
+} from '../data/index.ts';
 import type { LabelledBatch } from '../evaluate/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { batchOf, workersOf } from '../runtime/index.ts';

@@ -1,4 +1,4 @@
-import { type Row, type StoredTensor, TensorStream, rowOver } from '../average/index.ts';
+import { type Row, rowOver, type StoredTensor, TensorStream } from '../average/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { type CandidateModel, type PreparedModel, valuesAt } from './prepared-model.ts';
 

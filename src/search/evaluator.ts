@@ -1,9 +1,15 @@
 import { type BatchNormLayer, type MeasuredLayer, type NumberedBatch, recalibrateByBatch } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
-import { type EvaluateModelsOptions, type Evaluation, type LabelledBatch, type Predictions, evaluateModels } from '../evaluate/index.ts';
+import {
+  type EvaluateModelsOptions,
+  type Evaluation,
+  evaluateModels,
+  type LabelledBatch,
+  type Predictions,
+} from '../evaluate/index.ts';
 import { encodeFloats } from '../onnx/index.ts';
-import { type Device, type Session, openSession } from '../runtime/index.ts';
+import { type Device, openSession, type Session } from '../runtime/index.ts';
 import type { OutputKind } from '../signature/index.ts';
 import { type CandidateModel, modelOf, type PreparedModel, valuesAt, WEIGHTS_LOCATION } from './prepared-model.ts';
 import type { Replay } from './replay.ts';

@@ -1,6 +1,18 @@
 import { type BatchNormLayer, findLayers } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { type Edit, type Model, type NodeRecord, type TensorRecord, appendInitializer, asFloatType, editedModel, encodeFloats, indexGraph, insertNode, renameOutput } from '../onnx/index.ts';
+import {
+  appendInitializer,
+  asFloatType,
+  type Edit,
+  editedModel,
+  encodeFloats,
+  indexGraph,
+  insertNode,
+  type Model,
+  type NodeRecord,
+  renameOutput,
+  type TensorRecord,
+} from '../onnx/index.ts';
 
 /** A convolution with a bias and no BatchNormalization behind it, as exporters leave it when they fold the layer. */
 export interface FoldedConvolution {

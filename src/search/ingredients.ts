@@ -1,8 +1,15 @@
-import { type Plan, type TensorPlan, type TensorRules, chooseTemplate, planTensors, storedTensors } from '../average/index.ts';
+import {
+  chooseTemplate,
+  type Plan,
+  planTensors,
+  storedTensors,
+  type TensorPlan,
+  type TensorRules,
+} from '../average/index.ts';
 import { type BatchNormLayer, findLayers } from '../batchnorm/index.ts';
 import { type Control, TemperError } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
-import { type Model, type TensorRecord, assertInference } from '../onnx/index.ts';
+import { assertInference, type Model, type TensorRecord } from '../onnx/index.ts';
 import { sessionOptions } from '../runtime/index.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import type { Ingredients } from './candidate-weights.ts';

@@ -1,6 +1,18 @@
 import type { StoredTensor } from '../average/index.ts';
 import { memorySource, readBytes } from '../core/index.ts';
-import { type Edit, type Model, type TensorRecord, applyEdits, modelFromBytes, openPayload, replaceInline, setExternalData, storedByteLength, tensorHolders, tensorsOfModel } from '../onnx/index.ts';
+import {
+  applyEdits,
+  type Edit,
+  type Model,
+  modelFromBytes,
+  openPayload,
+  replaceInline,
+  setExternalData,
+  storedByteLength,
+  type TensorRecord,
+  tensorHolders,
+  tensorsOfModel,
+} from '../onnx/index.ts';
 
 /** The location by which prepared graphs name their weights; it never reaches a disk. */
 export const WEIGHTS_LOCATION = 'onnx_temper.weights';

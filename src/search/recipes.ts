@@ -1,4 +1,4 @@
-import { type Row, normalisedRow, planRows, rowKey } from '../average/index.ts';
+import { normalisedRow, planRows, type Row, rowKey } from '../average/index.ts';
 import { type Candidate, withoutExtension } from '../snapshots/index.ts';
 
 /** The kinds of averages, in the order in which they are made. */

@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { Row } from '../average/index.ts';
-import { type CollectOptions, type NumberedBatch, type Statistics, collectMoments, layerFolds, recalibrateByBatch } from '../batchnorm/index.ts';
+import {
+  type CollectOptions,
+  collectMoments,
+  layerFolds,
+  type NumberedBatch,
+  recalibrateByBatch,
+  type Statistics,
+} from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { type Model, decodeFloats, encodeFloats } from '../onnx/index.ts';
+import { decodeFloats, encodeFloats, type Model } from '../onnx/index.ts';
 import type { NamedCandidate } from './evaluator.ts';
 import {
   type ChannelGoals,

@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
-import { TemperError, readError, writeError } from '../core/index.ts';
+import { readError, TemperError, writeError } from '../core/index.ts';
 import type { Metrics } from '../evaluate/index.ts';
 
 /** What is kept of an evaluation: enough to choose by; predictions of the few that are reported are made again. */

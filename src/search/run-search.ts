@@ -1,5 +1,5 @@
 import type { Row } from '../average/index.ts';
-import { type GuardVerdict, type LabelledBatch, type Predictions, guardVerdict } from '../evaluate/index.ts';
+import { type GuardVerdict, guardVerdict, type LabelledBatch, type Predictions } from '../evaluate/index.ts';
 import type { NamedCandidate } from './evaluator.ts';
 import { type Family, type Recipe, uniformRecipe } from './recipes.ts';
 import type { Replay } from './replay.ts';

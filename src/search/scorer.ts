@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Row, rowKey } from '../average/index.ts';
 import type { BatchNormLayer, NumberedBatch } from '../batchnorm/index.ts';
-import { type LabelledBatch, type Predictions, computeMetrics } from '../evaluate/index.ts';
+import { computeMetrics, type LabelledBatch, type Predictions } from '../evaluate/index.ts';
 import { candidateBytes, type Ingredients, makeCandidates } from './candidate-weights.ts';
 import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
 import { distinctRecipes, type Recipe } from './recipes.ts';

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import { planFiles } from '../average/index.ts';
 import type { BatchNormLayer } from '../batchnorm/index.ts';
-import { type Control, type FieldRow, type JobControl, TemperError, canonicalJson, checkOutputs, controlOf } from '../core/index.ts';
+import {
+  type Control,
+  canonicalJson,
+  checkOutputs,
+  controlOf,
+  type FieldRow,
+  type JobControl,
+  TemperError,
+} from '../core/index.ts';
 import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { sayProvider, sessionOptions } from '../runtime/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';

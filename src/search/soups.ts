@@ -1,4 +1,4 @@
-import { type Row, normalisedRow } from '../average/index.ts';
+import { normalisedRow, type Row } from '../average/index.ts';
 import { meanOf } from './recipes.ts';
 
 /** What a candidate is chosen by. */

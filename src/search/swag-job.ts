@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type PlanOptions, type Row, type SwagRow, planFiles, swagRows } from '../average/index.ts';
+import { type PlanOptions, planFiles, type Row, type SwagRow, swagRows } from '../average/index.ts';
 import type { BatchNormLayer } from '../batchnorm/index.ts';
-import { type Control, type JobControl, TemperError, checkOutputs, controlOf, writeError } from '../core/index.ts';
+import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
 import { type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
 import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
 import type { OutputKind } from '../signature/index.ts';

@@ -1,4 +1,4 @@
-import { type AverageJob, type Row, averageFiles } from '../average/index.ts';
+import { type AverageJob, averageFiles, type Row } from '../average/index.ts';
 import { version } from '../core/index.ts';
 import type { WrittenModel } from '../onnx/index.ts';
 import type { OpenedSnapshots } from './ingredients.ts';

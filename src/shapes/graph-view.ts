@@ -1,5 +1,16 @@
 import { TemperError } from '../core/index.ts';
-import { type AttributeRecord, DATA_TYPE, type Model, type NodeRecord, type TensorRecord, attributeOf, constantTensor, elementCount, indexGraph, readPayload } from '../onnx/index.ts';
+import {
+  type AttributeRecord,
+  attributeOf,
+  constantTensor,
+  DATA_TYPE,
+  elementCount,
+  indexGraph,
+  type Model,
+  type NodeRecord,
+  readPayload,
+  type TensorRecord,
+} from '../onnx/index.ts';
 import type { Known, OperatorCall } from './known.ts';
 
 /** Constants of more elements are weights, or tables: nothing takes them for a shape. */

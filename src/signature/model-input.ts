@@ -1,6 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import type { InputType, Layout, Size } from '../data/index.ts';
-import { type Model, dataTypeName } from '../onnx/index.ts';
+import { dataTypeName, type Model } from '../onnx/index.ts';
 import { pickValue } from './pick-value.ts';
 import type { DeclaredInputs, TensorType, ValueInfo } from './value-info.ts';
 

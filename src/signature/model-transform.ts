@@ -1,5 +1,12 @@
 import { TemperError } from '../core/index.ts';
-import { type ChosenData, type Interpolation, type Transform, type TransformOptions, resolveTransform, sizeText } from '../data/index.ts';
+import {
+  type ChosenData,
+  type Interpolation,
+  resolveTransform,
+  sizeText,
+  type Transform,
+  type TransformOptions,
+} from '../data/index.ts';
 import { type ModelInput, modelInput } from './model-input.ts';
 import type { DeclaredInputs } from './value-info.ts';
 

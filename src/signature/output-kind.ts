@@ -1,4 +1,4 @@
-import { type GraphIndex, type Model, type NodeRecord, attributeOf, indexGraph } from '../onnx/index.ts';
+import { attributeOf, type GraphIndex, indexGraph, type Model, type NodeRecord } from '../onnx/index.ts';
 import type { Fact } from './fact.ts';
 
 /**

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
-import { type FileSource, TemperError, openFile, readBytes, sameBytes } from '../core/index.ts';
-import { type Model, keepSkeleton, matchGraphs, openModel, samePayload, tensorStart, tensorsOfModel } from '../onnx/index.ts';
+import { type FileSource, openFile, readBytes, sameBytes, TemperError } from '../core/index.ts';
+import {
+  keepSkeleton,
+  type Model,
+  matchGraphs,
+  openModel,
+  samePayload,
+  tensorStart,
+  tensorsOfModel,
+} from '../onnx/index.ts';
 import { type Candidate, candidatesOf, compareFiles } from './snapshot-name.ts';
 
 export interface Duplicate {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
-import { TemperError, readError } from '../core/index.ts';
+import { readError, TemperError } from '../core/index.ts';
 import { numbersOf } from './name-numbers.ts';
 
 export const DEFAULT_PATTERN = '*.onnx';

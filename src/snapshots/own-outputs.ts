@@ -1,5 +1,5 @@
 import { samePath } from '../core/index.ts';
-import { type Model, keepSkeleton, openModel, provenanceSteps } from '../onnx/index.ts';
+import { keepSkeleton, type Model, openModel, provenanceSteps } from '../onnx/index.ts';
 
 /** Whether a model is itself an average that avg-ckpt wrote. */
 export function isAverage({ record }: Pick<Model, 'record'>): boolean {

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { collectMoments, findLayers } from '../../src/batchnorm/index.ts';
 import { random } from '../../src/core/index.ts';
 import { modelFromBytes } from '../../src/onnx/index.ts';
-import { type Session, type Tensor, openSession } from '../../src/runtime/index.ts';
+import { openSession, type Session, type Tensor } from '../../src/runtime/index.ts';
 import { seededFile } from '../support/seeded-model.ts';
 import { BN_VARIANTS, prototypeMomentsGraph } from './bn-graphs.ts';
 import { median } from './measure.ts';

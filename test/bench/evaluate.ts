@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { controlOf } from '../../src/core/index.ts';
 import { type BatchInput, loadBatches, openDataset, selectRows } from '../../src/data/index.ts';
-import { type StageOptions, evaluateSessions } from '../../src/evaluate/index.ts';
+import { evaluateSessions, type StageOptions } from '../../src/evaluate/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
 import { type TransformChoice, transformFor } from '../../src/signature/index.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';

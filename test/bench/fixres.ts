@@ -4,12 +4,12 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { random } from '../../src/core/index.ts';
-import { modelFromBytes } from '../../src/onnx/index.ts';
-import { type Tensor, openSession } from '../../src/runtime/index.ts';
 import { cutModel } from '../../src/fixres/cut/cut.ts';
 import { collectFeatures } from '../../src/fixres/train/collect-features.ts';
 import { labelTargets } from '../../src/fixres/train/targets.ts';
 import { initialState, openTrainer } from '../../src/fixres/train/train.ts';
+import { modelFromBytes } from '../../src/onnx/index.ts';
+import { openSession, type Tensor } from '../../src/runtime/index.ts';
 import { seededFile } from '../support/seeded-model.ts';
 import { median } from './measure.ts';
 

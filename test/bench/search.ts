@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type LabelledBatch, evaluateModels } from '../../src/evaluate/index.ts';
+import { evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
 import { CHECKPOINTS, FASHION, SNAPSHOTS, testBatches } from '../support/fashion.ts';
 import { AVG_CKPT } from '../support/run-cli.ts';

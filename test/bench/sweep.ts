@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadBatches, openDataset, resolveTransform, selectRows } from '../../src/data/index.ts';
-import { type Session, type Tensor, openSession } from '../../src/runtime/index.ts';
+import { openSession, type Session, type Tensor } from '../../src/runtime/index.ts';
 import { writePhotos } from '../support/photos.ts';
 import { EVAL_CKPT, RES_SWEEP, runProgram } from '../support/run-cli.ts';
 import { seededFile } from '../support/seeded-model.ts';

@@ -4,7 +4,19 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type StoreRun, allocatePart, checkParts, keyHash, partRange, publishManifest, samplesHash, samplesText, startStore, targetEncoder, writePart } from '../../src/distill/index.ts';
+import {
+  allocatePart,
+  checkParts,
+  keyHash,
+  partRange,
+  publishManifest,
+  type StoreRun,
+  samplesHash,
+  samplesText,
+  startStore,
+  targetEncoder,
+  writePart,
+} from '../../src/distill/index.ts';
 import { findPython } from '../support/python.ts';
 import { seeded } from '../support/random.ts';
 import { storeRun } from '../support/target-store.ts';

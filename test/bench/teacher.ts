@@ -4,7 +4,16 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BatchInput, loadBatches } from '../../src/data/index.ts';
-import { type TeacherOptions, checkParts, makeParts, prepareTargets, publishManifest, samplesText, startStore, viewsOf } from '../../src/distill/index.ts';
+import {
+  checkParts,
+  makeParts,
+  prepareTargets,
+  publishManifest,
+  samplesText,
+  startStore,
+  type TeacherOptions,
+  viewsOf,
+} from '../../src/distill/index.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { writePhotos } from '../support/photos.ts';
 import { resnet18, writeSyntheticModel } from '../support/resnet.ts';

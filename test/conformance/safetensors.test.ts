@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type SafetensorsType, openAtomic, writeSafetensors } from '../../src/core/index.ts';
+import { openAtomic, type SafetensorsType, writeSafetensors } from '../../src/core/index.ts';
 import { seeded } from '../support/random.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 

@@ -4,7 +4,16 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
-import { type StoreRun, exportNpy, exportParquet, exportWebDataset, memberKey, openStore, startExport, tarByCount } from '../../src/distill/index.ts';
+import {
+  exportNpy,
+  exportParquet,
+  exportWebDataset,
+  memberKey,
+  openStore,
+  type StoreRun,
+  startExport,
+  tarByCount,
+} from '../../src/distill/index.ts';
 import { expectFailure } from '../support/expect-failure.ts';
 import { lacksPython, runPeer } from '../support/python.ts';
 import { BAD_SAMPLE, makeStore, sampleTable, storeRun } from '../support/target-store.ts';

@@ -4,7 +4,7 @@ import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Sample } from '../../src/data/index.ts';
-import { type StoreRun, npyHeader, openStore } from '../../src/distill/index.ts';
+import { npyHeader, openStore, type StoreRun } from '../../src/distill/index.ts';
 import { lacksPython, runPeer } from '../support/python.ts';
 import { seeded } from '../support/random.ts';
 import { goodRows, scoreMadeUp, studentLogits } from '../support/score-made-up.ts';

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { type BatchNormLayer, type EstimatorName, type MeasuredLayer, findLayers, recalibrateByBatch, statisticsEdits } from '../../src/batchnorm/index.ts';
+import {
+  type BatchNormLayer,
+  type EstimatorName,
+  findLayers,
+  type MeasuredLayer,
+  recalibrateByBatch,
+  statisticsEdits,
+} from '../../src/batchnorm/index.ts';
 import { loadBatches, openDataset, resolveTransform, selectRows } from '../../src/data/index.ts';
-import { type LabelledBatch, computeMetrics, evaluateModels } from '../../src/evaluate/index.ts';
+import { computeMetrics, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
 import { openModel, writeEdited } from '../../src/onnx/index.ts';
-import { type Tensor, openSession } from '../../src/runtime/index.ts';
+import { openSession, type Tensor } from '../../src/runtime/index.ts';
 import { average } from '../support/average.ts';
 import { FASHION, GOLDEN, type GoldenScore, SNAPSHOTS } from '../support/fashion.ts';
 import { tempFolder } from '../support/temp-folder.ts';

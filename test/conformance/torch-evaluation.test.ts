@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Dataset, type Transform, loadBatches, openDataset, resolveTransform } from '../../src/data/index.ts';
-import { type LabelledBatch, computeMetrics, evaluateModels } from '../../src/evaluate/index.ts';
-import { type Session, type Tensor, classOutput, openSession, readClassOutput } from '../../src/runtime/index.ts';
+import { type Dataset, loadBatches, openDataset, resolveTransform, type Transform } from '../../src/data/index.ts';
+import { computeMetrics, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
+import { classOutput, openSession, readClassOutput, type Session, type Tensor } from '../../src/runtime/index.ts';
 import { imageInput } from '../../src/signature/index.ts';
 import { averageSnapshots } from '../support/average-snapshots.ts';
 import { FASHION, GOLDEN, type GoldenScore, SNAPSHOTS } from '../support/fashion.ts';

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ESTIMATORS, type NumberedBatch, findLayers, recalibrateByBatch } from '../../src/batchnorm/index.ts';
+import { ESTIMATORS, findLayers, type NumberedBatch, recalibrateByBatch } from '../../src/batchnorm/index.ts';
 import { random } from '../../src/core/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
 import { seededFile } from '../support/seeded-model.ts';

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { random } from '../../src/core/index.ts';
-import { openModel } from '../../src/onnx/index.ts';
 import { cutModel } from '../../src/fixres/cut/cut.ts';
 import { collectFeatures, type ImageBatch } from '../../src/fixres/train/collect-features.ts';
 import { labelTargets } from '../../src/fixres/train/targets.ts';
 import { initialState, openTrainer } from '../../src/fixres/train/train.ts';
+import { openModel } from '../../src/onnx/index.ts';
 import { seededFile } from '../support/seeded-model.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { before, test } from 'node:test';
-import { type Session, type Tensor, openSession } from '../../src/runtime/index.ts';
+import { openSession, type Session, type Tensor } from '../../src/runtime/index.ts';
 import { SNAPSHOTS, testBatches } from '../support/fashion.ts';
 
 /** Where browsers bring SwiftShader, Vulkan in software; libvulkan must be installed too (Debian: libvulkan1). */

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { readIdxLabels, splitRows } from '../../src/data/index.ts';
-import { type LabelledBatch, computeMetrics, evaluateModels } from '../../src/evaluate/index.ts';
+import { computeMetrics, evaluateModels, type LabelledBatch } from '../../src/evaluate/index.ts';
 import { openModel } from '../../src/onnx/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
 import { average } from '../support/average.ts';

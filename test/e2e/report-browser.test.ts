@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Page, htmlReport } from '../../src/report/index.ts';
+import { htmlReport, type Page } from '../../src/report/index.ts';
 import { type BrowserPage, CHROMIUM, openInBrowser } from '../support/chromium.ts';
 import { SAMPLE_PAGE } from '../support/sample-page.ts';
 import { tempFolder } from '../support/temp-folder.ts';

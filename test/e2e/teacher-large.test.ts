@@ -4,7 +4,16 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkParts, makeParts, openStore, prepareTargets, publishManifest, samplesText, startStore, verifyStore } from '../../src/distill/index.ts';
+import {
+  checkParts,
+  makeParts,
+  openStore,
+  prepareTargets,
+  publishManifest,
+  samplesText,
+  startStore,
+  verifyStore,
+} from '../../src/distill/index.ts';
 import { idxBytes } from '../support/dataset-files.ts';
 import { floats, makeModel } from '../support/small-models.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type TargetRows, openStore } from '../../src/distill/index.ts';
+import { openStore, type TargetRows } from '../../src/distill/index.ts';
 import { fashionLabels, fashionPixels, npyBytes, pngs, writeTree } from '../support/dataset-files.ts';
 import { GOLDEN, SNAPSHOTS } from '../support/fashion.ts';
 import { variant } from '../support/model-variants.ts';

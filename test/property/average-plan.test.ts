@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { type PlanOptions, effectiveModels, planRows } from '../../src/average/index.ts';
+import { effectiveModels, type PlanOptions, planRows } from '../../src/average/index.ts';
 import { candidatesOf } from '../../src/snapshots/index.ts';
 import { compareNatural } from '../../src/snapshots/natural-order.ts';
 

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { divergence, ghostDivergence, klOf, largestKl, logSoftmax, storedTop, teacherLogP } from '../../src/distill/index.ts';
+import {
+  divergence,
+  ghostDivergence,
+  klOf,
+  largestKl,
+  logSoftmax,
+  storedTop,
+  teacherLogP,
+} from '../../src/distill/index.ts';
 
 const logits = fc.integer({ min: 2, max: 40 }).chain((classes) => {
   const row = fc.array(fc.double({ min: -40, max: 40, noNaN: true }), { minLength: classes, maxLength: classes });

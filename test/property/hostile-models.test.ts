@@ -5,7 +5,14 @@ import { type TestContext, test } from 'node:test';
 import onnxProto from 'onnx-proto';
 import { chooseTemplate, planTensors } from '../../src/average/index.ts';
 import { TemperError } from '../../src/core/index.ts';
-import { type Model, type TensorRecord, modelFromBytes, openModel, samePayload, tensorsOfModel } from '../../src/onnx/index.ts';
+import {
+  type Model,
+  modelFromBytes,
+  openModel,
+  samePayload,
+  type TensorRecord,
+  tensorsOfModel,
+} from '../../src/onnx/index.ts';
 import { averageInMemory, type InMemory, RULES } from '../support/average-in-memory.ts';
 import { mutateBytes, seededInts } from '../support/mutate-bytes.ts';
 import { mutateFields } from '../support/mutate-fields.ts';

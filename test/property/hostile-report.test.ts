@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { printableLines } from '../../src/core/index.ts';
-import { type Chart, type Page, chartSvg, htmlReport, markdownReport } from '../../src/report/index.ts';
+import { type Chart, chartSvg, htmlReport, markdownReport, type Page } from '../../src/report/index.ts';
 import { parseMarkup } from '../support/markup-tokens.ts';
 
 const ATTACKS = [

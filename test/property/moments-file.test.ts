@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mergeMomentsFiles, readMomentsFile, writeMomentsFile } from '../../src/batchnorm/index.ts';
-import { TemperError, memorySource } from '../../src/core/index.ts';
+import { memorySource, TemperError } from '../../src/core/index.ts';
 import { jobBatches, RUN } from '../support/moments.ts';
 import { mutateBytes, seededInts } from '../support/mutate-bytes.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { type Moments, combineMoments, emptyMoments, momentsOfBatch, populationVariance } from '../../src/core/index.ts';
+import {
+  combineMoments,
+  emptyMoments,
+  type Moments,
+  momentsOfBatch,
+  populationVariance,
+} from '../../src/core/index.ts';
 
 /** Integers, so that their moments can be had exactly from sums in BigInt: the second route. */
 interface Exact {

@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { type SafetensorsTensor, type SafetensorsType, TemperError, memorySource, openAtomic, openSafetensors, writeSafetensors } from '../../src/core/index.ts';
+import {
+  memorySource,
+  openAtomic,
+  openSafetensors,
+  type SafetensorsTensor,
+  type SafetensorsType,
+  TemperError,
+  writeSafetensors,
+} from '../../src/core/index.ts';
 import { mutateBytes, seededInts } from '../support/mutate-bytes.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 

@@ -3,7 +3,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
 import { compareUtf8 } from '../../src/core/index.ts';
-import { type Sample, partsOf, selectRows } from '../../src/data/index.ts';
+import { partsOf, type Sample, selectRows } from '../../src/data/index.ts';
 
 const tableOf = (samples: readonly Sample[]) => ({
   length: samples.length,

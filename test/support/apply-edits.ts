@@ -1,5 +1,5 @@
 import { readBytes } from '../../src/core/index.ts';
-import { type Edit, type Model, type Segment, planRewrite } from '../../src/onnx/index.ts';
+import { type Edit, type Model, planRewrite, type Segment } from '../../src/onnx/index.ts';
 
 /** The bytes that segments stand for. */
 function segmentBytes(

@@ -1,5 +1,5 @@
 import { averageInto } from '../../src/average/average-files.ts';
-import { type TensorRules, chooseTemplate, normalisedRow, planTensors } from '../../src/average/index.ts';
+import { chooseTemplate, normalisedRow, planTensors, type TensorRules } from '../../src/average/index.ts';
 import type { FloatType } from '../../src/core/index.ts';
 import type { Model } from '../../src/onnx/index.ts';
 

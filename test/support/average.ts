@@ -1,4 +1,17 @@
-import { type AverageOptions as JobOptions, type AveragedOutput, type AveragingOptions, type PublishedOutput, type Row, type TensorPlan, type TensorRules, averageCheckpoints, averageFiles, chooseTemplate, planFiles, planTensors } from '../../src/average/index.ts';
+import {
+  type AveragedOutput,
+  type AveragingOptions,
+  averageCheckpoints,
+  averageFiles,
+  chooseTemplate,
+  type AverageOptions as JobOptions,
+  type PublishedOutput,
+  planFiles,
+  planTensors,
+  type Row,
+  type TensorPlan,
+  type TensorRules,
+} from '../../src/average/index.ts';
 import type { Model } from '../../src/onnx/index.ts';
 import { withModels } from '../../src/snapshots/index.ts';
 

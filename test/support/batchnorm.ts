@@ -1,8 +1,17 @@
 /** Models of BatchNormalization layers, and their recalibration as the command does it, without the command. */
 import assert from 'node:assert/strict';
 import ort from 'onnxruntime-node';
-import { type EstimatorName, type LayerReport, type MeasuredLayer, type NumberedBatch, findLayers, recalibrateByBatch, recalibrateSequentially, recalibrated } from '../../src/batchnorm/index.ts';
-import { type Model, type WrittenModel, nextStepKey, openModel, writeEdited } from '../../src/onnx/index.ts';
+import {
+  type EstimatorName,
+  findLayers,
+  type LayerReport,
+  type MeasuredLayer,
+  type NumberedBatch,
+  recalibrateByBatch,
+  recalibrated,
+  recalibrateSequentially,
+} from '../../src/batchnorm/index.ts';
+import { type Model, nextStepKey, openModel, type WrittenModel, writeEdited } from '../../src/onnx/index.ts';
 import type { Tensor } from '../../src/runtime/index.ts';
 import { node, type TestModel, type TestTensor, tensor, valueInfo } from './model-builder.ts';
 import { seeded } from './random.ts';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Model, applyEdits, externalDataOf, setOutputs } from '../../src/onnx/index.ts';
+import { applyEdits, externalDataOf, type Model, setOutputs } from '../../src/onnx/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
 
 /** onnxruntime's dims of every value between nodes, unoptimised: a second route to shapes. */

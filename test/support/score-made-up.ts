@@ -1,4 +1,10 @@
-import { type ScoreOptions, type SourceScore, type StudentBatch, openStore, scoreStudent } from '../../src/distill/index.ts';
+import {
+  openStore,
+  type ScoreOptions,
+  type SourceScore,
+  type StudentBatch,
+  scoreStudent,
+} from '../../src/distill/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
 import { seeded } from './random.ts';
 import { makeModel } from './small-models.ts';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { random } from '../../src/core/index.ts';
-import { type GraphRecord, type TensorRecord, modelFromBytes, replaceInline } from '../../src/onnx/index.ts';
+import { type GraphRecord, modelFromBytes, replaceInline, type TensorRecord } from '../../src/onnx/index.ts';
 import { applyEdits } from './apply-edits.ts';
 
 /** torchvision's graphs without their weights (see the README there). */

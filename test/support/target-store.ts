@@ -1,7 +1,23 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sample } from '../../src/data/index.ts';
-import { NO_JITTER, STATUS_BAD, type StoreRun, type Teacher, allocatePart, checkParts, keyHash, partRange, publishManifest, runHash, samplesHash, samplesText, startStore, targetEncoder, writePart } from '../../src/distill/index.ts';
+import {
+  allocatePart,
+  checkParts,
+  keyHash,
+  NO_JITTER,
+  partRange,
+  publishManifest,
+  runHash,
+  STATUS_BAD,
+  type StoreRun,
+  samplesHash,
+  samplesText,
+  startStore,
+  type Teacher,
+  targetEncoder,
+  writePart,
+} from '../../src/distill/index.ts';
 import { seeded } from './random.ts';
 
 const SHA = 'a'.repeat(64);

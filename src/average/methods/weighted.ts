@@ -1,4 +1,4 @@
-import { type Candidate, baseName, namesOf } from '../../snapshots/index.ts';
+import { baseName, type Candidate, namesOf } from '../../snapshots/index.ts';
 import { type CsvTable, type PlanOptions, usageError } from '../plan/plan-options.ts';
 import { fileMatcher, findColumn, findFileColumn, numberOf, parseRecords, tableError } from '../plan/tables.ts';
 import { normalisedRow, sum } from '../rows/row-terms.ts';

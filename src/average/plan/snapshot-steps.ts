@@ -1,4 +1,4 @@
-import { type Candidate, type StepUnit, namesOf } from '../../snapshots/index.ts';
+import { type Candidate, namesOf, type StepUnit } from '../../snapshots/index.ts';
 import { usageError } from './plan-options.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { TemperError } from '../../core/index.ts';
-import { type Candidate, baseName, stemOf } from '../../snapshots/index.ts';
+import { baseName, type Candidate, stemOf } from '../../snapshots/index.ts';
 
 /** For the parser, which is loaded when there is a table: most averages need none. */
 const require = createRequire(import.meta.url);

@@ -1,5 +1,13 @@
 import { TemperError } from '../../core/index.ts';
-import { DATA_TYPE, type Model, type NodeRecord, type NodeScope, type TensorRecord, attributeOf, indexGraph } from '../../onnx/index.ts';
+import {
+  attributeOf,
+  DATA_TYPE,
+  indexGraph,
+  type Model,
+  type NodeRecord,
+  type NodeScope,
+  type TensorRecord,
+} from '../../onnx/index.ts';
 import { type CodeType, codeTypeOf } from './codes.ts';
 
 /**

@@ -1,5 +1,12 @@
-import { ENCODERS, TemperError, decodeFloat64 } from '../../core/index.ts';
-import { type Model, type TensorRecord, asFloatType, elementCount, rawByteLength, readPayload } from '../../onnx/index.ts';
+import { decodeFloat64, ENCODERS, TemperError } from '../../core/index.ts';
+import {
+  asFloatType,
+  elementCount,
+  type Model,
+  rawByteLength,
+  readPayload,
+  type TensorRecord,
+} from '../../onnx/index.ts';
 import type { Row } from '../rows/row.ts';
 import { codeOf, decodeCodes, encodeCodes } from './codes.ts';
 import type { Quantized } from './find-quantized.ts';

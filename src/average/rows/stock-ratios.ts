@@ -1,5 +1,5 @@
-import { FLOAT_BYTES, type FloatType, decodeFloat64 } from '../../core/index.ts';
-import { type Model, elementCount, openPayload } from '../../onnx/index.ts';
+import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../../core/index.ts';
+import { elementCount, type Model, openPayload } from '../../onnx/index.ts';
 import type { AveragedTensor } from '../averaged-tensor.ts';
 import type { SummedRow } from '../kernel/block-kernel.ts';
 import type { RowTerms } from './row-terms.ts';

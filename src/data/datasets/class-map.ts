@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { HEAD_BYTES, TemperError, otherKind, readError } from '../../core/index.ts';
+import { HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
 
 /** Class names and the indices that a model gives them. */
 export interface ClassMap {

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { type FileKind, HEAD_BYTES, TemperError, otherKind, readError } from '../../core/index.ts';
+import { type FileKind, HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
 
 /** A file that is read by position without blocking the thread: reads may overlap. */
 export interface RangeFile {

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { HEAD_BYTES, TemperError, openFile, otherKind, readBytes, readError, systemCode } from '../../core/index.ts';
+import { HEAD_BYTES, openFile, otherKind, readBytes, readError, systemCode, TemperError } from '../../core/index.ts';
 
 /** An IDX array of unsigned bytes in memory, in row-major order. */
 export interface IdxArray {

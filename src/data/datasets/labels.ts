@@ -1,4 +1,4 @@
-import { TemperError, compareUtf8 } from '../../core/index.ts';
+import { compareUtf8, TemperError } from '../../core/index.ts';
 import type { ClassMap } from './class-map.ts';
 
 /** Labels as a source states them: indices or names, one a row. */

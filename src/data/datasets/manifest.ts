@@ -2,7 +2,7 @@ import { createReadStream, existsSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type CsvError, parse } from 'csv-parse';
-import { TemperError, readError } from '../../core/index.ts';
+import { readError, TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
 import { assertFileKind, readWholeFile } from './file-ranges.ts';
 import { IMAGE_EXTENSIONS, isImageName } from './image-files.ts';

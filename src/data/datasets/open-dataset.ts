@@ -1,6 +1,6 @@
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { TemperError, readError } from '../../core/index.ts';
+import { readError, TemperError } from '../../core/index.ts';
 import { expandBraces } from './brace-range.ts';
 import { numberMap, readClassMap } from './class-map.ts';
 import { DATASET_FORMATS, type Dataset, type DatasetFormat, dataset, type SampleSource } from './dataset.ts';

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { TemperError, canonicalJson, compareUtf8 } from '../../core/index.ts';
+import { canonicalJson, compareUtf8, TemperError } from '../../core/index.ts';
 import type { Dataset } from './dataset.ts';
 
 /** Rows [start, end) of a table; without a start from the first, without an end to the last. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { TemperError, compareUtf8 } from '../../core/index.ts';
+import { compareUtf8, TemperError } from '../../core/index.ts';
 import type { Dataset } from './dataset.ts';
 
 export interface Halves {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
-import { TemperError, readError } from '../../core/index.ts';
+import { readError, TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
 import { assertKind, MAX_READ_BYTES, openRanges, type RangeFile, readRange } from './file-ranges.ts';
 import { IMAGE_EXTENSIONS } from './image-files.ts';

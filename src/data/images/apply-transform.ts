@@ -1,4 +1,4 @@
-import { TemperError, encodeFloat16 } from '../../core/index.ts';
+import { encodeFloat16, TemperError } from '../../core/index.ts';
 import { type Geometry, planGeometry } from './geometry.ts';
 import { type Pixels, toGrey, toRgb } from './pixels.ts';
 import { resample } from './resample.ts';

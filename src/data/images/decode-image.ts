@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Sharp, SharpOptions } from 'sharp';
-import { TemperError, otherKind, readError } from '../../core/index.ts';
+import { otherKind, readError, TemperError } from '../../core/index.ts';
 import { holdsCmyk, holdsTiff } from './image-header.ts';
 import { oncePerProcess } from './once-per-process.ts';
 import { cmykToRgb, type Pixels, type Size, toGrey, toRgb } from './pixels.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { TemperError, canonicalJson } from '../../core/index.ts';
+import { canonicalJson, TemperError } from '../../core/index.ts';
 import { ORIENTATIONS, type Orientation } from './decode-image.ts';
 import { RESIZE_RULES, type ResizeRule, roundHalfEven } from './geometry.ts';
 import type { Size } from './pixels.ts';

@@ -1,4 +1,4 @@
-import { TemperError, type WireError, random, toWire } from '../../core/index.ts';
+import { random, TemperError, toWire, type WireError } from '../../core/index.ts';
 import type { SampleData } from '../datasets/dataset.ts';
 import { allocateInput, applyTransform, type InputData, inputLength } from '../images/apply-transform.ts';
 import { decodeImage, type Orientation } from '../images/decode-image.ts';

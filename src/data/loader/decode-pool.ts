@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { TemperError, systemCode } from '../../core/index.ts';
+import { systemCode, TemperError } from '../../core/index.ts';
 import type { DecodedJob, DecodePlan, KeyedImage } from './decode-job.ts';
 
 /** Threads that decode and transform images. */

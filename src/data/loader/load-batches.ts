@@ -1,4 +1,4 @@
-import { TemperError, fromWire } from '../../core/index.ts';
+import { fromWire, TemperError } from '../../core/index.ts';
 import type { Dataset, ReadyTensor } from '../datasets/dataset.ts';
 import type { InputData } from '../images/apply-transform.ts';
 import { prepareDecoding } from '../images/decode-image.ts';

@@ -1,4 +1,4 @@
-import { type JobControl, TemperError, controlOf, samePath, version } from '../../core/index.ts';
+import { controlOf, type JobControl, samePath, TemperError, version } from '../../core/index.ts';
 import { type DataOptions, openData } from '../../data/index.ts';
 import {
   archiveNames,

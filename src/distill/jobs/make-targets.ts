@@ -1,5 +1,5 @@
-import { type Control, type JobControl, TemperError, controlOf } from '../../core/index.ts';
-import { type Shard, partsOf } from '../../data/index.ts';
+import { type Control, controlOf, type JobControl, TemperError } from '../../core/index.ts';
+import { partsOf, type Shard } from '../../data/index.ts';
 import {
   assertRoom,
   estimateStore,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Control, type JobControl, type Progress, controlOf, sha256OfFile } from '../../core/index.ts';
+import { type Control, controlOf, type JobControl, type Progress, sha256OfFile } from '../../core/index.ts';
 import {
   type BadSample,
   checkParts,

@@ -1,9 +1,31 @@
 import { basename, join } from 'node:path';
-import { type Control, type FieldRow, type JobControl, controlOf, sha256OfFile, version } from '../../core/index.ts';
-import { type BadImageRecord, type ChosenData, type DataOptions, type Transform, badImageRecord, openData, transformFields } from '../../data/index.ts';
+import { type Control, controlOf, type FieldRow, type JobControl, sha256OfFile, version } from '../../core/index.ts';
+import {
+  type BadImageRecord,
+  badImageRecord,
+  type ChosenData,
+  type DataOptions,
+  openData,
+  type Transform,
+  transformFields,
+} from '../../data/index.ts';
 import { modelFileSha256 } from '../../onnx/index.ts';
-import { type RuntimeOptions, type Session, batchOf, modelClasses, openSessions, workersOf } from '../../runtime/index.ts';
-import { type OutputKind, type TransformChoice, assertLabels, modelInput, transformFor, transformsFor } from '../../signature/index.ts';
+import {
+  batchOf,
+  modelClasses,
+  openSessions,
+  type RuntimeOptions,
+  type Session,
+  workersOf,
+} from '../../runtime/index.ts';
+import {
+  assertLabels,
+  modelInput,
+  type OutputKind,
+  type TransformChoice,
+  transformFor,
+  transformsFor,
+} from '../../signature/index.ts';
 import { readClassOutputs, type TeacherOutputs } from '../run/index.ts';
 import {
   classRows,

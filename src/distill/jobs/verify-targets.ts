@@ -1,6 +1,6 @@
-import { type Control, type JobControl, TemperError, controlOf } from '../../core/index.ts';
+import { type Control, controlOf, type JobControl, TemperError } from '../../core/index.ts';
 import { type DataOptions, openData } from '../../data/index.ts';
-import { type RuntimeOptions, type Session, openSessions, workersOf } from '../../runtime/index.ts';
+import { openSessions, type RuntimeOptions, type Session, workersOf } from '../../runtime/index.ts';
 import {
   assertTeachers,
   INPUT_TOLERANCE,

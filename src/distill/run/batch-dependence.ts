@@ -1,6 +1,6 @@
 import { TemperError } from '../../core/index.ts';
 import type { BatchInput } from '../../data/index.ts';
-import { type ClassOutput, type Tensor, readClassOutput, runBatches } from '../../runtime/index.ts';
+import { type ClassOutput, readClassOutput, runBatches, type Tensor } from '../../runtime/index.ts';
 import type { TeacherStage } from './teacher-stage.ts';
 
 /** Images of the first batch that are run alone too. */

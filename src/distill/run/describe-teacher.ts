@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { TemperError, canonicalJson, shortNames } from '../../core/index.ts';
-import { type ChosenData, type Transform, readClassMap, transformHash } from '../../data/index.ts';
+import { canonicalJson, shortNames, TemperError } from '../../core/index.ts';
+import { type ChosenData, readClassMap, type Transform, transformHash } from '../../data/index.ts';
 import { modelHashes, openModel } from '../../onnx/index.ts';
-import { type RuntimeOptions, type Session, classOutput } from '../../runtime/index.ts';
-import { type PerModel, imageInput, valueFor } from '../../signature/index.ts';
+import { classOutput, type RuntimeOptions, type Session } from '../../runtime/index.ts';
+import { imageInput, type PerModel, valueFor } from '../../signature/index.ts';
 import type { Store, Teacher } from '../store/index.ts';
 import { classOutputs } from './class-outputs.ts';
 import type { Probe } from './probe.ts';

@@ -1,5 +1,13 @@
-import { type BadImage, type Dataset, type InputStatistics, type LoadedBatch, type Transform, type Views, loadBatches } from '../../data/index.ts';
-import { type Batch, type BatchResult, type Tensor, runBatches } from '../../runtime/index.ts';
+import {
+  type BadImage,
+  type Dataset,
+  type InputStatistics,
+  type LoadedBatch,
+  loadBatches,
+  type Transform,
+  type Views,
+} from '../../data/index.ts';
+import { type Batch, type BatchResult, runBatches, type Tensor } from '../../runtime/index.ts';
 import { partRange, type Store, type StoreRun } from '../store/index.ts';
 import { type BatchRows, type PartBuffer, partBuffer } from './part-buffer.ts';
 import { baseViews } from './replayed-views.ts';

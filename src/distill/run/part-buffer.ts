@@ -1,4 +1,4 @@
-import { TemperError, streamKey } from '../../core/index.ts';
+import { streamKey, TemperError } from '../../core/index.ts';
 import { type Dataset, type ImageFacts, type InputStatistics, JITTER_OPS, type ViewRecord } from '../../data/index.ts';
 import { scoreBatch } from '../../evaluate/index.ts';
 import type { ClassOutput } from '../../runtime/index.ts';

@@ -1,7 +1,14 @@
 import { type Control, TemperError } from '../../core/index.ts';
-import { type ChosenData, type DataOptions, type ViewOptions, type Views, openData } from '../../data/index.ts';
-import { type RuntimeOptions, type Session, batchOf, modelClasses, openSessions, workersOf } from '../../runtime/index.ts';
-import { type PerModel, type TransformChoice, assertLabels, modelInput, transformsFor } from '../../signature/index.ts';
+import { type ChosenData, type DataOptions, openData, type ViewOptions, type Views } from '../../data/index.ts';
+import {
+  batchOf,
+  modelClasses,
+  openSessions,
+  type RuntimeOptions,
+  type Session,
+  workersOf,
+} from '../../runtime/index.ts';
+import { assertLabels, modelInput, type PerModel, type TransformChoice, transformsFor } from '../../signature/index.ts';
 import { openStore, type Store, type StoreRun, samplesHash, type Teacher } from '../store/index.ts';
 import { describeTeacher, type TeacherStages, teacherNames, teacherStages } from './describe-teacher.ts';
 import { declaredTemperatures, planRun, type TargetForm, type ViewPlan } from './plan-run.ts';

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { TemperError } from '../../core/index.ts';
-import { type Dataset, type Transform, type Views, loadBatches } from '../../data/index.ts';
-import { type Batch, type ClassOutput, type Tensor, readClassOutput, runBatches } from '../../runtime/index.ts';
+import { type Dataset, loadBatches, type Transform, type Views } from '../../data/index.ts';
+import { type Batch, type ClassOutput, readClassOutput, runBatches, type Tensor } from '../../runtime/index.ts';
 import { batchDependence, type LoneRow, loneRows } from './batch-dependence.ts';
 import { outputsOf, readAllOutputs, storedOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
 

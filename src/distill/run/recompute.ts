@@ -1,6 +1,6 @@
 import { TemperError } from '../../core/index.ts';
-import { type Dataset, type InputStatistics, type Transform, loadBatches } from '../../data/index.ts';
-import { type Batch, type Tensor, runBatches } from '../../runtime/index.ts';
+import { type Dataset, type InputStatistics, loadBatches, type Transform } from '../../data/index.ts';
+import { type Batch, runBatches, type Tensor } from '../../runtime/index.ts';
 import { type Part, partRange, STATUS_BAD, type Store, type TargetRows } from '../store/index.ts';
 import { type ChosenBatches, chooseBatches } from './choose-batches.ts';
 import { type TargetDifference, targetComparison } from './compare-targets.ts';

@@ -1,6 +1,6 @@
 import { TemperError } from '../../core/index.ts';
-import { OUTPUT_KINDS, detectOutputs } from '../../evaluate/index.ts';
-import { type ClassOutput, type Session, type Tensors, readClassOutput } from '../../runtime/index.ts';
+import { detectOutputs, OUTPUT_KINDS } from '../../evaluate/index.ts';
+import { type ClassOutput, readClassOutput, type Session, type Tensors } from '../../runtime/index.ts';
 import type { OutputKind, ValueInfo } from '../../signature/index.ts';
 
 /** A teacher that runs. */

@@ -1,7 +1,7 @@
 import { TemperError } from '../../core/index.ts';
 import { OUTPUT_KINDS, topClasses } from '../../evaluate/index.ts';
-import { type ClassOutput, type Session, type Tensor, classOutput, runBatches } from '../../runtime/index.ts';
-import { type OutputKind, imageInput } from '../../signature/index.ts';
+import { type ClassOutput, classOutput, runBatches, type Session, type Tensor } from '../../runtime/index.ts';
+import { imageInput, type OutputKind } from '../../signature/index.ts';
 import { outputKind, readAllOutputs, storedOutputs, type TeacherStage } from '../run/index.ts';
 import type { Manifest, Store } from '../store/index.ts';
 import { type Divergence, divergence, ghostDivergence, klOf, largestKl, logSoftmax } from './divergence.ts';

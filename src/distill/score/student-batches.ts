@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { type Dataset, type LoaderOptions, type Transform, loadBatches } from '../../data/index.ts';
+import { type Dataset, type LoaderOptions, loadBatches, type Transform } from '../../data/index.ts';
 import type { Tensor } from '../../runtime/index.ts';
 import { baseViews, ordinalOf, viewsOf } from '../run/index.ts';
 import type { Part, Store } from '../store/index.ts';

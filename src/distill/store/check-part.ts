@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { TemperError, hashFile } from '../../core/index.ts';
+import { hashFile, TemperError } from '../../core/index.ts';
 import type { Sample } from '../../data/index.ts';
 import { wrongValues } from './check-values.ts';
 import { STATUS_BAD } from './columns.ts';

@@ -1,4 +1,4 @@
-import { TemperError, encodeFloat16 } from '../../core/index.ts';
+import { encodeFloat16, TemperError } from '../../core/index.ts';
 import type { ColumnArrays } from './columns.ts';
 import type { StoreRun } from './manifest.ts';
 

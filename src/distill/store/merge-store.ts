@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { TemperError, hashFile, outputExists, writeFileAtomic } from '../../core/index.ts';
+import { hashFile, outputExists, TemperError, writeFileAtomic } from '../../core/index.ts';
 import type { Sample } from '../../data/index.ts';
 import { isPartDone, partProblems } from './check-part.ts';
 import { MANIFEST_FILE, RUN_FILE, SAMPLES_FILE, sidecarPath, storeFolders } from './layout.ts';

@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { type FileSource, type SafetensorsArray, type SafetensorsFile, decodeFloat16s, openFile, openSafetensors } from '../../core/index.ts';
+import {
+  decodeFloat16s,
+  type FileSource,
+  openFile,
+  openSafetensors,
+  type SafetensorsArray,
+  type SafetensorsFile,
+} from '../../core/index.ts';
 import { type Box, JITTER_OPS, type JitterStep, type Size, type ViewRecord } from '../../data/index.ts';
 import { type Column, NO_JITTER, STATUS_BAD, STATUS_OK } from './columns.ts';
 import { arrayPaths, type PartRange, partRange } from './layout.ts';

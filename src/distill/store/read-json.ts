@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { TemperError, openFile, readBytes } from '../../core/index.ts';
+import { openFile, readBytes, TemperError } from '../../core/index.ts';
 import { DATASET_FORMATS, isTransform, transformHash } from '../../data/index.ts';
 import {
   FORMAT,

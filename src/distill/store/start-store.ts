@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { TemperError, canonicalJson, hashFile, openAtomic, writeFileAtomic } from '../../core/index.ts';
+import { canonicalJson, hashFile, openAtomic, TemperError, writeFileAtomic } from '../../core/index.ts';
 import { MANIFEST_FILE, RUN_FILE, SAMPLES_FILE } from './layout.ts';
 import type { StoreRun } from './manifest.ts';
 import { readRun } from './read-json.ts';

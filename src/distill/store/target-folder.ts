@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { TemperError, samePath } from '../../core/index.ts';
+import { samePath, TemperError } from '../../core/index.ts';
 import { MANIFEST_FILE, RUN_FILE, SAMPLES_FILE } from './layout.ts';
 
 /** In the order in which a store is taken apart: without its manifest it is no store any more. */

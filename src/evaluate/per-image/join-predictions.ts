@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { type FieldRow, TemperError, sha256OfFile } from '../../core/index.ts';
+import { type FieldRow, sha256OfFile, TemperError } from '../../core/index.ts';
 import { combinedSha256 } from '../../onnx/index.ts';
 import { concatPredictions, type Predictions } from '../predictions.ts';
 import type { PerImage } from './columns.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { HEAD_BYTES, TemperError, otherKind, readError } from '../../core/index.ts';
+import { HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
 import { assertParquetClaims } from '../../data/index.ts';
 import { PART_COLUMNS, type PerImage, TOP, type WorkerPart } from './columns.ts';
 

@@ -1,4 +1,4 @@
-import { type Model, type Rewrite, freeBatch, keepOnly, setOutputs } from '../../onnx/index.ts';
+import { freeBatch, keepOnly, type Model, type Rewrite, setOutputs } from '../../onnx/index.ts';
 
 const BATCH_DIMENSION = 'onnx_temper.fixres.batch';
 

@@ -1,5 +1,17 @@
 import { TemperError } from '../../core/index.ts';
-import { type GraphIndex, type Model, type NewNode, type NewTensor, type NodeRecord, type StoredInput, attributeOf, elementCount, indexGraph, readPayload, readsOf } from '../../onnx/index.ts';
+import {
+  attributeOf,
+  elementCount,
+  type GraphIndex,
+  indexGraph,
+  type Model,
+  type NewNode,
+  type NewTensor,
+  type NodeRecord,
+  readPayload,
+  readsOf,
+  type StoredInput,
+} from '../../onnx/index.ts';
 import { type Classifier, findClassifier } from './find-classifier.ts';
 import { findLastNorm, type LastNorm } from './find-norm.ts';
 import { floatTensor, int64s, readConstant, readNode } from './read-node.ts';

@@ -1,6 +1,6 @@
 import { type BatchNormLayer, findLayers } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
-import { type GraphIndex, type Model, type NodeRecord, type StoredInput, elementCount } from '../../onnx/index.ts';
+import { elementCount, type GraphIndex, type Model, type NodeRecord, type StoredInput } from '../../onnx/index.ts';
 import { type Classifier, weightOf } from './find-classifier.ts';
 
 /** The last normalised layer before the classifier: a BatchNormalization, or a convolution that one was folded into. */

@@ -1,5 +1,17 @@
-import { TemperError, readBytes } from '../../core/index.ts';
-import { ATTRIBUTE_TYPE, type AttributeRecord, DATA_TYPE, type Model, type NewNode, type NewTensor, type NodeRecord, type TensorRecord, asFloatType, decodeFloats, readPayload } from '../../onnx/index.ts';
+import { readBytes, TemperError } from '../../core/index.ts';
+import {
+  ATTRIBUTE_TYPE,
+  type AttributeRecord,
+  asFloatType,
+  DATA_TYPE,
+  decodeFloats,
+  type Model,
+  type NewNode,
+  type NewTensor,
+  type NodeRecord,
+  readPayload,
+  type TensorRecord,
+} from '../../onnx/index.ts';
 
 const called = (node: NodeRecord): string => `${node.opType} ${node.name || (node.outputs[0] ?? '')}`;
 

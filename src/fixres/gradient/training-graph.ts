@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { DATA_TYPE, type NewNode, type NewTensor, type NewValue, encodeModel } from '../../onnx/index.ts';
+import { DATA_TYPE, encodeModel, type NewNode, type NewTensor, type NewValue } from '../../onnx/index.ts';
 import type { Tail } from '../cut/cut.ts';
 import { int64s } from '../cut/read-node.ts';
 import { type BatchMomentNames, expandBatchNorm } from './batchnorm.ts';

@@ -1,7 +1,14 @@
 import type { FieldRow } from '../../core/index.ts';
-import { type Transform, sizeText } from '../../data/index.ts';
-import { type GuardVerdict, type ModelEvaluation, computeMetrics, evaluateStages, guardVerdict, labelWarnings } from '../../evaluate/index.ts';
-import { type Edit, applyEdits, externalDataOf } from '../../onnx/index.ts';
+import { sizeText, type Transform } from '../../data/index.ts';
+import {
+  computeMetrics,
+  evaluateStages,
+  type GuardVerdict,
+  guardVerdict,
+  labelWarnings,
+  type ModelEvaluation,
+} from '../../evaluate/index.ts';
+import { applyEdits, type Edit, externalDataOf } from '../../onnx/index.ts';
 import { openSession, sessionOptions } from '../../runtime/index.ts';
 import type { MeasuredSet } from './image-sets.ts';
 import type { Run } from './run.ts';

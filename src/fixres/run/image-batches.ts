@@ -1,4 +1,4 @@
-import { type Dataset, type Transform, type Views, loadBatches } from '../../data/index.ts';
+import { type Dataset, loadBatches, type Transform, type Views } from '../../data/index.ts';
 import { studentBatches } from '../../distill/index.ts';
 import type { Tensor } from '../../runtime/index.ts';
 import type { ImageBatch } from '../train/collect-features.ts';

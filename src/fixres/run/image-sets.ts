@@ -1,6 +1,6 @@
 import { TemperError } from '../../core/index.ts';
-import { type ChosenData, type DataOptions, assertImages, openData, splitRows } from '../../data/index.ts';
-import { type Store, openStore, rowsOfStore, rowsToScore } from '../../distill/index.ts';
+import { assertImages, type ChosenData, type DataOptions, openData, splitRows } from '../../data/index.ts';
+import { openStore, rowsOfStore, rowsToScore, type Store } from '../../distill/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import { assertLabels, declaredClasses } from '../../signature/index.ts';
 import type { Cut } from '../cut/cut.ts';

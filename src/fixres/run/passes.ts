@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { type ChosenData, type Transform, sizeText } from '../../data/index.ts';
+import { type ChosenData, sizeText, type Transform } from '../../data/index.ts';
 import { sessionOptions, workersOf } from '../../runtime/index.ts';
 import { TARGETS } from '../gradient/training-graph.ts';
 import { type CollectOptions, collectFeatures, type Features, type ImageBatch } from '../train/collect-features.ts';

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { version } from '../../core/index.ts';
-import { type Transform, rowsHash, sizeText, transformHash } from '../../data/index.ts';
+import { rowsHash, sizeText, type Transform, transformHash } from '../../data/index.ts';
 import type { Run } from './run.ts';
 
 /** Everything that the tuned weights are made from, but the machine: what an output's metadata says, as plain JSON. */

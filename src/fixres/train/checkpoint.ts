@@ -1,5 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
-import { type SafetensorsTensor, TemperError, openAtomic, openFile, openSafetensors, writeSafetensors } from '../../core/index.ts';
+import {
+  openAtomic,
+  openFile,
+  openSafetensors,
+  type SafetensorsTensor,
+  TemperError,
+  writeSafetensors,
+} from '../../core/index.ts';
 import type { EpochRecord, TrainState } from './train.ts';
 
 /** The best epoch so far, where early stopping looks for it. */

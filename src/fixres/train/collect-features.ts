@@ -1,7 +1,7 @@
 import type { Ran } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
 import { type Model, sessionModel } from '../../onnx/index.ts';
-import { type Device, type Tensor, openSession, runBatches } from '../../runtime/index.ts';
+import { type Device, openSession, runBatches, type Tensor } from '../../runtime/index.ts';
 import { imageInput } from '../../signature/index.ts';
 import { backboneGraph } from '../cut/backbone-graph.ts';
 import { TARGETS } from '../gradient/training-graph.ts';

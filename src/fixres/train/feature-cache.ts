@@ -1,4 +1,4 @@
-import { TemperError, decodeFloat16 } from '../../core/index.ts';
+import { decodeFloat16, TemperError } from '../../core/index.ts';
 import type { Tensor, Tensors } from '../../runtime/index.ts';
 import { type RowStore, rowStore, type StoreLimits } from './row-store.ts';
 

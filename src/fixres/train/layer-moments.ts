@@ -1,5 +1,5 @@
 import type { Ran } from '../../batchnorm/index.ts';
-import { type Moments, TemperError, combineMoments, emptyMoments, populationVariance } from '../../core/index.ts';
+import { combineMoments, emptyMoments, type Moments, populationVariance, TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import type { Tensor } from '../../runtime/index.ts';
 import type { Cut } from '../cut/cut.ts';

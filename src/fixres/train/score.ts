@@ -1,4 +1,4 @@
-import { type Metrics, computeMetrics, concatPredictions, scoreBatch } from '../../evaluate/index.ts';
+import { computeMetrics, concatPredictions, type Metrics, scoreBatch } from '../../evaluate/index.ts';
 import { openSession } from '../../runtime/index.ts';
 import type { Cut } from '../cut/cut.ts';
 import { scoringGraph } from '../gradient/training-graph.ts';

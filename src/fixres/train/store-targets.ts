@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { type Store, ensembleLogP, targetReader } from '../../distill/index.ts';
+import { ensembleLogP, type Store, targetReader } from '../../distill/index.ts';
 import type { Tensor } from '../../runtime/index.ts';
 
 /** Distributions that teachers gave, read from a store. */

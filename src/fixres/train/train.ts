@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { type Device, type Session, type Tensor, type Tensors, openSession } from '../../runtime/index.ts';
+import { type Device, openSession, type Session, type Tensor, type Tensors } from '../../runtime/index.ts';
 import type { Cut, Tail } from '../cut/cut.ts';
 import {
   assertDifferentiable,

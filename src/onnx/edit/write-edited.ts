@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { TemperError, openAtomic, outputExists } from '../../core/index.ts';
+import { openAtomic, outputExists, TemperError } from '../../core/index.ts';
 import type { MetadataEntry, Model, TensorRecord } from '../read/model.ts';
 import { openPayload } from '../read/payload.ts';
 import { storedByteLength } from '../read/tensor-size.ts';

@@ -1,4 +1,4 @@
-import { ENCODERS, FLOAT_BYTES, type FloatType, TemperError, decodeFloat64 } from '../../core/index.ts';
+import { decodeFloat64, ENCODERS, FLOAT_BYTES, type FloatType, TemperError } from '../../core/index.ts';
 import { asFloatType, dataTypeName } from './data-type.ts';
 
 function floatTypeOf(dataType: number, label: string): FloatType {

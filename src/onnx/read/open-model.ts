@@ -1,4 +1,13 @@
-import { type ByteSource, type FileSource, HEAD_BYTES, TemperError, memorySource, openFile, otherKind, readBytes } from '../../core/index.ts';
+import {
+  type ByteSource,
+  type FileSource,
+  HEAD_BYTES,
+  memorySource,
+  openFile,
+  otherKind,
+  readBytes,
+  TemperError,
+} from '../../core/index.ts';
 import { resolveExternal } from './external-data.ts';
 import type { Model, ModelRecord, TensorRecord } from './model.ts';
 import { tensorsOfModel } from './scopes.ts';

@@ -1,4 +1,4 @@
-import { type ByteSource, TemperError, readBytes } from '../../core/index.ts';
+import { type ByteSource, readBytes, TemperError } from '../../core/index.ts';
 import { findDataType } from './data-type.ts';
 import type { Model, Payload, Run, TensorRecord } from './model.ts';
 import { rawLocation } from './open-model.ts';

@@ -1,8 +1,15 @@
-import { type JobControl, controlOf, shortNames } from '../../core/index.ts';
-import { type BadImageRecord, type DataOptions, type Interpolation, assertImages, noteBadImages, openData } from '../../data/index.ts';
+import { controlOf, type JobControl, shortNames } from '../../core/index.ts';
+import {
+  assertImages,
+  type BadImageRecord,
+  type DataOptions,
+  type Interpolation,
+  noteBadImages,
+  openData,
+} from '../../data/index.ts';
 import { numberRepeated } from '../../evaluate/index.ts';
-import { type RuntimeOptions, modelClasses, workersOf } from '../../runtime/index.ts';
-import { type PerModel, type TransformChoice, assertLabels, classesOf } from '../../signature/index.ts';
+import { modelClasses, type RuntimeOptions, workersOf } from '../../runtime/index.ts';
+import { assertLabels, classesOf, type PerModel, type TransformChoice } from '../../signature/index.ts';
 import type { SweepSize } from '../sizes.ts';
 import { chooseSizes, type ModelChoice } from './choices.ts';
 import { openSweepModels } from './models.ts';

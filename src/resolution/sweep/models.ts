@@ -1,7 +1,14 @@
 import { TemperError } from '../../core/index.ts';
-import { type Model, assertInference, modelFileSha256, openModel } from '../../onnx/index.ts';
-import { type RuntimeOptions, type Session, openSessions, sayProvider } from '../../runtime/index.ts';
-import { type ModelInput, type PerModel, declaredInputs, imageDims, modelInput, valueFor } from '../../signature/index.ts';
+import { assertInference, type Model, modelFileSha256, openModel } from '../../onnx/index.ts';
+import { openSessions, type RuntimeOptions, type Session, sayProvider } from '../../runtime/index.ts';
+import {
+  declaredInputs,
+  imageDims,
+  type ModelInput,
+  modelInput,
+  type PerModel,
+  valueFor,
+} from '../../signature/index.ts';
 import { openCopy, openFreed } from '../freed-session.ts';
 import { probe } from '../probe.ts';
 import { type AnalysedModel, analyseSizes } from '../size-analysis.ts';

@@ -1,5 +1,13 @@
 import type { Interpolation, Transform } from '../../data/index.ts';
-import { type DeclaredInputs, type PerModel, type TransformChoice, choiceAtSize, presetNote, transformFor, valueFor } from '../../signature/index.ts';
+import {
+  choiceAtSize,
+  type DeclaredInputs,
+  type PerModel,
+  presetNote,
+  type TransformChoice,
+  transformFor,
+  valueFor,
+} from '../../signature/index.ts';
 import { type SweepSize, sizesInPixels } from '../sizes.ts';
 
 /** How a model is changed for a row: not at all, with statistics of the size, with timm's test-time pooling. */

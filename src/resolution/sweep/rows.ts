@@ -1,7 +1,16 @@
 import { basename } from 'node:path';
-import { type FieldRow, type TemperError, paretoFront, version } from '../../core/index.ts';
+import { type FieldRow, paretoFront, type TemperError, version } from '../../core/index.ts';
 import { type DataOptions, type Dataset, rowRangeText, transformFields } from '../../data/index.ts';
-import { type Metrics, type ModelEvaluation, type Predictions, comparePaired, computeMetrics, holm, pairedFields, scoreFields } from '../../evaluate/index.ts';
+import {
+  comparePaired,
+  computeMetrics,
+  holm,
+  type Metrics,
+  type ModelEvaluation,
+  type Predictions,
+  pairedFields,
+  scoreFields,
+} from '../../evaluate/index.ts';
 import type { ApparentSize } from '../apparent-size.ts';
 import type { SizeAnalysis } from '../size-analysis.ts';
 import { type SizeVerdict, sizeVerdict } from '../verdict.ts';

@@ -1,7 +1,14 @@
 import { type Control, TemperError } from '../../core/index.ts';
 import { type ChosenData, type DataOptions, loadBatches, openData, transformHash } from '../../data/index.ts';
-import { type EvaluatedStages, type ModelEvaluation, evaluateStages } from '../../evaluate/index.ts';
-import { type RuntimeOptions, type Session, type Tensor, batchOf, sessionOptions, workersOf } from '../../runtime/index.ts';
+import { type EvaluatedStages, evaluateStages, type ModelEvaluation } from '../../evaluate/index.ts';
+import {
+  batchOf,
+  type RuntimeOptions,
+  type Session,
+  sessionOptions,
+  type Tensor,
+  workersOf,
+} from '../../runtime/index.ts';
 import { openCopy } from '../freed-session.ts';
 import { type IsolatedSession, isolate, probe } from '../probe.ts';
 import { recalibrateSizes, type SizedModel } from '../recalibrate-sizes.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type FoundLayers, chooseLayers, findLayers } from '../../../src/batchnorm/index.ts';
+import { chooseLayers, type FoundLayers, findLayers } from '../../../src/batchnorm/index.ts';
 import { openModel } from '../../../src/onnx/index.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 import { bnNode, oneLayer, parametersOf } from '../../support/batchnorm.ts';

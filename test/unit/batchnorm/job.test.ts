@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type RecalibrateOptions, mergeMoments, recalibrate } from '../../../src/batchnorm/index.ts';
+import { mergeMoments, type RecalibrateOptions, recalibrate } from '../../../src/batchnorm/index.ts';
 import { canonicalJson } from '../../../src/core/index.ts';
 import { bnNode, normals, parametersOf } from '../../support/batchnorm.ts';
 import { npyBytes } from '../../support/dataset-files.ts';

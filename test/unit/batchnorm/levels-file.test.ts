@@ -2,8 +2,15 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type BatchNormLayer, type LevelDone, type MomentsRun, levelsDone, readLevelsFile, writeLevelsFile } from '../../../src/batchnorm/index.ts';
-import { type SafetensorsTensor, memorySource, openAtomic, writeSafetensors } from '../../../src/core/index.ts';
+import {
+  type BatchNormLayer,
+  type LevelDone,
+  levelsDone,
+  type MomentsRun,
+  readLevelsFile,
+  writeLevelsFile,
+} from '../../../src/batchnorm/index.ts';
+import { memorySource, openAtomic, type SafetensorsTensor, writeSafetensors } from '../../../src/core/index.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 import { RUN } from '../../support/moments.ts';
 import { tempFolder } from '../../support/temp-folder.ts';

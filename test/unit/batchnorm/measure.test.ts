@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type LevelDone, findLayers, recalibrateSequentially } from '../../../src/batchnorm/index.ts';
+import { findLayers, type LevelDone, recalibrateSequentially } from '../../../src/batchnorm/index.ts';
 import { openModel } from '../../../src/onnx/index.ts';
 import {
   assertNormalised,

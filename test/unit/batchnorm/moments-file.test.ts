@@ -3,8 +3,21 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { estimator } from '../../../src/batchnorm/estimators.ts';
-import { type BatchMoments, type MomentsFile, type MomentsRun, mergeMomentsFiles, readMomentsFile, writeMomentsFile } from '../../../src/batchnorm/index.ts';
-import { type SafetensorsTensor, memorySource, openAtomic, openSafetensors, writeSafetensors } from '../../../src/core/index.ts';
+import {
+  type BatchMoments,
+  type MomentsFile,
+  type MomentsRun,
+  mergeMomentsFiles,
+  readMomentsFile,
+  writeMomentsFile,
+} from '../../../src/batchnorm/index.ts';
+import {
+  memorySource,
+  openAtomic,
+  openSafetensors,
+  type SafetensorsTensor,
+  writeSafetensors,
+} from '../../../src/core/index.ts';
 import { partsOf } from '../../../src/data/index.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 import { jobBatches, RUN } from '../../support/moments.ts';

@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { findLayers } from '../../../src/batchnorm/index.ts';
-import { applyEdits, openModel } from '../../../src/onnx/index.ts';
 import { type MomentsGraphOptions, momentsGraph } from '../../../src/batchnorm/moments-graph.ts';
+import { applyEdits, openModel } from '../../../src/onnx/index.ts';
 import {
   bnNode,
   channelMoments,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MOST, assertCount } from '../../../src/core/index.ts';
+import { assertCount, MOST } from '../../../src/core/index.ts';
 
 test('a count is a whole number from 1 to its most; undefined is left to its default', () => {
   for (const count of [undefined, 1, MOST.views]) assertCount('views', count, MOST.views);

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeBfloat16, decodeFloat16, decodeFloat16s, encodeBfloat16, encodeFloat16, float16Table } from '../../../src/core/index.ts';
+import {
+  decodeBfloat16,
+  decodeFloat16,
+  decodeFloat16s,
+  encodeBfloat16,
+  encodeFloat16,
+  float16Table,
+} from '../../../src/core/index.ts';
 
 /** The neighbouring float64 of a positive finite value. */
 function neighbour(value: number, step: 1n | -1n): number {

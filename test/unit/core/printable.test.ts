@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TemperError, printable, printableLines } from '../../../src/core/index.ts';
+import { printable, printableLines, TemperError } from '../../../src/core/index.ts';
 
 test('terminal controls are shown, not obeyed: ESC, C1, bidirectional overrides, line separators', () => {
   assert.equal(

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type SafetensorsFile, type SafetensorsTensor, memorySource, openAtomic, openFile, openSafetensors, writeSafetensors } from '../../../src/core/index.ts';
+import {
+  memorySource,
+  openAtomic,
+  openFile,
+  openSafetensors,
+  type SafetensorsFile,
+  type SafetensorsTensor,
+  writeSafetensors,
+} from '../../../src/core/index.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 

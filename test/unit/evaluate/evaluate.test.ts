@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type ErrorCode, TemperError } from '../../../src/core/index.ts';
-import { type LabelledBatch, evaluateModels } from '../../../src/evaluate/index.ts';
-import { type Session, openSession } from '../../../src/runtime/index.ts';
+import { evaluateModels, type LabelledBatch } from '../../../src/evaluate/index.ts';
+import { openSession, type Session } from '../../../src/runtime/index.ts';
 import { makeModel } from '../../support/small-models.ts';
 
 const rowwise = (op: string): Uint8Array =>

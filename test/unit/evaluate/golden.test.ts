@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { type Evaluation, type LabelledBatch, computeMetrics, evaluateModels } from '../../../src/evaluate/index.ts';
-import { type Session, type Tensor, openSession } from '../../../src/runtime/index.ts';
+import { computeMetrics, type Evaluation, evaluateModels, type LabelledBatch } from '../../../src/evaluate/index.ts';
+import { openSession, type Session, type Tensor } from '../../../src/runtime/index.ts';
 import { FASHION, GOLDEN, type GoldenScore, testBatches } from '../../support/fashion.ts';
 
 const NAMES = ['epoch_14', 'epoch_22', 'epoch_25'];

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { random } from '../../../src/core/index.ts';
-import { type Predictions, labelWarnings } from '../../../src/evaluate/index.ts';
 import { bestAssignment } from '../../../src/evaluate/assignment.ts';
+import { labelWarnings, type Predictions } from '../../../src/evaluate/index.ts';
 import { logBinomialCdf } from '../../../src/evaluate/label-warnings.ts';
 
 const close = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-9 * Math.max(1, Math.abs(b)), `${a} ${b}`);

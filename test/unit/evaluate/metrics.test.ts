@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TemperError, random } from '../../../src/core/index.ts';
-import { computeMetrics, metricIntervals, scoreBatch, wilson } from '../../../src/evaluate/index.ts';
+import { random, TemperError } from '../../../src/core/index.ts';
 import { calibratedError, calibrationBin, meanAbsoluteDeviation } from '../../../src/evaluate/calibration.ts';
+import { computeMetrics, metricIntervals, scoreBatch, wilson } from '../../../src/evaluate/index.ts';
 import {
   calibratedModel,
   calibratedPredictions,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { random } from '../../../src/core/index.ts';
-import { type Evaluation, type LabelledBatch, evaluateModels } from '../../../src/evaluate/index.ts';
-import { type Session, openSession } from '../../../src/runtime/index.ts';
+import { type Evaluation, evaluateModels, type LabelledBatch } from '../../../src/evaluate/index.ts';
+import { openSession, type Session } from '../../../src/runtime/index.ts';
 import { floats, type ModelParts, makeModel } from '../../support/small-models.ts';
 
 const IMAGES = 66;

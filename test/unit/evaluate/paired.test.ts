@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TemperError, random } from '../../../src/core/index.ts';
+import { random, TemperError } from '../../../src/core/index.ts';
 import { comparePaired, holm, mcnemar, scoreBatch, smallestDifference } from '../../../src/evaluate/index.ts';
 import { pairedInterval } from '../../../src/evaluate/paired.ts';
 import { calibratedModel, makeOutput, names, normal } from '../../support/synthetic-predictions.ts';

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ErrorCode, TemperError, random } from '../../../src/core/index.ts';
-import { type Scoring, concatPredictions, detectOutputs, probabilitiesOf, scoreBatch } from '../../../src/evaluate/index.ts';
+import { type ErrorCode, random, TemperError } from '../../../src/core/index.ts';
+import {
+  concatPredictions,
+  detectOutputs,
+  probabilitiesOf,
+  type Scoring,
+  scoreBatch,
+} from '../../../src/evaluate/index.ts';
 import { calibratedModel, makeOutput, names, softmax } from '../../support/synthetic-predictions.ts';
 
 const close = (a: number, b: number, tolerance = 1e-12): void =>

@@ -8,7 +8,7 @@ import { labelTargets } from '../../../src/fixres/train/targets.ts';
 import { assertTrainable, initialState, openTrainer } from '../../../src/fixres/train/train.ts';
 import { tunedEdits } from '../../../src/fixres/write-back.ts';
 import { openModel, writeEdited } from '../../../src/onnx/index.ts';
-import { type Tensor, openSession } from '../../../src/runtime/index.ts';
+import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { bnNode, imagesOf, normals, parametersOf } from '../../support/batchnorm.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import {

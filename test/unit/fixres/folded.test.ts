@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import proto from 'onnx-proto';
 import { loadBatches, openDataset, resolveTransform } from '../../../src/data/index.ts';
-import { type Model, applyEdits, openModel } from '../../../src/onnx/index.ts';
-import { type Tensor, openSession } from '../../../src/runtime/index.ts';
 import { cutModel, type Mode } from '../../../src/fixres/cut/cut.ts';
 import { collectFeatures, type ImageBatch } from '../../../src/fixres/train/collect-features.ts';
 import { fit } from '../../../src/fixres/train/fit.ts';
@@ -13,6 +11,8 @@ import { layerMoments, setFoldedLayer, setStatistics } from '../../../src/fixres
 import { labelTargets } from '../../../src/fixres/train/targets.ts';
 import { initialState, openTrainer } from '../../../src/fixres/train/train.ts';
 import { tunedEdits } from '../../../src/fixres/write-back.ts';
+import { applyEdits, type Model, openModel } from '../../../src/onnx/index.ts';
+import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { averageSnapshots } from '../../support/average-snapshots.ts';
 import { FASHION } from '../../support/fashion.ts';
 import { decodeModel } from '../../support/model-builder.ts';

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type LabelledBatch, computeMetrics, evaluateModels } from '../../../src/evaluate/index.ts';
-import { openModel, writeEdited } from '../../../src/onnx/index.ts';
-import { openSession } from '../../../src/runtime/index.ts';
+import { computeMetrics, evaluateModels, type LabelledBatch } from '../../../src/evaluate/index.ts';
 import { cutModel } from '../../../src/fixres/cut/cut.ts';
 import { collectFeatures } from '../../../src/fixres/train/collect-features.ts';
 import { fit } from '../../../src/fixres/train/fit.ts';
 import { labelTargets } from '../../../src/fixres/train/targets.ts';
 import { initialState, openTrainer } from '../../../src/fixres/train/train.ts';
 import { tunedEdits } from '../../../src/fixres/write-back.ts';
+import { openModel, writeEdited } from '../../../src/onnx/index.ts';
+import { openSession } from '../../../src/runtime/index.ts';
 import { averageSnapshots } from '../../support/average-snapshots.ts';
 import { GOLDEN, type GoldenScore } from '../../support/fashion.ts';
 import { imageBatches } from '../../support/fixres.ts';

@@ -5,7 +5,7 @@ import { floatTensor, int64Tensor } from '../../../src/fixres/cut/read-node.ts';
 import { expandBatchNorm } from '../../../src/fixres/gradient/batchnorm.ts';
 import { dependent, differentiate, RULES } from '../../../src/fixres/gradient/differentiate.ts';
 import { graphBuilder } from '../../../src/fixres/gradient/graph-builder.ts';
-import { type NewNode, type NewTensor, encodeModel } from '../../../src/onnx/index.ts';
+import { encodeModel, type NewNode, type NewTensor } from '../../../src/onnx/index.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 import { normals } from '../../support/batchnorm.ts';
 import { expectFailure } from '../../support/expect-failure.ts';

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { random } from '../../../src/core/index.ts';
-import { type Model, applyEdits, modelFromBytes } from '../../../src/onnx/index.ts';
-import { type Tensor, openSession } from '../../../src/runtime/index.ts';
 import { cutModel, type Mode } from '../../../src/fixres/cut/cut.ts';
 import { collectFeatures, type ImageBatch } from '../../../src/fixres/train/collect-features.ts';
 import { layerMoments, setFoldedLayer, setStatistics } from '../../../src/fixres/train/layer-moments.ts';
@@ -10,6 +8,8 @@ import { openScorer } from '../../../src/fixres/train/score.ts';
 import { labelTargets } from '../../../src/fixres/train/targets.ts';
 import { initialState, openTrainer } from '../../../src/fixres/train/train.ts';
 import { tunedEdits } from '../../../src/fixres/write-back.ts';
+import { applyEdits, type Model, modelFromBytes } from '../../../src/onnx/index.ts';
+import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { seededFile } from '../../support/seeded-model.ts';
 import { tempFolder } from '../../support/temp-folder.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Page, markdownReport } from '../../../src/report/index.ts';
+import { markdownReport, type Page } from '../../../src/report/index.ts';
 import { SAMPLE_PAGE } from '../../support/sample-page.ts';
 
 const PAGE: Page = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type NumberFormat, formatNumber } from '../../../src/report/index.ts';
+import { formatNumber, type NumberFormat } from '../../../src/report/index.ts';
 
 const CASES: readonly [number, NumberFormat, string][] = [
   [0.8853, { percent: true }, '88.53'],

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Random, random } from '../../../src/core/index.ts';
 import type { Predictions } from '../../../src/evaluate/index.ts';
-import { type SizeCandidate, chooseSize } from '../../../src/resolution/index.ts';
+import { chooseSize, type SizeCandidate } from '../../../src/resolution/index.ts';
 
 /** Predictions of a model that is right with probability p, image by image; `luck` is shared, so that models agree mostly. */
 function simulated(luck: readonly number[], own: Random, p: number): Predictions {

@@ -2,9 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TemperError } from '../../../src/core/index.ts';
-import { type Model, applyEdits, externalDataOf, modelFromBytes } from '../../../src/onnx/index.ts';
-import { type VerdictKind, analyseSizes, freeSize, probe, relativeDifference, sizeVerdict } from '../../../src/resolution/index.ts';
-import { type Session, openSession } from '../../../src/runtime/index.ts';
+import { applyEdits, externalDataOf, type Model, modelFromBytes } from '../../../src/onnx/index.ts';
+import {
+  analyseSizes,
+  freeSize,
+  probe,
+  relativeDifference,
+  sizeVerdict,
+  type VerdictKind,
+} from '../../../src/resolution/index.ts';
+import { openSession, type Session } from '../../../src/runtime/index.ts';
 import { seededModel } from '../../support/seeded-model.ts';
 
 function seeded(name: string): Model {

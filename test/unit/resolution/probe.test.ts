@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isolate, probe, relativeDifference } from '../../../src/resolution/index.ts';
-import { type Tensor, openSession } from '../../../src/runtime/index.ts';
+import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { imagesOf } from '../../support/batchnorm.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { node, tensor, valueInfo, writeModel } from '../../support/model-builder.ts';

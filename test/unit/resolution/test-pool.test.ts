@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { applyEdits, openModel } from '../../../src/onnx/index.ts';
 import { testTimePool } from '../../../src/resolution/index.ts';
-import { type Tensor, openSession } from '../../../src/runtime/index.ts';
+import { openSession, type Tensor } from '../../../src/runtime/index.ts';
 import { imagesOf, normals } from '../../support/batchnorm.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { node, type TestModel, tensor, valueInfo, writeModel } from '../../support/model-builder.ts';

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Session, type Tensor, type Tensors, openSession, readAhead, runBatches, summarizeTiming } from '../../../src/runtime/index.ts';
+import {
+  openSession,
+  readAhead,
+  runBatches,
+  type Session,
+  summarizeTiming,
+  type Tensor,
+  type Tensors,
+} from '../../../src/runtime/index.ts';
 import type { ValueInfo } from '../../../src/signature/index.ts';
 import { IDENTITY, ints, makeModel } from '../../support/small-models.ts';
 

@@ -5,10 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
-import { type ErrorCode, TemperError, decodeFloat16, encodeFloat16 } from '../../../src/core/index.ts';
-import { type Session, type SessionOptions, type Tensor, classOutput, openSession, parseDevice, readClassOutput } from '../../../src/runtime/index.ts';
-import { imageInput } from '../../../src/signature/index.ts';
+import { decodeFloat16, type ErrorCode, encodeFloat16, TemperError } from '../../../src/core/index.ts';
+import {
+  classOutput,
+  openSession,
+  parseDevice,
+  readClassOutput,
+  type Session,
+  type SessionOptions,
+  type Tensor,
+} from '../../../src/runtime/index.ts';
 import { checkFeeds } from '../../../src/runtime/tensor.ts';
+import { imageInput } from '../../../src/signature/index.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 import { external, floats, IDENTITY, ints, makeModel } from '../../support/small-models.ts';
 

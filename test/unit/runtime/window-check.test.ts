@@ -32,7 +32,7 @@ test('a pooling window that does not fit its map is refused before it ends the p
       const run = (size: number) =>
         session.run({ x: { type: 'float32', dims: [1, 1, size, size], data: new Float32Array(size * size) } }, ['y']);
       await expectFailure('UNSUPPORTED_GRAPH', [/a window of 7 does not fit a map of 6/, /size/], () => run(6));
-      assert.deepEqual((await run(7)).outputs['y']?.dims, [1, CHANNELS, 1, 1]);
+      assert.deepEqual((await run(7)).outputs.y?.dims, [1, CHANNELS, 1, 1]);
       await expectFailure('UNSUPPORTED_GRAPH', [/a window of 7/], () => run(6));
       await session.close();
     }
@@ -45,6 +45,6 @@ test('a window less than a stride too large has one place, as onnxruntime rounds
   const { outputs } = await session.run({ x: { type: 'float32', dims: [1, 1, 6, 6], data: new Float32Array(36) } }, [
     'y',
   ]);
-  assert.deepEqual(outputs['y']?.dims, [1, CHANNELS, 1, 1]);
+  assert.deepEqual(outputs.y?.dims, [1, CHANNELS, 1, 1]);
   await session.close();
 });

@@ -33,7 +33,7 @@ test('dims of 0 mean any: batches and sizes run, of a file and of bytes, and not
       const data = Float32Array.from({ length: rows * 3 * size * size }, (_, i) => Math.floor(i / (size * size)));
       const { outputs } = await session.run({ x: { type: 'float32', dims: [rows, 3, size, size], data } }, ['y']);
       assert.deepEqual(
-        [...(outputs['y']?.data ?? [])],
+        [...(outputs.y?.data ?? [])],
         Array.from({ length: 3 * rows }, (_, i) => i),
       );
     }

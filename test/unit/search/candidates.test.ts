@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Row, chooseTemplate, planTensors, storedTensors } from '../../../src/average/index.ts';
+import { chooseTemplate, planTensors, type Row, storedTensors } from '../../../src/average/index.ts';
 import { type Model, openModel } from '../../../src/onnx/index.ts';
-import { type Tensors, openSession } from '../../../src/runtime/index.ts';
+import { openSession, type Tensors } from '../../../src/runtime/index.ts';
 import { candidateBytes, type Ingredients, makeCandidates } from '../../../src/search/candidate-weights.ts';
 import { type CandidateModel, inMemory, prepareModel, WEIGHTS_LOCATION } from '../../../src/search/prepared-model.ts';
 import { average, RULES } from '../../support/average.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type Row, chooseTemplate, planTensors, storedTensors } from '../../../src/average/index.ts';
-import { type NumberedBatch, type Statistics, collectMoments, layerFolds } from '../../../src/batchnorm/index.ts';
+import { chooseTemplate, planTensors, type Row, storedTensors } from '../../../src/average/index.ts';
+import { collectMoments, layerFolds, type NumberedBatch, type Statistics } from '../../../src/batchnorm/index.ts';
 import { loadBatches, openDataset, resolveTransform } from '../../../src/data/index.ts';
 import { type Model, openModel } from '../../../src/onnx/index.ts';
 import { makeCandidates } from '../../../src/search/candidate-weights.ts';

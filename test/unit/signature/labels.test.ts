@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Dataset, openDataset } from '../../../src/data/index.ts';
-import { type ModelClasses, assertLabels } from '../../../src/signature/index.ts';
+import { assertLabels, type ModelClasses } from '../../../src/signature/index.ts';
 import { temporaryFolder, writeTree } from '../../support/dataset-files.ts';
 
 const numbers = Array.from({ length: 12 }, (_, i) => String(i));

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { blockKernel, type SummedRow as Row } from '../../../../src/average/kernel/block-kernel.ts';
-import { FLOAT_BYTES, type FloatType, decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from '../../../../src/core/index.ts';
+import {
+  decodeBfloat16,
+  decodeFloat16,
+  encodeBfloat16,
+  encodeFloat16,
+  FLOAT_BYTES,
+  type FloatType,
+} from '../../../../src/core/index.ts';
 
 const TYPES: readonly FloatType[] = ['float32', 'float64', 'float16', 'bfloat16'];
 

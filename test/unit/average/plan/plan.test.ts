@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { METHODS, type PlanOptions, effectiveModels, planRows } from '../../../../src/average/index.ts';
+import { effectiveModels, METHODS, type PlanOptions, planRows } from '../../../../src/average/index.ts';
 import { checkRow } from '../../../../src/average/rows/row.ts';
 import { amplification } from '../../../../src/average/rows/row-terms.ts';
 import { assertFails, epochs, named, onlyWeights } from '../candidates.ts';

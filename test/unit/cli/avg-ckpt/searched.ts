@@ -1,5 +1,11 @@
-import { type Predictions, computeMetrics, guardVerdict, scoreBatch, scoreModels } from '../../../../src/evaluate/index.ts';
-import type { SearchRecord, SearchedCandidate } from '../../../../src/search/index.ts';
+import {
+  computeMetrics,
+  guardVerdict,
+  type Predictions,
+  scoreBatch,
+  scoreModels,
+} from '../../../../src/evaluate/index.ts';
+import type { SearchedCandidate, SearchRecord } from '../../../../src/search/index.ts';
 
 /** Predictions on n images of two classes, of which the first `right` are right. */
 export function predictions(n: number, right: number): Predictions {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fixResPage, settingsFacts } from '../../../../cli/fix-res/page.ts';
 import { fixResText, tuningText } from '../../../../cli/fix-res/text.ts';
-import { type Predictions, guardVerdict, scoreBatch } from '../../../../src/evaluate/index.ts';
+import { guardVerdict, type Predictions, scoreBatch } from '../../../../src/evaluate/index.ts';
 import type { FixResRecord } from '../../../../src/fixres/index.ts';
 import { chartSvg } from '../../../../src/report/index.ts';
 

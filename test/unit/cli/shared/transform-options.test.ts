@@ -6,7 +6,7 @@ import { transformText } from '../../../../cli/shared/transform-text.ts';
 import type { ErrorCode } from '../../../../src/core/index.ts';
 import { type Transform, transformFields } from '../../../../src/data/index.ts';
 import type { Session } from '../../../../src/runtime/index.ts';
-import { type ValueInfo, transformFor } from '../../../../src/signature/index.ts';
+import { transformFor, type ValueInfo } from '../../../../src/signature/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 
 /** All that is asked of a session here is what its file says about its inputs. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parquetMetadata } from 'hyparquet';
 import { TemperError } from '../../../../src/core/index.ts';
-import { openDataset } from '../../../../src/data/index.ts';
 import { assertFooter, assertParquetClaims } from '../../../../src/data/datasets/parquet-claims.ts';
+import { openDataset } from '../../../../src/data/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
 

@@ -3,8 +3,18 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { TemperError, canonicalJson } from '../../../../src/core/index.ts';
-import { type TransformOptions, allocateInput, applyTransform, isEnlarged, isPadded, planGeometry, resolveTransform, toGrey, transformHash } from '../../../../src/data/index.ts';
+import { canonicalJson, TemperError } from '../../../../src/core/index.ts';
+import {
+  allocateInput,
+  applyTransform,
+  isEnlarged,
+  isPadded,
+  planGeometry,
+  resolveTransform,
+  type TransformOptions,
+  toGrey,
+  transformHash,
+} from '../../../../src/data/index.ts';
 import { noise } from '../../../support/noise.ts';
 
 interface Row {

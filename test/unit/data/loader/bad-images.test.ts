@@ -3,7 +3,14 @@ import { readFileSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TemperError } from '../../../../src/core/index.ts';
-import { type BadImage, type Dataset, type Pixels, applyTransform, loadBatches, openDataset } from '../../../../src/data/index.ts';
+import {
+  applyTransform,
+  type BadImage,
+  type Dataset,
+  loadBatches,
+  openDataset,
+  type Pixels,
+} from '../../../../src/data/index.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
 import { allRows, imageFolder, load, ORDER, openFolder, PIXELS, pathOf, SMALL } from './sets.ts';
 

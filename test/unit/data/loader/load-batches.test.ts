@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { random } from '../../../../src/core/index.ts';
-import { type InputData, type LoadedBatch, type Pixels, type ViewRecord, applyTransform, applyView, drawView, inputLength, openDataset, resolveTransform } from '../../../../src/data/index.ts';
+import {
+  applyTransform,
+  applyView,
+  drawView,
+  type InputData,
+  inputLength,
+  type LoadedBatch,
+  openDataset,
+  type Pixels,
+  resolveTransform,
+  type ViewRecord,
+} from '../../../../src/data/index.ts';
 import { idxBytes, npyBytes, temporaryFolder, writeTree } from '../../../support/dataset-files.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
 import { load, ORDER, openFolder, PIXELS, SMALL } from './sets.ts';

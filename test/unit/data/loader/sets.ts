@@ -1,6 +1,14 @@
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { type Dataset, type LoadedBatch, type LoaderOptions, type Pixels, loadBatches, openDataset, resolveTransform } from '../../../../src/data/index.ts';
+import {
+  type Dataset,
+  type LoadedBatch,
+  type LoaderOptions,
+  loadBatches,
+  openDataset,
+  type Pixels,
+  resolveTransform,
+} from '../../../../src/data/index.ts';
 import { temporaryFolder, writeTree } from '../../../support/dataset-files.ts';
 import { noise } from '../../../support/noise.ts';
 

@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeFloat16, random } from '../../../../src/core/index.ts';
-import { type LoadedBatch, type Pixels, applyView, drawView, inputLength, resolveTransform } from '../../../../src/data/index.ts';
+import {
+  applyView,
+  drawView,
+  inputLength,
+  type LoadedBatch,
+  type Pixels,
+  resolveTransform,
+} from '../../../../src/data/index.ts';
 import { allRows, load, ORDER, openFolder, PIXELS, SMALL } from './sets.ts';
 
 const AUGMENT = { randomResizedCrop: { scale: [0.3, 1] }, flip: 0.5 } as const;

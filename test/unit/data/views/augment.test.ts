@@ -3,7 +3,18 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { TemperError } from '../../../../src/core/index.ts';
-import { type AugmentOptions, type Interpolation, type JitterStep, type ViewRecord, applyTransform, applyView, colorJitter, drawView, resolveTransform, viewPixels } from '../../../../src/data/index.ts';
+import {
+  type AugmentOptions,
+  applyTransform,
+  applyView,
+  colorJitter,
+  drawView,
+  type Interpolation,
+  type JitterStep,
+  resolveTransform,
+  type ViewRecord,
+  viewPixels,
+} from '../../../../src/data/index.ts';
 import { noise } from '../../../support/noise.ts';
 
 interface View {

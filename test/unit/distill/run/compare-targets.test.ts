@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeFloat16 } from '../../../../src/core/index.ts';
-import { type StoreRun, type TargetDifference, type TargetRows, allocateColumns, targetEncoder, teacherColumns } from '../../../../src/distill/index.ts';
+import {
+  allocateColumns,
+  type StoreRun,
+  type TargetDifference,
+  type TargetRows,
+  targetEncoder,
+  teacherColumns,
+} from '../../../../src/distill/index.ts';
 import { targetComparison } from '../../../../src/distill/run/compare-targets.ts';
 import { seeded } from '../../../support/random.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Manifest, ensembleOf, scoredTemperatures } from '../../../../src/distill/index.ts';
+import { ensembleOf, type Manifest, scoredTemperatures } from '../../../../src/distill/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 import { storeRun } from '../../../support/target-store.ts';
 

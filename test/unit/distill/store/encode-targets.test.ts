@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeFloat16 } from '../../../../src/core/index.ts';
-import { type StoreRun, allocateColumns, targetEncoder, teacherColumns } from '../../../../src/distill/index.ts';
+import { allocateColumns, type StoreRun, targetEncoder, teacherColumns } from '../../../../src/distill/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 import { seeded } from '../../../support/random.ts';
 

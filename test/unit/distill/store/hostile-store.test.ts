@@ -2,9 +2,16 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type ErrorCode, type SafetensorsTensor, openAtomic, openFile, openSafetensors, writeSafetensors } from '../../../../src/core/index.ts';
+import {
+  type ErrorCode,
+  openAtomic,
+  openFile,
+  openSafetensors,
+  type SafetensorsTensor,
+  writeSafetensors,
+} from '../../../../src/core/index.ts';
 import { resolveTransform } from '../../../../src/data/index.ts';
-import { type Store, openStore } from '../../../../src/distill/index.ts';
+import { openStore, type Store } from '../../../../src/distill/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 import { makeStore, storeRun } from '../../../support/target-store.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { allocatePart, checkParts, isPartDone, keyHash, openStore, publishManifest, samplesText, startStore, writePart } from '../../../../src/distill/index.ts';
+import {
+  allocatePart,
+  checkParts,
+  isPartDone,
+  keyHash,
+  openStore,
+  publishManifest,
+  samplesText,
+  startStore,
+  writePart,
+} from '../../../../src/distill/index.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
 import {
   BAD_SAMPLE,

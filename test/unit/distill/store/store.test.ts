@@ -4,7 +4,14 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openFile, openSafetensors } from '../../../../src/core/index.ts';
-import { type StoreRun, defaultRowsPerPart, keyHash, openStore, partRange, verifyStore } from '../../../../src/distill/index.ts';
+import {
+  defaultRowsPerPart,
+  keyHash,
+  openStore,
+  partRange,
+  type StoreRun,
+  verifyStore,
+} from '../../../../src/distill/index.ts';
 import { BAD_SAMPLE, logitsOf, makeStore, sampleTable, storeRun } from '../../../support/target-store.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
 

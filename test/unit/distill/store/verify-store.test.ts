@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { TemperError, openFile, openSafetensors } from '../../../../src/core/index.ts';
+import { openFile, openSafetensors, TemperError } from '../../../../src/core/index.ts';
 import { openStore, verifyStore } from '../../../../src/distill/index.ts';
 import { makeStore, storeRun } from '../../../support/target-store.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';

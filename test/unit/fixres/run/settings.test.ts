@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { canonicalJson, version } from '../../../../src/core/index.ts';
 import { openDataset, resolveTransform, rowsHash, transformHash } from '../../../../src/data/index.ts';
-import { openModel } from '../../../../src/onnx/index.ts';
 import { cutModel } from '../../../../src/fixres/cut/cut.ts';
 import { settingsOf } from '../../../../src/fixres/run/settings.ts';
 import { tuningOf } from '../../../../src/fixres/run/tuning.ts';
+import { openModel } from '../../../../src/onnx/index.ts';
 import { FASHION, SNAPSHOTS } from '../../../support/fashion.ts';
 
 const FILES = { model: 'm.onnx', out: 'o.onnx', train: { source: 'train' }, val: { source: 'val' }, size: 28 };

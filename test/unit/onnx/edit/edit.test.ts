@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeVarint } from '../../../../src/onnx/edit/edit.ts';
-import { type Edit, type Model, type TensorRecord, modelFromBytes, planRewrite, plannedBytes } from '../../../../src/onnx/index.ts';
+import {
+  type Edit,
+  type Model,
+  modelFromBytes,
+  plannedBytes,
+  planRewrite,
+  type TensorRecord,
+} from '../../../../src/onnx/index.ts';
 import { applyEdits } from '../../../support/apply-edits.ts';
 import { attributes, modelProto, tensorProto } from '../../../support/onnx-messages.ts';
 import { int, longVarint, message, tag, varint } from '../../../support/wire-fields.ts';

@@ -1,7 +1,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import onnxProto from 'onnx-proto';
-import { type Edit, type Model, type NodeRecord, type TensorRecord, appendInitializer, appendMetadata, insertNode, modelFromBytes, openPayload, removeInitializer, renameOutput, replaceGraphInput, replaceInline, rewireInput, setDataType, setExternalData, setOutputs, setTensorName } from '../../../../src/onnx/index.ts';
+import {
+  appendInitializer,
+  appendMetadata,
+  type Edit,
+  insertNode,
+  type Model,
+  modelFromBytes,
+  type NodeRecord,
+  openPayload,
+  removeInitializer,
+  renameOutput,
+  replaceGraphInput,
+  replaceInline,
+  rewireInput,
+  setDataType,
+  setExternalData,
+  setOutputs,
+  setTensorName,
+  type TensorRecord,
+} from '../../../../src/onnx/index.ts';
 import { applyEdits } from '../../../support/apply-edits.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 import {

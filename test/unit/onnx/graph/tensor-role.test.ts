@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type TensorRole, classifyTensors, modelFromBytes } from '../../../../src/onnx/index.ts';
+import { classifyTensors, modelFromBytes, type TensorRole } from '../../../../src/onnx/index.ts';
 import { cpuMs } from '../../../support/cpu-time.ts';
 import {
   attributes,

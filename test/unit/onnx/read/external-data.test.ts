@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ErrorCode, TemperError } from '../../../../src/core/index.ts';
-import { type TensorRecord, openModel, readPayload } from '../../../../src/onnx/index.ts';
+import { openModel, readPayload, type TensorRecord } from '../../../../src/onnx/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 import { float32, modelProto } from '../../../support/onnx-messages.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';

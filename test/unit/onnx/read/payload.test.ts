@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import onnxProto from 'onnx-proto';
-import { type Model, type TensorRecord, modelFromBytes, openPayload, readPayload, samePayload } from '../../../../src/onnx/index.ts';
+import {
+  type Model,
+  modelFromBytes,
+  openPayload,
+  readPayload,
+  samePayload,
+  type TensorRecord,
+} from '../../../../src/onnx/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 import { modelProto, type TensorSpec, tensorProto } from '../../../support/onnx-messages.ts';
 import { double, float, int, message, varint } from '../../../support/wire-fields.ts';

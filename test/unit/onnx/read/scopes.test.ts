@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { constantTensor, freeNames, modelFromBytes, nodesOf, tensorHolders, tensorsOfModel } from '../../../../src/onnx/index.ts';
+import {
+  constantTensor,
+  freeNames,
+  modelFromBytes,
+  nodesOf,
+  tensorHolders,
+  tensorsOfModel,
+} from '../../../../src/onnx/index.ts';
 import { attributes, graphProto, type ModelSpec, modelProto } from '../../../support/onnx-messages.ts';
 import { int, message } from '../../../support/wire-fields.ts';
 
