@@ -19,9 +19,9 @@ function checkFiles(args: EvalCkptArguments, models: readonly string[]): void {
   const { csv, report, quarantine, force, 'per-image': perImage } = args;
   if (perImage !== undefined) isParquet(perImage);
   if (report !== undefined) reportFormat(report);
-  for (const path of [csv, quarantine]) assertCsvName(path);
   const inputs = [...models, args.data, args.labels, args.classes, args['valid-classes'], ...(args.from ?? [])];
   checkOutputs([perImage, csv, quarantine, report].filter(isNamed), inputs.filter(isNamed), force);
+  for (const path of [csv, quarantine]) assertCsvName(path);
 }
 
 /** Where the images that were left out can be found, if any were. */

@@ -253,7 +253,7 @@ test('a whole store is refused unless --force; another run in its folder by the 
 test('the command is a subcommand of onnx-temper, and says what it does', () => {
   const { status, stdout } = runProgram(ONNX_TEMPER, ['teacher-logits', '--help']);
   assert.equal(status, 0);
-  for (const text of ['--top-k', '--views-from', 'merge <store>', 'verify <store>', 'default: "1,2,4,5"'])
+  for (const text of ['--top-k', '--views-from', 'merge <store>', 'teacher-logits verify', 'default: "1,2,4,5"'])
     assert.ok(stdout.includes(text), text);
   const text = teacherLogits(newest, ...SOME, '--out', at('text'), '--device', 'cpu');
   assert.match(text.stdout, /epoch_25\.onnx +10 +logits +cpu +0\.8\d+/);

@@ -4,12 +4,12 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import sharp from 'sharp';
-import { evaluate, fixRes, recalibrate, searchAverages, swag, sweep } from '../../src/index.ts';
-import { makeTargets } from '../../src/targets.ts';
-import { bnNode, parametersOf } from '../support/batchnorm.ts';
-import { writeTree } from '../support/dataset-files.ts';
-import { node, tensor, valueInfo, writeModel } from '../support/model-builder.ts';
-import { tempFolder } from '../support/temp-folder.ts';
+import { evaluate, fixRes, recalibrate, searchAverages, swag, sweep } from '../../../src/index.ts';
+import { makeTargets } from '../../../src/targets.ts';
+import { bnNode, parametersOf } from '../../support/batchnorm.ts';
+import { writeTree } from '../../support/dataset-files.ts';
+import { node, tensor, valueInfo, writeModel } from '../../support/model-builder.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const root = tempFolder();
 const SIDE = 8;
