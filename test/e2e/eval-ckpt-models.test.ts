@@ -108,7 +108,12 @@ test('options by position: two models at two sizes in one pass are two runs, and
     ],
   );
   assert.deepEqual(scoresOf(twice[0]), scoresOf(plain));
-  evalFails([newest, ...options, '--size', '20', '--size', '28'], 2, 'USAGE', /--size is given 2 times: expected one value/);
+  evalFails(
+    [newest, ...options, '--size', '20', '--size', '28'],
+    2,
+    'USAGE',
+    /--size is given 2 times: expected one value/,
+  );
 });
 
 test('grey and colour models in one pass: each gets its channels, the numbers of its own run', () => {
