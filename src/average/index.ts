@@ -14,7 +14,6 @@ export { type StoredTensor, storedTensors } from './output-layout.ts';
 export { type Plan, planRows } from './plan/plan.ts';
 export type { HalfLife, PlanOptions } from './plan/plan-options.ts';
 export { planFiles } from './plan-files.ts';
-
 export { type Row, rowKey, rowOver } from './rows/row.ts';
 export { effectiveModels, normalisedRow } from './rows/row-terms.ts';
 export { TensorStream } from './stream.ts';

@@ -18,5 +18,4 @@ export const METHODS = {
   trimmed,
   'model-stock': modelStock,
 } as const satisfies Readonly<Record<string, Method>>;
-
 export type MethodName = keyof typeof METHODS;

@@ -4,5 +4,4 @@ export { classRows, rowFields, type ScoreWords, scoreRows, scoreWords } from './
 export { type EnsembleChoice, ensembleOf, scoredTemperatures } from './score-settings.ts';
 export { type ScoreOptions, type SourceScore, type StudentBatch, scoreStudent } from './score-student.ts';
 export { rowsOfStore, rowsToScore, studentBatches } from './student-batches.ts';
-
 export { type Ensemble, ensembleLogP, storedTop, teacherLogP } from './teacher-row.ts';
