@@ -7,6 +7,7 @@ import type { Picture } from './picture.ts';
 import { reliabilityPicture } from './reliability.ts';
 import { scatterPicture } from './scatter.ts';
 import { wrapText } from './text-width.ts';
+
 export { CHART_STYLE } from './palette.ts';
 
 /** Lays a chart out for a width. */
