@@ -1,5 +1,14 @@
 import { decodeFloat16s, TemperError } from '../core/index.ts';
-import { classesOf, type ModelClasses, pickValue, scoresOf, type ValueInfo } from '../signature/index.ts';
+import {
+  classesOf,
+  type ModelClasses,
+  type ModelReading,
+  modelReading,
+  pickValue,
+  type ReadModel,
+  scoresOf,
+  type ValueInfo,
+} from '../signature/index.ts';
 import type { Session } from './session.ts';
 import type { Tensor, Tensors } from './tensor.ts';
 
@@ -93,4 +102,15 @@ export function modelClasses(session: Session, output?: string): ModelClasses {
   const scores = scoresOf(classOutput(session, output).dims);
   const count = scores === undefined ? undefined : classesOf(scores);
   return { label: session.label, count, names: session.facts().classNames };
+}
+
+/** How a loaded model was read, as records keep it. @throws TemperError as classOutput, modelInput */
+export function sessionReading(
+  session: Session,
+  { input, output }: { readonly input?: string | undefined; readonly output?: string | undefined },
+  read: Partial<Pick<ReadModel, 'found' | 'transform' | 'choice'>> = {},
+): ModelReading {
+  const { name, dims } = classOutput(session, output);
+  const scores = { name, dims, named: output !== undefined };
+  return modelReading({ model: session, input, output: scores, facts: session.facts(), ...read });
 }
