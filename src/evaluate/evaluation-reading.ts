@@ -1,7 +1,7 @@
-import { classOutput, sessionReading } from '../runtime/index.ts';
+import { sessionReading } from '../runtime/index.ts';
 import {
-  type FoundOutput,
   type ModelReading,
+  type OutputKind,
   type PerModel,
   type TransformChoice,
   valueFor,
@@ -12,26 +12,25 @@ import type { ModelEvaluation } from './evaluate-stages.ts';
 interface ReadingOptions {
   readonly input?: string | undefined;
   readonly output?: string | undefined;
-  readonly outputs?: string | undefined;
+  readonly outputs?: 'auto' | OutputKind | undefined;
   readonly transform?: PerModel<TransformChoice> | undefined;
   readonly validClasses?: string | undefined;
 }
 
 /** How model i of n was read for its evaluation: what its file left open, its outputs on all images told. */
 export function evaluationReading(
-  evaluation: ModelEvaluation,
+  { session, outputs: kind, classes, transform }: ModelEvaluation,
   i: number,
   n: number,
   options: ReadingOptions,
 ): ModelReading {
-  const { session, outputs: kind, classes, transform } = evaluation;
-  const { output, outputs = 'auto', validClasses } = options;
-  const told = outputs === 'auto' ? session.facts().outputKind(classOutput(session, output).name) : undefined;
-  const source = outputs === 'auto' ? 'the values of all images' : '`outputs`';
-  const found: FoundOutput = {
-    kind: told ?? { value: kind, source },
-    classes: validClasses === undefined ? { value: classes, source: 'the first batch' } : undefined,
-  };
+  // Of a subset of the classes the evaluation knows the subset.
+  const all = options.validClasses === undefined ? classes : undefined;
   const choice = valueFor(options.transform ?? {}, i, n, 'transform');
-  return sessionReading(session, options, { found, transform, choice });
+  return sessionReading(
+    session,
+    options,
+    { kind, classes: all, source: 'the values of all images' },
+    { transform, choice },
+  );
 }

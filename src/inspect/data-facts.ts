@@ -7,6 +7,9 @@ const MOST_PICTURES = 500;
 /** Sizes that are listed, the most frequent first. */
 const MOST_SIZES = 10;
 
+/** Keys and labels, whatever holds them. */
+const TABLE = 'its table';
+
 /** Where class names come from, for people. */
 const NAMES_FROM = {
   map: '`classes`',
@@ -67,8 +70,8 @@ function sizeFacts({ sizes, dims }: Pictures, source: string): Facts {
 }
 
 function labelFacts({ dataset, rows }: ChosenData): Facts {
-  const { source, labelled, classes, classesFrom } = dataset;
-  if (!labelled) return { labelled: fact(false, source) };
+  const { labelled, classes, classesFrom } = dataset;
+  if (!labelled) return { labelled: fact(false, TABLE) };
   const counts = new Map<number, number>();
   for (const row of rows) {
     const label = dataset.sample(row).label as number;
@@ -78,16 +81,16 @@ function labelFacts({ dataset, rows }: ChosenData): Facts {
   const [least, most] = [labels.reduce((a, b) => Math.min(a, b)), labels.reduce((a, b) => Math.max(a, b))];
   const each = [...counts.values()];
   const [few, many] = [each.reduce((a, b) => Math.min(a, b)), each.reduce((a, b) => Math.max(a, b))];
-  const from = classesFrom === undefined ? source : NAMES_FROM[classesFrom];
+  const from = classesFrom === undefined ? TABLE : NAMES_FROM[classesFrom];
   return factsOf({
-    labelled: fact(true, source),
+    labelled: fact(true, TABLE),
     class_names: classes && fact(classes, from),
     n_classes: classes && fact(classes.length, from),
     labels: fact(
       `${least} to ${most}, ${counts.size} of them occur`,
       classes ? from : 'numbers in the data, taken as class indices',
     ),
-    images_per_class: fact(few === many ? few : `${few} to ${many}`, source),
+    images_per_class: fact(few === many ? few : `${few} to ${many}`, TABLE),
   });
 }
 
@@ -98,8 +101,8 @@ export function dataFacts(chosen: ChosenData, pictures: Pictures): Facts {
   const looked = pictures.sizes.length + pictures.bad.length;
   const source = looked < rows.length ? `the headers of ${looked} pictures` : 'the headers of all pictures';
   return {
-    format: fact(dataset.format, dataset.source),
-    n_images: fact(rows.length === length ? length : `${rows.length} of ${length}`, dataset.source),
+    format: fact(dataset.format, TABLE),
+    n_images: fact(rows.length === length ? length : `${rows.length} of ${length}`, TABLE),
     ...labelFacts(chosen),
     ...sizeFacts(pictures, dataset.kind === 'tensor' ? 'the first row' : source),
   };

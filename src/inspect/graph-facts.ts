@@ -18,6 +18,7 @@ import { quantization } from './quantization.ts';
 
 const GRAPH = 'the graph';
 const METADATA = 'metadata_props';
+const HEAD = "the file's head";
 const OURS = /^onnx_temper\.\d+$/;
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
@@ -38,9 +39,9 @@ export function headFacts({ record }: Model): Facts {
   const sets = [...opsets].filter(([domain]) => used.has(domain));
   const others = metadata.map(({ key }) => key).filter((key) => !OURS.test(key));
   return factsOf({
-    opset: fact(sets.map(([domain, version]) => `${domain || 'ai.onnx'} ${version}`).join(', '), 'opset_import'),
-    ir_version: fact(irVersion, 'ir_version'),
-    producer: producer === '' ? undefined : fact(producer, 'producer_name'),
+    opset: fact(sets.map(([domain, version]) => `${domain || 'ai.onnx'} ${version}`).join(', '), HEAD),
+    ir_version: fact(irVersion, HEAD),
+    producer: producer === '' ? undefined : fact(producer, HEAD),
     metadata: others.length === 0 ? undefined : fact(others, METADATA),
     n_nodes: fact(operators.length, GRAPH),
     operators: operators.length === 0 ? undefined : fact(counted(operators), GRAPH),

@@ -14,7 +14,6 @@ export {
 export type { OutputKind } from './output-kind.ts';
 export { outputName, pickValue } from './pick-value.ts';
 export {
-  type FoundOutput,
   fileReading,
   inputReading,
   type ModelReading,

@@ -2,7 +2,6 @@ import { type Control, TemperError } from '../../core/index.ts';
 import { type ChosenData, type DataOptions, openData, type ViewOptions, type Views } from '../../data/index.ts';
 import {
   batchOf,
-  classOutput,
   modelClasses,
   openSessions,
   type RuntimeOptions,
@@ -94,23 +93,6 @@ function viewPlan(
   return { plan, from };
 }
 
-/** What a teacher's file leaves open, its first images told. */
-function readingOf(
-  session: Session,
-  { classes, outputs: kind }: Probe['teachers'][number],
-  read: Pick<Parameters<typeof sessionReading>[2] & object, 'transform' | 'choice'>,
-  options: TeacherOptions,
-): ModelReading {
-  const { outputs = 'auto' } = options;
-  const told = session.facts().outputKind(classOutput(session, options.output).name);
-  const first = 'the first images';
-  const found = {
-    kind: outputs === 'auto' ? (told ?? { value: kind, source: first }) : { value: outputs, source: '`outputs`' },
-    classes: { value: classes, source: first },
-  };
-  return sessionReading(session, options, { found, ...read });
-}
-
 /** Says of which teachers an image alone has other logits than in a batch. */
 function noteDependence(teachers: readonly TeacherStage[], probe: Probe, note: Control['note']): void {
   for (const [i, stage] of teachers.entries()) {
@@ -153,7 +135,8 @@ async function describeRun(
     const stage = stages.teachers[i] as TeacherStage;
     teachers.push(await describeTeacher(path, names[i] as string, i, stage, given[i], { ...found, outputs: kind }));
     const choice = valueFor(options.transform ?? {}, i, sessions.length, 'transform');
-    const reading = readingOf(stage.session, found, { transform: given[i], choice }, options);
+    const ran = { kind: found.outputs, classes: found.classes, source: 'the first images' };
+    const reading = sessionReading(stage.session, options, ran, { transform: given[i], choice });
     readings.push({ model: names[i] as string, reading });
     const known = { ...modelClasses(stage.session, options.output), count: found.classes };
     assertLabels(dataset, known, { matched: stage.classMap !== null });

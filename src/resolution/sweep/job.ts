@@ -125,8 +125,8 @@ export async function sweep(options: SweepOptions, control: JobControl = {}): Pr
       noteBadImages(run.quarantine, note);
       noteVerdicts(rows, note);
       const readings = models.map(({ name, graph, classes }) => {
-        const found = { classes: { value: classesOf(classes), source: 'the first run' } };
-        return { model: name, reading: sessionReading(graph.session, options, { found }) };
+        const ran = { classes: classesOf(classes), source: 'the first run' };
+        return { model: name, reading: sessionReading(graph.session, options, ran) };
       });
       return { rows, choices, readings, predictions: predicted?.predictions, badImages: run.quarantine };
     } finally {
