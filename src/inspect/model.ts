@@ -11,6 +11,7 @@ import {
   modelFacts,
   modelInput,
   outputReading,
+  pickValue,
   type TransformChoice,
   transformFor,
   transformReading,
@@ -73,6 +74,10 @@ function add(to: Collected, read: () => Facts): void {
   }
 }
 
+/** Whether the user says how images come in: then what is wrong with it is no note. */
+const isAsked = (input: string | undefined, transform: TransformChoice): boolean =>
+  input !== undefined || Object.values(transform).some((value) => value !== undefined);
+
 /** The image input and the transform; what is no classifier of images is described all the same. */
 function addInput(to: Collected, model: Model, { input: name, transform = {} }: ModelChoice): ModelInput | undefined {
   const declared = declaredInputs(model);
@@ -88,13 +93,13 @@ function addInput(to: Collected, model: Model, { input: name, transform = {} }: 
     return input;
   } catch (error) {
     if (!(error instanceof TemperError)) throw error;
+    const what =
+      'input' in to.facts
+        ? `no transform without options: ${error.message.replace(/^transform: /, '')}`
+        : error.message;
     if (error.code.startsWith('MISMATCH')) to.contradictions.push(problemOf(error));
-    else
-      to.notes.push(
-        'input' in to.facts
-          ? `no transform without options: ${error.message.replace(/^transform: /, '')}`
-          : error.message,
-      );
+    else if (error.code === 'USAGE' && isAsked(name, transform)) to.error ??= problemOf(error);
+    else to.notes.push(what);
     if (!('input' in to.facts) && listed.length > 0) to.facts.inputs = fact(listed, 'the graph');
     return undefined;
   }
@@ -109,13 +114,12 @@ function addOutput(to: Collected, model: Model, { output: name }: ModelChoice): 
       'the graph',
     );
   }
-  const output =
-    name === undefined ? (outputs.length === 1 ? outputs[0] : undefined) : outputs.find((one) => one.name === name);
-  if (!output) {
+  if (name === undefined && outputs.length !== 1) {
     const found = outputs.map((one) => one.name).join(', ') || 'none';
     to.notes.push(`outputs that are tensors: ${found}; name the classes with \`output\``);
     return undefined;
   }
+  const output = pickValue(model.path, 'output', outputs, name);
   const reading = outputReading(modelFacts(model, model.path), output, name !== undefined);
   Object.assign(to.facts, factsOf({ ...reading }));
   if (!reading.output_kind) to.notes.push('the graph does not tell what the outputs are: their values will');
