@@ -2,6 +2,7 @@ import { checkOutputs } from '../../src/core/index.ts';
 import { type SearchRecord, searchAverages } from '../../src/search/index.ts';
 import { expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { type SearchArguments, searchOptions } from './search-options.ts';
@@ -33,6 +34,7 @@ function searchDocument(record: SearchRecord, { csv, report }: SearchArguments) 
     greedy_soup: record.greedySoup ?? null,
     pruned_soup: record.prunedSoup ?? null,
     weights: record.weights,
+    reading: readingDocument(record.reading),
     snapshot_reads: record.snapshotReads,
     evaluations: record.evaluations,
     from_cache: record.fromCache,

@@ -5,6 +5,7 @@ import { DEFAULT_PATTERN, expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
 import { flagText } from '../shared/flag-text.ts';
 import { missedGates, parseGate } from '../shared/gate.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { checkTogether, type EvalCkptArguments, evaluateOptions } from './options.ts';
@@ -64,7 +65,9 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
   const verdict = gates.length > 0 && passed ? [`met ${args.gate}`] : missed;
   terminal.print(
     {
-      models: rows,
+      models: record.models.map(({ fields, reading }) =>
+        reading ? { ...fields, reading: readingDocument(reading) } : fields,
+      ),
       gates: { passed, missed },
       warnings: record.models.flatMap(({ fields, warnings }) =>
         warnings.map((text) => `${fields.model}: ${flagText(text)}`),

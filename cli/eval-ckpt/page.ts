@@ -10,6 +10,7 @@ import {
   type Section,
 } from '../../src/report/index.ts';
 import { flagText } from '../shared/flag-text.ts';
+import { readingSection } from '../shared/sections/reading-section.ts';
 import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
 import { DIFFERENCE, PAIRED_COLUMNS, SCORE_COLUMNS } from '../shared/sections/score-columns.ts';
 
@@ -174,6 +175,7 @@ export function evaluationPage(scores: readonly EvaluatedModel[], gate: Gate, co
       ...pairedSection(scores),
       { heading: 'Calibration', parts: scores.map((one) => reliabilityChart(nameOf(one), one)) },
       ...speedSection(scores),
+      ...readingSection(scores.map((one) => ({ model: nameOf(one), reading: one.reading }))),
     ],
     provenance: factsOf(rows, ['n_images', ...Object.keys(first?.provenance ?? {})], 'model'),
   };

@@ -1,4 +1,5 @@
 import type { ModelChoice, SizePrediction, SweepRecord, SweptRow } from '../../src/resolution/index.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 
 const identity = ({ fields: f }: SweptRow) => ({
   test_size: f.test_size,
@@ -49,9 +50,10 @@ const predictionDocument = ({ model, trainSize, ratio, squareRatio }: SizePredic
 });
 
 /** A sweep as one document. */
-export const sweepDocument = ({ rows, choices, predictions, badImages }: SweepRecord) => ({
+export const sweepDocument = ({ rows, choices, readings, predictions, badImages }: SweepRecord) => ({
   rows: rows.map(({ fields }) => fields),
   choices: choices.map(choiceDocument),
+  readings: readings.map(({ model, reading }) => ({ model, ...readingDocument(reading) })),
   predicted: predictions?.map(predictionDocument) ?? null,
   bad_images: badImages,
 });

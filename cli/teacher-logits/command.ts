@@ -6,14 +6,16 @@ import {
   makeTargets,
 } from '../../src/distill/index.ts';
 import type { Gate } from '../shared/gate.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { missedTeacherGates, parseTeacherGates, teacherGate } from './gates.ts';
 import { makeTargetsOptions, type TeacherLogitsArguments } from './options.ts';
 import { dryRunText, wholeText, workerText } from './text.ts';
 
-/** How the parts were made, as fields. */
-const madeFields = ({ parts }: MakeTargetsRecord) =>
+/** How the parts were made, and the teachers read, as fields. */
+const madeFields = ({ parts, readings }: MakeTargetsRecord) =>
   parts && {
+    readings: readings.map(({ model, reading }) => ({ model, ...readingDocument(reading) })),
     parts_made: parts.made,
     parts_kept: parts.kept,
     seconds: parts.seconds,

@@ -90,7 +90,13 @@ async function measureAndPublish(
   const { out } = options;
   const { collected, moments } = await passesOf(job, options);
   if (collected === undefined || out === undefined) return { skipped: [], moments, result: undefined };
-  const result = await publishResult(model, collected, val, { ...options, out }, control);
+  const result = await publishResult(
+    model,
+    collected,
+    val,
+    { ...options, transform: options.transform ?? {}, out },
+    control,
+  );
   if (options.method === 'sequential') {
     const levels = levelsPath(out);
     if (result.written) rmSync(levels, { force: true });

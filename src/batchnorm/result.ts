@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { type Control, canonicalJson, type FieldRow, version } from '../core/index.ts';
-import type { ChosenData } from '../data/index.ts';
+import type { ChosenData, Transform } from '../data/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
 import { type Model, modelHashes, nextStepKey, type Rewrite, type WrittenModel, writeEdited } from '../onnx/index.ts';
+import { declaredInputs, type ModelReading, modelReading, type TransformChoice } from '../signature/index.ts';
 import type { Collected, WrittenMoments } from './batch-pass.ts';
 import { blend } from './estimators.ts';
 import { guardEdits } from './guard.ts';
@@ -31,6 +32,8 @@ export interface RecalibrationResult {
   readonly guard: GuardVerdict | undefined;
   /** The model; absent if the guard refused it. */
   readonly written: WrittenModel | undefined;
+  /** How the model was read, each fact with its source. */
+  readonly reading: ModelReading;
   /** What the statistics were made from and by, as in the model's metadata. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -130,12 +133,24 @@ function layerRows(
   }));
 }
 
+/** The images went through the run's transform; merged moments have it as a whole. */
+function readingOf(model: Model, text: string, { input, transform }: ReadOptions): ModelReading {
+  const whole = (JSON.parse(text) as Transform | null) ?? undefined;
+  return modelReading({ model: declaredInputs(model), input, transform: whole, choice: transform ?? whole });
+}
+
+/** What the user said of images and input; merged moments know it. */
+interface ReadOptions {
+  readonly input?: string | undefined;
+  readonly transform?: TransformChoice | undefined;
+}
+
 /** Blends, asks the guard, and writes the model: a run that is killed in the guard is repeated by the same call. */
 export async function publishResult(
   model: Model,
   collected: Collected,
   val: ChosenData | undefined,
-  options: ResultOptions & { readonly out: string; readonly method?: 'batch' | 'sequential' | undefined },
+  options: ResultOptions & ReadOptions & { readonly out: string; readonly method?: 'batch' | 'sequential' | undefined },
   control: Control,
 ): Promise<RecalibrationResult> {
   const { out, prior = 0, estimator = 'population', method = 'batch', allowWorse = false, force = false } = options;
@@ -159,6 +174,7 @@ export async function publishResult(
     batches: run.batches,
     warnings,
     guard,
+    reading: readingOf(model, run.transform, options),
     written: isRefused ? undefined : writeEdited(model, edits, { path: out, force, inline, metadata }),
     settings,
   };

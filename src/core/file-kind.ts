@@ -7,7 +7,9 @@ export const HEAD_BYTES = 512;
 export type FileKind = keyof typeof KINDS;
 
 interface KindText {
+  /** Behind the name of a file: "is a tar archive". */
   readonly is: string;
+  /** What to do where a model, or another file, was expected. */
   readonly hint: string;
 }
 
@@ -53,6 +55,9 @@ const KINDS = {
   pdf: { is: 'is a PDF document', hint: 'Name the right file here.' },
 } as const satisfies Readonly<Record<string, KindText>>;
 
+/** A kind in words. */
+export const kindText = (kind: FileKind): KindText => KINDS[kind];
+
 const latin1 = (bytes: Uint8Array, start: number, end: number): string =>
   String.fromCharCode(...bytes.subarray(start, end));
 
@@ -95,7 +100,7 @@ const looksOnnx = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x08 && (bytes[1] ?? 99) <= 32 && [0x12, 0x1a, 0x22, 0x3a, 0x42].includes(bytes[2] ?? 0);
 
 /** What a file is by its first {@link HEAD_BYTES} bytes (or all it has); undefined if they say nothing. */
-function fileKind(head: Uint8Array): FileKind | undefined {
+export function fileKind(head: Uint8Array): FileKind | undefined {
   if (head.length === 0) return 'empty';
   const text = latin1(head, 0, HEAD_BYTES);
   const signed = SIGNATURES.find(([start]) => text.startsWith(start));

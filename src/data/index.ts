@@ -24,6 +24,7 @@ export {
   type DecodeOptions,
   decodeImage,
   decodeImageFile,
+  imageSize,
   type Orientation,
 } from './images/decode-image.ts';
 export {

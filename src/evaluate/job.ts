@@ -21,8 +21,15 @@ import {
 } from '../data/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
 import { batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
-import { modelInput, type OutputKind, type PerModel, type TransformChoice } from '../signature/index.ts';
+import {
+  type ModelReading,
+  modelInput,
+  type OutputKind,
+  type PerModel,
+  type TransformChoice,
+} from '../signature/index.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
+import { evaluationReading } from './evaluation-reading.ts';
 import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';
 import { joinPredictions } from './per-image/join-predictions.ts';
@@ -57,6 +64,8 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
 export interface EvaluatedModel extends ModelScores {
   /** What the images went through; absent where they were numbers ready for the network, or measured before. */
   readonly transform: Transform | undefined;
+  /** How the model was read: what it takes and gives, each fact with its source; absent where it was measured before. */
+  readonly reading: ModelReading | undefined;
   /** Which worker's images these are, where only a part was measured. */
   readonly part: WorkerPart | undefined;
   /** Signs that labels and classes do not fit, in sentences; options are named in backticks. */
@@ -123,7 +132,8 @@ function measuredModel(
   };
 }
 
-type MeasuredPart = Measured & Partial<Pick<EvaluatedModel, 'transform' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
+type MeasuredPart = Measured &
+  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
 
 interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages'> {
   readonly measured: readonly MeasuredPart[];
@@ -161,6 +171,7 @@ async function measure(
         return {
           ...(shard ? withPart(one, shard, batch) : one),
           transform: evaluation.transform,
+          reading: evaluationReading(evaluation, i, models.length, options),
           classes: evaluation.classes,
         };
       });
@@ -213,8 +224,8 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   watched.signal.throwIfAborted();
   const scores = scoreModels(found.measured, seed);
   const evaluated = scores.map((score, i): EvaluatedModel => {
-    const { transform, part, classes } = found.measured[i] ?? {};
-    return { ...score, transform, part, warnings: labelWarnings(score.predictions, classes) };
+    const { transform, reading, part, classes } = found.measured[i] ?? {};
+    return { ...score, transform, reading, part, warnings: labelWarnings(score.predictions, classes) };
   });
   for (const { fields, warnings } of evaluated) for (const text of warnings) watched.note(`${fields.model}: ${text}`);
   return {

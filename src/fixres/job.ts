@@ -13,7 +13,7 @@ import {
   type WrittenModel,
   writeEdited,
 } from '../onnx/index.ts';
-import { declaredInputs, outputName, presetNote } from '../signature/index.ts';
+import { declaredInputs, fileReading, type ModelReading, outputName, presetNote } from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
 import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';
@@ -51,6 +51,8 @@ export interface FixResRecord {
   readonly classifier: string | undefined;
   /** Names of the tensors that changed. */
   readonly changed: readonly string[];
+  /** How the model was read, each fact with its source. */
+  readonly reading: ModelReading;
   /** Everything that the weights were made from: what the model's metadata says. */
   readonly settings: Settings;
 }
@@ -85,6 +87,13 @@ async function settingsWithHashes(run: Run): Promise<Settings> {
   });
 }
 
+/** The size is asked for, unless a whole transform has one. */
+function readingOf({ subject: { file }, options, transforms }: Run): ModelReading {
+  const { transform = {}, size } = options;
+  const choice = 'crop' in transform ? transform : { ...transform, size };
+  return fileReading(file, options, { transform: transforms.test, choice });
+}
+
 /** Measures before and after at both sizes, and writes what is better. */
 async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixResRecord> {
   const { options, subject, transforms, tuning } = run;
@@ -106,6 +115,7 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
     ...{ written, verdict, comparisons, history, epoch, images, trainSize, testSize, changed },
     mode: tuning.mode,
     layer: cut.norm && { name: cut.norm.name, kind: cut.norm.kind },
+    reading: readingOf(run),
     classifier: cut.mode === 'stats' ? undefined : cut.classifier.weight.name,
     settings: { ...settings, provider, onnxruntime },
   };

@@ -10,8 +10,9 @@ import {
   type JobControl,
   TemperError,
 } from '../core/index.ts';
-import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
+import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { sayProvider, sessionOptions } from '../runtime/index.ts';
+import { fileReading } from '../signature/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
 import { halves, type MeasuringOptions, withCandidateData } from './candidate-data.ts';
 import { candidateBytes } from './candidate-weights.ts';
@@ -200,6 +201,10 @@ export async function searchAverages(options: SearchOptions, control: JobControl
       return {
         output: output as WrittenModel,
         ...foundRecord(result, chosen.evaluated, files, settingFields(data, facts), seed),
+        reading: fileReading(models[opened.templateIndex] as Model, options, {
+          transform: data.transform,
+          choice: options.transform,
+        }),
         snapshotReads: opened.inMemory ? files.length : result.reads,
         cache,
         seconds,

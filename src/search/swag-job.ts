@@ -4,8 +4,8 @@ import { type PlanOptions, planFiles, type Row, type SwagRow, swagRows } from '.
 import type { BatchNormLayer } from '../batchnorm/index.ts';
 import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
 import { type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
-import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
-import type { OutputKind } from '../signature/index.ts';
+import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
+import { fileReading, type ModelReading, type OutputKind } from '../signature/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
 import { BayesianAverage } from './bayesian-average.ts';
 import { type CandidateData, undivided, withCandidateData } from './candidate-data.ts';
@@ -47,6 +47,8 @@ export interface SwagRecord {
   readonly recalibratedLayers: number;
   /** The mean of the weights, one sample, and the mean of the samples' predictions; undefined without `val`. */
   readonly models: readonly ModelScores[] | undefined;
+  /** How the snapshots were read, each fact with its source; undefined without `val`. */
+  readonly reading: ModelReading | undefined;
   /** The samples, if `outDir` is given. */
   readonly outputs: readonly WrittenModel[];
 }
@@ -57,6 +59,7 @@ const SAMPLES = 20;
 type Given = Map<TensorRecord, Uint8Array> | undefined;
 
 interface Sampled {
+  readonly reading: ModelReading;
   readonly scores: readonly ModelScores[];
   /** Per sample. */
   readonly given: readonly Given[];
@@ -89,7 +92,7 @@ async function evaluateSamples(
   rows: readonly [Row, ...Row[]],
   seed: number,
   { progress }: Control,
-): Promise<Sampled> {
+): Promise<Omit<Sampled, 'reading'>> {
   const { opened, layers, data, evaluator } = sampling;
   const average = new BayesianAverage(data.val.rows.length);
   const bar = progress(`evaluating ${rows.length} samples`, rows.length + 1);
@@ -191,13 +194,23 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
     if (layers.length === 0) note('statistics of the samples are the mean ones: give `train`, or run bn-recal on each');
     const sampled =
       val &&
-      (await withCandidateData(opened, { ...options, val }, undivided, watched, (data) =>
-        evaluateSamples(
-          { opened, layers, data, evaluator: candidateEvaluator(opened, options, data.val.dataset) },
-          rows,
-          seed,
-          watched,
-        ),
+      (await withCandidateData(
+        opened,
+        { ...options, val },
+        undivided,
+        watched,
+        async (data): Promise<Sampled> => ({
+          reading: fileReading(models[opened.templateIndex] as Model, options, {
+            transform: data.transform,
+            choice: options.transform,
+          }),
+          ...(await evaluateSamples(
+            { opened, layers, data, evaluator: candidateEvaluator(opened, options, data.val.dataset) },
+            rows,
+            seed,
+            watched,
+          )),
+        }),
       ));
     const outputs = targets ? await writeAverages(opened, rows, targets, force, { given: sampled?.given }) : [];
     const { rank: drawnRank, scale: drawnScale } = rows[0].swag;
@@ -209,6 +222,7 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
       snapshots,
       recalibratedLayers: layers.length,
       models: sampled?.scores,
+      reading: sampled?.reading,
       outputs,
     };
   });

@@ -1,5 +1,5 @@
 export type { Fact } from './fact.ts';
-export { assertLabels, classesOf, declaredClasses, type ModelClasses, scoresOf } from './labels.ts';
+export { assertLabels, classesOf, declaredClasses, type ModelClasses, scoresOf, sharedNames } from './labels.ts';
 export { type ModelFacts, modelFacts, NO_FACTS } from './model-facts.ts';
 export { declaredInputs, imageDims, imageInput, type ModelInput, modelInput } from './model-input.ts';
 export {
@@ -13,4 +13,13 @@ export {
 } from './model-transform.ts';
 export type { OutputKind } from './output-kind.ts';
 export { outputName, pickValue } from './pick-value.ts';
-export type { DeclaredInputs, TensorType, ValueInfo } from './value-info.ts';
+export {
+  fileReading,
+  inputReading,
+  type ModelReading,
+  modelReading,
+  outputReading,
+  type ReadModel,
+  transformReading,
+} from './reading.ts';
+export { type DeclaredInputs, isTensorType, type TensorType, type ValueInfo } from './value-info.ts';

@@ -57,6 +57,12 @@ const plain = (name: string): string =>
     .replace(/[\s_-]+/g, ' ')
     .trim();
 
+/** How many names of one list the other has too, in any order. */
+export function sharedNames(names: readonly string[], others: readonly string[]): number {
+  const known = new Set(others.map(plain));
+  return names.filter((name) => known.has(plain(name))).length;
+}
+
 /**
  * The data's names against the model's: a name that both have must be the same class. Names that only one has say nothing.
  * @throws TemperError MISMATCH_VALUE naming both sources

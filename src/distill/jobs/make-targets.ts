@@ -10,6 +10,7 @@ import {
   prepareTargets,
   type TargetsEstimate,
   type TeacherOptions,
+  type TeacherReading,
 } from '../run/index.ts';
 import {
   checkParts,
@@ -56,6 +57,8 @@ export interface MakeTargetsRecord {
   /** With scores where the store is whole and the data labelled. */
   readonly teachers: readonly TeacherFields[];
   readonly estimate: TargetsEstimate;
+  /** How each teacher was read. */
+  readonly readings: readonly TeacherReading[];
   /** Undefined for a dry run. */
   readonly parts: MadeParts | undefined;
   /** The whole store; undefined for a dry run, and for a worker. */
@@ -155,7 +158,7 @@ async function makeStore(
   const estimate = estimateTargets(out, run, share.left.length, msPerBatch);
   control.note(estimateText(run, estimate));
   const parts = await makeMissing(options, prepared, hash, share, control);
-  const record = { fields: storeFields(out, run), estimate, parts };
+  const record = { fields: storeFields(out, run), readings: prepared.readings, estimate, parts };
   if (shard) return { ...record, teachers: teacherFields(run, null), whole: undefined };
   const whole = await completeStore(out, await checkParts(out, { signal: control.signal }), gate);
   return { ...record, teachers: whole.teachers, whole };
@@ -196,6 +199,7 @@ export async function makeTargets(options: MakeTargetsOptions, control: JobContr
     return {
       fields: storeFields(options.out, run),
       teachers: teacherFields(run, null),
+      readings: prepared.readings,
       estimate: estimateTargets(options.out, run, parts, msPerBatch),
       parts: undefined,
       whole: undefined,

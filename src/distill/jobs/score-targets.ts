@@ -16,10 +16,12 @@ import {
   openSessions,
   type RuntimeOptions,
   type Session,
+  sessionReading,
   workersOf,
 } from '../../runtime/index.ts';
 import {
   assertLabels,
+  type ModelReading,
   modelInput,
   type OutputKind,
   type TransformChoice,
@@ -85,6 +87,8 @@ export interface ScoreTargetsRecord {
   readonly classRows: readonly FieldRow[];
   /** Undefined for data that is network input. */
   readonly transform: Transform | undefined;
+  /** How the student was read, each fact with its source. */
+  readonly reading: ModelReading;
   /** Images that were left out now; those that were bad when the store was made are in its manifest. */
   readonly badImages: readonly BadImageRecord[];
 }
@@ -111,7 +115,7 @@ function studentTransform(
   return transformFor(teacher.transform, session, input);
 }
 
-interface Scored extends Pick<ScoreTargetsRecord, 'scores' | 'transform' | 'badImages'> {
+interface Scored extends Pick<ScoreTargetsRecord, 'scores' | 'transform' | 'reading' | 'badImages'> {
   readonly outputs: OutputKind;
   readonly session: Session;
 }
@@ -159,7 +163,11 @@ async function score(
       onProgress: (done) => bar.update(done),
       onRow: onRow && ((source, row) => onRow(rowFields(source, row, form))),
     });
-    return { ...found, transform, session, badImages };
+    const ran = { kind: found.outputs, source: 'the first images' };
+    // Without options it is the teacher's, as a whole.
+    const choice = isGiven(options.transform) || !transform ? options.transform : transform;
+    const reading = sessionReading(session, options, ran, { transform, choice });
+    return { ...found, transform, reading, session, badImages };
   } finally {
     bar.end();
   }
@@ -168,7 +176,7 @@ async function score(
 async function scoreRecord(
   store: Store,
   { dataset }: ChosenData,
-  { scores, transform, outputs, session, badImages }: Scored,
+  { scores, transform, reading, outputs, session, badImages }: Scored,
   student: string,
 ): Promise<ScoreTargetsRecord> {
   const fields = {
@@ -191,6 +199,7 @@ async function scoreRecord(
     rows: scoreRows(scores, fields),
     classRows: classRows(scores, dataset.classes),
     transform,
+    reading,
     badImages,
   };
 }

@@ -6,9 +6,18 @@ import {
   openSessions,
   type RuntimeOptions,
   type Session,
+  sessionReading,
   workersOf,
 } from '../../runtime/index.ts';
-import { assertLabels, modelInput, type PerModel, type TransformChoice, transformsFor } from '../../signature/index.ts';
+import {
+  assertLabels,
+  type ModelReading,
+  modelInput,
+  type PerModel,
+  type TransformChoice,
+  transformsFor,
+  valueFor,
+} from '../../signature/index.ts';
 import { openStore, type Store, type StoreRun, samplesHash, type Teacher } from '../store/index.ts';
 import { describeTeacher, type TeacherStages, teacherNames, teacherStages } from './describe-teacher.ts';
 import { declaredTemperatures, planRun, type TargetForm, type ViewPlan } from './plan-run.ts';
@@ -43,11 +52,18 @@ export interface TeacherOptions extends RuntimeOptions, TargetForm {
   readonly seed?: number | undefined;
 }
 
+/** How a teacher was read, each fact with its source. */
+export interface TeacherReading {
+  readonly model: string;
+  readonly reading: ModelReading;
+}
+
 /** A run that is known in all detail, and not begun. */
 export interface PreparedTargets extends TeacherStages {
   readonly run: StoreRun;
   readonly chosen: ChosenData;
   readonly viewsFrom: Store | undefined;
+  readonly readings: readonly TeacherReading[];
   /** Decoding threads. */
   readonly workers: number;
   /** What a batch takes, overlapped; undefined for short jobs. */
@@ -112,17 +128,22 @@ async function describeRun(
   const probe = await probeTeachers({ dataset, rows, ...stages, views, batch, workers, onBadImage, signal });
   const names = teacherNames(options.teachers);
   const teachers: Teacher[] = [];
+  const readings: TeacherReading[] = [];
   for (const [i, path] of options.teachers.entries()) {
     const found = probe.teachers[i] as Probe['teachers'][number];
     const kind = outputs === 'auto' ? found.outputs : outputs;
     const stage = stages.teachers[i] as TeacherStage;
     teachers.push(await describeTeacher(path, names[i] as string, i, stage, given[i], { ...found, outputs: kind }));
+    const choice = valueFor(options.transform ?? {}, i, sessions.length, 'transform');
+    const ran = { kind: found.outputs, classes: found.classes, source: 'the first images' };
+    const reading = sessionReading(stage.session, options, ran, { transform: given[i], choice });
+    readings.push({ model: names[i] as string, reading });
     const known = { ...modelClasses(stage.session, options.output), count: found.classes };
     assertLabels(dataset, known, { matched: stage.classMap !== null });
   }
   const run = planRun(options, { chosen, samples, batch, views: plan, teachers });
   noteDependence(stages.teachers, probe, note);
-  return { run, chosen, ...stages, viewsFrom: from, workers, msPerBatch: probe.msPerBatch };
+  return { run, chosen, ...stages, viewsFrom: from, workers, readings, msPerBatch: probe.msPerBatch };
 }
 
 /**

@@ -8,8 +8,14 @@ import {
   openData,
 } from '../../data/index.ts';
 import { numberRepeated } from '../../evaluate/index.ts';
-import { modelClasses, type RuntimeOptions, workersOf } from '../../runtime/index.ts';
-import { assertLabels, classesOf, type PerModel, type TransformChoice } from '../../signature/index.ts';
+import { modelClasses, type RuntimeOptions, sessionReading, workersOf } from '../../runtime/index.ts';
+import {
+  assertLabels,
+  classesOf,
+  type ModelReading,
+  type PerModel,
+  type TransformChoice,
+} from '../../signature/index.ts';
 import type { SweepSize } from '../sizes.ts';
 import { chooseSizes, type ModelChoice } from './choices.ts';
 import { openSweepModels } from './models.ts';
@@ -51,6 +57,8 @@ export interface SweepRecord {
   readonly rows: readonly SweptRow[];
   /** One a model, where there is something to choose from. */
   readonly choices: readonly ModelChoice[];
+  /** How each model was read, each fact with its source; the transform differs by row. */
+  readonly readings: readonly { readonly model: string; readonly reading: ModelReading }[];
   /** One a model; absent without `scale`. */
   readonly predictions: readonly SizePrediction[] | undefined;
   /** Images that could not be decoded and were left out of all rows. */
@@ -116,7 +124,11 @@ export async function sweep(options: SweepOptions, control: JobControl = {}): Pr
       signal.throwIfAborted();
       noteBadImages(run.quarantine, note);
       noteVerdicts(rows, note);
-      return { rows, choices, predictions: predicted?.predictions, badImages: run.quarantine };
+      const readings = models.map(({ name, graph, classes }) => {
+        const ran = { classes: classesOf(classes), source: 'the first run' };
+        return { model: name, reading: sessionReading(graph.session, options, ran) };
+      });
+      return { rows, choices, readings, predictions: predicted?.predictions, badImages: run.quarantine };
     } finally {
       await Promise.all(models.map((model) => model.close()));
     }

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import sharp from 'sharp';
-import { evaluate, fixRes, recalibrate, searchAverages, swag, sweep } from '../../../src/index.ts';
+import { evaluate, fixRes, inspect, recalibrate, searchAverages, swag, sweep } from '../../../src/index.ts';
 import { makeTargets } from '../../../src/targets.ts';
 import { bnNode, parametersOf } from '../../support/batchnorm.ts';
 import { writeTree } from '../../support/dataset-files.ts';
@@ -106,8 +106,21 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
 };
 
+/** What needs no image to be run shows before anything is. */
+async function assertInspected({ models, data }: Given, refused: RegExp | undefined): Promise<void> {
+  const { files, exitCode } = await inspect({ files: models, data, transform: { preset: 'none', size: SIDE } });
+  const open = files.every(({ facts }) => facts.n_classes === undefined);
+  for (const { contradictions, facts } of files) {
+    if (refused === undefined || open) assert.deepEqual(contradictions, []);
+    else assert.match(contradictions[0]?.message ?? '', refused);
+    assert.equal(facts.labels_fit?.value === 'no', contradictions.length > 0);
+    assert.equal(facts.pictures_fit?.value, 'yes');
+  }
+  assert.equal(exitCode, refused === undefined || open ? 0 : 1);
+}
+
 for (const [place, [fault, { folders, classes = 12, metadata = {}, refused }]] of Object.entries(FAULTS).entries()) {
-  test(`${fault}: refused by every job`, async () => {
+  test(`${fault}: refused by every job, a contradiction for inspect`, async () => {
     const files = folders.flatMap((name) => [0, 1, 2, 3].map((i) => [`${name}/${i}.png`, image] as const));
     const source = writeTree(join(root, `data-${place}`), Object.fromEntries(files));
     const models = snapshots(join(root, `run-${place}`), classes, metadata);
@@ -115,6 +128,7 @@ for (const [place, [fault, { folders, classes = 12, metadata = {}, refused }]] o
       const out = join(root, `${job}-${place}.onnx`);
       await assert.rejects(run({ models, data: { source }, out }), { code: 'MISMATCH_VALUE', message: refused }, job);
     }
+    await assertInspected({ models, data: { source }, out: '' }, refused);
   });
 }
 
@@ -125,4 +139,5 @@ test('labels without a fault are refused by no job', async () => {
   for (const [job, run] of Object.entries(JOBS)) {
     await assert.doesNotReject(run({ models, data: { source }, out: join(root, `${job}.onnx`) }), job);
   }
+  await assertInspected({ models, data: { source }, out: '' }, undefined);
 });

@@ -10,7 +10,7 @@ import { cell, evaluation, rowModel, SETTINGS, swept } from '../../resolution/sw
 const model = rowModel('m.onnx');
 
 function curvesOf(rows: readonly SweptRow[]): [name: string, points: number][] {
-  const page = sweepPage({ rows, choices: [], predictions: undefined, badImages: [] }, 'res-sweep');
+  const page = sweepPage({ rows, choices: [], readings: [], predictions: undefined, badImages: [] }, 'res-sweep');
   const chart = page.sections[0]?.parts.find((part) => typeof part !== 'string' && part.kind === 'lines');
   if (typeof chart === 'string' || chart?.kind !== 'lines') throw new Error('no chart of lines');
   return chart.series.map(({ name, points }) => [name, points.length]);
