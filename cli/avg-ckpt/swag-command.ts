@@ -1,4 +1,5 @@
 import { swag as runSwag, type SwagRecord } from '../../src/search/index.ts';
+import { flagText } from '../shared/flag-text.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { type SwagArguments, swagOptions } from './swag-options.ts';
 import { swagText } from './swag-text.ts';
@@ -13,6 +14,7 @@ function swagDocument({ seed, rank, covarianceScale, samples, ...record }: SwagR
     snapshots: record.snapshots,
     recalibrated_layers: record.recalibratedLayers,
     models: record.models?.map(({ fields }) => fields) ?? null,
+    warnings: record.warnings.map(flagText),
     outputs: record.outputs.map((output) => ({ ...output, data: output.data ?? null })),
   };
 }

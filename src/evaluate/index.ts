@@ -21,6 +21,7 @@ export {
 } from './paired.ts';
 export { type PerImage, perImageColumns, perImageRows } from './per-image/columns.ts';
 export { isParquet, readPerImage } from './per-image/read-per-image.ts';
+export { pictureNotes } from './picture-notes.ts';
 export {
   concatPredictions,
   type Predictions,
@@ -38,3 +39,4 @@ export {
   scoreFields,
   scoreModels,
 } from './scores.ts';
+export { speedFields, speedFront } from './speed-fields.ts';

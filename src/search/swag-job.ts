@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type PlanOptions, planFiles, type Row, type SwagRow, swagRows } from '../average/index.ts';
 import type { BatchNormLayer } from '../batchnorm/index.ts';
 import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
-import { type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
+import { labelWarnings, type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
 import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
 import type { OutputKind } from '../signature/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
@@ -47,6 +47,8 @@ export interface SwagRecord {
   readonly recalibratedLayers: number;
   /** The mean of the weights, one sample, and the mean of the samples' predictions; undefined without `val`. */
   readonly models: readonly ModelScores[] | undefined;
+  /** What is odd about labels and pictures, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
   /** The samples, if `outDir` is given. */
   readonly outputs: readonly WrittenModel[];
 }
@@ -58,6 +60,7 @@ type Given = Map<TensorRecord, Uint8Array> | undefined;
 
 interface Sampled {
   readonly scores: readonly ModelScores[];
+  readonly warnings: readonly string[];
   /** Per sample. */
   readonly given: readonly Given[];
 }
@@ -88,7 +91,7 @@ async function evaluateSamples(
   sampling: Sampling,
   rows: readonly [Row, ...Row[]],
   seed: number,
-  { progress }: Control,
+  { note, progress }: Control,
 ): Promise<Sampled> {
   const { opened, layers, data, evaluator } = sampling;
   const average = new BayesianAverage(data.val.rows.length);
@@ -97,6 +100,7 @@ async function evaluateSamples(
   /** Of the mean, and of the first sample. */
   const shown: Predictions[] = [];
   let outputs: OutputKind | undefined;
+  let classes: number | undefined;
   try {
     for (const [i, row] of [meanOf(rows[0]), ...rows].entries()) {
       const candidate = await drawn(sampling, row);
@@ -105,7 +109,7 @@ async function evaluateSamples(
         [candidate],
         data.parts[0],
         (predictions, _index, found) => {
-          outputs = found;
+          ({ outputs, classes } = found);
           if (i < 2) shown.push(predictions);
         },
         // What the outputs of the mean are, those of samples are.
@@ -125,7 +129,9 @@ async function evaluateSamples(
     ].map((measured) => ({ ...measured, timing: {}, provenance: {} })),
     seed,
   );
-  return { scores, given };
+  const labels = labelWarnings(swa, classes).map((text) => `SWA: ${text}`);
+  for (const text of labels) note(text);
+  return { scores, given, warnings: [...labels, ...data.pictureNotes] };
 }
 
 /** Names the samples' files in a folder, which is made. @throws TemperError OUTPUT_* */
@@ -209,6 +215,7 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
       snapshots,
       recalibratedLayers: layers.length,
       models: sampled?.scores,
+      warnings: sampled?.warnings ?? [],
       outputs,
     };
   });

@@ -56,6 +56,8 @@ export interface MakeTargetsRecord {
   /** With scores where the store is whole and the data labelled. */
   readonly teachers: readonly TeacherFields[];
   readonly estimate: TargetsEstimate;
+  /** What is odd about pictures and transforms, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
   /** Undefined for a dry run. */
   readonly parts: MadeParts | undefined;
   /** The whole store; undefined for a dry run, and for a worker. */
@@ -147,7 +149,7 @@ async function makeStore(
   control: Control,
 ): Promise<MakeTargetsRecord> {
   const { out, force = false, shard, gate } = options;
-  const { run, chosen, msPerBatch } = prepared;
+  const { run, chosen, msPerBatch, warnings } = prepared;
   if (force) removeStore(out);
   await assertRoom(out, estimateStore(out, run).missingBytes);
   const hash = await startStore(out, run, samplesText(chosen.dataset, chosen.rows));
@@ -155,7 +157,7 @@ async function makeStore(
   const estimate = estimateTargets(out, run, share.left.length, msPerBatch);
   control.note(estimateText(run, estimate));
   const parts = await makeMissing(options, prepared, hash, share, control);
-  const record = { fields: storeFields(out, run), estimate, parts };
+  const record = { fields: storeFields(out, run), estimate, warnings, parts };
   if (shard) return { ...record, teachers: teacherFields(run, null), whole: undefined };
   const whole = await completeStore(out, await checkParts(out, { signal: control.signal }), gate);
   return { ...record, teachers: whole.teachers, whole };
@@ -197,6 +199,7 @@ export async function makeTargets(options: MakeTargetsOptions, control: JobContr
       fields: storeFields(options.out, run),
       teachers: teacherFields(run, null),
       estimate: estimateTargets(options.out, run, parts, msPerBatch),
+      warnings: prepared.warnings,
       parts: undefined,
       whole: undefined,
     };

@@ -34,6 +34,7 @@ function record(more: Partial<FixResRecord> = {}): FixResRecord {
     layer: { name: 'bn2', kind: 'kept' },
     classifier: 'fc.weight',
     changed: ['fc.weight'],
+    warnings: [],
     settings: { mode: 'paper', optimizer: { lr: 0.1 }, targets: null },
     ...more,
   };
