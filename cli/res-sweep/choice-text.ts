@@ -69,10 +69,10 @@ export function choiceSentences(one: ModelChoice): { verdict: string; best: stri
 }
 
 /** The options of eval-ckpt that give the recommended row's numbers. */
-export const recommendedOptions = ({ recommended }: ModelChoice): string => transformWords(recommended.transform);
+const recommendedOptions = ({ recommended }: ModelChoice): string => transformWords(recommended.transform);
 
 /** What the options cannot say, where the recommended row is of a changed model; else nothing. */
-export function recommendedChange({ recommended }: ModelChoice): string | undefined {
+function recommendedChange({ recommended }: ModelChoice): string | undefined {
   const { variant, transform } = recommended;
   if (variant === 'recalibrated')
     return `on the model that bn-recal makes of the images of --train with ${transformWords(transform)}`;

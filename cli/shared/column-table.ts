@@ -14,13 +14,17 @@ const numberOf =
   (row: FieldRow): string =>
     cellText(row, column).text;
 
-/** Columns of a page under the short headings of a terminal; intervals have a column of their own. */
-export function shortColumns(columns: readonly Column[], headers: Readonly<Record<string, string>>): TextColumn[] {
+/** Columns of a page under the short headings of a terminal; intervals have a column of their own, or are left out. */
+export function shortColumns(
+  columns: readonly Column[],
+  headers: Readonly<Record<string, string>>,
+  { intervals = true }: { readonly intervals?: boolean } = {},
+): TextColumn[] {
   return Object.entries(headers).flatMap(([field, header]): TextColumn[] => {
     const column = columns.find((one) => one.field === field);
     if (!column) throw new Error(`the page has no column ${field}`);
     const number = { header, of: numberOf(column) };
-    if (!column.interval) return [number];
+    if (!column.interval || !intervals) return [number];
     return [number, { header: '95 % interval', of: (row) => cellText(row, column).interval ?? '' }];
   });
 }

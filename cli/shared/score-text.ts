@@ -1,19 +1,17 @@
 import type { FieldRow } from '../../src/core/index.ts';
 import type { ModelScores } from '../../src/evaluate/index.ts';
-import type { Column } from '../../src/report/index.ts';
 import { columnTable, shortColumns, type TextColumn } from './column-table.ts';
 import { PAIRED_COLUMNS, pairedRow, SCORE_COLUMNS, SPEED_COLUMNS } from './sections/score-columns.ts';
 
-/** Numbers alone, where an interval has no room. */
-const withoutInterval = (columns: readonly Column[]): Column[] => columns.map(({ interval: _, ...column }) => column);
-
+/** Where an interval has no room. */
+const ALONE = { intervals: false };
 const [ECE, IDEAL] = ['ece15', 'ece15_if_calibrated'].map(
-  (field) => shortColumns(withoutInterval(SCORE_COLUMNS), { [field]: '' })[0],
+  (field) => shortColumns(SCORE_COLUMNS, { [field]: '' }, ALONE)[0],
 ) as [TextColumn, TextColumn];
 
 const SCORES: readonly TextColumn[] = [
   ...shortColumns(SCORE_COLUMNS, { model: 'model', top1: 'top-1 %' }),
-  ...shortColumns(withoutInterval(SCORE_COLUMNS), { top5: 'top-5 %', nll: 'NLL', brier: 'Brier' }),
+  ...shortColumns(SCORE_COLUMNS, { top5: 'top-5 %', nll: 'NLL', brier: 'Brier' }, ALONE),
   { header: 'ECE (ideal)', of: (row) => `${ECE.of(row)} (${IDEAL.of(row)})` },
   ...shortColumns(SPEED_COLUMNS, { img_s_model: 'img/s', speed_ratio: 'times', ms_p50: 'p50 ms' }),
 ];

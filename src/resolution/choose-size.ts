@@ -10,7 +10,7 @@ import {
 
 const ALPHA = 0.05;
 /** Top-1 that a choice may lose, where nobody says: one point. */
-export const DEFAULT_MARGIN = 0.01;
+const DEFAULT_MARGIN = 0.01;
 
 /** A row that may be chosen. */
 export interface SizeCandidate {
@@ -26,7 +26,7 @@ export interface SizeCandidate {
  * - confirmed: it shows it of one, and the other half does too;
  * - withdrawn: the other half does not, and the train size stays.
  */
-export type ChoiceOutcome = 'kept' | 'confirmed' | 'withdrawn';
+type ChoiceOutcome = 'kept' | 'confirmed' | 'withdrawn';
 
 /** Indices are those of the candidates. */
 export interface SizeChoice {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readBytes } from '../../core/index.ts';
+import { compareUtf8, readBytes } from '../../core/index.ts';
 import type { Model, TensorRecord } from '../read/model.ts';
 import type { Span } from '../read/wire.ts';
 import { classifyTensors, type TensorRole } from './tensor-role.ts';
@@ -37,7 +37,7 @@ export function graphSha256({ record, source }: Pick<Model, 'record' | 'source'>
   );
   const skipped = within.flat().reduce((sum, { message }) => sum + message.end - message.start, 0);
   if (spans.reduce((sum, { start, end }) => sum + end - start, -skipped) > MAX_BYTES) return undefined;
-  const hash = createHash('sha256').update(JSON.stringify([...record.opsets].sort()));
+  const hash = createHash('sha256').update(JSON.stringify([...record.opsets].sort(([a], [b]) => compareUtf8(a, b))));
   const take = (from: number, to: number): void => {
     for (let at = from; at < to; at += CHUNK_BYTES) hash.update(readBytes(source, at, Math.min(CHUNK_BYTES, to - at)));
   };

@@ -199,7 +199,11 @@ test('models take batches in turn: each is as often first and last, and follows 
       const there = all.map((order) => order[place]);
       assert.deepEqual(new Set(there).size, n, `each of ${n} stands at ${place}`);
     }
-    for (const order of all) assert.deepEqual(order.toSorted(), [...order.keys()]);
+    for (const order of all)
+      assert.deepEqual(
+        order.toSorted((a, b) => a - b),
+        [...order.keys()],
+      );
   }
 });
 
