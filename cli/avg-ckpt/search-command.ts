@@ -2,6 +2,7 @@ import { checkOutputs } from '../../src/core/index.ts';
 import { type SearchRecord, searchAverages } from '../../src/search/index.ts';
 import { expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
+import { flagText } from '../shared/flag-text.ts';
 import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
@@ -41,6 +42,7 @@ function searchDocument(record: SearchRecord, { csv, report }: SearchArguments) 
     cache: record.cache,
     csv: csv ?? null,
     report: report ?? null,
+    warnings: record.warnings.map(flagText),
     seconds: record.seconds,
     seconds_evaluating: record.evaluatingSeconds,
     candidates: record.candidates.map(({ fields }) => fields),

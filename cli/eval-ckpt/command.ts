@@ -11,6 +11,7 @@ import type { Terminal } from '../shared/terminal.ts';
 import { checkTogether, type EvalCkptArguments, evaluateOptions } from './options.ts';
 import { evaluationPage } from './page.ts';
 import { writePerImage } from './per-image-file.ts';
+import { warningsOf } from './sentences.ts';
 import { evaluationText } from './text.ts';
 
 const isNamed = (path: string | undefined): path is string => path !== undefined;
@@ -55,11 +56,7 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
   const missed = rows.flatMap((row) => missedGates(gates, row));
   const passed = missed.length === 0;
   if (report !== undefined) {
-    writeReport(
-      report,
-      evaluationPage(record.models, { passed, asked: args.gate, missed }, terminal.commandLine),
-      force,
-    );
+    writeReport(report, evaluationPage(record, { passed, asked: args.gate, missed }, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
   const verdict = gates.length > 0 && passed ? [`met ${args.gate}`] : missed;
@@ -69,9 +66,7 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
         reading ? { ...fields, reading: readingDocument(reading) } : fields,
       ),
       gates: { passed, missed },
-      warnings: record.models.flatMap(({ fields, warnings }) =>
-        warnings.map((text) => `${fields.model}: ${flagText(text)}`),
-      ),
+      warnings: warningsOf(record).map(flagText),
       bad_images: record.badImages,
     },
     evaluationText(record, verdict),

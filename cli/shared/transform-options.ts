@@ -9,7 +9,7 @@ import type {
   TransformOptions,
 } from '../../src/data/index.ts';
 import { choice } from './choice.ts';
-import { grouped } from './option-values.ts';
+import { grouped, pixelsOf } from './option-values.ts';
 
 const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const satisfies readonly Preset[];
 const COLORS = ['rgb', 'bgr', 'grey'] as const satisfies readonly Color[];
@@ -50,12 +50,14 @@ function number(text: string, option: string): number {
 
 /** Parses N or HxW. */
 function parseSize(text: string, option: string): Size {
-  const [height, width = height, ...rest] = text
-    .split('x')
-    .map((side) => (/^\d+$/.test(side) ? Number(side) : Number.NaN));
-  if (rest.length === 0 && height !== undefined && width !== undefined && height * width > 0) return { height, width };
+  const size = pixelsOf(text);
+  if (size) return size;
   throw usage(option, text, 'N or HxW, once or once per model');
 }
+
+/** Parses N, the short side, or HxW. */
+const parseResize = (text: string, option: string): number | Size =>
+  text.includes('x') ? parseSize(text, option) : number(text, option);
 
 /** One of a few words, whatever their case. */
 const word =
@@ -85,7 +87,7 @@ export const TRANSFORM = grouped('Transform (once, or once per model):', {
     'img-size',
     'val-crop-size',
   ]),
-  resize: option('resize', 'Resize target before the crop', number, 'val-resize-size'),
+  resize: option('resize', 'Resize target before the crop: N (its short side) or HxW', parseResize, 'val-resize-size'),
   'crop-ratio': option('crop-ratio', 'Size over resize target', number, 'crop-pct'),
   'resize-rule': option('resize-rule', RESIZE_RULES.join(', '), word(RESIZE_RULES)),
   interpolation: option('interpolation', INTERPOLATIONS.join(', '), parseInterpolation),
@@ -104,7 +106,7 @@ export const TRANSFORM = grouped('Transform (once, or once per model):', {
 export interface TransformArguments {
   readonly preset?: readonly Preset[] | undefined;
   readonly size?: readonly Size[] | undefined;
-  readonly resize?: readonly number[] | undefined;
+  readonly resize?: readonly (number | Size)[] | undefined;
   readonly 'crop-ratio'?: readonly number[] | undefined;
   readonly 'resize-rule'?: readonly ResizeRule[] | undefined;
   readonly interpolation?: readonly Interpolation[] | undefined;

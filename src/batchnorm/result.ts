@@ -26,7 +26,10 @@ export interface RecalibrationResult {
   readonly images: number;
   readonly batchSize: number;
   readonly batches: number;
-  /** Why the statistics look unlike those of training; empty if they do not. Options are named in backticks. */
+  /**
+   * Why the statistics look unlike those of training, and what is odd about labels and pictures of `val`; empty if nothing is. Options are
+   * named in backticks.
+   */
   readonly warnings: readonly string[];
   /** Before against after on `val`; absent without it. */
   readonly guard: GuardVerdict | undefined;
@@ -156,13 +159,14 @@ export async function publishResult(
   const { out, prior = 0, estimator = 'population', method = 'batch', allowWorse = false, force = false } = options;
   const { run, images } = collected;
   const { reports, edits, inline } = recalibrated(model, collected.measured, prior, images);
-  const warnings = shiftWarnings(reports);
-  for (const text of warnings) control.note(text);
-  const guard = val && (await guardEdits(model, edits, val, options, control));
+  const shifts = shiftWarnings(reports);
+  for (const text of shifts) control.note(text);
+  const guarded = val && (await guardEdits(model, edits, val, options, control));
   control.signal.throwIfAborted();
   const how: ResultSettings = { estimator, method, prior };
   const settings = settingsOf(await modelHashes(model), collected, how);
   const metadata = { key: nextStepKey(model.record), value: canonicalJson(settings) };
+  const guard = guarded?.verdict;
   const isRefused = guard !== undefined && !guard.better && !allowWorse;
   const name = basename(model.path);
   return {
@@ -172,7 +176,7 @@ export async function publishResult(
     images,
     batchSize: run.batch_size,
     batches: run.batches,
-    warnings,
+    warnings: [...shifts, ...(guarded?.warnings ?? [])],
     guard,
     reading: readingOf(model, run.transform, options),
     written: isRefused ? undefined : writeEdited(model, edits, { path: out, force, inline, metadata }),

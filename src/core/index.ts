@@ -38,6 +38,7 @@ export {
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, type Observer, type Progress } from './observer.ts';
+export { pValueStatement, pValueText } from './p-value.ts';
 export { paretoFront } from './pareto-front.ts';
 export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';

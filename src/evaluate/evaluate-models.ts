@@ -1,12 +1,14 @@
 import { TemperError } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import {
+  type BatchTimes,
   type ClassOutput,
   classOutput,
   modelClasses,
   readClassOutput,
   runBatches,
   type Session,
+  sharedTimes,
   summarizeTiming,
   type Tensor,
   type Timing,
@@ -47,7 +49,38 @@ export interface Evaluation {
   readonly outputs: OutputKind;
   /** That the model chose from. */
   readonly classes: number;
+  /** Of all models that do the same work as this one: graphs that are equal but for their weights, on inputs of one shape. */
   readonly timing: Timing;
+  /** What `timing` is of; one object for all of these models. */
+  readonly times: BatchTimes;
+}
+
+/** What a model was asked to do, and how long each batch took. */
+interface Ran {
+  readonly session: Session;
+  /** Of the first batch. */
+  readonly dims: readonly number[];
+  readonly times: BatchTimes;
+}
+
+/**
+ * Times of models that do equal work are put together: single measurements would show noise as a difference. One that failed in between
+ * stands alone.
+ */
+function timesOf(models: readonly Ran[]): Pick<Evaluation, 'timing' | 'times'>[] {
+  const keyOf = ({ session, dims, times }: Ran, i: number): string => {
+    const graph = models.length === 1 || times.ms.includes(0) ? undefined : session.graphSha256();
+    return graph === undefined ? String(i) : `${graph} ${session.provider} ${dims.join('x')}`;
+  };
+  const keys = models.map(keyOf);
+  const groups = new Map(
+    [...new Set(keys)].map((key) => {
+      const all = models.filter((_, i) => keys[i] === key).map(({ times }) => times);
+      const [first, ...others] = all as [BatchTimes, ...BatchTimes[]];
+      return [key, { timing: summarizeTiming(first, ...others), times: sharedTimes(all) }] as const;
+    }),
+  );
+  return keys.map((key) => groups.get(key) as Pick<Evaluation, 'timing' | 'times'>);
 }
 
 /**
@@ -68,7 +101,7 @@ export async function evaluateModels(
     const output = classOutput(session, options.output);
     const stage = { session, input, fetches: [output.name], images: options.images?.[i] ?? 0 };
     const scores: CollectedScores = collectScores(said, session.facts().outputKind(output.name), valid);
-    return { stage, output, scores, classes: 0, ms: [] as number[] };
+    return { stage, output, scores, classes: 0, ms: [] as number[], dims: [] as readonly number[] };
   });
   const checkLabels = (session: Session, count?: number): void => {
     const known = modelClasses(session, options.output);
@@ -79,7 +112,8 @@ export async function evaluateModels(
   const rows: number[] = [];
   let images = 0;
   const ready = (async function* () {
-    for await (const batch of batches) yield { images: batch.images, meta: batch };
+    for await (const batch of batches)
+      yield { images: batch.images, meta: { ...batch, dims: batch.images.map(({ dims }) => dims) } };
   })();
   for await (const result of runBatches(
     models.map((model) => model.stage),
@@ -91,7 +125,10 @@ export async function evaluateModels(
       const { session } = model.stage;
       const output = readClassOutput(session, model.output, result.outputs[i] ?? {}, result.rows, keys);
       model.classes = classesOf(output.classes);
-      if (images === 0) checkLabels(session, model.classes);
+      if (images === 0) {
+        checkLabels(session, model.classes);
+        model.dims = result.meta.dims[model.stage.images] ?? [];
+      }
       options.onOutputs?.(i, output, images);
       model.scores.add(output, keys, labels);
       model.ms.push(result.ms[i] as number);
@@ -104,9 +141,10 @@ export async function evaluateModels(
     throw new TemperError('INPUT_TOO_FEW', 'no image was evaluated', { hint: 'Check `data`, `rows` and `limit`.' });
   }
   const chosen = valid?.classes.length;
-  return models.map(({ scores, classes, ms }) => ({
+  const times = timesOf(models.map(({ stage, dims, ms }) => ({ session: stage.session, dims, times: { rows, ms } })));
+  return models.map(({ scores, classes }, i) => ({
     ...scores.end(),
     classes: chosen ?? classes,
-    timing: summarizeTiming(rows, ms),
+    ...(times[i] as (typeof times)[number]),
   }));
 }

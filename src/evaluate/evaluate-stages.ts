@@ -40,6 +40,8 @@ export interface EvaluatedStages {
   readonly quarantine: readonly BadImageRecord[];
   /** Of every image, in order. */
   readonly sources: readonly Size[];
+  /** What is odd about pictures and transforms ({@link pictureNotes}); said as notes already. */
+  readonly pictureNotes: readonly string[];
 }
 
 /** How images are read and models are run in an evaluation. */
@@ -48,6 +50,8 @@ export interface StageOptions
     Pick<EvaluateModelsOptions, 'outputs' | 'valid'> {
   /** Stop at an image that cannot be decoded, or leave it out and list it. @default 'fail' */
   readonly onBadImage?: 'fail' | 'skip' | undefined;
+  /** Whether a transform that resizes pictures of its own size is remarked on, or only if all do, as a sweep has many sizes. @default 'each' */
+  readonly pictures?: 'each' | 'all' | undefined;
   /** What progress calls the run. @default the model's name, or how many there are */
   readonly label?: string | undefined;
 }
@@ -136,11 +140,12 @@ export async function evaluateStages(
       onProgress: (done) => bar.update(done),
     });
     const seconds = (performance.now() - start) / 1000;
-    for (const text of pictureNotes(
+    const odd = pictureNotes(
       prepared.sources,
       distinct.map((hash) => transforms[hashes.indexOf(hash)] as Transform),
-    ))
-      note(text);
+      options.pictures,
+    );
+    for (const text of odd) note(text);
     return {
       evaluations: evaluations.map((evaluation, i) => ({
         ...evaluation,
@@ -151,6 +156,7 @@ export async function evaluateStages(
       })),
       quarantine: quarantine.map(badImageRecord),
       sources: prepared.sources,
+      pictureNotes: odd,
     };
   } catch (error) {
     throw allBad(error, quarantine);

@@ -39,3 +39,4 @@ export {
   scoreFields,
   scoreModels,
 } from './scores.ts';
+export { speedFields, speedFront } from './speed-fields.ts';

@@ -20,7 +20,7 @@ import {
   transformFields,
 } from '../data/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
-import { batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
+import { type BatchTimes, batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
 import {
   type ModelReading,
   modelInput,
@@ -35,6 +35,7 @@ import type { WorkerPart } from './per-image/columns.ts';
 import { joinPredictions } from './per-image/join-predictions.ts';
 import type { ValidClasses } from './predictions.ts';
 import { type Measured, type ModelScores, numberRepeated, scoreModels } from './scores.ts';
+import { speedFields, speedFront } from './speed-fields.ts';
 import { readValidClasses } from './valid-classes.ts';
 import { shardRows, withPart } from './worker-share.ts';
 
@@ -78,6 +79,8 @@ export interface EvaluationRecord {
   readonly source: string;
   /** Images that could not be decoded and were left out. */
   readonly badImages: readonly BadImageRecord[];
+  /** What is odd about pictures and transforms, in sentences; options are named in backticks. */
+  readonly pictureNotes: readonly string[];
 }
 
 /** How outputs that are no logits are scored, for people. */
@@ -101,19 +104,14 @@ function measuredModel(
   evaluation: ModelEvaluation,
   { dataset }: ChosenData,
   options: EvaluateOptions,
+  { first, pareto }: { readonly first: BatchTimes | undefined; readonly pareto: boolean | undefined },
 ): Measured {
-  const { transform, timing, session, outputs, predictions } = evaluation;
+  const { transform, session, outputs, predictions } = evaluation;
   const { rows, limit } = options.data ?? {};
   return {
     model,
     predictions,
-    timing: {
-      img_s_model: timing.imagesPerSecond,
-      img_s_end2end: evaluation.endToEndImagesPerSecond,
-      ms_p50: timing.p50Ms,
-      ms_p95: timing.p95Ms,
-      batch: timing.batch,
-    },
+    timing: { ...speedFields(evaluation, evaluation.endToEndImagesPerSecond, first), pareto },
     provenance: {
       ...files,
       data: basename(dataset.source),
@@ -135,7 +133,7 @@ function measuredModel(
 type MeasuredPart = Measured &
   Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
 
-interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages'> {
+interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages' | 'pictureNotes'> {
   readonly measured: readonly MeasuredPart[];
 }
 
@@ -159,15 +157,24 @@ async function measure(
       const chosen = shard ? { ...all, rows: shardRows(all.rows, batch, shard) } : all;
       const hashes = await Promise.all(models.map(modelFileSha256));
       const subset = await subsetFields(validClasses, valid);
-      const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, { ...options, valid }, control);
+      const { evaluations, quarantine, pictureNotes } = await evaluateSessions(
+        sessions,
+        chosen,
+        { ...options, valid },
+        control,
+      );
       noteBadImages(quarantine, note);
       const names = numberRepeated(models);
+      const front = speedFront(evaluations);
       const measured = evaluations.map((evaluation, i): MeasuredPart => {
         const model = names[i] as string;
         const read = SCORED_AS[evaluation.outputs];
         if (read) note(`${model}: its outputs are ${read}`);
         const files = { model_sha256: hashes[i], n_bad_images: quarantine.length, ...subset };
-        const one = measuredModel(model, files, evaluation, chosen, options);
+        const one = measuredModel(model, files, evaluation, chosen, options, {
+          first: i === 0 ? undefined : evaluations[0]?.times,
+          pareto: front[i],
+        });
         return {
           ...(shard ? withPart(one, shard, batch) : one),
           transform: evaluation.transform,
@@ -175,7 +182,7 @@ async function measure(
           classes: evaluation.classes,
         };
       });
-      return { measured, source: all.dataset.source, badImages: quarantine };
+      return { measured, source: all.dataset.source, badImages: quarantine, pictureNotes };
     } finally {
       await Promise.all(sessions.map((session) => session.close()));
     }
@@ -191,6 +198,7 @@ async function measuredBefore(from: readonly string[], seed: number): Promise<Me
     measured: models.map((one) => ({ ...one, timing: {}, provenance: { ...fields, seed, version } })),
     source: from.join(', '),
     badImages: [],
+    pictureNotes: [],
   };
 }
 
@@ -232,5 +240,6 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
     models: evaluated,
     source: found.source,
     badImages: found.badImages,
+    pictureNotes: found.pictureNotes,
   };
 }

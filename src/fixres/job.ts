@@ -35,6 +35,8 @@ export interface FixResRecord {
   readonly verdict: GuardVerdict;
   /** Each data set at each size, before and after; `fields` is the row of the table (docs/columns.md). */
   readonly comparisons: readonly SizeComparison[];
+  /** What is odd about labels and pictures, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
   /** The epochs; empty for mode `stats`. */
   readonly history: readonly HistoryRow[];
   /** The epoch whose weights were taken; 0 for none. */
@@ -101,7 +103,7 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
   const { model, cut }: Subject = subject;
   const { state, history, epoch, ran } = tuned;
   const { edits, inline, changed } = tunedEdits(model, cut, state);
-  const comparisons = await compareSizes(run, edits);
+  const { comparisons, warnings } = await compareSizes(run, edits);
   const [testSize, trainSize] = [sizeText(transforms.test), sizeText(transforms.train)];
   const verdict = comparisons.find(({ set, size }) => set === 'val' && size === testSize)?.verdict;
   if (!verdict) throw new Error('the model is measured at test size');
@@ -112,7 +114,7 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
     verdict.better || allowWorse ? writeEdited(model, edits, { path: out, force, inline, metadata }) : undefined;
   removeCheckpoint(checkpointPath(out));
   return {
-    ...{ written, verdict, comparisons, history, epoch, images, trainSize, testSize, changed },
+    ...{ written, verdict, comparisons, warnings, history, epoch, images, trainSize, testSize, changed },
     mode: tuning.mode,
     layer: cut.norm && { name: cut.norm.name, kind: cut.norm.kind },
     reading: readingOf(run),

@@ -28,6 +28,7 @@ export { assertOutput, type WrittenModel, writeEdited } from './edit/write-edite
 export { duplicateValue } from './graph/duplicate-value.ts';
 export { foldedNorms, KEEP_NORMS } from './graph/folded-norms.ts';
 export { freeNames } from './graph/free-names.ts';
+export { graphSha256 } from './graph/graph-hash.ts';
 export { type GraphIndex, indexGraph, type StoredInput } from './graph/graph-index.ts';
 export { matchGraphs } from './graph/match-graphs.ts';
 export { attributeOf, constantTensor, readsOf } from './graph/nodes.ts';

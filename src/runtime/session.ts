@@ -1,6 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import { fromWire, openFile, readBytes, TemperError } from '../core/index.ts';
-import { assertModelFile, externalDataOf, freeZeroDims, modelFromBytes, openModel } from '../onnx/index.ts';
+import {
+  assertModelFile,
+  externalDataOf,
+  freeZeroDims,
+  graphSha256,
+  type Model,
+  modelFromBytes,
+  openModel,
+} from '../onnx/index.ts';
 import { type ModelFacts, modelFacts, NO_FACTS, type ValueInfo } from '../signature/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
@@ -41,6 +49,8 @@ export interface Session {
   readonly outputs: readonly ValueInfo[];
   /** What the graph and its metadata say of the outputs; read when it is first asked for. Nothing, where only onnxruntime can read the file. */
   facts(): ModelFacts;
+  /** Of the graph without what was learned (`graphSha256` of src/onnx), read when it is first asked for; undefined where only onnxruntime can read the file. */
+  graphSha256(): string | undefined;
   /**
    * Runs one batch; calls queue in order. An array that fills its whole ArrayBuffer is handed over, not copied: it is
    * empty afterwards. A view of a larger buffer is copied.
@@ -144,18 +154,18 @@ function withOpenDims({ model, ...options }: SessionOptions): SessionOptions | u
   }
 }
 
-/** @returns nothing known for a file that cannot be walked but runs */
-function factsOf(model: string | Uint8Array): ModelFacts {
+/** What a look at the walked file says; nothing for a file that cannot be walked but runs. */
+function lookAt<T>(model: string | Uint8Array, look: (file: Model) => T): T | undefined {
   try {
-    if (typeof model !== 'string') return modelFacts(modelFromBytes(model));
+    if (typeof model !== 'string') return look(modelFromBytes(model));
     const opened = openModel(model);
     try {
-      return modelFacts(opened, model);
+      return look(opened);
     } finally {
       opened.close();
     }
   } catch (error) {
-    if (error instanceof TemperError) return NO_FACTS;
+    if (error instanceof TemperError) return undefined;
     throw error;
   }
 }
@@ -199,6 +209,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
   const windows = windowCheck(label, model);
   let closing: Promise<void> | undefined;
   let facts: ModelFacts | undefined;
+  let graph: { readonly sha256: string | undefined } | undefined;
   return {
     label,
     provider,
@@ -207,8 +218,12 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     inputs,
     outputs,
     facts() {
-      facts ??= factsOf(model);
+      facts ??= lookAt(model, (file) => modelFacts(file, typeof model === 'string' ? model : undefined)) ?? NO_FACTS;
       return facts;
+    },
+    graphSha256() {
+      graph ??= { sha256: lookAt(model, graphSha256) };
+      return graph.sha256;
     },
     async run(feeds, fetches) {
       if (closing) {

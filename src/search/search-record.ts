@@ -49,6 +49,8 @@ export interface SearchRecord {
   readonly reading: ModelReading;
   /** The file that a later search goes on from. */
   readonly cache: string;
+  /** What is odd about labels and pictures, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
   /** Wall time before the output was written, and the part of it that evaluating took. */
   readonly seconds: number;
   readonly evaluatingSeconds: number;
@@ -138,7 +140,7 @@ export function foundRecord(
   files: readonly string[],
   settings: FieldRow,
   seed: number,
-): Omit<SearchRecord, 'output' | 'reading' | 'snapshotReads' | 'cache' | 'seconds' | 'evaluatingSeconds'> {
+): Omit<SearchRecord, 'output' | 'reading' | 'snapshotReads' | 'cache' | 'warnings' | 'seconds' | 'evaluatingSeconds'> {
   const { evaluated, best, bestSingle, uniform, report, verdict, greedy, pruned, evaluations, fromCache } = result;
   const candidates = searchedCandidates(result, settings);
   const of = (one: Evaluated): SearchedCandidate => candidates[evaluated.indexOf(one)] as SearchedCandidate;

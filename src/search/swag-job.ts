@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type PlanOptions, planFiles, type Row, type SwagRow, swagRows } from '../average/index.ts';
 import type { BatchNormLayer } from '../batchnorm/index.ts';
 import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
-import { type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
+import { labelWarnings, type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
 import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { fileReading, type ModelReading, type OutputKind } from '../signature/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
@@ -49,6 +49,8 @@ export interface SwagRecord {
   readonly models: readonly ModelScores[] | undefined;
   /** How the snapshots were read, each fact with its source; undefined without `val`. */
   readonly reading: ModelReading | undefined;
+  /** What is odd about labels and pictures, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
   /** The samples, if `outDir` is given. */
   readonly outputs: readonly WrittenModel[];
 }
@@ -61,6 +63,7 @@ type Given = Map<TensorRecord, Uint8Array> | undefined;
 interface Sampled {
   readonly reading: ModelReading;
   readonly scores: readonly ModelScores[];
+  readonly warnings: readonly string[];
   /** Per sample. */
   readonly given: readonly Given[];
 }
@@ -91,7 +94,7 @@ async function evaluateSamples(
   sampling: Sampling,
   rows: readonly [Row, ...Row[]],
   seed: number,
-  { progress }: Control,
+  { note, progress }: Control,
 ): Promise<Omit<Sampled, 'reading'>> {
   const { opened, layers, data, evaluator } = sampling;
   const average = new BayesianAverage(data.val.rows.length);
@@ -100,6 +103,7 @@ async function evaluateSamples(
   /** Of the mean, and of the first sample. */
   const shown: Predictions[] = [];
   let outputs: OutputKind | undefined;
+  let classes: number | undefined;
   try {
     for (const [i, row] of [meanOf(rows[0]), ...rows].entries()) {
       const candidate = await drawn(sampling, row);
@@ -108,7 +112,7 @@ async function evaluateSamples(
         [candidate],
         data.parts[0],
         (predictions, _index, found) => {
-          outputs = found;
+          ({ outputs, classes } = found);
           if (i < 2) shown.push(predictions);
         },
         // What the outputs of the mean are, those of samples are.
@@ -128,7 +132,9 @@ async function evaluateSamples(
     ].map((measured) => ({ ...measured, timing: {}, provenance: {} })),
     seed,
   );
-  return { scores, given };
+  const labels = labelWarnings(swa, classes).map((text) => `SWA: ${text}`);
+  for (const text of labels) note(text);
+  return { scores, given, warnings: [...labels, ...data.pictureNotes] };
 }
 
 /** Names the samples' files in a folder, which is made. @throws TemperError OUTPUT_* */
@@ -223,6 +229,7 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
       recalibratedLayers: layers.length,
       models: sampled?.scores,
       reading: sampled?.reading,
+      warnings: sampled?.warnings ?? [],
       outputs,
     };
   });

@@ -3,6 +3,7 @@ import {
   type ChosenData,
   type Interpolation,
   resolveTransform,
+  type Size,
   sizeText,
   type Transform,
   type TransformOptions,
@@ -20,14 +21,14 @@ const isComplete = (choice: TransformChoice): choice is Transform => 'crop' in c
 const isList = <T>(value: PerModel<T>): value is readonly T[] => Array.isArray(value);
 
 /**
- * A choice at another input size, a square. A whole transform keeps its ratio of size and resize target; options keep what
+ * A choice at another input size. A whole transform keeps its ratio of size and resize target; options keep what
  * they say: a `resize` in pixels stays that.
  * @param cropRatio size over resize target, instead of the choice's
  * @throws TemperError USAGE for a crop ratio that is none
  */
 export function choiceAtSize(
   choice: TransformChoice,
-  size: number,
+  size: number | Size,
   {
     cropRatio,
     interpolation,
@@ -36,13 +37,14 @@ export function choiceAtSize(
   const filter = interpolation === undefined ? {} : { interpolation };
   if (!isComplete(choice)) return { ...choice, size, ...(cropRatio === undefined ? {} : { cropRatio }), ...filter };
   const { resize, crop } = choice;
+  const sides = typeof size === 'number' ? { height: size, width: size } : size;
   const proportional = {
-    height: Math.floor((size * resize.height) / crop.height),
-    width: Math.floor((size * resize.width) / crop.width),
+    height: Math.floor((sides.height * resize.height) / crop.height),
+    width: Math.floor((sides.width * resize.width) / crop.width),
   };
   return {
     ...choice,
-    crop: { height: size, width: size },
+    crop: sides,
     resize: cropRatio === undefined ? proportional : resolveTransform({ size, cropRatio }).resize,
     ...filter,
   };

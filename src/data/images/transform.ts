@@ -43,8 +43,8 @@ export interface TransformOptions {
   readonly preset?: Preset;
   /** The network's input, pixels. @default what the model is fixed to, else 224 x 224 */
   readonly size?: number | Size;
-  /** The resize target; for a size that is not square, its short side. Excludes `cropRatio`. */
-  readonly resize?: number;
+  /** The resize target; a number is its short side, in the proportions of the size. Excludes `cropRatio`. */
+  readonly resize?: number | Size;
   /** Size over resize target: the target is floor(size / cropRatio), timm's crop_pct. */
   readonly cropRatio?: number;
   /** Apply EXIF orientation, or not, as torchvision and timm. @default 'ignore' */
@@ -129,6 +129,7 @@ function resizeTarget({ resize, cropRatio }: TransformOptions, preset: PresetVal
   if (resize !== undefined && cropRatio !== undefined) {
     throw usage('resize and crop ratio both say the resize target', 'Give one of them.');
   }
+  if (typeof resize === 'object') return wholeSize('resize', resize);
   if (resize !== undefined) {
     if (!Number.isInteger(resize) || resize < 1) throw usage(`resize: found ${resize}, expected a whole number >= 1`);
     const short = Math.min(crop.width, crop.height);
@@ -145,9 +146,13 @@ function resizeTarget({ resize, cropRatio }: TransformOptions, preset: PresetVal
 }
 
 function inputSize(size: number | Size): Size {
-  const { width, height } = typeof size === 'number' ? { width: size, height: size } : size;
+  return wholeSize('size', typeof size === 'number' ? { width: size, height: size } : size);
+}
+
+function wholeSize(name: string, { width, height }: Size): Size {
   for (const side of [width, height]) {
-    if (!Number.isInteger(side) || side < 1) throw usage(`size: found ${height}x${width}, expected whole numbers >= 1`);
+    if (!Number.isInteger(side) || side < 1)
+      throw usage(`${name}: found ${height}x${width}, expected whole numbers >= 1`);
   }
   return { width, height };
 }

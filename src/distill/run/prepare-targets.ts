@@ -1,5 +1,6 @@
 import { type Control, TemperError } from '../../core/index.ts';
 import { type ChosenData, type DataOptions, openData, type ViewOptions, type Views } from '../../data/index.ts';
+import { pictureNotes } from '../../evaluate/index.ts';
 import {
   batchOf,
   modelClasses,
@@ -68,6 +69,8 @@ export interface PreparedTargets extends TeacherStages {
   readonly workers: number;
   /** What a batch takes, overlapped; undefined for short jobs. */
   readonly msPerBatch: number | undefined;
+  /** What is odd about the pictures of the first batch and the transforms; said as notes already. */
+  readonly warnings: readonly string[];
   close(): Promise<void>;
 }
 
@@ -143,7 +146,10 @@ async function describeRun(
   }
   const run = planRun(options, { chosen, samples, batch, views: plan, teachers });
   noteDependence(stages.teachers, probe, note);
-  return { run, chosen, ...stages, viewsFrom: from, workers, readings, msPerBatch: probe.msPerBatch };
+  // Crops of training are no sign of what the network was trained on.
+  const warnings = views ? [] : pictureNotes(probe.sources, stages.transforms);
+  for (const text of warnings) note(text);
+  return { run, chosen, ...stages, viewsFrom: from, workers, readings, msPerBatch: probe.msPerBatch, warnings };
 }
 
 /**

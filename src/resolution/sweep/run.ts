@@ -37,7 +37,7 @@ interface Work {
   readonly options: SweepRunOptions;
 }
 
-export interface SweepRun extends Pick<EvaluatedStages, 'quarantine' | 'sources'> {
+export interface SweepRun extends Pick<EvaluatedStages, 'quarantine' | 'sources' | 'pictureNotes'> {
   readonly swept: readonly SweptCell[];
 }
 
@@ -144,7 +144,12 @@ export async function runSweep(work: Work, control: Control): Promise<SweepRun> 
     });
     if (runnable.length === 0) throw (prepared[0] as Failed).failed;
     const label = `${runnable.length} rows`;
-    const { evaluations, quarantine, sources } = await evaluateStages(runnable, chosen, { ...options, label }, control);
+    const { evaluations, quarantine, sources, pictureNotes } = await evaluateStages(
+      runnable,
+      chosen,
+      { ...options, label, pictures: 'all' },
+      control,
+    );
     const outcomes = new Map<number, ModelEvaluation | Failed>();
     for (const [k, { i, failure: failed }] of runnable.entries()) {
       const error = failed();
@@ -157,7 +162,7 @@ export async function runSweep(work: Work, control: Control): Promise<SweepRun> 
     }));
     const failed = swept.flatMap(({ outcome }) => ('failed' in outcome ? [outcome.failed] : []));
     if (failed[0] && failed.length === swept.length) throw failed[0];
-    return { swept, quarantine, sources };
+    return { swept, quarantine, sources, pictureNotes };
   } finally {
     await Promise.all(opened.map((session) => session.close()));
   }

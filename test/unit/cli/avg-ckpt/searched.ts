@@ -70,6 +70,7 @@ export function searched(
     evaluations: 2,
     fromCache: 0,
     cache: 'best.onnx.search.jsonl',
+    warnings: [],
     seconds: 1,
     evaluatingSeconds: 0.5,
   };

@@ -36,6 +36,7 @@ function record(more: Partial<FixResRecord> = {}): FixResRecord {
     classifier: 'fc.weight',
     changed: ['fc.weight'],
     reading: READING,
+    warnings: [],
     settings: { mode: 'paper', optimizer: { lr: 0.1 }, targets: null },
     ...more,
   };
