@@ -89,7 +89,7 @@ export async function sweep(options: SweepOptions, control: JobControl = {}): Pr
   const { note, signal } = watched;
   const { models: paths, sizes, cropRatios, interpolations, train, testPool = false, scale, seed = 0 } = options;
   if (scale) assertScale(scale);
-  const chosen = await openData({ seed, ...options.data }, { labelled: true });
+  const chosen = await openData({ seed, ...options.data }, { labelled: true, signal });
   try {
     assertImages(chosen);
     const models = await openSweepModels(paths, shortNames(numberRepeated(paths)), options, note);
