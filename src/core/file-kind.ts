@@ -25,6 +25,10 @@ const KINDS = {
     is: 'is a Git LFS pointer, not the file itself',
     hint: 'Fetch it with `git lfs pull` in the folder of the repository.',
   },
+  link: {
+    is: 'holds the text of a symbolic link, not the file that it points to',
+    hint: 'Copy the folder with its links (git: core.symlinks true), or name the file that the text points to.',
+  },
   pytorch: { is: 'is a PyTorch checkpoint (a zip)', hint: EXPORT },
   'pytorch-legacy': { is: 'is a PyTorch checkpoint (the old pickle format)', hint: EXPORT },
   pickle: { is: 'is a Python pickle', hint: 'Export the network to ONNX, or save arrays with numpy.save.' },
@@ -91,6 +95,8 @@ function zipKind(text: string): FileKind {
 function textKind(text: string): FileKind | undefined {
   const start = text.replace(/^\xef\xbb\xbf/, '').trimStart();
   if (/^<(!doctype html|html|head|body)\b/i.test(start)) return 'html';
+  // A whole file of one path upwards is what git, zip and copies leave of a link where they do not make links.
+  if (text.length < HEAD_BYTES && /^(\.\.\/)+[^\0\n]+$/.test(text)) return 'link';
   if (/^<\?xml/i.test(start)) return /<!doctype html|<html/i.test(start) ? 'html' : 'xml';
   return /^[{[]\s*["{[\]}]/.test(start) ? 'json' : undefined;
 }

@@ -39,6 +39,7 @@ export { type ResampleOptions, resample } from './images/resample.ts';
 export { INTERPOLATIONS, type Interpolation } from './images/resample-kernels.ts';
 export { isTransform } from './images/stored-transform.ts';
 export {
+  assertUnitScale,
   type Color,
   type InputType,
   type Layout,

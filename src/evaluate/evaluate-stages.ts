@@ -33,6 +33,8 @@ export interface ModelEvaluation extends Evaluation {
 export interface EvaluationStage {
   readonly session: Session;
   readonly transform: Transform | undefined;
+  /** Where some images run alone too, to see whether scores depend on the batch; absent: nowhere. */
+  readonly alone?: Session | undefined;
 }
 
 export interface EvaluatedStages {
@@ -64,7 +66,7 @@ export async function evaluateSessions(
   control: Control,
 ): Promise<EvaluatedStages> {
   const transforms = transformsFor(sessions, chosen, options, control.note);
-  const stages = sessions.map((session, i) => ({ session, transform: transforms[i] }));
+  const stages = sessions.map((session, i) => ({ session, transform: transforms[i], alone: session }));
   return evaluateStages(stages, chosen, options, control);
 }
 
@@ -136,7 +138,7 @@ export async function evaluateStages(
   try {
     const images = stages.map((_, i) => Math.max(0, distinct.indexOf(hashes[i] ?? '')));
     const evaluations = await evaluateModels(sessions, batches(), {
-      ...{ input, output, outputs, valid, images, dataset },
+      ...{ input, output, outputs, valid, images, dataset, alone: stages.map(({ alone }) => alone) },
       onProgress: (done) => bar.update(done),
     });
     const seconds = (performance.now() - start) / 1000;
@@ -146,6 +148,9 @@ export async function evaluateStages(
       options.pictures,
     );
     for (const text of odd) note(text);
+    for (const [i, { dependence }] of evaluations.entries()) {
+      if (dependence !== undefined) note(`${sessions[i]?.label}: ${dependence}; another \`batch\` gives other numbers`);
+    }
     return {
       evaluations: evaluations.map((evaluation, i) => ({
         ...evaluation,

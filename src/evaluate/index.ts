@@ -1,3 +1,4 @@
+export { batchDependence, dependenceText, type LoneRow, loneRows } from './batch-dependence.ts';
 export { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
 export {
   type EvaluatedStages,
@@ -11,7 +12,7 @@ export { metricIntervals, quantile, wilson } from './intervals.ts';
 export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';
 export { labelWarnings } from './label-warnings.ts';
 export { computeMetrics, imageScores, type Metrics } from './metrics.ts';
-export { asClasses, detectOutputs, OUTPUT_KINDS } from './output-kind.ts';
+export { asClasses, assertKind, kindEvidence, OUTPUT_KINDS, rowOf } from './output-kind.ts';
 export {
   comparePaired,
   holm,
@@ -40,3 +41,4 @@ export {
   scoreModels,
 } from './scores.ts';
 export { speedFields, speedFront } from './speed-fields.ts';
+export { logitTolerance } from './tolerance.ts';

@@ -145,7 +145,7 @@ async function measure(
 ): Promise<Measurement> {
   const { note } = control;
   const { validClasses, shard, seed } = options;
-  const all = await openData({ seed, ...data }, { labelled: true });
+  const all = await openData({ seed, ...data }, { labelled: true, signal: control.signal });
   try {
     const valid = validClasses === undefined ? undefined : readValidClasses(validClasses, all);
     const sessions = await openSessions(models, options, note);
@@ -192,8 +192,8 @@ async function measure(
 }
 
 /** What files of predictions tell: no speed, no transform; their own hash stands for where they came from. */
-async function measuredBefore(from: readonly string[], seed: number): Promise<Measurement> {
-  const { models, fields } = await joinPredictions(from);
+async function measuredBefore(from: readonly string[], seed: number, signal: AbortSignal): Promise<Measurement> {
+  const { models, fields } = await joinPredictions(from, signal);
   return {
     measured: models.map((one) => ({ ...one, timing: {}, provenance: { ...fields, seed, version } })),
     source: from.join(', '),
@@ -228,7 +228,9 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   if (from === undefined && data === undefined) {
     throw new TemperError('USAGE', 'no data set is named', { hint: 'Give `data` SRC (a folder of class folders, …).' });
   }
-  const found = from ? await measuredBefore(from, seed) : await measure(models, data as DataOptions, options, watched);
+  const found = from
+    ? await measuredBefore(from, seed, watched.signal)
+    : await measure(models, data as DataOptions, options, watched);
   watched.signal.throwIfAborted();
   const scores = scoreModels(found.measured, seed);
   const evaluated = scores.map((score, i): EvaluatedModel => {

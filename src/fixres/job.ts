@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { findLayers, unmeasuredText } from '../batchnorm/index.ts';
 import { type Control, canonicalJson, checkOutputs, controlOf, type JobControl, sha256OfFile } from '../core/index.ts';
 import { dataFiles, sizeText } from '../data/index.ts';
 import { MANIFEST_FILE } from '../distill/index.ts';
@@ -16,6 +17,7 @@ import {
 import { declaredInputs, fileReading, type ModelReading, outputName, presetNote } from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
+import { assertClassRows } from './run/class-rows.ts';
 import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';
 import { openImageSets } from './run/image-sets.ts';
 import type { Run, Subject } from './run/run.ts';
@@ -71,8 +73,12 @@ async function subjectOf(
   const transforms = transformsAt(declaredInputs(sized.model), sizes, options);
   const preset = presetNote(options.transform ?? {}, transforms.test);
   if (preset !== undefined) note(preset);
-  const cut = cutModel(sized.model, mode, outputName(sized.model, options.output));
+  const output = outputName(sized.model, options.output);
+  assertClassRows(sized.model, output, options.input, transforms.test.crop);
+  const cut = cutModel(sized.model, mode, output);
   assertTrainable(cut);
+  const unmeasured = mode === 'stats' ? unmeasuredText(sized.model, findLayers(sized.model).layers) : undefined;
+  if (unmeasured !== undefined) note(unmeasured);
   if (cut.norm?.kind === 'folded') {
     const size = sizeText(transforms.train);
     note(`${cut.norm.name}: its BatchNormalization was folded into it; moments at ${size} stand for it`);

@@ -1,4 +1,4 @@
-import { assertMeasured, findLayers } from '../batchnorm/index.ts';
+import { findLayers, unmeasuredText } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
 import {
   classifyTensors,
@@ -111,7 +111,8 @@ export function normFacts(model: Model, note: (text: string) => void): Facts {
   }
   try {
     const { layers, skipped } = findLayers(model);
-    assertMeasured(model, layers, { allowWorse: true }, note);
+    const unmeasured = unmeasuredText(model, layers);
+    if (unmeasured !== undefined) note(unmeasured);
     const levels = new Set(layers.map(({ level }) => level)).size;
     const other = skipped[0] ? `, ${skipped.length} more cannot be recalibrated (${skipped[0].reason})` : '';
     const found = `${plural(layers.length, 'layer')} at ${plural(levels, 'depth')}`;

@@ -173,14 +173,14 @@ export async function withCandidateData<P extends readonly ValPart[], T>(
 ): Promise<T> {
   const { seed = 0 } = options;
   const seeded = (given: DataOptions): DataOptions => ({ ...given, seed: given.seed ?? seed });
-  const val = await openData(seeded(options.val), { labelled: true });
+  const val = await openData(seeded(options.val), { labelled: true, signal: control.signal });
   const template = models[templateIndex] as Model;
   let train: ChosenData | undefined;
   try {
     assertLabels(val.dataset, declaredClasses(template, options.output));
     if (options.train) {
       const { limit = TRAIN_IMAGES } = options.train;
-      train = await openData({ ...seeded(options.train), limit }, { labelled: false });
+      train = await openData({ ...seeded(options.train), limit }, { labelled: false, signal: control.signal });
     }
     return await use(await readSets({ val, train }, template, options, cut, control));
   } finally {

@@ -1,5 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import {
+  assertUnitScale,
   type ChosenData,
   type Interpolation,
   resolveTransform,
@@ -100,6 +101,7 @@ function adapted(transform: Transform, { layout, type }: ModelInput): Transform 
 export function transformFor(choice: TransformChoice, model: DeclaredInputs, inputName: string | undefined): Transform {
   const input = modelInput(model, inputName);
   if (isComplete(choice)) {
+    assertUnitScale(choice);
     const transform = adapted(choice, input);
     assertFits(model.label, input, transform);
     return transform;

@@ -188,8 +188,8 @@ function withUnitScale({ meanScale, ...options }: TransformOptions): TransformOp
   return { ...options, ...(mean && { mean: scaled(mean) }), ...(std && { std: scaled(std) }) };
 }
 
-/** A mean or deviation of pixels from 0 to 255 would be taken for one from 0 to 1, and every picture for black. */
-function assertUnitScale({ mean, std }: TransformOptions): void {
+/** A mean or deviation of pixels from 0 to 255 would be taken for one from 0 to 1, and every picture for black. @throws TemperError USAGE */
+export function assertUnitScale({ mean, std }: Pick<TransformOptions, 'mean' | 'std'>): void {
   const large = (values: readonly number[] | undefined): boolean =>
     values?.some((value) => Math.abs(value) > 1) === true;
   if (!large(mean) && !large(std)) return;

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { TemperError } from '../../core/index.ts';
 import { type Dataset, loadBatches, type Size, type Transform, type Views } from '../../data/index.ts';
+import { batchDependence, type LoneRow, loneRows } from '../../evaluate/index.ts';
 import { type Batch, type ClassOutput, readClassOutput, runBatches, type Tensor } from '../../runtime/index.ts';
-import { batchDependence, type LoneRow, loneRows } from './batch-dependence.ts';
-import { outputsOf, readAllOutputs, storedOutputs, type TeacherOutputs, type TeacherStage } from './teacher-stage.ts';
+import { readAllOutputs, storedOutputs, type TeacherStage } from './teacher-stage.ts';
 
 /** Batches that are timed, where they are a small part of the work. */
 const TIMED_BATCHES = 6;
@@ -28,7 +28,6 @@ interface ProbedTeacher {
   readonly classes: number;
   /** Of the input. */
   readonly channels: number;
-  readonly outputs: TeacherOutputs;
 }
 
 export interface Probe {
@@ -48,7 +47,8 @@ interface Meta {
   readonly sources: readonly Size[];
 }
 
-async function* probeBatches(job: ProbeJob, count: number): AsyncGenerator<Batch<Meta>> {
+/** The first batches of a job. */
+export async function* probeBatches(job: ProbeJob, count = Number.POSITIVE_INFINITY): AsyncGenerator<Batch<Meta>> {
   const { dataset, signal, rows, transforms, views, batch, workers, onBadImage } = job;
   let given = 0;
   // Bad images are told when their turn comes.
@@ -57,7 +57,7 @@ async function* probeBatches(job: ProbeJob, count: number): AsyncGenerator<Batch
     signal?.throwIfAborted();
     const channels = statistics.map(({ mean }) => mean.length / keys.length);
     // Copied before the inputs are handed over.
-    const lone = given === 0 ? loneRows(inputs) : [];
+    const lone = given === 0 ? loneRows(inputs as readonly Tensor[]) : [];
     yield {
       images: inputs as readonly Tensor[],
       meta: { keys, channels, lone, sources: facts.map(({ source }) => source) },
@@ -67,8 +67,7 @@ async function* probeBatches(job: ProbeJob, count: number): AsyncGenerator<Batch
 }
 
 /**
- * Runs the first batches of a job, whose results are dropped: what the outputs are is decided on the same images by every
- * worker, models that do not fit fail before anything is written, and long jobs learn how long they will take. Some images of
+ * Runs the first batches of a job, whose results are dropped: models that do not fit fail before anything is written, and long jobs learn how long they will take. Some images of
  * the first are run alone too.
  * @throws TemperError INPUT_TOO_FEW if no image can be decoded; what decoding and sessions throw
  */
@@ -88,7 +87,7 @@ export async function probeTeachers(job: ProbeJob): Promise<Probe> {
       probed: teachers.map((stage, i) => {
         const all = readAllOutputs(stage, outputs[i] ?? {}, count, meta.keys);
         const channels = meta.channels[stage.images] as number;
-        return { classes: storedOutputs(stage, all).classes, channels, outputs: outputsOf(stage, all) };
+        return { classes: storedOutputs(stage, all).classes, channels };
       }),
       outputs: teachers.map(({ session, output }, i) => readClassOutput(session, output, outputs[i] ?? {}, count)),
       meta,

@@ -80,7 +80,10 @@ export async function compareSizes(
     const after = await openSession({ ...choice, model: applyEdits(model, edits), label: `${model.path}, tuned` });
     try {
       const transforms = sizeText(train) === sizeText(test) ? [test] : [train, test];
-      const stages = transforms.flatMap((transform) => [before, after].map((session) => ({ session, transform })));
+      const stages = transforms.flatMap((transform) => [
+        { session: before, transform, alone: transform === test ? before : undefined },
+        { session: after, transform },
+      ]);
       const found: SizeComparison[] = [];
       const warnings: string[] = [];
       for (const { name, data } of images.measured) {

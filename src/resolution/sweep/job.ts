@@ -128,7 +128,7 @@ export async function sweep(options: SweepOptions, control: JobControl = {}): Pr
   } = options;
   if (scale) assertScale(scale);
   assertMargin(margin);
-  const chosen = await openData({ seed, ...options.data }, { labelled: true });
+  const chosen = await openData({ seed, ...options.data }, { labelled: true, signal });
   try {
     assertImages(chosen);
     const models = await openSweepModels(paths, shortNames(numberRepeated(paths)), options, note);

@@ -54,7 +54,7 @@ async function recalibratedModels(
   const { train } = options;
   const cells = all.filter(({ variant }) => variant === 'recalibrated');
   if (cells.length === 0 || !train) return new Map();
-  const { dataset, rows } = await openData(train, { labelled: false });
+  const { dataset, rows } = await openData(train, { labelled: false, signal });
   const hashes = cells.map(({ transform }) => transformHash(transform));
   const distinct = [...new Set(hashes)];
   const modelOf = ({ model }: Cell): SweepModel => models[model] as SweepModel;
@@ -82,7 +82,7 @@ async function recalibratedModels(
         model: modelOf(cell).graph.model,
         images: distinct.indexOf(hashes[i] as string),
       })),
-      { ...sessionOptions(options), batches: batches(), onProgress: (images) => bar.update(images) },
+      { ...sessionOptions(options), batches: batches(), note, onProgress: (images) => bar.update(images) },
     );
     return new Map(cells.map((cell, i) => [cell, sized[i] as SizedModel]));
   } finally {
@@ -138,9 +138,9 @@ export async function runSweep(work: Work, control: Control): Promise<SweepRun> 
   const opened: Session[] = [];
   try {
     const prepared = await prepareAll(work, control, opened);
-    const runnable = cells.flatMap(({ transform }, i) => {
+    const runnable = cells.flatMap(({ transform, baseline }, i) => {
       const found = prepared[i];
-      return found && 'session' in found ? [{ i, transform, ...found }] : [];
+      return found && 'session' in found ? [{ i, transform, ...found, alone: baseline ? found.bare : undefined }] : [];
     });
     if (runnable.length === 0) throw (prepared[0] as Failed).failed;
     const label = `${runnable.length} rows`;

@@ -28,6 +28,7 @@ const safetensors = (): Buffer => {
 /** What is met in place of a model, an image or a table, and what is said of it. */
 const FOREIGN: readonly (readonly [name: string, bytes: Buffer, says: RegExp])[] = [
   ['a Git LFS pointer', LFS, /is a Git LFS pointer, not the file itself.*git lfs pull/],
+  ['the text of a link', Buffer.from('../../../blobs/ec1cf651a66985ce'), /the text of a symbolic link.*core\.symlinks/],
   ['a web page', HTML, /is a web page \(HTML\)/],
   ['a PyTorch zip', zipStart('archive/data.pkl'), /is a PyTorch checkpoint.*torch\.onnx\.export/],
   ['a legacy PyTorch pickle', Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.', 'latin1'), /PyTorch/],
