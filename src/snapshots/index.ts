@@ -2,6 +2,7 @@ export { dropDuplicates } from './duplicates.ts';
 export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
 export { findSnapshots } from './find-snapshots.ts';
 export { withModels } from './open-snapshots.ts';
+export { openState } from './open-state.ts';
 export { isAverage, leaveOutOutputs } from './own-outputs.ts';
 export {
   baseName,
@@ -14,3 +15,4 @@ export {
   stemOf,
   withoutExtension,
 } from './snapshot-name.ts';
+export type { StateChoice, StateTable, StateTensor, StateType } from './state-table.ts';
