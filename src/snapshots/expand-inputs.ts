@@ -78,8 +78,8 @@ export function expandInputs(
     const { files, folders } = listing(input, fitting);
     const checkpoints = pattern === undefined ? checkpointsIn(input) : [];
     const under = filesBelow(folders, fitting);
-    const own = files.length > 0 ? files : under.oneEach ? under.files : [];
-    const snapshots = own.filter(isSnapshot);
+    const own = files.filter(isSnapshot);
+    const snapshots = own.length > 0 || !under.oneEach ? own : under.files.filter(isSnapshot);
     if (snapshots.length > 0 && checkpoints.length > 0) {
       note(
         `${input}: ${checkpoints.length} training checkpoints beside ONNX files are left out (to use them, name them)`,
