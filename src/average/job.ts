@@ -1,4 +1,4 @@
-import { type Control, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
+import { type Control, controlOf, type FloatType, type JobControl, TemperError, version } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { findSnapshots, isAverage, withModels } from '../snapshots/index.ts';
 import { averageFiles } from './average-files.ts';
@@ -52,6 +52,14 @@ function withTensors<T>(
   );
 }
 
+/** @throws TemperError USAGE */
+function assertNoState({ state }: AverageOptions): void {
+  if (state === undefined) return;
+  throw new TemperError('USAGE', '`state` chooses among the weights of a training checkpoint; these are ONNX models', {
+    hint: 'Leave `state` out.',
+  });
+}
+
 /** Bytes that averaging reads, external data too. */
 const sizeOf = (models: readonly Model[]): number =>
   models.reduce(
@@ -69,6 +77,7 @@ export async function planAverage(options: AverageOptions, control: JobControl =
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
   if (areCheckpoints(found)) return planStateAverages(found, options, watched);
+  assertNoState(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   return withTensors(plan, options, watched, ({ tensors }) => ({
     averages: plannedAverages(plan),
@@ -96,6 +105,7 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
   if (areCheckpoints(found)) return averageStates(found, options, watched);
+  assertNoState(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   const paths = outputPaths(
     plan.rows.map(({ name }) => name),
