@@ -13,7 +13,8 @@ interface KindText {
   readonly hint: string;
 }
 
-const EXPORT = 'Export the network to ONNX (torch.onnx.export) and name that file.';
+const EXPORT =
+  'Export the network to ONNX (torch.onnx.export) and name that file; avg-ckpt averages checkpoints as they are.';
 const UNPACK = 'Unpack it, and name the file in it.';
 const DOWNLOAD = 'Download the file itself: a server answered with a page, or asks for a login.';
 const DATA = 'Name it as `data`, or name the right file here.';

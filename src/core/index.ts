@@ -49,6 +49,7 @@ export {
   type SafetensorsFile,
   type SafetensorsTensor,
   type SafetensorsType,
+  safetensorsHead,
   writeSafetensors,
 } from './safetensors.ts';
 export { shortNames } from './short-names.ts';

@@ -1,8 +1,11 @@
+export { isCheckpoint, isModel } from './checkpoint-kind.ts';
 export { dropDuplicates } from './duplicates.ts';
+export { dropEqualStates } from './equal-states.ts';
 export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
 export { findSnapshots } from './find-snapshots.ts';
 export { withModels } from './open-snapshots.ts';
-export { isAverage, leaveOutOutputs } from './own-outputs.ts';
+export { openState } from './open-state.ts';
+export { isAverage, isWrittenState, leaveOutOutputs } from './own-outputs.ts';
 export {
   baseName,
   type Candidate,
@@ -14,3 +17,4 @@ export {
   stemOf,
   withoutExtension,
 } from './snapshot-name.ts';
+export type { StateChoice, StateTable, StateTensor, StateType } from './state-table.ts';

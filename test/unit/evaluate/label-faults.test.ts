@@ -224,7 +224,10 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 };
 
 /** What needs no image to be run shows before anything is. */
-async function assertInspected({ models, data }: Pick<Given, 'models' | 'data'>, refused: RegExp | undefined): Promise<void> {
+async function assertInspected(
+  { models, data }: Pick<Given, 'models' | 'data'>,
+  refused: RegExp | undefined,
+): Promise<void> {
   const { files, exitCode } = await inspect({ files: models, data, transform: { preset: 'none', size: SIDE } });
   const open = files.every(({ facts }) => facts.n_classes === undefined);
   for (const { contradictions, facts } of files) {
