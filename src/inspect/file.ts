@@ -19,7 +19,15 @@ import { describeData, isDamage } from './data-file.ts';
 import { type Described, fact, type Problem } from './inspected.ts';
 import { describeModel, type ModelChoice } from './model.ts';
 import { describeTensors } from './tensor-file.ts';
-import { describeJson, describePointer, describeTable, describeText, looksText, PER_IMAGE } from './text-file.ts';
+import {
+  describeJson,
+  describeLink,
+  describePointer,
+  describeTable,
+  describeText,
+  looksText,
+  PER_IMAGE,
+} from './text-file.ts';
 
 /** How much of a compressed file is looked into. */
 const PEEK_BYTES = 64 * 1024;
@@ -91,9 +99,10 @@ const picture: Reader = (path, kind) => describePicture(path, kind);
 const READERS: Readonly<Partial<Record<FileKind, Reader>>> = {
   onnx: (path, _kind, choice) => describeModel(path, choice),
   safetensors: (path) => describeTensors(path),
-  pytorch: () => describeCheckpoint('pytorch'),
-  'pytorch-legacy': () => describeCheckpoint('pytorch-legacy'),
+  pytorch: (path) => describeCheckpoint('pytorch', path),
+  'pytorch-legacy': (path) => describeCheckpoint('pytorch-legacy', path),
   'git-lfs': (path) => describePointer(path),
+  link: (path) => describeLink(path),
   json: (path) => describeJson(path),
   gzip: async (path, kind, _choice, control) => {
     const inner = insideOf(path);

@@ -1,4 +1,4 @@
-import { openFile, readBytes } from '../core/index.ts';
+import { kindText, openFile, readBytes } from '../core/index.ts';
 import { isSearchResult } from '../search/index.ts';
 import { type Described, fact, factsOf } from './inspected.ts';
 
@@ -18,16 +18,15 @@ function startOf(path: string): { readonly text: string; readonly whole: boolean
 /** What is left of a symbolic link where links are copied as texts: one line, a path. */
 const LINK = /^(?:\.{0,2}\/)?[^\s/]+(?:\/[^\s/]+)+$/;
 
+/** The text of a symbolic link: where it leads. */
+export function describeLink(path: string): Described {
+  return { kind: 'link', is: kindText('link').is, facts: { link_to: fact(startOf(path).text.trim(), 'the text') } };
+}
+
 /** Any other text. */
 export function describeText(path: string): Described {
   const { text } = startOf(path);
-  const to = text.length < 4096 && LINK.test(text) ? text : undefined;
-  if (to === undefined) return { kind: 'text', is: 'is a text' };
-  return {
-    kind: 'text',
-    is: 'is the text of a symbolic link, not the file itself',
-    facts: { link_to: fact(to, 'the text') },
-  };
+  return text.length < 4096 && LINK.test(text) ? describeLink(path) : { kind: 'text', is: 'is a text' };
 }
 
 /** A Git LFS pointer: what it points to. */

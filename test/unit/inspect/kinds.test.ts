@@ -47,8 +47,6 @@ const write = (name: string, bytes: string | Uint8Array): string => {
 
 /** By name: what it holds, its kind, and what is said. */
 const PLAIN: readonly (readonly [name: string, bytes: string | Uint8Array, kind: string, is: RegExp])[] = [
-  ['weights.pth', zipStart('archive/data.pkl'), 'pytorch', /PyTorch checkpoint \(a zip\)/],
-  ['old.pt', Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.', 'latin1'), 'pytorch-legacy', /old pickle/],
   ['net.keras', zipStart('metadata.json'), 'keras', /Keras model/],
   ['net.h5', Buffer.from('\x89HDF\r\n\x1a\n\0\0\0', 'latin1'), 'hdf5', /HDF5/],
   ['net.tflite', Buffer.from('\x1c\0\0\0TFL3\0\0\0\0', 'latin1'), 'tflite', /TensorFlow Lite/],
@@ -71,6 +69,25 @@ for (const [name, bytes, kind, is] of PLAIN) {
     assert.equal(file.bytes, Buffer.from(bytes).length);
   });
 }
+
+test('a checkpoint tells which weights averages take, what else there is, and its run', async () => {
+  const timm = await look('fixtures/trainer/timm.pth.tar');
+  assert.deepEqual([timm.kind, timm.exitCode, timm.facts.state], ['pytorch', 0, 'state_dict_ema']);
+  assert.deepEqual(timm.facts.other_states, ['state_dict']);
+  assert.equal(typeof timm.facts.epoch, 'number');
+  assert.equal(timm.facts.n_tensors, timm.tensors.length);
+  const wrapped = await look('fixtures/trainer/ddp.pth');
+  assert.equal(wrapped.facts.wrapper, 'module.');
+  assert.equal((await look('fixtures/trainer/legacy.pt')).kind, 'pytorch-legacy');
+});
+
+test('a damaged checkpoint is told by its first bytes, with what is wrong', async () => {
+  const zip = await look(write('weights.pth', zipStart('archive/data.pkl')));
+  assert.deepEqual([zip.kind, zip.error?.code, zip.exitCode], ['pytorch', 'FORMAT_TRUNCATED', 4]);
+  const old = Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.', 'latin1');
+  const legacy = await look(write('old.pt', old));
+  assert.deepEqual([legacy.kind, legacy.error?.code, legacy.exitCode], ['pytorch-legacy', 'FORMAT_TRUNCATED', 4]);
+});
 
 test('a pointer says what it points to, and a name that promises a model is contradicted', async () => {
   const pointer = await look(write('model.onnx', POINTER));
@@ -186,7 +203,10 @@ test('shards of one checkpoint are one snapshot, and links that were copied as t
   assert.deepEqual((await look(sharded)).facts.snapshots, ['model.safetensors']);
   const link = await look(write('link.onnx', '../../blobs/cd9546'));
   assert.deepEqual([link.facts.link_to, link.exitCode], ['../../blobs/cd9546', 1]);
-  assert.match(link.contradictions[0]?.message ?? '', /name says an ONNX model, but it is the text of a symbolic link/);
+  assert.match(
+    link.contradictions[0]?.message ?? '',
+    /name says an ONNX model, but by its first bytes it holds the text of a symbolic link/,
+  );
 });
 
 test('a table that is no data set is told by what it is', async () => {
