@@ -1,0 +1,90 @@
+import { TemperError } from '../../core/index.ts';
+import type { Model } from '../../onnx/index.ts';
+import type { StateTable } from '../state-table.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { makeMap, type StateMap } from './make-map.ts';
+import { stateFloats } from './state-values.ts';
+import { type TemplateTensor, templateTensors, templateValues } from './template-tensors.ts';
+import { floatOf, rounded } from './values.ts';
+
+/** Tensors that are looked for to tell checkpoints apart: some small ones, read in no time. */
+const SAMPLED = 48;
+const LARGEST_SAMPLE = 1 << 14;
+const SMALLEST_SAMPLE = 4;
+
+/** Small tensors of different numbers, the largest first: weights rather than settings. */
+function samplesOf(template: Model): readonly TemplateTensor[] {
+  return templateTensors(template)
+    .filter(({ count, used }) => used && count >= SMALLEST_SAMPLE && count <= LARGEST_SAMPLE)
+    .sort((a, b) => b.count - a.count)
+    .filter((tensor) => !fingerprintOf(templateValues(template, tensor)).uniform)
+    .slice(0, SAMPLED);
+}
+
+/** How many of a template's samples a checkpoint holds, in any order of their values. */
+function held(template: Model, samples: readonly TemplateTensor[], table: StateTable): number {
+  const counts = new Set(samples.map(({ count }) => count));
+  const prints = new Map<string, Set<string>>();
+  for (const { name, type, dims } of table.tensors.values()) {
+    const float = floatOf(type);
+    if (float === undefined || !counts.has(dims.reduce((product, dim) => product * dim, 1))) continue;
+    prints.set(float, (prints.get(float) ?? new Set<string>()).add(fingerprintOf(stateFloats(table, name)).unordered));
+  }
+  return samples.filter((tensor) => {
+    const values = templateValues(template, tensor);
+    return [...prints].some(([type, known]) =>
+      known.has(fingerprintOf(rounded(values, type as TemplateTensor['type'])).unordered),
+    );
+  }).length;
+}
+
+export interface ProvedMap extends StateMap {
+  /** The checkpoint that the template was exported from. */
+  readonly reference: StateTable;
+}
+
+const isMismatch = (error: unknown): error is TemperError =>
+  error instanceof TemperError && error.code === 'MISMATCH_TENSOR';
+
+/**
+ * Finds the checkpoint that a template was exported from, and proves the map on it.
+ * @param candidates the checkpoints that it may be, the likeliest first
+ * @param tables the checkpoints that the map will be used on
+ * @throws TemperError MISMATCH_TENSOR if it is none of them, with what comes nearest; and as makeMap
+ */
+export function proveMap(template: Model, candidates: readonly StateTable[], tables: readonly StateTable[]): ProvedMap {
+  const samples = samplesOf(template);
+  const scored = candidates.map((table) => ({
+    table,
+    score: candidates.length === 1 ? 0 : held(template, samples, table),
+  }));
+  const most = Math.max(...scored.map(({ score }) => score));
+  let nearest: TemperError | undefined;
+  for (const { table, score } of scored) {
+    if (score < most) continue;
+    try {
+      return {
+        ...makeMap(
+          template,
+          table,
+          tables.filter((other) => other !== table),
+        ),
+        reference: table,
+      };
+    } catch (error) {
+      if (!isMismatch(error)) throw error;
+      nearest ??= error;
+    }
+  }
+  if (nearest === undefined) throw new RangeError('no checkpoint is named');
+  if (candidates.length === 1) throw nearest;
+  throw new TemperError(
+    'MISMATCH_TENSOR',
+    `${template.path}: is no export of any of ${candidates.length} checkpoints; the nearest: ${nearest.message}`,
+    {
+      ...(nearest.hint === undefined ? {} : { hint: nearest.hint }),
+      details: nearest.details,
+      cause: nearest,
+    },
+  );
+}
