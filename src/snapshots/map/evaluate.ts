@@ -1,5 +1,5 @@
-import type { Channels, Expression, NormScale, Operand } from './expression.ts';
-import { eachChannel, foldedBias, foldedScale, foldedWeight, type ScaleValues } from './fold-arithmetic.ts';
+import type { Expression, NormScale, Operand } from './expression.ts';
+import { type Channels, eachChannel, foldedBias, foldedScale, foldedWeight, type ScaleValues } from './fold-arithmetic.ts';
 import type { Values } from './values.ts';
 import { readView } from './view.ts';
 

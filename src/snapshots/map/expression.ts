@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Arithmetic, BiasForm } from './fold-arithmetic.ts';
+import type { Arithmetic, BiasForm, Channels } from './fold-arithmetic.ts';
 import { type View, viewText } from './view.ts';
 
 /** A tensor of the state dict, in its own order or as a view. */
@@ -21,12 +21,6 @@ export interface NormShift {
   readonly mean: string;
   readonly shift?: string;
   readonly bias?: string;
-}
-
-/** The axis of a weight that holds its output channels; with groups (ConvTranspose) they lie in two axes. */
-export interface Channels {
-  readonly axis: 0 | 1;
-  readonly groups: number;
 }
 
 /** What a part of a joined tensor is: a weight, or the template's own values (zeros where a bias has none). */

@@ -1,10 +1,10 @@
 import type { NodeRecord } from '../../onnx/index.ts';
 import { attributeOf } from '../../onnx/index.ts';
 import { channelNorm } from './evaluate.ts';
-import type { Channels, Expression, NormScale, NormShift } from './expression.ts';
+import type { Expression, NormScale, NormShift } from './expression.ts';
 import { operandOf } from './find-copies.ts';
 import { everyNorm, findNorms, namedLayers, ratioTolerance, vectorsOf } from './find-norms.ts';
-import { ARITHMETICS, type Arithmetic, BIAS_FORMS, eachChannel, foldedScale } from './fold-arithmetic.ts';
+import { ARITHMETICS, type Arithmetic, BIAS_FORMS, type Channels, eachChannel, foldedScale } from './fold-arithmetic.ts';
 import { best, byName, type Explained, moduleOf, type Search, tried } from './search.ts';
 import { grouped, type StateKey } from './state-values.ts';
 import type { TemplateTensor } from './template-tensors.ts';

@@ -1,4 +1,3 @@
-import type { Channels } from './expression.ts';
 import type { Values } from './values.ts';
 
 /**
@@ -12,6 +11,12 @@ export type Arithmetic = (typeof ARITHMETICS)[number];
 /** The order of the bias: (b − μ)·s + β, b·s + (β − μ·s), or (b·s + β) − μ·s. */
 export const BIAS_FORMS = ['centre', 'apart', 'last'] as const;
 export type BiasForm = (typeof BIAS_FORMS)[number];
+
+/** The axis of a weight that holds its output channels; with groups (ConvTranspose) they lie in two axes. */
+export interface Channels {
+  readonly axis: 0 | 1;
+  readonly groups: number;
+}
 
 const f = Math.fround;
 
