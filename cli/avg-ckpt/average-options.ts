@@ -21,7 +21,10 @@ export const SNAPSHOT_INPUTS = {
 
 /** Which snapshots, in which order. */
 export const SELECTION = grouped('Which snapshots:', {
-  pattern: { type: 'string', default: '*.onnx', describe: 'Files of a folder that are snapshots' },
+  pattern: {
+    type: 'string',
+    describe: 'Files of a folder that are snapshots (default: *.onnx; where there are none, training checkpoints)',
+  },
   order: {
     choices: ['natural', 'mtime', 'list'],
     default: 'natural',
@@ -36,6 +39,11 @@ export const SELECTION = grouped('Which snapshots:', {
   metrics: { type: 'string', describe: "CSV with a column for the step or file, such as timm's summary.csv" },
   metric: { type: 'string', describe: 'Column of --metrics to rank by' },
   mode: { choices: ['max', 'min'], describe: 'Whether a larger or a smaller metric is better' },
+  state: {
+    type: 'string',
+    describe:
+      'Weights of training checkpoints: auto (EMA weights where there are some), model, ema, average, raw, or a key of the file (default: auto)',
+  },
   'allow-duplicates': {
     type: 'boolean',
     default: false,
@@ -147,9 +155,9 @@ type Given<T extends CommandSpec['options']> = ArgumentsOf<CommandSpec<Record<ne
 
 /** The words about snapshots as jobs take them. */
 export function selectionOf(args: Given<typeof SELECTION>): Omit<SnapshotOptions, 'inputs'> {
-  const { pattern, order, start, end, every, last, first, best, metrics, metric, mode } = args;
+  const { pattern, order, start, end, every, last, first, best, metrics, metric, mode, state } = args;
   const allowDuplicates = args['allow-duplicates'];
-  return { pattern, order, start, end, every, last, first, best, metrics, metric, mode, allowDuplicates };
+  return { pattern, order, start, end, every, last, first, best, metrics, metric, mode, state, allowDuplicates };
 }
 
 /** The words about tensors as jobs take them. */

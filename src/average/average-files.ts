@@ -22,7 +22,7 @@ import {
 } from '../onnx/index.ts';
 import { hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
-import type { RequantizationError } from './quantized/requantize.ts';
+import { type RequantizationError, requantizer } from './quantized/requantize.ts';
 import type { AverageRecord, RecordedInput } from './record.ts';
 import { type Row, rowFields, rowOver } from './rows/row.ts';
 import { type Sink, type StreamOptions, TensorStream } from './stream.ts';
@@ -210,7 +210,11 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
   const { models, rows } = job;
   const template = models[job.templateIndex] as Model;
   const stored = storedTensors(template, job.plan.tensors, job.dtype);
-  const stream = new TensorStream({ ...job, checkVariances: true });
+  const stream = new TensorStream({
+    ...job,
+    requantize: (row) => requantizer(models, row),
+    checkVariances: true,
+  });
   const opened: Pick<AtomicFile, 'discard'>[] = [];
   const tracked = files.map(
     (file): OutputFiles => ({
@@ -268,8 +272,8 @@ export interface PublishedOutput {
 }
 
 /** Refuses an output that is there already, or that is one of the inputs under another name. */
-function checkTargets(models: readonly Model[], paths: readonly string[], force: boolean): void {
-  const inputs = new Set(models.flatMap((model) => filesOf(model).map(({ path }) => realpathSync(path))));
+export function checkTargets(files: readonly string[], paths: readonly string[], force: boolean): void {
+  const inputs = new Set(files.map((path) => realpathSync(path)));
   for (const path of paths) {
     if (!existsSync(path)) continue;
     if (inputs.has(realpathSync(path))) {
@@ -293,7 +297,11 @@ export async function averageFiles(
   paths: readonly string[],
   force: boolean,
 ): Promise<PublishedOutput[]> {
-  checkTargets(job.models, paths, force);
+  checkTargets(
+    job.models.flatMap((model) => filesOf(model).map(({ path }) => path)),
+    paths,
+    force,
+  );
   const written = await averageInto(
     job,
     paths.map((path) => ({

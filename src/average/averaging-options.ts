@@ -1,4 +1,5 @@
 import { readTable } from '../core/index.ts';
+import type { StateChoice } from '../snapshots/index.ts';
 import type { MethodName } from './methods/index.ts';
 import type { CsvTable, MethodOptions, PlanOptions, SelectionOptions } from './plan/plan-options.ts';
 import type { TensorRules } from './tensor-plan.ts';
@@ -7,10 +8,12 @@ import type { TensorRules } from './tensor-plan.ts';
 export interface SnapshotOptions extends SelectionOptions<string> {
   /** Snapshots of one run: files, folders of them, or globs. */
   readonly inputs: readonly string[];
-  /** Which files of a folder are snapshots, with `*` and `?`. @default '*.onnx' */
+  /** Which files of a folder are snapshots, with `*` and `?`. @default '*.onnx'; where there are none, training checkpoints */
   readonly pattern?: string | undefined;
   /** Keep snapshots that are the same bytes as another. @default false */
   readonly allowDuplicates?: boolean | undefined;
+  /** Which weights of training checkpoints: a rule, or a key of the file. @default 'auto', EMA weights where there are some */
+  readonly state?: StateChoice | undefined;
 }
 
 /** How they are averaged; tables are named by their paths. */

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../core/index.ts';
-import { elementCount, type Model, openPayload } from '../onnx/index.ts';
+import { elementCount, type Model } from '../onnx/index.ts';
 import type { AveragedTensor } from './averaged-tensor.ts';
 
 interface NonFiniteTensor {
@@ -103,12 +103,12 @@ function addTensor(
 ): void {
   const type = tensor.type as FloatType;
   const n = models.length;
-  const count = elementCount(tensor.template.dims);
+  const count = elementCount(tensor.dims);
   const mean = new Float64Array(BLOCK_ELEMENTS);
   const [deviations, products] = [square(n), square(n)];
   let meanSquare = 0;
   const bad = models.map(() => ({ count: 0, first_element: -1 }));
-  const cursors = tensor.sources.map((source, i) => openPayload(models[i] as Model, source));
+  const cursors = tensor.sources.map((source) => source.open());
   for (let start = 0; start < count; start += BLOCK_ELEMENTS) {
     const length = Math.min(BLOCK_ELEMENTS, count - start);
     mean.fill(0);

@@ -20,4 +20,5 @@ export { TensorStream } from './stream.ts';
 export { swagRows } from './swag/swag-rows.ts';
 export type { SwagRow } from './swag/swag-sample.ts';
 export { chooseTemplate, planTensors, type TensorPlan, type TensorRules } from './tensor-plan.ts';
-export { type AverageVerdict, type VerifyAverageOptions, verifyAverage } from './verify.ts';
+export type { AverageVerdict } from './verdict.ts';
+export { type VerifyAverageOptions, verifyAverage } from './verify.ts';

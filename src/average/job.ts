@@ -1,6 +1,6 @@
 import { type Control, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
-import { isAverage, withModels } from '../snapshots/index.ts';
+import { findSnapshots, isAverage, withModels } from '../snapshots/index.ts';
 import { averageFiles } from './average-files.ts';
 import {
   type AveragingRecord,
@@ -12,7 +12,8 @@ import {
 import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
 import { makeFolder, outputPaths, type Targets } from './output-paths.ts';
 import type { Plan } from './plan/plan.ts';
-import { planSnapshots } from './plan-files.ts';
+import { areCheckpoints, planFiles } from './plan-files.ts';
+import { averageStates, planStateAverages } from './states/average-states.ts';
 import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
 
 /** What `averageCheckpoints` averages, how, and where it writes: `out` for one average, `outDir` for several. */
@@ -66,7 +67,9 @@ const sizeOf = (models: readonly Model[]): number =>
  */
 export async function planAverage(options: AverageOptions, control: JobControl = {}): Promise<PlanRecord> {
   const watched = controlOf(control);
-  const plan = planSnapshots(options, watched.note);
+  const found = findSnapshots(options, watched.note);
+  if (areCheckpoints(found)) return planStateAverages(found, options, watched);
+  const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   return withTensors(plan, options, watched, ({ tensors }) => ({
     averages: plannedAverages(plan),
     tensors: tensorCounts(tensors),
@@ -76,7 +79,8 @@ export async function planAverage(options: AverageOptions, control: JobControl =
 /**
  * Averages snapshots of one training run: SWA, EMA, power-function EMA, weighted, median, Model Stock. Several values of an
  * option are several averages, all made in one pass over the snapshots. Each output is a whole model, the newest snapshot's
- * bytes with averaged weights; its metadata_props say what it was made from.
+ * bytes with averaged weights; its metadata_props say what it was made from. Training checkpoints (PyTorch, Lightning, safetensors)
+ * give safetensors files, with names and types as in the checkpoints.
  *
  * Numerics: sums in float64, rounded once (float64 weights: in twice that). Memory: one block of each snapshot and output,
  * whatever the size of the models. Outputs appear whole or not at all.
@@ -90,7 +94,9 @@ export async function planAverage(options: AverageOptions, control: JobControl =
 export async function averageCheckpoints(options: AverageOptions, control: JobControl = {}): Promise<AveragingRecord> {
   const { dtype, outDir, allowNonfinite = false, force = false } = options;
   const watched = controlOf(control);
-  const plan = planSnapshots(options, watched.note);
+  const found = findSnapshots(options, watched.note);
+  if (areCheckpoints(found)) return averageStates(found, options, watched);
+  const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   const paths = outputPaths(
     plan.rows.map(({ name }) => name),
     options,

@@ -1,5 +1,5 @@
 import { decodeFloat64, type FloatType, TemperError } from '../core/index.ts';
-import type { AveragedTensor } from './averaged-tensor.ts';
+import type { SummedTensor } from './averaged-tensor.ts';
 
 type Blocks = readonly [blocks: readonly Uint8Array[], type: FloatType];
 
@@ -10,7 +10,7 @@ type Blocks = readonly [blocks: readonly Uint8Array[], type: FloatType];
  * @throws TemperError NUMERIC_NEGATIVE_VARIANCE with tensor and channel
  */
 export function assertVariances(
-  { name }: AveragedTensor,
+  { name }: SummedTensor,
   [inputs, from]: Blocks,
   [outputs, to]: Blocks,
   rows: readonly (string | undefined)[],

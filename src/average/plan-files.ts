@@ -1,4 +1,5 @@
-import { candidatesOfFiles, dropDuplicates, findSnapshots } from '../snapshots/index.ts';
+import { TemperError } from '../core/index.ts';
+import { candidatesOfFiles, dropDuplicates, findSnapshots, isCheckpoint } from '../snapshots/index.ts';
 import { type AveragingOptions, type SnapshotOptions, withTables } from './averaging-options.ts';
 import { type Plan, planRows } from './plan/plan.ts';
 
@@ -28,4 +29,18 @@ export function planSnapshots(
   note: (text: string) => void,
 ): Plan {
   return planFiles(findSnapshots(options, note), options, options.allowDuplicates ?? false, note);
+}
+
+/**
+ * Whether files are training checkpoints, all of them.
+ * @throws TemperError MISMATCH_INPUT for some of each kind
+ */
+export function areCheckpoints(paths: readonly string[]): boolean {
+  const checkpoint = paths.find(isCheckpoint);
+  const other = paths.find((path) => !isCheckpoint(path));
+  if (checkpoint === undefined || other === undefined) return checkpoint !== undefined;
+  throw new TemperError('MISMATCH_INPUT', `${checkpoint} is a training checkpoint, ${other} is none`, {
+    hint: 'Average one kind of files at a time.',
+    details: { checkpoint, other },
+  });
 }

@@ -10,7 +10,9 @@ export interface RecordedInput {
   readonly sha256: string;
   readonly step: number | null;
   readonly coefficient: number;
-  /** External data files: name as the model gives it, and hash. */
+  /** Which weights of a training checkpoint were taken. */
+  readonly state?: string;
+  /** External data files: name as the model gives it, and hash; of a sharded checkpoint its other files. */
   readonly data?: readonly { readonly location: string; readonly sha256: string }[];
 }
 
@@ -49,13 +51,14 @@ const isHash = (value: unknown): boolean => typeof value === 'string' && /^[0-9a
 
 function isInput(value: unknown): value is RecordedInput {
   if (!isObject(value)) return false;
-  const { file, sha256, step, coefficient, data = [] } = value;
+  const { file, sha256, step, coefficient, state, data = [] } = value;
   return (
     typeof file === 'string' &&
     basename(file) === file &&
     isHash(sha256) &&
     (step === null || Number.isFinite(step)) &&
     Number.isFinite(coefficient) &&
+    (state === undefined || typeof state === 'string') &&
     Array.isArray(data) &&
     data.every((item: unknown) => isObject(item) && typeof item.location === 'string' && isHash(item.sha256))
   );
@@ -115,7 +118,10 @@ export function recordedRow(
  * The record of the average that made a model, which must be its last step.
  * @throws TemperError UNSUPPORTED_GRAPH if the model's last step was another one, or none; FORMAT_MALFORMED
  */
-export function readRecord(model: Model): { record: AverageRecord; key: string } {
+export function readRecord(model: { readonly path: string; readonly record: Pick<Model['record'], 'metadata'> }): {
+  record: AverageRecord;
+  key: string;
+} {
   const step = provenanceSteps(model.record).at(-1);
   const details = { path: model.path };
   if (!step) {

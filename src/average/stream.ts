@@ -1,19 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { FLOAT_BYTES, type FloatType, TemperError } from '../core/index.ts';
-import {
-  dataTypeName,
-  elementCount,
-  type Model,
-  openPayload,
-  type PayloadCursor,
-  rawLocation,
-  type TensorRecord,
-} from '../onnx/index.ts';
-import type { AveragedTensor } from './averaged-tensor.ts';
+import { elementCount, type PayloadCursor, type TensorRecord } from '../onnx/index.ts';
+import type { AveragedTensor, SummedTensor } from './averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type NonFinite, type SummedRow } from './kernel/block-kernel.ts';
 import { assertVariances } from './negative-variance.ts';
-import type { StoredTensor } from './output-layout.ts';
-import { type RequantizationError, requantizer } from './quantized/requantize.ts';
+import type { RequantizationError, requantizer } from './quantized/requantize.ts';
 import { differByTensor, type Row, rowsKernel } from './rows/row.ts';
 
 /** Where an output's bytes go: a file, or the comparison with one. */
@@ -34,8 +25,19 @@ const MAX_WIDENING = 4;
 /** How often the event loop gets a turn, for progress and Ctrl-C. */
 const TURN_MS = 30;
 
+/** A tensor as an output stores it. */
+export interface StreamedTensor {
+  readonly tensor: SummedTensor & Partial<Pick<AveragedTensor, 'template' | 'quantized'>>;
+  /** Undefined for numbers that are copied. */
+  readonly type: FloatType | undefined;
+  readonly byteLength: number;
+}
+
 export interface StreamOptions {
-  readonly models: readonly Model[];
+  /** In plan order. */
+  readonly models: readonly { readonly path: string }[];
+  /** What makes quantized numbers anew, for plans that have some. */
+  readonly requantize?: ((row: Row) => ReturnType<typeof requantizer>) | undefined;
   readonly rows: readonly Row[];
   readonly allowNonfinite: boolean;
   /** Refuse BatchNormalization variances that come out below 0 where no snapshot's is. @default false */
@@ -68,19 +70,19 @@ export class TensorStream {
   }
 
   /** Writes a tensor's new values to every output. @throws TemperError NUMERIC_*, FORMAT_*, INPUT_* */
-  async tensor(stored: StoredTensor, sinks: readonly Sink[]): Promise<void> {
+  async tensor(stored: StreamedTensor, sinks: readonly Sink[]): Promise<void> {
     const { tensor, type } = stored;
-    const given = sinks.map((_, row) => this.options.given?.[row]?.get(tensor.template));
+    const given = sinks.map((_, row) => tensor.template && this.options.given?.[row]?.get(tensor.template));
     if (given.every((values) => values !== undefined)) {
       for (const [row, sink] of sinks.entries()) sink.write(given[row] as Uint8Array);
       return;
     }
     if (tensor.quantized) return this.quantized(stored, tensor.quantized, sinks);
-    const cursors = tensor.sources.map((source, i) => openPayload(this.options.models[i] as Model, source));
+    const cursors = tensor.sources.map((source) => source.open());
     if (type === undefined || tensor.type === undefined) return this.integers(stored, cursors, sinks);
     const kernel = this.kernel(tensor, tensor.type, type);
     const [from, to] = [FLOAT_BYTES[tensor.type], FLOAT_BYTES[type]];
-    const count = elementCount(tensor.template.dims);
+    const count = elementCount(tensor.dims);
     const blockElements = (this.inputs[0] as Uint8Array).length / from;
     for (let start = 0; start < count; start += blockElements) {
       const length = Math.min(blockElements, count - start);
@@ -107,12 +109,13 @@ export class TensorStream {
 
   /** Parts of quantized numbers, a whole tensor at a time: its scale follows from all its values. */
   private async quantized(
-    { byteLength }: StoredTensor,
+    { byteLength }: StreamedTensor,
     { group, part, asFloat }: NonNullable<AveragedTensor['quantized']>,
     sinks: readonly Sink[],
   ): Promise<void> {
     for (const [row, sink] of sinks.entries()) {
-      const quantize = this.requantizers[row] ?? requantizer(this.options.models, this.options.rows[row] as Row);
+      const quantize = this.requantizers[row] ?? this.options.requantize?.(this.options.rows[row] as Row);
+      if (!quantize) throw new RangeError('quantized numbers without a way to make them');
       this.requantizers[row] = quantize;
       sink.write(asFloat ? quantize.values(group) : quantize.part(group, part));
       await this.turn(byteLength * this.options.models.length);
@@ -121,7 +124,7 @@ export class TensorStream {
 
   /** Counters that differ: each row takes its last snapshot's. */
   private async integers(
-    { byteLength }: StoredTensor,
+    { byteLength }: StreamedTensor,
     cursors: readonly PayloadCursor[],
     sinks: readonly Sink[],
   ): Promise<void> {
@@ -148,15 +151,14 @@ export class TensorStream {
     }
   }
 
-  private kernel(tensor: AveragedTensor, from: FloatType, to: FloatType): BlockKernel {
-    const { models, rows } = this.options;
+  private kernel(tensor: SummedTensor, from: FloatType, to: FloatType): BlockKernel {
+    const { rows } = this.options;
     const { treatment } = tensor;
-    if (treatment === 'average' && differByTensor(rows)) return rowsKernel(rows, models, tensor, { from, to });
+    if (treatment === 'average' && differByTensor(rows)) return rowsKernel(rows, tensor, { from, to });
     const key = `${treatment} ${from} ${to}`;
     let kernel = this.kernels.get(key);
     if (!kernel) {
-      kernel =
-        treatment === 'last' ? blockKernel(this.lastRows, from, to) : rowsKernel(rows, models, tensor, { from, to });
+      kernel = treatment === 'last' ? blockKernel(this.lastRows, from, to) : rowsKernel(rows, tensor, { from, to });
       this.kernels.set(key, kernel);
     }
     return kernel;
@@ -173,16 +175,15 @@ export class TensorStream {
     this.lastTurn = performance.now();
   }
 
-  private nonFinite({ tensor, type }: StoredTensor, bad: NonFinite, start: number): TemperError {
+  private nonFinite({ tensor, type }: StreamedTensor, bad: NonFinite, start: number): TemperError {
     const { models, rows } = this.options;
     const element = start + bad.element;
     const where = `tensor ${JSON.stringify(tensor.name)}, element ${element}`;
-    const culprits = bad.inputs.map((i) => models[i] as Model);
-    const [first] = culprits;
-    if (!first) {
+    const culprits = bad.inputs.map((i) => models[i] as { path: string });
+    if (culprits.length === 0) {
       return new TemperError(
         'NUMERIC_OVERFLOW',
-        `${where}: the average ${(rows[bad.row] as Row).name} does not fit ${type ?? dataTypeName(tensor.template.dataType)}`,
+        `${where}: the average ${(rows[bad.row] as Row).name} does not fit ${type}`,
         {
           hint: 'Store the average in a wider type (`dtype` float32).',
           details: { tensor: tensor.name, element, dtype: type },
@@ -190,9 +191,8 @@ export class TensorStream {
       );
     }
     const source = tensor.sources[bad.inputs[0] as number];
-    const at = source && rawLocation(first, source);
-    const byte =
-      at && tensor.type ? ` (byte ${at.offset + element * FLOAT_BYTES[tensor.type]} of ${at.source.path})` : '';
+    const at = source?.place();
+    const byte = at && tensor.type ? ` (byte ${at.offset + element * FLOAT_BYTES[tensor.type]} of ${at.path})` : '';
     return new TemperError(
       'NUMERIC_NONFINITE',
       `${culprits.map((m) => m.path).join(', ')}: NaN or Inf in ${where}${byte}`,

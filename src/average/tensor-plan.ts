@@ -14,7 +14,7 @@ import {
   type TensorRole,
   trainingNode,
 } from '../onnx/index.ts';
-import type { AveragedTensor } from './averaged-tensor.ts';
+import { type AveragedTensor, storedIn } from './averaged-tensor.ts';
 import { planQuantized } from './quantized/plan-quantized.ts';
 
 /** How the snapshots' tensors become one. */
@@ -187,7 +187,10 @@ export function planTensors(models: readonly Model[], templateIndex: number, rul
       continue;
     }
     const type = asFloatType(tensor.dataType);
-    const base = { name, role, template: tensor, type, sources };
+    const base = {
+      ...{ name, role, template: tensor, type, dims: tensor.dims },
+      sources: sources.map((source, i) => storedIn(models[i] as Model, source)),
+    };
     if (type !== undefined && AVERAGED.has(role)) {
       const last = rules.bn === 'last' && [...roles].every((r) => STATISTICS.has(r));
       tensors.push({ ...base, treatment: last ? 'last' : 'average' });
@@ -206,7 +209,7 @@ export function planTensors(models: readonly Model[], templateIndex: number, rul
     if (replaceable && rules.onIntMismatch === 'last') tensors.push({ ...base, treatment: 'last' });
     else throw error();
   }
-  const quantized = planQuantized(template, differingCodes, counterparts, rules.quantized === 'float');
+  const quantized = planQuantized(models, template, differingCodes, counterparts, rules.quantized === 'float');
   notes.push(...learnedNote(learned), ...quantized.notes);
   return { tensors: [...tensors, ...quantized.tensors], roles: counts, notes };
 }

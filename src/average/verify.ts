@@ -1,73 +1,20 @@
-import { type Dirent, readdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import {
-  type ByteSource,
-  controlOf,
-  type JobControl,
-  openFile,
-  readError,
-  sha256OfOpened,
-  TemperError,
-} from '../core/index.ts';
+import { dirname } from 'node:path';
+import { controlOf, type JobControl, TemperError } from '../core/index.ts';
 import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
+import { isWrittenState } from '../snapshots/index.ts';
 import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
+import { comparison } from './comparison.ts';
+import { findInput, type HashOf, hashCache, sha256Of } from './find-input.ts';
 import { type AverageRecord, type RecordedInput, readRecord, recordedRow } from './record.ts';
+import { verifyState } from './states/verify-states.ts';
 import { planTensors, type TensorPlan } from './tensor-plan.ts';
+import type { AverageVerdict } from './verdict.ts';
 
 export interface VerifyAverageOptions {
   /** A model that averageCheckpoints wrote. */
   readonly file: string;
   /** Where to look for its snapshots, besides its own folder. @default [] */
   readonly inputs?: readonly string[] | undefined;
-}
-
-export interface AverageVerdict {
-  readonly file: string;
-  readonly ok: boolean;
-  /** One line per finding. */
-  readonly findings: readonly string[];
-  /** What was not recomputed, and why; absent where everything was. */
-  readonly notes?: readonly string[];
-}
-
-/** How deep snapshots are looked for below a folder: run folders hold `fold_1/epoch_3.onnx`, not more. */
-const SEARCH_DEPTH = 2;
-
-function entriesOf(folder: string): Dirent[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch (error) {
-    throw readError(folder, error);
-  }
-}
-
-function* filesNamed(folder: string, name: string, depth: number): Generator<string> {
-  for (const entry of entriesOf(folder)) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory() && depth > 0) yield* filesNamed(path, name, depth - 1);
-    else if (entry.name === name) yield path;
-  }
-}
-
-function sha256Of(path: string): string {
-  const file = openFile(path);
-  try {
-    return sha256OfOpened(file);
-  } finally {
-    file.close();
-  }
-}
-
-type HashOf = (path: string) => string;
-
-/** Hashes each file once: a hostile record may name one large file 10,000 times. */
-function hashCache(): HashOf {
-  const hashes = new Map<string, string>();
-  return (path) => {
-    const hash = hashes.get(path) ?? sha256Of(path);
-    hashes.set(path, hash);
-    return hash;
-  };
 }
 
 /** The data files of a snapshot that are not those that were averaged. */
@@ -79,36 +26,6 @@ function changedData(path: string, input: RecordedInput, hashOf: HashOf): string
   } finally {
     model.close();
   }
-}
-
-/**
- * The file that an input was, by its name and the hashes of the model and of its data (exporters name every snapshot's
- * data file alike, so that model files may be the same bytes); failing that, the nearest to it, and what differs.
- */
-function findInput(
-  input: RecordedInput,
-  folders: readonly string[],
-  modelPath: string,
-  hashOf: HashOf,
-): { path: string; finding?: string } {
-  let nearest: { path: string; finding: string; sameModel: boolean } | undefined;
-  for (const [i, folder] of folders.entries()) {
-    for (const path of filesNamed(folder, basename(input.file), i === 0 ? 0 : SEARCH_DEPTH)) {
-      const sameModel = hashOf(path) === input.sha256;
-      const changed = sameModel ? changedData(path, input, hashOf) : [];
-      if (sameModel && changed.length === 0) return { path };
-      if (nearest?.sameModel || (nearest && !sameModel)) continue;
-      const finding = sameModel
-        ? `${path}: its data file ${changed.join(', ')} has changed`
-        : `${path}: is not the ${input.file} that was averaged (SHA-256 differs)`;
-      nearest = { path, finding, sameModel };
-    }
-  }
-  if (nearest) return nearest;
-  throw new TemperError('INPUT_NOT_FOUND', `${modelPath}: its input ${input.file} is not in ${folders.join(', ')}`, {
-    hint: 'Say where the snapshots are: `inputs` DIR.',
-    details: { path: modelPath, file: input.file, sha256: input.sha256 },
-  });
 }
 
 /** The values that the subject holds where its record says that they were measured on data: they cannot be recomputed. */
@@ -126,33 +43,6 @@ function givenValues(
       return own ? [[record, readPayload(subject, own)] as const] : [];
     }),
   );
-}
-
-/** Compares what is written with a file, and remembers the first byte that differs. */
-function comparison(open: () => ByteSource) {
-  const expected = open();
-  let size = 0;
-  let difference: number | undefined;
-  return {
-    get size() {
-      return size;
-    },
-    get difference() {
-      return difference ?? (size === expected.size ? undefined : Math.min(size, expected.size));
-    },
-    write(bytes: Uint8Array) {
-      if (difference === undefined) {
-        const length = Math.min(bytes.length, Math.max(0, expected.size - size));
-        const there = Buffer.alloc(length);
-        expected.readInto(there, size);
-        const at = there.findIndex((byte, i) => byte !== bytes[i]);
-        if (at >= 0) difference = size + at;
-        else if (length < bytes.length) difference = size + length;
-      }
-      size += bytes.length;
-    },
-    discard() {},
-  };
 }
 
 /** Compares what is written with what is there, file by file. Nothing is kept. */
@@ -253,12 +143,15 @@ export async function verifyAverage(
   control: JobControl = {},
 ): Promise<AverageVerdict> {
   const { note, signal } = controlOf(control);
+  if (isWrittenState(path)) return verifyState({ file: path, inputs }, signal);
   const subject = openModel(path);
   const models: Model[] = [];
   try {
     const { record } = readRecord(subject);
     const hashOf = hashCache();
-    const found = record.inputs.map((input) => findInput(input, [dirname(path), ...inputs], path, hashOf));
+    const found = record.inputs.map((input) =>
+      findInput(input, [dirname(path), ...inputs], path, hashOf, (at, of) => changedData(at, of, hashOf)),
+    );
     const findings = found.flatMap(({ finding }) => finding ?? []);
     if (findings.length > 0) return { file: path, ok: false, findings };
     for (const { path: file } of found) models.push(openModel(file, models[0]));

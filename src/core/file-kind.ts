@@ -11,7 +11,8 @@ interface KindText {
   readonly hint: string;
 }
 
-const EXPORT = 'Export the network to ONNX (torch.onnx.export) and name that file.';
+const EXPORT =
+  'Export the network to ONNX (torch.onnx.export) and name that file; avg-ckpt averages checkpoints as they are.';
 const UNPACK = 'Unpack it, and name the file in it.';
 const DOWNLOAD = 'Download the file itself: a server answered with a page, or asks for a login.';
 const DATA = 'Name it as `data`, or name the right file here.';
@@ -95,7 +96,7 @@ const looksOnnx = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x08 && (bytes[1] ?? 99) <= 32 && [0x12, 0x1a, 0x22, 0x3a, 0x42].includes(bytes[2] ?? 0);
 
 /** What a file is by its first {@link HEAD_BYTES} bytes (or all it has); undefined if they say nothing. */
-function fileKind(head: Uint8Array): FileKind | undefined {
+export function fileKind(head: Uint8Array): FileKind | undefined {
   if (head.length === 0) return 'empty';
   const text = latin1(head, 0, HEAD_BYTES);
   const signed = SIGNATURES.find(([start]) => text.startsWith(start));

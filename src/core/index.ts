@@ -16,7 +16,7 @@ export {
 } from './errors.ts';
 export type { Cell, FieldRow } from './field-row.ts';
 export { hashFile, type OpenedFile, sha256OfFile, sha256OfOpened } from './file-hash.ts';
-export { type FileKind, HEAD_BYTES, otherKind } from './file-kind.ts';
+export { type FileKind, fileKind, HEAD_BYTES, otherKind } from './file-kind.ts';
 export {
   DECODERS,
   decodeFloat64,
@@ -48,6 +48,7 @@ export {
   type SafetensorsFile,
   type SafetensorsTensor,
   type SafetensorsType,
+  safetensorsHead,
   writeSafetensors,
 } from './safetensors.ts';
 export { shortNames } from './short-names.ts';

@@ -74,7 +74,7 @@ export interface SafetensorsTensor {
 const elements = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1);
 
 /** By type, then by name as UTF-8 bytes: what the reference library writes. */
-const inFileOrder = (a: SafetensorsTensor, b: SafetensorsTensor): number =>
+const inFileOrder = (a: Omit<SafetensorsTensor, 'data'>, b: Omit<SafetensorsTensor, 'data'>): number =>
   TYPES.indexOf(a.dtype) - TYPES.indexOf(b.dtype) || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
 
 /** JSON of an object whose keys keep their order, whatever they are ("0" would come first in a JavaScript object). */
@@ -82,7 +82,7 @@ const jsonObject = (entries: readonly (readonly [string, unknown])[]): string =>
   `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`;
 
 function headerOf(
-  tensors: readonly SafetensorsTensor[],
+  tensors: readonly Omit<SafetensorsTensor, 'data'>[],
   metadata: ReadonlyMap<string, string>,
   alignment: number,
 ): Buffer {
@@ -107,6 +107,25 @@ function headerOf(
 
 const viewBytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
+/** A safetensors file up to its data: the bytes, and the order in which the tensors follow. */
+interface SafetensorsHead<T> {
+  readonly bytes: Uint8Array;
+  readonly ordered: readonly T[];
+}
+
+/** Lays a file out, for whoever writes the data itself, tensor by tensor without holes. As {@link writeSafetensors}. */
+export function safetensorsHead<T extends Omit<SafetensorsTensor, 'data'>>(
+  tensors: readonly T[],
+  metadata: ReadonlyMap<string, string> = new Map(),
+  alignment = ALIGNMENT,
+): SafetensorsHead<T> {
+  const ordered = [...tensors].sort(inFileOrder);
+  const header = headerOf(ordered, metadata, alignment);
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeBigUInt64LE(BigInt(header.length));
+  return { bytes: Buffer.concat([length, header]), ordered };
+}
+
 /**
  * Writes tensors in canonical order (by falling item size, then by name; metadata by key): the same content is the same
  * bytes, whatever order it comes in, and the bytes that the reference library writes. Nothing is held but the header.
@@ -119,12 +138,8 @@ export function writeSafetensors(
   metadata: ReadonlyMap<string, string> = new Map(),
   alignment = ALIGNMENT,
 ): void {
-  const ordered = [...tensors].sort(inFileOrder);
-  const header = headerOf(ordered, metadata, alignment);
-  const length = Buffer.alloc(LENGTH_BYTES);
-  length.writeBigUInt64LE(BigInt(header.length));
-  file.write(length);
-  file.write(header);
+  const { bytes, ordered } = safetensorsHead(tensors, metadata, alignment);
+  file.write(bytes);
   for (const { name, dtype, shape, data } of ordered) {
     const start = file.size;
     for (const view of ArrayBuffer.isView(data) ? [data] : data) file.write(viewBytes(view));

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import { readError, TemperError } from '../core/index.ts';
-import { numbersOf } from './name-numbers.ts';
+import { checkpointsIn, saysStep } from './expand-checkpoints.ts';
 
 export const DEFAULT_PATTERN = '*.onnx';
 
@@ -36,9 +36,6 @@ interface Below {
   readonly oneEach: boolean;
 }
 
-const saysStep = (folder: string): boolean =>
-  numbersOf(basename(folder)).some(({ certainty }) => certainty !== 'number');
-
 function filesBelow(folders: readonly string[], pattern: string): Below {
   const found = folders.map((folder) => ({ step: saysStep(folder), files: listing(folder, pattern).files }));
   const stepped = found.filter(({ step, files }) => step && files.length > 0);
@@ -50,16 +47,18 @@ function filesBelow(folders: readonly string[], pattern: string): Below {
 
 /**
  * The snapshots that a user means: files as they are, folders as the files in them that fit `pattern`, and globs (for
- * shells that do not expand them). Of a folder without such files, those in its subfolders that are named by a step
+ * shells that do not expand them). Without a pattern these are ONNX files, else training checkpoints. Of a folder without such files, those in its subfolders that are named by a step
  * (`checkpoint-500/model.onnx`), if each holds one of the same name.
  * @param leaveOut what a folder or glob finds and is no snapshot: an output of onnx-temper; named files stay
  * @throws TemperError INPUT_NOT_FOUND
  */
 export function expandInputs(
   inputs: readonly string[],
-  pattern: string,
+  pattern: string | undefined,
   leaveOut: (path: string) => boolean,
+  note: (text: string) => void = () => {},
 ): string[] {
+  const fitting = pattern ?? DEFAULT_PATTERN;
   let outputs = 0;
   let below: string | undefined;
   const isSnapshot = (path: string): boolean => {
@@ -76,11 +75,18 @@ export function expandInputs(
     } catch (error) {
       throw readError(input, error);
     }
-    const { files, folders } = listing(input, pattern);
-    const snapshots = files.filter(isSnapshot);
+    const { files, folders } = listing(input, fitting);
+    const checkpoints = pattern === undefined ? checkpointsIn(input) : [];
+    const under = filesBelow(folders, fitting);
+    const own = files.length > 0 ? files : under.oneEach ? under.files : [];
+    const snapshots = own.filter(isSnapshot);
+    if (snapshots.length > 0 && checkpoints.length > 0) {
+      note(
+        `${input}: ${checkpoints.length} training checkpoints beside ONNX files are left out (to use them, name them)`,
+      );
+    }
     if (snapshots.length > 0) return snapshots;
-    const under = filesBelow(folders, pattern);
-    if (under.oneEach) return under.files.filter(isSnapshot);
+    if (checkpoints.length > 0) return checkpoints.filter(isSnapshot);
     const [first] = under.files.toSorted();
     if (first !== undefined) below ??= join(input, '*', basename(first));
     return [];
@@ -89,15 +95,15 @@ export function expandInputs(
   const left = outputs === 0 ? '' : `; ${outputs} files that onnx-temper wrote were left out`;
   throw new TemperError(
     'INPUT_NOT_FOUND',
-    `${inputs.join(', ')}: no snapshots that fit ${JSON.stringify(pattern)}${left}`,
+    `${inputs.join(', ')}: no snapshots that fit ${JSON.stringify(fitting)}${left}`,
     {
       hint:
         below !== undefined
           ? `Name the files in subfolders: ${below}.`
           : outputs > 0
             ? 'To use what onnx-temper wrote, name the files.'
-            : 'Name a folder of .onnx files, the files themselves, or another `pattern`.',
-      details: { inputs, pattern },
+            : 'Name a folder of .onnx files or training checkpoints, the files themselves, or another `pattern`.',
+      details: { inputs, pattern: fitting },
     },
   );
 }

@@ -1,9 +1,11 @@
+export { isCheckpoint } from './checkpoint-kind.ts';
 export { dropDuplicates } from './duplicates.ts';
+export { dropEqualStates } from './equal-states.ts';
 export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
 export { findSnapshots } from './find-snapshots.ts';
 export { withModels } from './open-snapshots.ts';
 export { openState } from './open-state.ts';
-export { isAverage, leaveOutOutputs } from './own-outputs.ts';
+export { isAverage, isWrittenState, leaveOutOutputs } from './own-outputs.ts';
 export {
   baseName,
   type Candidate,

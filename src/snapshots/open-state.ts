@@ -1,4 +1,5 @@
 import { type FileSource, HEAD_BYTES, openFile, otherKind, readBytes, TemperError } from '../core/index.ts';
+import { CHECKPOINT_KINDS } from './checkpoint-kind.ts';
 import { type StateCandidate, type UnnamedTensor, WHOLE_FILE } from './state/candidate.ts';
 import { type CheckpointFiles, checkpointFiles } from './state/checkpoint-files.ts';
 import { chooseState } from './state/choose-state.ts';
@@ -9,8 +10,6 @@ import { trainerFacts } from './state/trainer-state.ts';
 import { unwrapNames } from './state/wrapper-names.ts';
 import type { StateChoice, StateTable, StateTensor } from './state-table.ts';
 
-const CHECKPOINTS = ['pytorch', 'pytorch-legacy', 'pickle', 'safetensors', 'zip'] as const;
-
 /** Zips and pickles are torch's, unless a JSON header begins behind eight bytes of its length. */
 function isTorch(head: Uint8Array): boolean {
   const isZip = head[0] === 0x50 && head[1] === 0x4b;
@@ -20,7 +19,7 @@ function isTorch(head: Uint8Array): boolean {
 /** @throws TemperError FORMAT_*, UNSUPPORTED_* */
 function contentOf(source: FileSource): StateContent {
   const head = readBytes(source, 0, Math.min(HEAD_BYTES, source.size));
-  const other = otherKind(source.path, head, 'a training checkpoint', CHECKPOINTS);
+  const other = otherKind(source.path, head, 'a training checkpoint', CHECKPOINT_KINDS);
   if (other) throw other;
   return isTorch(head) ? torchContent(source) : safetensorsContent(source);
 }

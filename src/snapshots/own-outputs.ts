@@ -1,4 +1,4 @@
-import { samePath } from '../core/index.ts';
+import { openFile, openSafetensors, samePath } from '../core/index.ts';
 import { keepSkeleton, type Model, openModel, provenanceSteps } from '../onnx/index.ts';
 
 /** Whether a model is itself an average that avg-ckpt wrote. */
@@ -26,6 +26,19 @@ function ownOutput(model: Pick<Model, 'record'>): string | undefined {
   return command && `no snapshot, but what ${command} wrote`;
 }
 
+/** Whether a safetensors file says that onnx-temper wrote it. */
+export function isWrittenState(path: string): boolean {
+  if (!path.endsWith('.safetensors')) return false;
+  const file = openFile(path);
+  try {
+    return [...openSafetensors(file).metadata.keys()].some((key) => key.startsWith('onnx_temper.'));
+  } catch {
+    return false;
+  } finally {
+    file.close();
+  }
+}
+
 /**
  * Leaves out of a run's folder what onnx-temper wrote into it (averages, recalibrated and tuned models, samples): its name mostly
  * sorts behind the snapshots, so that an EMA would give it the largest weight. Files that cannot be read stay, for the error
@@ -39,7 +52,9 @@ export function leaveOutOutputs(out: string | undefined, note: (text: string) =>
     try {
       model = openModel(path, like);
     } catch {
-      return false;
+      const written = isWrittenState(path);
+      if (written) note(`${path}: is an average that avg-ckpt wrote; left out (to use it, name the file)`);
+      return written;
     }
     let what: string | undefined;
     try {

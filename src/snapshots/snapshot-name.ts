@@ -18,6 +18,8 @@ export interface Candidate {
   readonly sigmaRel: number | undefined;
   /** Such a suffix, be it a width or a metric (Keras: `model.14-0.237`): a width if the user says so. */
   readonly suffix: number | undefined;
+  /** What a training checkpoint says of itself. */
+  readonly metric?: { readonly name: string; readonly value: number } | undefined;
 }
 
 /** EDM2 writes the width with three decimals before the extension (`network-0002000-0.050`), Keras a loss. */

@@ -9,7 +9,7 @@ const LOWER_IS_BETTER = /loss|error|brier|perplexity|(?:^|[^a-z])(?:nll|ece|err|
 /** Step columns by what the names count; a name that does not say is an epoch first, as in timm's `checkpoint-14`. */
 const STEP_COLUMNS = { epoch: ['epoch'], step: ['step'], unknown: ['epoch', 'step'] } as const;
 
-function metricDirection({ metric = '', mode }: PlanOptions): 1 | -1 {
+function metricDirection(metric: string, mode: PlanOptions['mode']): 1 | -1 {
   if (mode !== undefined) return mode === 'max' ? 1 : -1;
   if (LOWER_IS_BETTER.test(metric))
     throw usageError(
@@ -97,11 +97,25 @@ function metricValues(snapshots: readonly Candidate[], options: PlanOptions): nu
 }
 
 /**
+ * The metric that every one of these training checkpoints holds of itself; undefined where one holds none, or another.
+ * @param wanted its name, if that is said
+ */
+function metricInside(
+  snapshots: readonly Candidate[],
+  wanted: string | undefined,
+): { readonly name: string; readonly values: readonly number[] } | undefined {
+  const name = wanted ?? snapshots[0]?.metric?.name;
+  const values = snapshots.flatMap(({ metric }) => (metric && metric.name === name ? metric.value : []));
+  return name !== undefined && values.length === snapshots.length ? { name, values } : undefined;
+}
+
+/**
  * Positions of the snapshots from the best to the worst by `metric`; of equal ones the later snapshot is the better.
  * @throws as metricValues, and USAGE for a loss without `mode`.
  */
 export function rankByMetric(snapshots: readonly Candidate[], options: PlanOptions): number[] {
-  const direction = metricDirection(options);
-  const values = metricValues(snapshots, options).map((value) => direction * value);
+  const inside = options.metrics === undefined ? metricInside(snapshots, options.metric) : undefined;
+  const direction = metricDirection(inside?.name ?? options.metric ?? '', options.mode);
+  const values = (inside?.values ?? metricValues(snapshots, options)).map((value) => direction * value);
   return snapshots.map((_, i) => i).sort((a, b) => (values[b] as number) - (values[a] as number) || b - a);
 }

@@ -1,6 +1,6 @@
 import { TemperError } from '../../core/index.ts';
 import type { Model, TensorRecord } from '../../onnx/index.ts';
-import type { AveragedTensor } from '../averaged-tensor.ts';
+import { type AveragedTensor, storedIn } from '../averaged-tensor.ts';
 import { findQuantized, type Quantized } from './find-quantized.ts';
 import { QUANTIZED_PARTS, type QuantizedGroup, type QuantizedPart } from './quantized-group.ts';
 
@@ -34,6 +34,7 @@ function refuseSharedZeroPoints(all: readonly Quantized[], differing: ReadonlyMa
  * that differs, and as findQuantized
  */
 export function planQuantized(
+  models: readonly Model[],
   template: Model,
   differing: ReadonlyMap<TensorRecord, Differing>,
   counterparts: (tensor: TensorRecord) => readonly (TensorRecord | undefined)[],
@@ -83,7 +84,8 @@ export function planQuantized(
           type: undefined,
           treatment: 'quantized',
           quantized: { group, part, asFloat: floats },
-          sources: group.parts[part],
+          dims: tensor.dims,
+          sources: group.parts[part].map((source, i) => storedIn(models[i] as Model, source)),
         },
       ];
     });

@@ -1,6 +1,5 @@
 import type { FloatType } from '../../core/index.ts';
-import type { Model } from '../../onnx/index.ts';
-import type { AveragedTensor } from '../averaged-tensor.ts';
+import type { SummedTensor } from '../averaged-tensor.ts';
 import type { BlockKernel, SummedRow } from '../kernel/block-kernel.ts';
 import type { RowTerms } from './row-terms.ts';
 
@@ -22,11 +21,11 @@ export interface RowKind<R extends RowTerms, F extends object> {
   /** The row over other inputs. @param at where an input is now */
   moved(row: R, at: (input: number) => number): R;
   /** What the kernel sums of a tensor. */
-  summed(row: R, models: readonly Model[], tensor: AveragedTensor): SummedRow;
+  summed(row: R, tensor: SummedTensor): SummedRow;
   /** Replaces what was summed. @param rows by output; undefined for those of other kinds */
   refined?(
     rows: readonly (R | undefined)[],
-    tensor: AveragedTensor,
+    tensor: SummedTensor,
     types: { readonly from: FloatType; readonly to: FloatType },
     rest: BlockKernel,
   ): BlockKernel;

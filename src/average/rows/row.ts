@@ -1,6 +1,5 @@
 import type { FloatType } from '../../core/index.ts';
-import type { Model } from '../../onnx/index.ts';
-import type { AveragedTensor } from '../averaged-tensor.ts';
+import type { SummedTensor } from '../averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type SummedRow } from '../kernel/block-kernel.ts';
 import type { SwagRow } from '../swag/swag-sample.ts';
 import { linearKind } from './linear.ts';
@@ -78,11 +77,10 @@ export const differByTensor = (rows: readonly Row[]): boolean => rows.some((row)
 /** The kernel that computes all rows of one tensor. */
 export function rowsKernel(
   rows: readonly Row[],
-  models: readonly Model[],
-  tensor: AveragedTensor,
+  tensor: SummedTensor,
   types: { readonly from: FloatType; readonly to: FloatType },
 ): BlockKernel {
-  const summed = rows.map((row): SummedRow => kindOf(row).summed(row, models, tensor));
+  const summed = rows.map((row): SummedRow => kindOf(row).summed(row, tensor));
   return [...new Set(rows.map(kindOf))].reduce(
     (rest, kind) =>
       kind.refined?.(

@@ -1,6 +1,6 @@
 import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../../core/index.ts';
-import { elementCount, type Model, openPayload } from '../../onnx/index.ts';
-import type { AveragedTensor } from '../averaged-tensor.ts';
+import { elementCount } from '../../onnx/index.ts';
+import type { SummedTensor, TensorSource } from '../averaged-tensor.ts';
 import type { SummedRow } from '../kernel/block-kernel.ts';
 import type { RowTerms } from './row-terms.ts';
 
@@ -32,19 +32,18 @@ export function stockRatio(gram: readonly Float64Array[]): number {
  * Memory: a block of each snapshot.
  */
 export function stockWeights(
-  models: readonly Model[],
-  tensor: AveragedTensor,
+  tensor: SummedTensor,
   row: Pick<RowTerms, 'coefficients'> & { readonly base: number },
 ): SummedRow {
   const type = tensor.type as FloatType;
   const { base } = row;
   const others = [...row.coefficients.keys()].filter((i) => i !== base && row.coefficients[i] !== 0);
   const indexes = [base, ...others];
-  const cursors = indexes.map((i) => openPayload(models[i] as Model, tensor.sources[i] as AveragedTensor['template']));
+  const cursors = indexes.map((i) => (tensor.sources[i] as TensorSource).open());
   const values = indexes.map(() => new Float64Array(BLOCK_ELEMENTS));
   const bytes = new Uint8Array(BLOCK_ELEMENTS * FLOAT_BYTES[type]);
   const gram = others.map(() => new Float64Array(others.length));
-  const count = elementCount(tensor.template.dims);
+  const count = elementCount(tensor.dims);
   for (let start = 0; start < count; start += BLOCK_ELEMENTS) {
     const length = Math.min(BLOCK_ELEMENTS, count - start);
     for (const [k, cursor] of cursors.entries()) {

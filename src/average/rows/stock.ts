@@ -25,5 +25,5 @@ export const stockKind: RowKind<StockRow, StockFields> = {
   fields: ({ base }) => ({ stock_base: base }),
   recorded: (terms, { stock_base: base }) => (base === undefined ? undefined : { ...terms, kind: 'stock', base }),
   moved: (row, at) => ({ ...row, base: at(row.base) }),
-  summed: (row, models, tensor) => stockWeights(models, tensor, row),
+  summed: (row, tensor) => stockWeights(tensor, row),
 };

@@ -1,4 +1,3 @@
-import type { TensorRole } from '../../onnx/index.ts';
 import { swagKernel } from '../swag/swag-kernel.ts';
 import type { SwagRow, SwagSample } from '../swag/swag-sample.ts';
 import type { RowKind } from './row-kind.ts';
@@ -11,7 +10,7 @@ export interface SwagFields {
 }
 
 /** Statistics are functions of weights and data, and variances stay above zero: they are not sampled. */
-const SAMPLED: ReadonlySet<TensorRole> = new Set(['weight', 'unused']);
+const SAMPLED: ReadonlySet<string> = new Set(['weight', 'unused']);
 
 export const swagKind: RowKind<SwagRow, SwagFields> = {
   ofTensor: true,

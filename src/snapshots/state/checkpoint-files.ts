@@ -26,6 +26,12 @@ const WEIGHTS = /\.(?:safetensors|bin|pth|pt|pth\.tar|ckpt)$/i;
 const NO_WEIGHTS =
   /^(?:optimizer|scheduler|scaler|rng_state|random_states|training_args|trainer_state|adapter_config)/i;
 
+/** Whether a file is an index of shards. */
+export const isIndex = (path: string): boolean => INDEX.test(path);
+
+/** Whether a file ends as checkpoints do, and is none of those that trainers write beside the weights. */
+export const isWeightFile = (name: string): boolean => WEIGHTS.test(name) && !NO_WEIGHTS.test(name);
+
 /** The file of weights in a folder; undefined where there is none, or several. */
 export function weightsIn(folder: string): string | undefined {
   let names: string[];

@@ -50,8 +50,8 @@ function only(path: string, candidates: readonly StateCandidate[]): StateCandida
 }
 
 /**
- * The state dict that a choice means. `auto`: EMA weights where there are some, else an average, else the model. `model`: what
- * the file calls its model, be it an average. `raw`: as trained, no average. `ema`, `average`: each, else the other. Else a key.
+ * The state dict that a choice means: that of this key, else by a rule. `auto`: EMA weights where there are some, else an average, else the model. `model`: what
+ * the file calls its model, be it an average. `raw`: as trained, no average. `ema`, `average`: each, else the other.
  * @throws TemperError USAGE if there is none, or several without a usual one; UNSUPPORTED_FORMAT for a file without weights
  */
 export function chooseState(path: string, candidates: readonly StateCandidate[], choice: StateChoice): StateCandidate {
@@ -62,6 +62,7 @@ export function chooseState(path: string, candidates: readonly StateCandidate[],
     });
   }
   const named = candidates.find(({ key }) => key === choice);
+  if (named) return named;
   if (choice === 'model') {
     const usual = MODEL_KEYS.map((key) => candidates.find((one) => one.key === key)).find((one) => one !== undefined);
     const models = candidates.filter(({ role }) => role === 'model');
@@ -72,6 +73,5 @@ export function chooseState(path: string, candidates: readonly StateCandidate[],
     const ofRole = candidates.filter((one) => one.role === role);
     if (ofRole.length > 0) return only(path, ofRole);
   }
-  if (named) return named;
   throw notThere(path, candidates, choice);
 }
