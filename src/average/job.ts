@@ -1,4 +1,4 @@
-import { type Control, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
+import { type Control, controlOf, type FloatType, type JobControl, TemperError, version } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { findSnapshots, isAverage, withModels } from '../snapshots/index.ts';
 import { averageFiles } from './average-files.ts';
@@ -14,10 +14,11 @@ import { makeFolder, outputPaths, type Targets } from './output-paths.ts';
 import type { Plan } from './plan/plan.ts';
 import { areCheckpoints, planFiles } from './plan-files.ts';
 import { averageStates, planStateAverages } from './states/average-states.ts';
+import type { TemplateOptions } from './states/template-map.ts';
 import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
 
 /** What `averageCheckpoints` averages, how, and where it writes: `out` for one average, `outDir` for several. */
-export interface AverageOptions extends SnapshotOptions, AveragingOptions, TensorOptions, Targets {
+export interface AverageOptions extends SnapshotOptions, AveragingOptions, TensorOptions, Targets, TemplateOptions {
   /** Storage type of the weights; a Cast leads back to the graph's type. @default as they are */
   readonly dtype?: FloatType | undefined;
   /** Carry NaN and Inf into the average. @default false */
@@ -52,6 +53,16 @@ function withTensors<T>(
   );
 }
 
+/** @throws TemperError USAGE */
+function assertNoTemplate({ template, templateOf }: TemplateOptions): void {
+  const name = template === undefined ? 'templateOf' : 'template';
+  if (template === undefined && templateOf === undefined) return;
+  throw new TemperError('USAGE', `\`${name}\` is for training checkpoints, and these snapshots are ONNX files`, {
+    hint: 'Leave it out: an average of ONNX files keeps the graph of the newest one.',
+    details: { option: name },
+  });
+}
+
 /** Bytes that averaging reads, external data too. */
 const sizeOf = (models: readonly Model[]): number =>
   models.reduce(
@@ -69,6 +80,7 @@ export async function planAverage(options: AverageOptions, control: JobControl =
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
   if (areCheckpoints(found)) return planStateAverages(found, options, watched);
+  assertNoTemplate(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   return withTensors(plan, options, watched, ({ tensors }) => ({
     averages: plannedAverages(plan),
@@ -80,7 +92,8 @@ export async function planAverage(options: AverageOptions, control: JobControl =
  * Averages snapshots of one training run: SWA, EMA, power-function EMA, weighted, median, Model Stock. Several values of an
  * option are several averages, all made in one pass over the snapshots. Each output is a whole model, the newest snapshot's
  * bytes with averaged weights; its metadata_props say what it was made from. Training checkpoints (PyTorch, Lightning, safetensors)
- * give safetensors files, with names and types as in the checkpoints.
+ * give safetensors files, with names and types as in the checkpoints; with a `template`, an ONNX export of one of them, copies of it:
+ * how its tensors follow from the state dict is found by value, and proved by reproducing it.
  *
  * Numerics: sums in float64, rounded once (float64 weights: in twice that). Memory: one block of each snapshot and output,
  * whatever the size of the models. Outputs appear whole or not at all.
@@ -96,6 +109,7 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
   if (areCheckpoints(found)) return averageStates(found, options, watched);
+  assertNoTemplate(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   const paths = outputPaths(
     plan.rows.map(({ name }) => name),

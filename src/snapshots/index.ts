@@ -18,3 +18,8 @@ export {
   withoutExtension,
 } from './snapshot-name.ts';
 export type { StateChoice, StateTable, StateTensor, StateType } from './state-table.ts';
+export { copiedKey, mappedBytes, statisticKeys } from './map/apply-map.ts';
+export { expressionText, keysOf } from './map/expression.ts';
+export type { MapEntry, StateMap } from './map/make-map.ts';
+export { type ProvedMap, proveMap } from './map/prove-map.ts';
+export { decodeValues, type Values } from './map/values.ts';

@@ -1,4 +1,4 @@
-import { ENCODERS, FLOAT_BYTES, TemperError } from '../../core/index.ts';
+import { ENCODERS, FLOAT_BYTES, type FloatType, TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import { evaluate } from './evaluate.ts';
 import type { MapEntry, StateMap } from './make-map.ts';
@@ -52,30 +52,30 @@ function assertVariance({ tensor, expression }: MapEntry, values: (key: string) 
  *
  * Memory: the tensors that it is computed from, and the result.
  * @param values tensors of the state dict, in their own order
+ * @param type of the result, the tensor's own by default: values of the tensor's type are then rounded again
  * @throws TemperError NUMERIC_NONFINITE, NUMERIC_OVERFLOW, NUMERIC_NEGATIVE_VARIANCE
  */
 export function mappedBytes(
   template: Model,
   entry: MapEntry,
   values: (key: string) => Values,
-  allowNonfinite = false,
+  {
+    type = entry.tensor.type,
+    allowNonfinite = false,
+  }: { readonly type?: FloatType; readonly allowNonfinite?: boolean } = {},
 ): Uint8Array {
   const { tensor, expression } = entry;
   assertVariance(entry, values);
   const computed = evaluate(expression, { values, own: () => templateValues(template, tensor) });
-  const bytes = new Uint8Array(computed.length * FLOAT_BYTES[tensor.type]);
-  const finite = ENCODERS[tensor.type](Float64Array.from(computed), 1, bytes, 0, computed.length);
+  const bytes = new Uint8Array(computed.length * FLOAT_BYTES[type]);
+  const finite = ENCODERS[type](Float64Array.from(computed), 1, bytes, 0, computed.length);
   if (finite || allowNonfinite) return bytes;
   const at = computed.findIndex((value) => !Number.isFinite(value));
   if (at < 0) {
-    throw new TemperError(
-      'NUMERIC_OVERFLOW',
-      `tensor ${JSON.stringify(tensor.name)}: a value does not fit ${tensor.type}`,
-      {
-        hint: 'Export the template with float32 parameters.',
-        details: { tensor: tensor.name },
-      },
-    );
+    throw new TemperError('NUMERIC_OVERFLOW', `tensor ${JSON.stringify(tensor.name)}: a value does not fit ${type}`, {
+      hint: 'Export the template with float32 parameters.',
+      details: { tensor: tensor.name },
+    });
   }
   throw new TemperError('NUMERIC_NONFINITE', `tensor ${JSON.stringify(tensor.name)}, element ${at}: NaN or Inf`, {
     hint: 'Leave the checkpoint out that has it, or pass `allowNonfinite`.',

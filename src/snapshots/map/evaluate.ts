@@ -1,5 +1,12 @@
 import type { Expression, NormScale, Operand } from './expression.ts';
-import { type Channels, eachChannel, foldedBias, foldedScale, foldedWeight, type ScaleValues } from './fold-arithmetic.ts';
+import {
+  type Channels,
+  eachChannel,
+  foldedBias,
+  foldedScale,
+  foldedWeight,
+  type ScaleValues,
+} from './fold-arithmetic.ts';
 import type { Values } from './values.ts';
 import { readView } from './view.ts';
 

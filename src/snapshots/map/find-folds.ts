@@ -4,7 +4,14 @@ import { channelNorm } from './evaluate.ts';
 import type { Expression, NormScale, NormShift } from './expression.ts';
 import { operandOf } from './find-copies.ts';
 import { everyNorm, findNorms, namedLayers, ratioTolerance, vectorsOf } from './find-norms.ts';
-import { ARITHMETICS, type Arithmetic, BIAS_FORMS, type Channels, eachChannel, foldedScale } from './fold-arithmetic.ts';
+import {
+  ARITHMETICS,
+  type Arithmetic,
+  BIAS_FORMS,
+  type Channels,
+  eachChannel,
+  foldedScale,
+} from './fold-arithmetic.ts';
 import { best, byName, type Explained, moduleOf, type Search, tried } from './search.ts';
 import { grouped, type StateKey } from './state-values.ts';
 import type { TemplateTensor } from './template-tensors.ts';
@@ -107,11 +114,7 @@ function gainsOf({ state }: Search, { key, dims }: StateKey, ratios: Float64Arra
   return gains.map((gain) => gain.key);
 }
 
-function* weightCandidates(
-  search: Search,
-  tensor: TemplateTensor,
-  channels: Channels,
-): Generator<Explained | undefined> {
+function weightOf(search: Search, tensor: TemplateTensor, channels: Channels): Explained | undefined {
   const target = search.valuesOf(tensor);
   const keys = byName(tensor.name, search.state.sized(tensor.count)).filter(({ dims }) => dims.length > 1);
   for (const [, group] of grouped(keys, ({ dims }) => dims.join())) {
@@ -123,16 +126,18 @@ function* weightCandidates(
         const ratios = channelRatios(values, search.state.values(key.key), dims, channels, tolerance);
         if (!ratios) continue;
         const of = view ? { ...operandOf(key), view } : operandOf(key);
-        for (const gain of gainsOf(search, key, ratios, tolerance))
-          yield tried(search, tensor, { kind: 'normalised', of, gain });
-        for (const norm of findNorms(search, ratios, tolerance)) {
-          yield computed((arithmetic) =>
-            tried(search, tensor, { kind: 'folded weight', of, channels, norm, arithmetic }),
-          );
-        }
+        const found = best([
+          ...gainsOf(search, key, ratios, tolerance).map((gain) => tried(search, tensor, { kind: 'normalised', of, gain })),
+          ...findNorms(search, ratios, tolerance).map((norm) =>
+            computed((arithmetic) => tried(search, tensor, { kind: 'folded weight', of, channels, norm, arithmetic })),
+          ),
+        ]);
+        // Weights and norms that reproduce a whole tensor are no coincidence, to the bit or not.
+        if (found) return found;
       }
     }
   }
+  return undefined;
 }
 
 /** The first arithmetic that gives equal bits, else that of float64, rounded once. */
@@ -149,7 +154,7 @@ function computed(by: (arithmetic: Arithmetic) => Explained | undefined): Explai
 export function findFoldedWeight(search: Search, tensor: TemplateTensor): Explained | undefined {
   const reader = tensor.readers.find(folds);
   if (!reader || tensor.count < 2) return undefined;
-  return best(weightCandidates(search, tensor, channelsOf(reader)));
+  return weightOf(search, tensor, channelsOf(reader));
 }
 
 /** The scales and shifts of named layers, which frozen layers leave in a graph by themselves. */

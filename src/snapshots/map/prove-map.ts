@@ -46,14 +46,13 @@ export interface ProvedMap extends StateMap {
 const isMismatch = (error: unknown): error is TemperError =>
   error instanceof TemperError && error.code === 'MISMATCH_TENSOR';
 
-/**
- * Finds the checkpoint that a template was exported from, and proves the map on it.
- * @param candidates the checkpoints that it may be, the likeliest first
- * @param tables the checkpoints that the map will be used on
- * @throws TemperError MISMATCH_TENSOR if it is none of them, with what comes nearest; and as makeMap
- */
-export function proveMap(template: Model, candidates: readonly StateTable[], tables: readonly StateTable[]): ProvedMap {
-  const samples = samplesOf(template);
+/** The checkpoint of some that a template was exported from, with its map; else what kept the nearest from being it. */
+function proved(
+  template: Model,
+  samples: readonly TemplateTensor[],
+  candidates: readonly StateTable[],
+  tables: readonly StateTable[],
+): ProvedMap | TemperError | undefined {
   const scored = candidates.map((table) => ({
     table,
     score: candidates.length === 1 ? 0 : held(template, samples, table),
@@ -63,28 +62,43 @@ export function proveMap(template: Model, candidates: readonly StateTable[], tab
   for (const { table, score } of scored) {
     if (score < most) continue;
     try {
-      return {
-        ...makeMap(
-          template,
-          table,
-          tables.filter((other) => other !== table),
-        ),
-        reference: table,
-      };
+      const others = tables.filter((other) => other !== table);
+      return { ...makeMap(template, table, others), reference: table };
     } catch (error) {
       if (!isMismatch(error)) throw error;
       nearest ??= error;
     }
   }
+  return nearest;
+}
+
+/**
+ * Finds the checkpoint that a template was exported from, and proves the map on it.
+ * @param candidates the checkpoints that it may be, the likeliest first, in rounds: a round is opened where those before it fail
+ * @param tables the checkpoints that the map will be used on
+ * @throws TemperError MISMATCH_TENSOR if it is none of them, with what comes nearest; and as makeMap
+ */
+export function proveMap(
+  template: Model,
+  candidates: readonly (() => readonly StateTable[])[],
+  tables: readonly StateTable[],
+): ProvedMap {
+  const samples = samplesOf(template);
+  let nearest: TemperError | undefined;
+  let count = 0;
+  for (const round of candidates) {
+    const among = round();
+    if (among.length === 0) continue;
+    count += among.length;
+    const found = proved(template, samples, among, tables);
+    if (found !== undefined && !(found instanceof TemperError)) return found;
+    nearest ??= found;
+  }
   if (nearest === undefined) throw new RangeError('no checkpoint is named');
-  if (candidates.length === 1) throw nearest;
+  if (count === 1) throw nearest;
   throw new TemperError(
     'MISMATCH_TENSOR',
-    `${template.path}: is no export of any of ${candidates.length} checkpoints; the nearest: ${nearest.message}`,
-    {
-      ...(nearest.hint === undefined ? {} : { hint: nearest.hint }),
-      details: nearest.details,
-      cause: nearest,
-    },
+    `${template.path}: is no export of any of ${count} state dicts; the nearest: ${nearest.message}`,
+    { ...(nearest.hint === undefined ? {} : { hint: nearest.hint }), details: nearest.details, cause: nearest },
   );
 }

@@ -59,7 +59,8 @@ export function prove(
   const computed = evaluate(expression, inputs);
   if (computed.length !== target.length) return undefined;
   const [a, b] = [rounded(computed, type), rounded(target, type)];
-  const exactOnly = EXACT.has(expression.kind);
+  // Orders of float32 are right to the bit, or float64 takes their place.
+  const exactOnly = EXACT.has(expression.kind) || ('arithmetic' in expression && expression.arithmetic !== 'float64');
   let scale: ReturnType<typeof scales>;
   let [worst, differing] = [0, 0];
   for (let i = 0; i < a.length; i++) {
