@@ -53,13 +53,13 @@ function withTensors<T>(
   );
 }
 
-/** @throws TemperError USAGE */
-function assertNoTemplate({ template, templateOf }: TemplateOptions): void {
-  const name = template === undefined ? 'templateOf' : 'template';
-  if (template === undefined && templateOf === undefined) return;
-  throw new TemperError('USAGE', `\`${name}\` is for training checkpoints, and these snapshots are ONNX files`, {
-    hint: 'Leave it out: an average of ONNX files keeps the graph of the newest one.',
-    details: { option: name },
+/** What only training checkpoints take. @throws TemperError USAGE */
+function assertModelOptions({ state, template, templateOf }: AverageOptions): void {
+  const [option] = Object.entries({ state, template, templateOf }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (option === undefined) return;
+  throw new TemperError('USAGE', `\`${option}\` is for training checkpoints; these are ONNX models`, {
+    hint: `Leave \`${option}\` out.`,
+    details: { option },
   });
 }
 
@@ -80,7 +80,7 @@ export async function planAverage(options: AverageOptions, control: JobControl =
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
   if (areCheckpoints(found)) return planStateAverages(found, options, watched);
-  assertNoTemplate(options);
+  assertModelOptions(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   return withTensors(plan, options, watched, ({ tensors }) => ({
     averages: plannedAverages(plan),
@@ -109,7 +109,7 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
   if (areCheckpoints(found)) return averageStates(found, options, watched);
-  assertNoTemplate(options);
+  assertModelOptions(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   const paths = outputPaths(
     plan.rows.map(({ name }) => name),

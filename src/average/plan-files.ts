@@ -1,5 +1,5 @@
 import { TemperError } from '../core/index.ts';
-import { candidatesOfFiles, dropDuplicates, findSnapshots, isCheckpoint } from '../snapshots/index.ts';
+import { candidatesOfFiles, dropDuplicates, findSnapshots, isCheckpoint, isModel } from '../snapshots/index.ts';
 import { type AveragingOptions, type SnapshotOptions, withTables } from './averaging-options.ts';
 import { type Plan, planRows } from './plan/plan.ts';
 
@@ -32,14 +32,14 @@ export function planSnapshots(
 }
 
 /**
- * Whether files are training checkpoints, all of them.
+ * Whether files are training checkpoints: none of them an ONNX model. What is neither, the reader of checkpoints says.
  * @throws TemperError MISMATCH_INPUT for some of each kind
  */
 export function areCheckpoints(paths: readonly string[]): boolean {
   const checkpoint = paths.find(isCheckpoint);
-  const other = paths.find((path) => !isCheckpoint(path));
+  const other = checkpoint === undefined ? undefined : paths.find(isModel);
   if (checkpoint === undefined || other === undefined) return checkpoint !== undefined;
-  throw new TemperError('MISMATCH_INPUT', `${checkpoint} is a training checkpoint, ${other} is none`, {
+  throw new TemperError('MISMATCH_INPUT', `${checkpoint} is a training checkpoint, ${other} an ONNX model`, {
     hint: 'Average one kind of files at a time.',
     details: { checkpoint, other },
   });

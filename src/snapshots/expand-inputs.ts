@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import { readError, TemperError } from '../core/index.ts';
+import { isRunCheckpoint } from './checkpoint-kind.ts';
 import { checkpointsIn, saysStep } from './expand-checkpoints.ts';
 
 export const DEFAULT_PATTERN = '*.onnx';
@@ -76,10 +77,10 @@ export function expandInputs(
       throw readError(input, error);
     }
     const { files, folders } = listing(input, fitting);
-    const checkpoints = pattern === undefined ? checkpointsIn(input) : [];
+    const checkpoints = pattern === undefined ? checkpointsIn(input).filter(isRunCheckpoint) : [];
     const under = filesBelow(folders, fitting);
-    const own = files.length > 0 ? files : under.oneEach ? under.files : [];
-    const snapshots = own.filter(isSnapshot);
+    const own = files.filter(isSnapshot);
+    const snapshots = own.length > 0 || !under.oneEach ? own : under.files.filter(isSnapshot);
     if (snapshots.length > 0 && checkpoints.length > 0) {
       note(
         `${input}: ${checkpoints.length} training checkpoints beside ONNX files are left out (to use them, name them)`,

@@ -1,4 +1,4 @@
-export { isCheckpoint } from './checkpoint-kind.ts';
+export { isCheckpoint, isModel } from './checkpoint-kind.ts';
 export { dropDuplicates } from './duplicates.ts';
 export { dropEqualStates } from './equal-states.ts';
 export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';

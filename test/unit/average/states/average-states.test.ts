@@ -4,7 +4,7 @@ import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { averageCheckpoints, planAverage, verifyAverage } from '../../../../src/average/index.ts';
-import { openFile, openSafetensors } from '../../../../src/core/index.ts';
+import { openAtomic, openFile, openSafetensors, writeSafetensors } from '../../../../src/core/index.ts';
 import { openState } from '../../../../src/snapshots/index.ts';
 import { dictOps, tensorOps, torchZip } from '../../../support/checkpoint-writer.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
@@ -180,6 +180,7 @@ test('other keys, sizes and kinds of files are refused, with what differs', asyn
   await expectFailure('MISMATCH_INPUT', [/is a training checkpoint/], () =>
     planAverage({ inputs: [join(folder, 'epoch_1.pth'), onnx] }),
   );
+  await expectFailure('USAGE', [/`state`.*ONNX models/], () => planAverage({ inputs: [onnx], state: 'ema' }));
   await expectFailure('USAGE', [/a \.safetensors file/], () =>
     averageCheckpoints({ inputs: [RUN], out: join(folder, 'x.onnx') }),
   );
@@ -218,4 +219,22 @@ test('a folder of both kinds gives its ONNX files, and says so; averages in it a
   const onnx = await planAverage({ inputs: [folder] }, both.control);
   assert.deepEqual(onnx.averages[0]?.inputs.length, 1);
   assert.match(both.notes.join('\n'), /3 training checkpoints beside ONNX files are left out/);
+});
+
+test('files that end like checkpoints and are none, or are work files of other commands, are no snapshots; broken ones are said', async () => {
+  const folder = newFolder();
+  for (const epoch of [1, 2])
+    copyFileSync(join(RUN, `checkpoint-${epoch}.pth.tar`), join(folder, `epoch_${epoch}.pth`));
+  writeFileSync(join(folder, 'epoch_3.bin'), Buffer.alloc(5000, 7));
+  const file = openAtomic(join(folder, 'moments.safetensors'));
+  writeSafetensors(file, [], new Map([['format', 'onnx-temper moments 1']]));
+  file.publish({ force: false });
+  const { notes, control } = listener();
+  assert.equal((await planAverage({ inputs: [folder] }, control)).averages[0]?.inputs.length, 2);
+  assert.deepEqual(
+    notes.filter((note) => !note.includes('state_dict_ema')),
+    [],
+  );
+  writeFileSync(join(folder, 'epoch_4.pth'), '');
+  await expectFailure('FORMAT_MALFORMED', [/epoch_4\.pth: is empty/], () => planAverage({ inputs: [folder] }));
 });
