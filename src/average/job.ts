@@ -55,7 +55,9 @@ function withTensors<T>(
 
 /** What only training checkpoints take. @throws TemperError USAGE */
 function assertModelOptions({ state, template, templateOf }: AverageOptions): void {
-  const [option] = Object.entries({ state, template, templateOf }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  const [option] = Object.entries({ state, template, templateOf }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
   if (option === undefined) return;
   throw new TemperError('USAGE', `\`${option}\` is for training checkpoints; these are ONNX models`, {
     hint: `Leave \`${option}\` out.`,

@@ -3,6 +3,11 @@ export { dropDuplicates } from './duplicates.ts';
 export { dropEqualStates } from './equal-states.ts';
 export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
 export { findSnapshots } from './find-snapshots.ts';
+export { copiedKey, mappedBytes, statisticKeys } from './map/apply-map.ts';
+export { expressionText, keysOf } from './map/expression.ts';
+export type { MapEntry, StateMap } from './map/make-map.ts';
+export { type ProvedMap, proveMap } from './map/prove-map.ts';
+export { decodeValues, type Values } from './map/values.ts';
 export { withModels } from './open-snapshots.ts';
 export { openState } from './open-state.ts';
 export { isAverage, isWrittenState, leaveOutOutputs } from './own-outputs.ts';
@@ -18,8 +23,3 @@ export {
   withoutExtension,
 } from './snapshot-name.ts';
 export type { StateChoice, StateTable, StateTensor, StateType } from './state-table.ts';
-export { copiedKey, mappedBytes, statisticKeys } from './map/apply-map.ts';
-export { expressionText, keysOf } from './map/expression.ts';
-export type { MapEntry, StateMap } from './map/make-map.ts';
-export { type ProvedMap, proveMap } from './map/prove-map.ts';
-export { decodeValues, type Values } from './map/values.ts';

@@ -127,7 +127,9 @@ function weightOf(search: Search, tensor: TemplateTensor, channels: Channels): E
         if (!ratios) continue;
         const of = view ? { ...operandOf(key), view } : operandOf(key);
         const found = best([
-          ...gainsOf(search, key, ratios, tolerance).map((gain) => tried(search, tensor, { kind: 'normalised', of, gain })),
+          ...gainsOf(search, key, ratios, tolerance).map((gain) =>
+            tried(search, tensor, { kind: 'normalised', of, gain }),
+          ),
           ...findNorms(search, ratios, tolerance).map((norm) =>
             computed((arithmetic) => tried(search, tensor, { kind: 'folded weight', of, channels, norm, arithmetic })),
           ),

@@ -1,6 +1,7 @@
 import { TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import type { StateTable } from '../state-table.ts';
+import { alignKeys, assertMapped } from './align-keys.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { makeMap, type StateMap } from './make-map.ts';
 import { stateFloats } from './state-values.ts';
@@ -43,6 +44,11 @@ export interface ProvedMap extends StateMap {
   readonly reference: StateTable;
 }
 
+interface Proved extends ProvedMap {
+  /** The same with the names of the checkpoints that are averaged. */
+  readonly aligned: StateTable;
+}
+
 const isMismatch = (error: unknown): error is TemperError =>
   error instanceof TemperError && error.code === 'MISMATCH_TENSOR';
 
@@ -52,7 +58,7 @@ function proved(
   samples: readonly TemplateTensor[],
   candidates: readonly StateTable[],
   tables: readonly StateTable[],
-): ProvedMap | TemperError | undefined {
+): Proved | TemperError | undefined {
   const scored = candidates.map((table) => ({
     table,
     score: candidates.length === 1 ? 0 : held(template, samples, table),
@@ -61,9 +67,12 @@ function proved(
   let nearest: TemperError | undefined;
   for (const { table, score } of scored) {
     if (score < most) continue;
+    const [first = table] = tables;
+    const aligned = alignKeys(table, first);
     try {
       const others = tables.filter((other) => other !== table);
-      return { ...makeMap(template, table, others), reference: table };
+      const map = makeMap(template, aligned, others);
+      return { ...map, reference: table, aligned };
     } catch (error) {
       if (!isMismatch(error)) throw error;
       nearest ??= error;
@@ -91,7 +100,10 @@ export function proveMap(
     if (among.length === 0) continue;
     count += among.length;
     const found = proved(template, samples, among, tables);
-    if (found !== undefined && !(found instanceof TemperError)) return found;
+    if (found !== undefined && !(found instanceof TemperError)) {
+      for (const table of tables) assertMapped(found, found.aligned, table);
+      return found;
+    }
     nearest ??= found;
   }
   if (nearest === undefined) throw new RangeError('no checkpoint is named');

@@ -5,7 +5,16 @@ import { test } from 'node:test';
 import { averageCheckpoints, planAverage, verifyAverage } from '../../../../src/average/index.ts';
 import { openModel, tensorsOfModel } from '../../../../src/onnx/index.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
-import { externalTensors, floatsOf, node, rawOf, type TestModel, tensor, valueInfo, writeModel } from '../../../support/model-builder.ts';
+import {
+  externalTensors,
+  floatsOf,
+  node,
+  rawOf,
+  type TestModel,
+  tensor,
+  valueInfo,
+  writeModel,
+} from '../../../support/model-builder.ts';
 import { numbers, type StateValue, stateFile } from '../../../support/state-tables.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
 
@@ -56,7 +65,8 @@ for (const network of ['mobile', 'dense', 'joined']) {
 test('several averages go into several copies, each verified, and a changed byte of the output or of the template is found', async () => {
   const outDir = join(fresh(), 'averages');
   const folder = fresh();
-  for (const file of ['epoch_0.safetensors', 'epoch_1.safetensors', 'legacy.onnx']) copyFileSync(join(EXPORTS, 'mobile', file), join(folder, file));
+  for (const file of ['epoch_0.safetensors', 'epoch_1.safetensors', 'legacy.onnx'])
+    copyFileSync(join(EXPORTS, 'mobile', file), join(folder, file));
   const { outputs } = await averageCheckpoints({
     inputs: [folder],
     pattern: '*.safetensors',
@@ -73,9 +83,15 @@ test('several averages go into several copies, each verified, and a changed byte
     writeFileSync(file, bytes);
   };
   flip(path);
-  assert.match((await verifyAverage({ file: path, inputs: [folder] })).findings.join(), /differs from the recomputed average at byte/);
+  assert.match(
+    (await verifyAverage({ file: path, inputs: [folder] })).findings.join(),
+    /differs from the recomputed average at byte/,
+  );
   flip(join(folder, 'legacy.onnx'));
-  assert.match((await verifyAverage({ file: outputs[1]!.path, inputs: [folder] })).findings.join(), /is not the legacy\.onnx that was averaged/);
+  assert.match(
+    (await verifyAverage({ file: outputs[1]!.path, inputs: [folder] })).findings.join(),
+    /is not the legacy\.onnx that was averaged/,
+  );
 });
 
 test('a dry run shows what every tensor of the template follows from', async () => {
@@ -93,7 +109,12 @@ const LAYERS = {
   'n.weight': { dims: [6], values: numbers(6, 3) },
 } satisfies Record<string, StateValue>;
 const other = (seed: number) =>
-  Object.fromEntries(Object.entries(LAYERS).map(([key, { dims, values }], i) => [key, { dims, values: numbers(values.length, seed + i) }]));
+  Object.fromEntries(
+    Object.entries(LAYERS).map(([key, { dims, values }], i) => [
+      key,
+      { dims, values: numbers(values.length, seed + i) },
+    ]),
+  );
 
 /** A linear layer whose weight is stored transposed beside the model, and its other tensors in it: as a list of floats, and in a Constant. */
 function linear(path: string): string {
@@ -125,11 +146,18 @@ test('values go where the template keeps them: beside it, in lists, in Constant 
   const template = linear(join(folder, 'linear.onnx'));
   const out = join(folder, 'swa.onnx');
   const { outputs } = await averageCheckpoints({ inputs: [folder], pattern: '*.safetensors', template, out });
-  const mean = (key: keyof typeof LAYERS, i: number): number => Math.fround((LAYERS[key].values[i]! + first[key]!.values[i]!) / 2);
-  assert.deepEqual([...floatsOf(out, 'b')], LAYERS.b.values.map((_, i) => mean('b', i)));
+  const mean = (key: keyof typeof LAYERS, i: number): number =>
+    Math.fround((LAYERS[key].values[i]! + first[key]!.values[i]!) / 2);
+  assert.deepEqual(
+    [...floatsOf(out, 'b')],
+    LAYERS.b.values.map((_, i) => mean('b', i)),
+  );
   assert.deepEqual([...floatsOf(out, 'unread')], [7, 8]);
   const data = new Float32Array(new Uint8Array(readFileSync(outputs[0]!.data!.path)).buffer, 0, 30);
-  assert.deepEqual([...data], Array.from({ length: 30 }, (_, i) => mean('w', (i % 6) * 5 + Math.floor(i / 6))));
+  assert.deepEqual(
+    [...data],
+    Array.from({ length: 30 }, (_, i) => mean('w', (i % 6) * 5 + Math.floor(i / 6))),
+  );
   assert.deepEqual(outputs[0]!.map?.tensors, { copy: 3, constant: 1 });
   assert.equal(rawOf(template, 'unread').equals(rawOf(out, 'unread')), true);
   assert.equal((await verifyAverage({ file: out })).ok, true);
@@ -142,7 +170,12 @@ test('the checkpoint of a template need not be averaged: it is found among the o
   const template = linear(join(folder, 'linear.onnx'));
   const inputs = [1, 2, 3].map((epoch) => join(folder, `epoch_${epoch}.safetensors`));
   const found = await averageCheckpoints({ inputs, last: [2], template, out: join(folder, 'a.onnx') });
-  const named = await averageCheckpoints({ inputs: inputs.slice(1), template, templateOf: inputs[0], out: join(folder, 'b.onnx') });
+  const named = await averageCheckpoints({
+    inputs: inputs.slice(1),
+    template,
+    templateOf: inputs[0],
+    out: join(folder, 'b.onnx'),
+  });
   assert.equal(found.outputs[0]?.template_of?.sha256, named.outputs[0]?.template_of?.sha256);
   assert.deepEqual(payloads(join(folder, 'a.onnx')).slice(1), payloads(join(folder, 'b.onnx')).slice(1));
   for (const file of ['a.onnx', 'b.onnx']) assert.equal((await verifyAverage({ file: join(folder, file) })).ok, true);
@@ -151,13 +184,43 @@ test('the checkpoint of a template need not be averaged: it is found among the o
   );
 });
 
+test('a module around the network changes no names; other networks are refused by the names of what does not fit', async () => {
+  const folder = fresh();
+  stateFile(join(folder, 'epoch_1.safetensors'), LAYERS);
+  const template = linear(join(folder, 'linear.onnx'));
+  const of = { template, templateOf: join(folder, 'epoch_1.safetensors') };
+  const wrapped = (seed: number) =>
+    Object.fromEntries(Object.entries(other(seed)).map(([key, value]) => [`net.${key}`, value]));
+  const inputs = [2, 3].map((epoch) => join(folder, `wrapped_${epoch}.safetensors`));
+  for (const [i, path] of inputs.entries()) stateFile(path, wrapped(10 * i + 20));
+  const out = join(folder, 'swa.onnx');
+  await averageCheckpoints({ inputs, ...of, out });
+  assert.deepEqual(floatsOf(out, 'b')[0], Math.fround((other(20).b!.values[0]! + other(30).b!.values[0]!) / 2));
+  assert.equal((await verifyAverage({ file: out })).ok, true);
+  const wide = join(folder, 'wide.safetensors');
+  stateFile(wide, {
+    ...LAYERS,
+    b: { dims: [7], values: numbers(7, 1) },
+    'n.weight': { dims: [2, 3], values: numbers(6, 2) },
+  });
+  await expectFailure(
+    'MISMATCH_TENSOR',
+    [/b is F32 \[7\], expected \[6\]; .*n\.weight is F32 \[2,3\]|n\.weight is .*b is/s],
+    () => averageCheckpoints({ inputs: [wide], ...of, out: join(folder, 'no.onnx') }),
+  );
+});
+
 test('outputs are called as what they are, and a template is for checkpoints', async () => {
   const folder = fresh();
   stateFile(join(folder, 'epoch_1.safetensors'), LAYERS);
   const template = linear(join(folder, 'linear.onnx'));
   const inputs = [join(folder, 'epoch_1.safetensors')];
-  await expectFailure('USAGE', [/is an \.onnx file/], () => averageCheckpoints({ inputs, template, out: join(folder, 'a.safetensors') }));
-  await expectFailure('USAGE', [/is a \.safetensors file/, /`template`/], () => averageCheckpoints({ inputs, out: join(folder, 'a.onnx') }));
+  await expectFailure('USAGE', [/is an \.onnx file/], () =>
+    averageCheckpoints({ inputs, template, out: join(folder, 'a.safetensors') }),
+  );
+  await expectFailure('USAGE', [/is a \.safetensors file/, /`template`/], () =>
+    averageCheckpoints({ inputs, out: join(folder, 'a.onnx') }),
+  );
   await expectFailure('USAGE', [/`template` is for training checkpoints/], () =>
     averageCheckpoints({ inputs: [template], template, out: join(folder, 'a.onnx') }),
   );
