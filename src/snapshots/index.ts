@@ -5,7 +5,7 @@ export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
 export { findSnapshots } from './find-snapshots.ts';
 export { copiedKey, mappedBytes, statisticKeys } from './map/apply-map.ts';
 export { expressionText, keysOf } from './map/expression.ts';
-export type { MapEntry, StateMap } from './map/make-map.ts';
+export type { MapEntry } from './map/make-map.ts';
 export { type ProvedMap, proveMap } from './map/prove-map.ts';
 export { decodeValues, type Values } from './map/values.ts';
 export { withModels } from './open-snapshots.ts';

@@ -9,7 +9,7 @@ import type { TemplateTensor } from './template-tensors.ts';
 import { firstDifference } from './values.ts';
 
 /** Modules of the keys that other inputs of a tensor's nodes come from. */
-export function modulesBeside({ found, stored }: Search, tensor: TemplateTensor): ReadonlySet<string> {
+function modulesBeside({ found, stored }: Search, tensor: TemplateTensor): ReadonlySet<string> {
   const modules = new Set<string>();
   for (const { node } of tensor.readers) {
     node.inputs.forEach((_, slot) => {

@@ -12,7 +12,7 @@ export interface View {
 }
 
 /** Strides of a row-major tensor. */
-export function rowMajor(dims: readonly number[]): number[] {
+function rowMajor(dims: readonly number[]): number[] {
   const strides = new Array<number>(dims.length).fill(1);
   for (let axis = dims.length - 2; axis >= 0; axis--)
     strides[axis] = (strides[axis + 1] as number) * (dims[axis + 1] as number);
