@@ -1,5 +1,5 @@
 import type { Expression, Operand } from './expression.ts';
-import { fingerprintOf } from './fingerprint.ts';
+import { type Fingerprint, fingerprintOf } from './fingerprint.ts';
 import { byName, type Explained, type Search, tried, valuesLike } from './search.ts';
 import type { StateKey } from './state-values.ts';
 import type { TemplateTensor } from './template-tensors.ts';
@@ -7,11 +7,11 @@ import { reorderings } from './view.ts';
 
 export const operandOf = ({ key, dims }: StateKey): Operand => ({ key, dims });
 
-/** The same values in the same order, or reordered: transposed, permuted. */
-export function findCopy(search: Search, tensor: TemplateTensor): Explained | undefined {
+/** The same values in the same order, or reordered: transposed, permuted. @param own the tensor's fingerprint */
+export function findCopy(search: Search, tensor: TemplateTensor, own: Fingerprint): Explained | undefined {
   const keys = byName(tensor.name, search.state.sized(tensor.count));
   if (keys.length === 0) return undefined;
-  const prints = new Map<string, ReturnType<typeof fingerprintOf>>();
+  const prints = new Map<string, Fingerprint>([[tensor.type, own]]);
   const printLike = (key: StateKey) => {
     const known = prints.get(key.type) ?? fingerprintOf(valuesLike(search, tensor, key));
     prints.set(key.type, known);

@@ -11,6 +11,8 @@ import {
   type Channels,
   eachChannel,
   foldedScale,
+  type ScaleValues,
+  startsAs,
 } from './fold-arithmetic.ts';
 import { best, byName, type Explained, moduleOf, type Search, tried } from './search.ts';
 import { grouped, type StateKey } from './state-values.ts';
@@ -121,9 +123,11 @@ function weightOf(search: Search, tensor: TemplateTensor, channels: Channels): E
     const [{ dims }] = group as [StateKey];
     for (const { view, values } of layouts(target, dims, tensor.dims)) {
       for (const key of group) {
-        const tolerance = ratioTolerance(coarser(key.type, tensor.type));
+        const exactType = coarser(key.type, tensor.type);
+        const tolerance = ratioTolerance(exactType);
         if (!headFits(values, key, channels, tolerance)) continue;
-        const ratios = channelRatios(values, search.state.values(key.key), dims, channels, tolerance);
+        const weight = search.state.values(key.key);
+        const ratios = channelRatios(values, weight, dims, channels, tolerance);
         if (!ratios) continue;
         const of = view ? { ...operandOf(key), view } : operandOf(key);
         const found = best([
@@ -131,7 +135,11 @@ function weightOf(search: Search, tensor: TemplateTensor, channels: Channels): E
             tried(search, tensor, { kind: 'normalised', of, gain }),
           ),
           ...findNorms(search, ratios, tolerance).map((norm) =>
-            computed((arithmetic) => tried(search, tensor, { kind: 'folded weight', of, channels, norm, arithmetic })),
+            computed((arithmetic) =>
+              exactType !== 'float32' || startsAs(values, weight, dims, channels, scaleOf(search, norm), arithmetic)
+                ? tried(search, tensor, { kind: 'folded weight', of, channels, norm, arithmetic })
+                : undefined,
+            ),
           ),
         ]);
         // Weights and norms that reproduce a whole tensor are no coincidence, to the bit or not.
@@ -180,6 +188,10 @@ export function findFoldedScale(search: Search, tensor: TemplateTensor): Explain
   return undefined;
 }
 
+function scaleOf({ state: { values } }: Search, { scale, variance, epsilon }: NormScale): ScaleValues {
+  return { scale: scale === undefined ? undefined : values(scale), variance: values(variance), epsilon };
+}
+
 function firstScale({ state: { values } }: Search, { scale, variance, epsilon }: NormScale): number {
   return (
     (scale === undefined ? 1 : (values(scale)[0] as number)) / Math.sqrt((values(variance)[0] as number) + epsilon)
@@ -208,14 +220,7 @@ function* shiftCandidates(search: Search, tensor: TemplateTensor, { norm, of }: 
   const biases = bias === undefined ? [undefined] : [bias, undefined];
   if (own) for (const one of biases) yield shiftOf(own.mean, own.shift, one);
   const vectors = vectorsOf(search, tensor.count).map(({ key }) => key);
-  const s = foldedScale(
-    {
-      scale: norm.scale === undefined ? undefined : values(norm.scale),
-      variance: values(norm.variance),
-      epsilon: norm.epsilon,
-    },
-    'float64',
-  );
+  const s = foldedScale(scaleOf(search, norm), 'float64');
   const target = search.valuesOf(tensor);
   const tolerance = ratioTolerance(tensor.type);
   const at = (key: string | undefined, c: number): number => (key === undefined ? 0 : (values(key)[c] as number));

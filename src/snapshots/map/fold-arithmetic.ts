@@ -67,6 +67,31 @@ export function eachChannel(
   }
 }
 
+/** out[i] = values[i]·scale of some elements: a loop for each class of array, as one that has met both is several times slower. */
+function scaleInto32(out: Float32Array, values: Values, scale: number, start: number, end: number): void {
+  for (let i = start; i < end; i++) out[i] = (values[i] as number) * scale;
+}
+
+function scaleInto64(out: Float64Array, values: Values, scale: number, start: number, end: number): void {
+  for (let i = start; i < end; i++) out[i] = (values[i] as number) * scale;
+}
+
+/** (values[i]·γ)/root of some elements, rounded twice. */
+function weightFirst(
+  out: Float32Array,
+  values: Values,
+  [gamma, root]: readonly [number, number],
+  start: number,
+  end: number,
+): void {
+  for (let i = start; i < end; i++) out[i] = f((values[i] as number) * gamma) / root;
+}
+
+/** γ and √(σ²+ε) in float32 of a channel. */
+function rootOf({ scale, variance, epsilon }: ScaleValues, c: number): readonly [gamma: number, root: number] {
+  return [scale?.[c] ?? 1, f(Math.sqrt(f((variance[c] as number) + epsilon)))];
+}
+
 /** W·s. @returns as many values, not yet rounded to the target's type where the arithmetic is float64 */
 export function foldedWeight(
   weight: Values,
@@ -75,21 +100,40 @@ export function foldedWeight(
   norm: ScaleValues,
   arithmetic: Arithmetic,
 ): Values {
-  const out = arithmetic === 'float64' ? new Float64Array(weight.length) : new Float32Array(weight.length);
+  if (arithmetic === 'float64') {
+    const out = new Float64Array(weight.length);
+    const scale = foldedScale(norm, arithmetic);
+    eachChannel(dims, channels, (c, start, end) => scaleInto64(out, weight, scale[c] as number, start, end));
+    return out;
+  }
+  const out = new Float32Array(weight.length);
   if (arithmetic === 'weight first') {
-    eachChannel(dims, channels, (c, start, end) => {
-      const gamma = norm.scale?.[c] ?? 1;
-      const root = f(Math.sqrt(f((norm.variance[c] as number) + norm.epsilon)));
-      for (let i = start; i < end; i++) out[i] = f((weight[i] as number) * gamma) / root;
-    });
+    eachChannel(dims, channels, (c, start, end) => weightFirst(out, weight, rootOf(norm, c), start, end));
     return out;
   }
   const scale = foldedScale(norm, arithmetic);
-  eachChannel(dims, channels, (c, start, end) => {
-    const s = scale[c] as number;
-    for (let i = start; i < end; i++) out[i] = (weight[i] as number) * s;
-  });
+  eachChannel(dims, channels, (c, start, end) => scaleInto32(out, weight, scale[c] as number, start, end));
   return out;
+}
+
+/** Elements of a weight that are folded to see whether an order of float32 may be the exporter's. */
+const TRIED_ELEMENTS = 4096;
+
+/** Whether an order of float32 gives the first elements of a folded weight: a wrong one mostly fails within some. */
+export function startsAs(
+  target: Values,
+  weight: Values,
+  dims: readonly number[],
+  channels: Channels,
+  norm: ScaleValues,
+  arithmetic: Arithmetic,
+): boolean {
+  const rows = dims[0] ?? 1;
+  const row = weight.length / rows;
+  const some = Math.min(rows, Math.max(1, Math.floor(TRIED_ELEMENTS / row)));
+  if (channels.axis !== 0 || arithmetic === 'float64') return true;
+  const start = foldedWeight(weight.subarray(0, some * row), [some, ...dims.slice(1)], channels, norm, arithmetic);
+  return start.every((value, i) => value === target[i]);
 }
 
 /** The bias of a folded layer. */

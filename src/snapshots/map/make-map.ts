@@ -42,9 +42,9 @@ function explain(search: Search, find: (tensor: TemplateTensor) => Explained | u
 /** Tensors of one number are left for the end: the others tell what they are. */
 function explainCopies(search: Search): TemplateTensor[] {
   return search.tensors.filter((tensor) => {
-    const values = search.valuesOf(tensor);
-    if (fingerprintOf(values).uniform) return true;
-    const found = findCopy(search, tensor);
+    const print = fingerprintOf(search.valuesOf(tensor));
+    if (print.uniform) return true;
+    const found = findCopy(search, tensor, print);
     if (found) search.found.set(tensor, found);
     return false;
   });
