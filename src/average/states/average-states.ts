@@ -60,7 +60,7 @@ function namedFirst(paths: readonly string[]): string[] {
 }
 
 /** Opens checkpoints, plans over those that differ, and checks that they fit together. */
-async function withStates<T>(
+export async function withStates<T>(
   paths: readonly string[],
   options: StateOptions,
   { note }: Control,

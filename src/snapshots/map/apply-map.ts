@@ -47,6 +47,18 @@ function assertVariance({ tensor, expression }: MapEntry, values: (key: string) 
   );
 }
 
+/** Values as a type stores them: float32 as they are, all others rounded from float64. */
+function stored(values: Values, type: FloatType): { readonly bytes: Uint8Array; readonly finite: boolean } {
+  if (type === 'float32' && values instanceof Float32Array) {
+    let zero = 0;
+    for (let i = 0; i < values.length; i++) zero += (values[i] as number) * 0;
+    return { bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), finite: zero === 0 };
+  }
+  const bytes = new Uint8Array(values.length * FLOAT_BYTES[type]);
+  const wide = values instanceof Float64Array ? values : Float64Array.from(values);
+  return { bytes, finite: ENCODERS[type](wide, 1, bytes, 0, values.length) };
+}
+
 /**
  * Computes the bytes of one tensor of the template, in raw form.
  *
@@ -67,8 +79,7 @@ export function mappedBytes(
   const { tensor, expression } = entry;
   assertVariance(entry, values);
   const computed = evaluate(expression, { values, own: () => templateValues(template, tensor) });
-  const bytes = new Uint8Array(computed.length * FLOAT_BYTES[type]);
-  const finite = ENCODERS[type](Float64Array.from(computed), 1, bytes, 0, computed.length);
+  const { bytes, finite } = stored(computed, type);
   if (finite || allowNonfinite) return bytes;
   const at = computed.findIndex((value) => !Number.isFinite(value));
   if (at < 0) {
