@@ -7,7 +7,7 @@ export async function avgCkpt(args: AvgCkptArguments, terminal: Terminal): Promi
   const options = averageOptions(args);
   if (args['dry-run']) {
     const plan = await planAverage(options, terminal.control);
-    terminal.print({ averages: plan.averages }, planText(plan));
+    terminal.print({ averages: plan.averages, ...(plan.map ? { map: plan.map } : {}) }, planText(plan));
     return 0;
   }
   const record = await averageCheckpoints(options, terminal.control);

@@ -8,6 +8,14 @@ import { METHOD, methodOf, SELECTION, selectionOf, TENSORS, tensorsOf } from './
 const OUTPUT = grouped('Output:', {
   out: { type: 'string', describe: 'The averaged model' },
   'out-dir': { type: 'string', describe: 'A folder for several averages, named by method; made if it is missing' },
+  template: {
+    type: 'string',
+    describe: 'An ONNX export of one of the training checkpoints: their averages go into copies of it',
+  },
+  'template-of': {
+    type: 'string',
+    describe: 'The checkpoint that --template was exported from (default: found by value among the inputs)',
+  },
   'dry-run': { type: 'boolean', default: false, describe: 'Print the plan and check the graphs only' },
   dtype: {
     choices: FLOAT_TYPES,
@@ -23,6 +31,10 @@ export const AVG_CKPT = describeCommand({
   },
   options: { ...OUTPUT, ...WRITE, ...TALK, ...SELECTION, ...METHOD, ...TENSORS },
   examples: [
+    [
+      '$0 run/*.pth.tar --template last.onnx --out swa.onnx',
+      'the mean of training checkpoints, in the graph of one export',
+    ],
     ['$0 run/ --out swa.onnx', 'the mean of all snapshots (SWA)'],
     ['$0 run/ --decay 0.8,0.9 --last 10 --out-dir averages', 'two EMAs of the last ten, in one pass'],
   ],
@@ -47,6 +59,8 @@ export function averageOptions(args: AvgCkptArguments): AverageOptions {
     ...methodOf(args),
     ...tensorsOf(args),
     dtype,
+    template: args.template,
+    templateOf: args['template-of'],
     allowNonfinite: args['allow-nonfinite'],
     out,
     outDir,

@@ -1,4 +1,10 @@
-import type { AveragedOutput, AveragingRecord, PlanRecord, TensorCounts } from '../../src/average/index.ts';
+import type {
+  AveragedOutput,
+  AveragingRecord,
+  MappedTensor,
+  PlanRecord,
+  TensorCounts,
+} from '../../src/average/index.ts';
 import { textTable } from '../shared/text-table.ts';
 import { shortPaths } from './short-paths.ts';
 
@@ -7,8 +13,19 @@ function tensorsText({ averaged, roles }: TensorCounts): string {
   return `${averaged} tensors averaged of ${kinds.join(', ')}\n`;
 }
 
+/** Every tensor of a template with what it follows from. */
+function mapText(map: readonly MappedTensor[]): string {
+  const cells = map.map(({ tensor, dims, expression, exact, units }) => [
+    tensor,
+    dims.join('×'),
+    expression,
+    exact ? 'exact' : `within ${units.toPrecision(2)} ulp`,
+  ]);
+  return textTable(['tensor of the template', 'dims', 'from the state dict', 'proof'], cells);
+}
+
 /** Snapshots with their weights in each average. */
-export function planText({ averages, tensors }: PlanRecord): string {
+export function planText({ averages, tensors, map }: PlanRecord): string {
   const snapshots = averages[0]?.inputs ?? [];
   const { heading, names } = shortPaths(snapshots.map(({ file }) => file));
   const cells = snapshots.map(({ step }, i) => [
@@ -18,7 +35,7 @@ export function planText({ averages, tensors }: PlanRecord): string {
   ]);
   const effective = ['effective number of models', '', ...averages.map((one) => one.effective_models.toFixed(3))];
   const header = ['snapshot', 'step', ...averages.map(({ average }) => average)];
-  return `${heading}${textTable(header, [...cells, effective])}${tensorsText(tensors)}`;
+  return `${heading}${textTable(header, [...cells, effective])}${tensorsText(tensors)}${map ? mapText(map) : ''}`;
 }
 
 function requantizedText({

@@ -1,8 +1,8 @@
-import type { PublishedOutput } from './average-files.ts';
 import type { Plan } from './plan/plan.ts';
 import type { AverageRecord } from './record.ts';
 import { effectiveModels } from './rows/row-terms.ts';
 import type { TensorPlan } from './tensor-plan.ts';
+import type { PublishedOutput } from './write-outputs.ts';
 
 /** What became of the tensors of the network. */
 export interface TensorCounts {
@@ -28,9 +28,21 @@ export interface PlannedAverage {
   }[];
 }
 
+/** How a tensor of a template follows from the state dict. */
+export interface MappedTensor {
+  readonly tensor: string;
+  readonly dims: readonly number[];
+  readonly expression: string;
+  /** Whether the checkpoint of the template gives its values bit by bit; else how far they are, in units in the last place. */
+  readonly exact: boolean;
+  readonly units: number;
+}
+
 export interface PlanRecord {
   readonly averages: readonly PlannedAverage[];
   readonly tensors: TensorCounts;
+  /** Of training checkpoints with a template. */
+  readonly map?: readonly MappedTensor[];
 }
 
 /** One average that was written: its files, and what metadata_props say of it. */

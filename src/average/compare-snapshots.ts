@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { decodeFloat64, FLOAT_BYTES, type FloatType } from '../core/index.ts';
-import { elementCount, type Model } from '../onnx/index.ts';
-import type { AveragedTensor } from './averaged-tensor.ts';
+import { elementCount } from '../onnx/index.ts';
+import type { SummedTensor } from './averaged-tensor.ts';
 
 interface NonFiniteTensor {
   readonly tensor: string;
@@ -79,6 +79,11 @@ const relative = (squares: number, of: number): number => (squares === 0 ? 0 : M
 
 const square = (n: number): number[][] => Array.from({ length: n }, () => new Array<number>(n).fill(0));
 
+/** A file of the run: its path alone is asked. */
+interface Snapshot {
+  readonly path: string;
+}
+
 /** Sums of one pass. */
 interface Sums {
   /** Scalar products of the deviations from the mean, over all tensors. */
@@ -95,8 +100,8 @@ interface Sums {
 /** Adds one tensor. Tensors with a NaN or Inf anywhere are reported and left out of all distances. */
 function addTensor(
   sums: Sums,
-  models: readonly Model[],
-  tensor: AveragedTensor,
+  models: readonly Snapshot[],
+  tensor: SummedTensor,
   values: readonly Float64Array[],
   raw: readonly Uint8Array[],
   inCosine: boolean,
@@ -163,7 +168,7 @@ function addTensor(
 }
 
 /** The first snapshot that each one equals: itself mostly. Codes of quantized tensors are not looked at here, and may differ. */
-function equalTo(hashes: readonly Hash[], tensors: readonly AveragedTensor[]): number[] {
+function equalTo(hashes: readonly Hash[], tensors: readonly SummedTensor[]): number[] {
   const digests = hashes.map((hash) => hash.digest('hex'));
   return digests.map((digest, i) => (tensors.every(({ type }) => type !== undefined) ? digests.indexOf(digest) : i));
 }
@@ -174,8 +179,8 @@ function equalTo(hashes: readonly Hash[], tensors: readonly AveragedTensor[]): n
  * @param tensors the averaged tensors of the snapshots' plan
  */
 export async function compareSnapshots(
-  models: readonly Model[],
-  tensors: readonly AveragedTensor[],
+  models: readonly Snapshot[],
+  tensors: readonly SummedTensor[],
   signal: AbortSignal,
 ): Promise<Diagnosis> {
   const n = models.length;
@@ -189,7 +194,7 @@ export async function compareSnapshots(
   };
   const values = models.map(() => new Float64Array(BLOCK_ELEMENTS));
   const raw = models.map(() => new Uint8Array(BLOCK_ELEMENTS * 8));
-  const isMatrix = ({ template }: AveragedTensor): boolean => template.dims.length > 1;
+  const isMatrix = ({ dims }: SummedTensor): boolean => dims.length > 1;
   const anyMatrix = tensors.some(isMatrix);
   for (const tensor of tensors) {
     if (tensor.type !== undefined) addTensor(sums, models, tensor, values, raw, !anyMatrix || isMatrix(tensor));

@@ -1,15 +1,16 @@
 import { controlOf, type JobControl } from '../core/index.ts';
-import { withModels } from '../snapshots/index.ts';
+import { findSnapshots, withModels } from '../snapshots/index.ts';
 import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
 import { compareSnapshots, type Diagnosis } from './compare-snapshots.ts';
-import { planSnapshots } from './plan-files.ts';
+import { areCheckpoints, planFiles } from './plan-files.ts';
+import { withStates } from './states/average-states.ts';
 import { chooseTemplate, planTensors } from './tensor-plan.ts';
 
 export interface DiagnoseOptions extends SnapshotOptions, TensorOptions {}
 
 /**
  * Shows how well snapshots belong together, before averaging them: distances from their mean, cosines between them, NaN and
- * Inf by tensor, and which tensors differ most.
+ * Inf by tensor, and which tensors differ most. Of ONNX files, or of training checkpoints as they are.
  *
  * One pass over the snapshots and N²/2 scalar products, in float64. Memory: a block of each snapshot.
  * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*; the signal's reason
@@ -18,9 +19,21 @@ export interface DiagnoseOptions extends SnapshotOptions, TensorOptions {}
  * console.log(warnings, snapshots.map(({ path, median_cosine }) => [path, median_cosine]));
  */
 export async function diagnose(options: DiagnoseOptions, control: JobControl = {}): Promise<Diagnosis> {
-  const { note, signal } = controlOf(control);
+  const watched = controlOf(control);
+  const { note, signal } = watched;
   const selection: SnapshotOptions & AveragingOptions = options;
-  const plan = planSnapshots(selection, note);
+  const found = findSnapshots(selection, note);
+  if (areCheckpoints(found)) {
+    return withStates(found, options, watched, ({ tables, tensors: { tensors } }) =>
+      // Counters are no weights: snapshots that differ in them alone are alike.
+      compareSnapshots(
+        tables,
+        tensors.filter(({ type }) => type !== undefined),
+        signal,
+      ),
+    );
+  }
+  const plan = planFiles(found, selection, options.allowDuplicates ?? false, note);
   return withModels(
     plan.snapshots.map(({ file }) => file),
     async (models) => {

@@ -1,7 +1,7 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { openFile, readError, sha256OfOpened, TemperError } from '../core/index.ts';
-import type { RecordedInput } from './record.ts';
+import type { RecordedFile } from './record.ts';
 
 /** How deep snapshots are looked for below a folder: run folders hold `fold_1/epoch_3.onnx`, not more. */
 const SEARCH_DEPTH = 2;
@@ -48,12 +48,12 @@ export function hashCache(): HashOf {
  * data file alike, so that model files may be the same bytes); failing that, the nearest to it, and what differs.
  * @param changedData the data files beside a file that are not those that were averaged
  */
-export function findInput(
-  input: RecordedInput,
+export function findInput<T extends RecordedFile>(
+  input: T,
   folders: readonly string[],
   modelPath: string,
   hashOf: HashOf,
-  changedData: (path: string, input: RecordedInput) => readonly string[],
+  changedData: (path: string, input: T) => readonly string[],
 ): { path: string; finding?: string } {
   let nearest: { path: string; finding: string; sameModel: boolean } | undefined;
   for (const [i, folder] of folders.entries()) {

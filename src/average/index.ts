@@ -1,7 +1,8 @@
-export { type AverageJob, averageFiles, type PublishedOutput } from './average-files.ts';
+export { type AverageJob, averageFiles } from './average-files.ts';
 export type {
   AveragedOutput,
   AveragingRecord,
+  MappedTensor,
   PlanRecord,
   TensorCounts,
 } from './average-record.ts';
@@ -22,3 +23,4 @@ export type { SwagRow } from './swag/swag-sample.ts';
 export { chooseTemplate, planTensors, type TensorPlan, type TensorRules } from './tensor-plan.ts';
 export type { AverageVerdict } from './verdict.ts';
 export { type VerifyAverageOptions, verifyAverage } from './verify.ts';
+export type { PublishedOutput } from './write-outputs.ts';

@@ -14,10 +14,11 @@ import { makeFolder, outputPaths, type Targets } from './output-paths.ts';
 import type { Plan } from './plan/plan.ts';
 import { areCheckpoints, planFiles } from './plan-files.ts';
 import { averageStates, planStateAverages } from './states/average-states.ts';
+import type { TemplateOptions } from './states/template-map.ts';
 import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
 
 /** What `averageCheckpoints` averages, how, and where it writes: `out` for one average, `outDir` for several. */
-export interface AverageOptions extends SnapshotOptions, AveragingOptions, TensorOptions, Targets {
+export interface AverageOptions extends SnapshotOptions, AveragingOptions, TensorOptions, Targets, TemplateOptions {
   /** Storage type of the weights; a Cast leads back to the graph's type. @default as they are */
   readonly dtype?: FloatType | undefined;
   /** Carry NaN and Inf into the average. @default false */
@@ -52,11 +53,15 @@ function withTensors<T>(
   );
 }
 
-/** @throws TemperError USAGE */
-function assertNoState({ state }: AverageOptions): void {
-  if (state === undefined) return;
-  throw new TemperError('USAGE', '`state` chooses among the weights of a training checkpoint; these are ONNX models', {
-    hint: 'Leave `state` out.',
+/** What only training checkpoints take. @throws TemperError USAGE */
+function assertModelOptions({ state, template, templateOf }: AverageOptions): void {
+  const [option] = Object.entries({ state, template, templateOf }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
+  if (option === undefined) return;
+  throw new TemperError('USAGE', `\`${option}\` is for training checkpoints; these are ONNX models`, {
+    hint: `Leave \`${option}\` out.`,
+    details: { option },
   });
 }
 
@@ -77,7 +82,7 @@ export async function planAverage(options: AverageOptions, control: JobControl =
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
   if (areCheckpoints(found)) return planStateAverages(found, options, watched);
-  assertNoState(options);
+  assertModelOptions(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   return withTensors(plan, options, watched, ({ tensors }) => ({
     averages: plannedAverages(plan),
@@ -89,7 +94,8 @@ export async function planAverage(options: AverageOptions, control: JobControl =
  * Averages snapshots of one training run: SWA, EMA, power-function EMA, weighted, median, Model Stock. Several values of an
  * option are several averages, all made in one pass over the snapshots. Each output is a whole model, the newest snapshot's
  * bytes with averaged weights; its metadata_props say what it was made from. Training checkpoints (PyTorch, Lightning, safetensors)
- * give safetensors files, with names and types as in the checkpoints.
+ * give safetensors files, with names and types as in the checkpoints; with a `template`, an ONNX export of one of them, copies of it:
+ * how its tensors follow from the state dict is found by value, and proved by reproducing it.
  *
  * Numerics: sums in float64, rounded once (float64 weights: in twice that). Memory: one block of each snapshot and output,
  * whatever the size of the models. Outputs appear whole or not at all.
@@ -105,7 +111,7 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
   if (areCheckpoints(found)) return averageStates(found, options, watched);
-  assertNoState(options);
+  assertModelOptions(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   const paths = outputPaths(
     plan.rows.map(({ name }) => name),

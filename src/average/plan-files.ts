@@ -1,6 +1,6 @@
 import { TemperError } from '../core/index.ts';
-import { candidatesOfFiles, dropDuplicates, findSnapshots, isCheckpoint, isModel } from '../snapshots/index.ts';
-import { type AveragingOptions, type SnapshotOptions, withTables } from './averaging-options.ts';
+import { candidatesOfFiles, dropDuplicates, isCheckpoint, isModel } from '../snapshots/index.ts';
+import { type AveragingOptions, withTables } from './averaging-options.ts';
 import { type Plan, planRows } from './plan/plan.ts';
 
 /**
@@ -18,17 +18,6 @@ export function planFiles(
   const plan = planRows(candidatesOfFiles(kept), withTables(options));
   for (const text of plan.notes) note(text);
   return plan;
-}
-
-/**
- * Finds snapshots and plans over them.
- * @throws TemperError USAGE, and as planFiles
- */
-export function planSnapshots(
-  options: SnapshotOptions & AveragingOptions & { readonly out?: string | undefined },
-  note: (text: string) => void,
-): Plan {
-  return planFiles(findSnapshots(options, note), options, options.allowDuplicates ?? false, note);
 }
 
 /**

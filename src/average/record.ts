@@ -4,16 +4,20 @@ import { type Model, provenanceSteps } from '../onnx/index.ts';
 import { checkRow, type Row, type RowFields, rowOfFields } from './rows/row.ts';
 import type { TensorRules } from './tensor-plan.ts';
 
-/** One snapshot as the record names it: base names and hashes, never a path. */
-export interface RecordedInput {
+/** A file as the record names it: base names and hashes, never a path. */
+export interface RecordedFile {
   readonly file: string;
   readonly sha256: string;
-  readonly step: number | null;
-  readonly coefficient: number;
   /** Which weights of a training checkpoint were taken. */
   readonly state?: string;
   /** External data files: name as the model gives it, and hash; of a sharded checkpoint its other files. */
   readonly data?: readonly { readonly location: string; readonly sha256: string }[];
+}
+
+/** One snapshot as the record names it. */
+export interface RecordedInput extends RecordedFile {
+  readonly step: number | null;
+  readonly coefficient: number;
 }
 
 /** What an average says of itself in metadata_props (lower_snake_case, as all documents): enough to make it again. */
@@ -40,6 +44,16 @@ export interface AverageRecord extends RowFields {
   readonly given?: { readonly tensors: readonly string[]; readonly sha256: string };
   /** How it was chosen among others: settings and results of a search. */
   readonly chosen_by?: Readonly<Record<string, unknown>>;
+  /** The ONNX file that averaged checkpoints were put into. */
+  readonly template_file?: RecordedFile;
+  /** The checkpoint that it was exported from: what proved the map. */
+  readonly template_of?: RecordedFile;
+  /** How its tensors follow from the state dict: counts by kind, those reproduced within rounding only, and the hash of the whole map. */
+  readonly map?: {
+    readonly sha256: string;
+    readonly tensors: Readonly<Record<string, number>>;
+    readonly within_rounding: number;
+  };
   readonly inputs: readonly RecordedInput[];
 }
 
@@ -49,19 +63,33 @@ const MAX_INPUTS = 10_000;
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 const isHash = (value: unknown): boolean => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
 
-function isInput(value: unknown): value is RecordedInput {
+function isFile(value: unknown): value is RecordedFile {
   if (!isObject(value)) return false;
-  const { file, sha256, step, coefficient, state, data = [] } = value;
+  const { file, sha256, state, data = [] } = value;
   return (
     typeof file === 'string' &&
     basename(file) === file &&
     isHash(sha256) &&
-    (step === null || Number.isFinite(step)) &&
-    Number.isFinite(coefficient) &&
     (state === undefined || typeof state === 'string') &&
     Array.isArray(data) &&
     data.every((item: unknown) => isObject(item) && typeof item.location === 'string' && isHash(item.sha256))
   );
+}
+
+function isInput(value: unknown): value is RecordedInput {
+  if (!isFile(value)) return false;
+  const { step, coefficient }: Partial<RecordedInput> = value;
+  return (step === null || Number.isFinite(step)) && Number.isFinite(coefficient);
+}
+
+/** A template comes with the checkpoint that it was exported from and with a map, or there is none of them. */
+function isMapped({
+  template_file: file,
+  template_of: of,
+  map,
+}: Partial<Record<keyof AverageRecord, unknown>>): boolean {
+  if (file === undefined && of === undefined && map === undefined) return true;
+  return isFile(file) && isFile(of) && isObject(map);
 }
 
 function isGiven(value: unknown): boolean {
@@ -102,6 +130,7 @@ function isRecord(value: unknown): value is AverageRecord {
     typeof record.allow_nonfinite === 'boolean' &&
     (record.quantized === undefined || record.quantized === 'float') &&
     isGiven(record.given) &&
+    isMapped(record) &&
     (record.chosen_by === undefined || isObject(record.chosen_by))
   );
 }

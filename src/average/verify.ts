@@ -1,11 +1,12 @@
 import { dirname } from 'node:path';
-import { controlOf, type JobControl, TemperError } from '../core/index.ts';
-import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
+import { controlOf, type JobControl } from '../core/index.ts';
+import { type Model, matchGraphs, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
 import { isWrittenState } from '../snapshots/index.ts';
-import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
-import { comparison } from './comparison.ts';
-import { findInput, type HashOf, hashCache, sha256Of } from './find-input.ts';
-import { type AverageRecord, type RecordedInput, readRecord, recordedRow } from './record.ts';
+import { averageInto, givenRecord } from './average-files.ts';
+import { changedData, comparedFiles } from './compared-files.ts';
+import { findInput, hashCache } from './find-input.ts';
+import { type AverageRecord, readRecord, recordedRow } from './record.ts';
+import { verifyMapped } from './states/verify-mapped.ts';
 import { verifyState } from './states/verify-states.ts';
 import { planTensors, type TensorPlan } from './tensor-plan.ts';
 import type { AverageVerdict } from './verdict.ts';
@@ -15,17 +16,6 @@ export interface VerifyAverageOptions {
   readonly file: string;
   /** Where to look for its snapshots, besides its own folder. @default [] */
   readonly inputs?: readonly string[] | undefined;
-}
-
-/** The data files of a snapshot that are not those that were averaged. */
-function changedData(path: string, input: RecordedInput, hashOf: HashOf): string[] {
-  const model = openModel(path);
-  try {
-    const known = new Map(input.data?.map(({ location, sha256 }) => [location, sha256]));
-    return model.externalLocations.filter((at) => hashOf(model.external(at).path) !== known.get(at));
-  } finally {
-    model.close();
-  }
 }
 
 /** The values that the subject holds where its record says that they were measured on data: they cannot be recomputed. */
@@ -43,47 +33,6 @@ function givenValues(
       return own ? [[record, readPayload(subject, own)] as const] : [];
     }),
   );
-}
-
-/** Compares what is written with what is there, file by file. Nothing is kept. */
-function comparedFiles(subject: Model): {
-  readonly target: OutputFiles;
-  /** What differs, once all is written. */
-  readonly findings: () => string[];
-} {
-  const { path } = subject;
-  const [location] = subject.externalLocations;
-  const model = comparison(() => subject.source);
-  const data = location === undefined ? undefined : comparison(() => subject.external(location));
-  const hashOfData = location === undefined ? '' : sha256Of(subject.external(location).path);
-  const opened = (file: typeof model, sha256: string) => ({
-    ...file,
-    get size() {
-      return file.size;
-    },
-    sha256: () => sha256,
-  });
-  return {
-    target: {
-      path: (location && modelNameOf(location)) ?? path,
-      openModel: () => opened(model, ''),
-      openData: () => {
-        if (data) return opened(data, hashOfData);
-        throw new TemperError('MISMATCH_VALUE', `${path}: has no external data, but its inputs have`);
-      },
-    },
-    findings: () =>
-      (
-        [
-          [path, model],
-          [location, data],
-        ] as const
-      ).flatMap(([file, result]) =>
-        result?.difference === undefined
-          ? []
-          : `${file}: differs from the recomputed average at byte ${result.difference}`,
-      ),
-  };
 }
 
 /** Computes the average again from its inputs and says where the file differs. */
@@ -148,6 +97,7 @@ export async function verifyAverage(
   const models: Model[] = [];
   try {
     const { record } = readRecord(subject);
+    if (record.template_file) return await verifyMapped(subject, record, inputs, signal);
     const hashOf = hashCache();
     const found = record.inputs.map((input) =>
       findInput(input, [dirname(path), ...inputs], path, hashOf, (at, of) => changedData(at, of, hashOf)),

@@ -14,6 +14,7 @@ import {
   nodesOf,
   readsOf,
   scopesOf,
+  standardisesWeights,
   type TensorRecord,
 } from '../onnx/index.ts';
 
@@ -131,7 +132,10 @@ function noLayers({ path, record }: Model): TemperError {
 export function findLayers(model: Model): FoundLayers {
   const { record, path } = model;
   const opset = record.opsets.get('') ?? 0;
-  const all = scopesOf(record).flatMap((scope) => [...nodesOf(scope)].filter(isBatchNorm));
+  const index = indexGraph(model);
+  const all = scopesOf(record)
+    .flatMap((scope) => [...nodesOf(scope)].filter(isBatchNorm))
+    .filter((node) => index.place(node) < 0 || !standardisesWeights(node, index));
   const details = { path };
   if (all.length === 0) throw noLayers(model);
   if (opset < FIRST_OPSET) {
@@ -145,7 +149,6 @@ export function findLayers(model: Model): FoundLayers {
     );
   }
   assertInference(model);
-  const index = indexGraph(model);
   const types = valueTypes(record);
   const levels = levelsOf(record);
   const layers: BatchNormLayer[] = [];

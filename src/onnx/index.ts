@@ -34,7 +34,7 @@ export { matchGraphs } from './graph/match-graphs.ts';
 export { attributeOf, constantTensor, readsOf } from './graph/nodes.ts';
 export { type TensorHolder, tensorHolders } from './graph/tensor-holder.ts';
 export { classifyTensors, type TensorRole } from './graph/tensor-role.ts';
-export { assertInference, assertInferenceFile, trainingNode } from './graph/training-mode.ts';
+export { assertInference, assertInferenceFile, standardisesWeights, trainingNode } from './graph/training-mode.ts';
 export { asFloatType, DATA_TYPE, dataTypeName, findDataType } from './read/data-type.ts';
 export { ATTRIBUTE_TYPE } from './read/fields.ts';
 export { decodeFloats, encodeFloats } from './read/float-values.ts';

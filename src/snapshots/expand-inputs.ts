@@ -51,6 +51,7 @@ function filesBelow(folders: readonly string[], pattern: string): Below {
  * shells that do not expand them). Without a pattern these are ONNX files, else training checkpoints. Of a folder without such files, those in its subfolders that are named by a step
  * (`checkpoint-500/model.onnx`), if each holds one of the same name.
  * @param leaveOut what a folder or glob finds and is no snapshot: an output of onnx-temper; named files stay
+ * @param checkpointsFirst take a folder's training checkpoints where it has ONNX files too
  * @throws TemperError INPUT_NOT_FOUND
  */
 export function expandInputs(
@@ -58,6 +59,7 @@ export function expandInputs(
   pattern: string | undefined,
   leaveOut: (path: string) => boolean,
   note: (text: string) => void = () => {},
+  checkpointsFirst = false,
 ): string[] {
   const fitting = pattern ?? DEFAULT_PATTERN;
   let outputs = 0;
@@ -78,6 +80,7 @@ export function expandInputs(
     }
     const { files, folders } = listing(input, fitting);
     const checkpoints = pattern === undefined ? checkpointsIn(input).filter(isRunCheckpoint) : [];
+    if (checkpointsFirst && checkpoints.length > 0) return checkpoints.filter(isSnapshot);
     const under = filesBelow(folders, fitting);
     const own = files.filter(isSnapshot);
     const snapshots = own.length > 0 || !under.oneEach ? own : under.files.filter(isSnapshot);

@@ -1,5 +1,5 @@
 import type { FloatType } from '../../core/index.ts';
-import { type Control, TemperError } from '../../core/index.ts';
+import { type Control, TemperError, version } from '../../core/index.ts';
 import {
   type Candidate,
   candidatesOfFiles,
@@ -13,10 +13,13 @@ import { type AveragingOptions, withTables } from '../averaging-options.ts';
 import { makeFolder, outputPaths, type Targets } from '../output-paths.ts';
 import { type Plan, planRows } from '../plan/plan.ts';
 import type { TensorRules } from '../tensor-plan.ts';
+import { type PublishedOutput, publishOutputs } from '../write-outputs.ts';
+import { averageMappedInto, mappedFiles, mapSummary, withStatistics } from './mapped-outputs.ts';
 import { planStates, type StatePlan } from './plan-states.ts';
+import { mapRows, type TemplateOptions, withTemplate } from './template-map.ts';
 import { writeStates } from './write-states.ts';
 
-export interface StateOptions extends AveragingOptions, Targets {
+export interface StateOptions extends AveragingOptions, Targets, TemplateOptions {
   readonly state?: StateChoice | undefined;
   readonly allowDuplicates?: boolean | undefined;
   readonly bn?: TensorRules['bn'] | undefined;
@@ -28,6 +31,8 @@ export interface StateOptions extends AveragingOptions, Targets {
 interface OpenedStates {
   readonly plan: Plan;
   readonly tables: readonly StateTable[];
+  /** Those that are not averaged, too. */
+  readonly all: readonly StateTable[];
   readonly tensors: StatePlan;
 }
 
@@ -55,7 +60,7 @@ function namedFirst(paths: readonly string[]): string[] {
 }
 
 /** Opens checkpoints, plans over those that differ, and checks that they fit together. */
-async function withStates<T>(
+export async function withStates<T>(
   paths: readonly string[],
   options: StateOptions,
   { note }: Control,
@@ -73,7 +78,7 @@ async function withStates<T>(
     const tables = plan.snapshots.map(({ file }) => inOrder.find(({ path }) => path === file) as StateTable);
     const tensors = planStates(tables, options.bn ?? 'average');
     for (const text of tensors.notes) note(text);
-    return await use({ plan, tables, tensors });
+    return await use({ plan, tables, all: inOrder, tensors });
   } finally {
     for (const table of all) table.close();
   }
@@ -90,14 +95,67 @@ export function planStateAverages(
   options: StateOptions,
   control: Control,
 ): Promise<PlanRecord> {
-  return withStates(paths, options, control, ({ plan, tensors }) => ({
-    averages: plannedAverages(plan),
-    tensors: countsOf(tensors),
-  }));
+  const { template } = options;
+  return withStates(paths, options, control, (opened) => {
+    const planned = { averages: plannedAverages(opened.plan), tensors: countsOf(opened.tensors) };
+    if (template === undefined) return planned;
+    return withTemplate({ ...options, template }, opened, control, ({ map }) => ({ ...planned, map: mapRows(map) }));
+  });
+}
+
+/** @throws TemperError USAGE for an output that is called like another kind of file */
+function checkEnding({ out, template }: StateOptions): void {
+  if (out === undefined) return;
+  const isState = out.endsWith(ENDING);
+  if (isState === (template === undefined)) return;
+  const stem = out.replace(/\.[^./\\]*$/, '');
+  const [what, hint] = isState
+    ? ['an average that is put into a template is an .onnx file', `Name it \`out\` ${stem}.onnx.`]
+    : [
+        `an average of training checkpoints is a ${ENDING} file`,
+        `Name it \`out\` ${stem}${ENDING}, or give an ONNX export of one of them: \`template\` model.onnx.`,
+      ];
+  throw new TemperError('USAGE', `\`out\` ${out}: ${what}`, { hint, details: { out } });
+}
+
+/** Writes all averages of a job: safetensors, or copies of the template. */
+async function writeAverages(
+  opened: OpenedStates,
+  options: StateOptions,
+  outputs: readonly string[],
+  control: Control,
+): Promise<readonly PublishedOutput[]> {
+  const { plan, tables, tensors } = opened;
+  const { template: path, dtype, allowNonfinite = false, force = false, bn = 'average' } = options;
+  const bar = control.progress(
+    'averaging',
+    tables.reduce((sum, { files }) => sum + files.reduce((all, { size }) => all + size, 0), 0),
+  );
+  const job = {
+    tables,
+    steps: plan.snapshots.map(({ step }) => step),
+    plan: tensors,
+    bn,
+    rows: plan.rows,
+    dtype,
+    version,
+    allowNonfinite,
+    signal: control.signal,
+    onProgress: (done: number) => bar.update(done),
+  };
+  try {
+    if (path === undefined) return await writeStates(job, outputs, force);
+    return await withTemplate({ ...options, template: path }, opened, control, ({ template, map }) => {
+      const mapped = { ...job, plan: withStatistics(tensors, map, bn), template, map, summary: mapSummary(map) };
+      return publishOutputs(mappedFiles(mapped), outputs, force, (files) => averageMappedInto(mapped, files));
+    });
+  } finally {
+    bar.end();
+  }
 }
 
 /**
- * Averages training checkpoints into a state dict: safetensors, with names and types as in the checkpoints.
+ * Averages training checkpoints: into a state dict (safetensors, with names and types as in the checkpoints), or into copies of a template.
  * @throws TemperError as averageCheckpoints
  */
 export async function averageStates(
@@ -105,41 +163,16 @@ export async function averageStates(
   options: StateOptions,
   control: Control,
 ): Promise<AveragingRecord> {
-  const { out, outDir, dtype, allowNonfinite = false, force = false, bn = 'average' } = options;
-  if (out !== undefined && !out.endsWith(ENDING)) {
-    throw new TemperError('USAGE', `\`out\` ${out}: an average of training checkpoints is a ${ENDING} file`, {
-      hint: `Name it \`out\` ${out.replace(/\.[^./\\]*$/, '')}${ENDING}.`,
-      details: { out },
-    });
-  }
-  return withStates(paths, options, control, async ({ plan, tables, tensors }) => {
+  const { outDir, template } = options;
+  checkEnding(options);
+  return withStates(paths, options, control, async (opened) => {
     const outputs = outputPaths(
-      plan.rows.map(({ name }) => name),
+      opened.plan.rows.map(({ name }) => name),
       options,
-      ENDING,
+      template === undefined ? ENDING : '.onnx',
     );
     if (outDir !== undefined) makeFolder(outDir);
-    const total = tables.reduce((sum, { files }) => sum + files.reduce((all, { size }) => all + size, 0), 0);
-    const bar = control.progress('averaging', total);
-    try {
-      const written = await writeStates(
-        {
-          tables,
-          steps: plan.snapshots.map(({ step }) => step),
-          plan: tensors,
-          bn,
-          rows: plan.rows,
-          dtype,
-          allowNonfinite,
-          signal: control.signal,
-          onProgress: (done) => bar.update(done),
-        },
-        outputs,
-        force,
-      );
-      return { outputs: written.map(averagedOutput), tensors: countsOf(tensors) };
-    } finally {
-      bar.end();
-    }
+    const written = await writeAverages(opened, options, outputs, control);
+    return { outputs: written.map(averagedOutput), tensors: countsOf(opened.tensors) };
   });
 }

@@ -3,19 +3,27 @@ import { openFile, openSafetensors } from '../../core/index.ts';
 import { openState, type StateTable } from '../../snapshots/index.ts';
 import { comparison } from '../comparison.ts';
 import { findInput, type HashOf, hashCache } from '../find-input.ts';
-import { type RecordedInput, readRecord, recordedRow } from '../record.ts';
+import { type RecordedFile, readRecord, recordedRow } from '../record.ts';
 import type { AverageVerdict } from '../verdict.ts';
 import { planStates } from './plan-states.ts';
 import { averageStatesInto } from './write-states.ts';
 
 /** Shards beside a file that are not those that were averaged. */
-const changedShards = (path: string, { data = [] }: RecordedInput, hashOf: HashOf): string[] =>
+const changedShards = (path: string, { data = [] }: RecordedFile, hashOf: HashOf): string[] =>
   data
     .map(({ location }) => location)
     .filter((location, i) => hashOf(join(dirname(path), location)) !== data[i]?.sha256);
 
-/** Of a sharded checkpoint the folder, whose index says which files belong together. */
-const pathOf = (path: string, { data = [] }: RecordedInput): string => (data.length > 0 ? dirname(path) : path);
+/** The path by which a checkpoint is opened: of a sharded one the folder, whose index says which files belong together. */
+export function findState(
+  recorded: RecordedFile,
+  folders: readonly string[],
+  path: string,
+  hashOf: HashOf,
+): ReturnType<typeof findInput> {
+  const found = findInput(recorded, folders, path, hashOf, (at, of) => changedShards(at, of, hashOf));
+  return recorded.data === undefined ? found : { ...found, path: dirname(found.path) };
+}
 
 /**
  * Recomputes an average of training checkpoints from its record, and compares every byte.
@@ -32,13 +40,11 @@ export async function verifyState(
     const { record } = readRecord({ path, record: { metadata } });
     const hashOf = hashCache();
     const folders = [dirname(path), ...inputs];
-    const found = record.inputs.map((input) =>
-      findInput(input, folders, path, hashOf, (at, of) => changedShards(at, of, hashOf)),
-    );
+    const found = record.inputs.map((input) => findState(input, folders, path, hashOf));
     const changed = found.flatMap(({ finding }) => finding ?? []);
     if (changed.length > 0) return { file: path, ok: false, findings: changed };
     for (const [i, input] of record.inputs.entries()) {
-      tables.push(openState(pathOf((found[i] as { path: string }).path, input), { state: input.state }));
+      tables.push(openState((found[i] as { path: string }).path, { state: input.state }));
     }
     const compared = comparison(() => subject);
     const coefficients = record.inputs.map(({ coefficient }) => coefficient);

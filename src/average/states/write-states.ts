@@ -1,13 +1,13 @@
 import { basename } from 'node:path';
-import { type AtomicFile, type FloatType, openAtomic, safetensorsHead, version } from '../../core/index.ts';
+import { type AtomicFile, type FloatType, openAtomic, safetensorsHead } from '../../core/index.ts';
 import { elementCount } from '../../onnx/index.ts';
 import type { StateTable } from '../../snapshots/index.ts';
-import { checkTargets, type PublishedOutput } from '../average-files.ts';
 import { hashFiles } from '../hash-files.ts';
-import type { AverageRecord, RecordedInput } from '../record.ts';
+import type { AverageRecord, RecordedFile, RecordedInput } from '../record.ts';
 import { type Row, rowFields, rowOver } from '../rows/row.ts';
 import { type Sink, type StreamOptions, TensorStream } from '../stream.ts';
 import type { TensorRules } from '../tensor-plan.ts';
+import { checkTargets, type PublishedOutput } from '../write-outputs.ts';
 import { type StatePlan, type SummedState, stateTypeOf } from './plan-states.ts';
 
 export interface StateJob extends Pick<StreamOptions, 'allowNonfinite' | 'signal' | 'onProgress'> {
@@ -39,23 +39,33 @@ const BYTES = {
   BOOL: 1,
 } as const;
 
-function recordOf(job: StateJob, row: Row, digests: readonly string[]): AverageRecord {
+/** A checkpoint's files by name and hash: the first, and the others of a sharded one. */
+export function recordedFiles({ files }: StateTable, digests: readonly string[]): RecordedFile {
+  const [first, ...shards] = files.map(({ path }, i) => ({ location: basename(path), sha256: digests[i] as string }));
+  const { location: file = '', sha256 = '' } = first ?? {};
+  return { file, sha256, ...(shards.length > 0 ? { data: shards } : {}) };
+}
+
+/** What an average of state dicts says of itself. @param digests of the checkpoints' files, in plan order */
+export function stateRecord(job: StateJob, row: Row, digests: readonly string[]): AverageRecord {
   const templateIndex = job.tables.length - 1;
   let next = 0;
-  const hashed = job.tables.map((table) =>
-    table.files.map(({ path }) => ({ path, sha256: digests[next++] as string })),
-  );
+  const hashed = job.tables.map((table) => {
+    const own = recordedFiles(table, digests.slice(next));
+    next += table.files.length;
+    return own;
+  });
   const used = job.tables.flatMap(({ state }, i) => {
     const coefficient = row.coefficients[i] as number;
-    const [first, ...shards] = hashed[i] ?? [];
-    if (!first || (coefficient === 0 && i !== templateIndex)) return [];
+    if (coefficient === 0 && i !== templateIndex) return [];
+    const { file, sha256, data } = hashed[i] as RecordedFile;
     const input: RecordedInput = {
-      file: basename(first.path),
-      sha256: first.sha256,
+      file,
+      sha256,
       step: job.steps[i] ?? null,
       coefficient,
       state: state.taken,
-      ...(shards.length > 0 ? { data: shards.map(({ path, sha256 }) => ({ location: basename(path), sha256 })) } : {}),
+      ...(data ? { data } : {}),
     };
     return [{ i, input }];
   });
@@ -103,7 +113,7 @@ export async function averageStatesInto(job: StateJob, sinks: readonly Sink[]): 
     const digests = await hashing.finish();
     job.signal?.throwIfAborted();
     const stored = plan.tensors.map((tensor) => storedState(tensor, dtype));
-    const records = rows.map((row) => recordOf(job, row, digests));
+    const records = rows.map((row) => stateRecord(job, row, digests));
     const heads = records.map((record) =>
       // `format` is what transformers asks for.
       safetensorsHead(
@@ -132,11 +142,7 @@ export async function averageStatesInto(job: StateJob, sinks: readonly Sink[]): 
  * @param paths one output a row
  * @throws TemperError OUTPUT_EXISTS, OUTPUT_IS_INPUT, and as averageStatesInto
  */
-export async function writeStates(
-  job: Omit<StateJob, 'version'>,
-  paths: readonly string[],
-  force: boolean,
-): Promise<PublishedOutput[]> {
+export async function writeStates(job: StateJob, paths: readonly string[], force: boolean): Promise<PublishedOutput[]> {
   checkTargets(
     job.tables.flatMap(({ files }) => files.map(({ path }) => path)),
     paths,
@@ -145,7 +151,7 @@ export async function writeStates(
   const files: AtomicFile[] = [];
   try {
     for (const path of paths) files.push(openAtomic(path));
-    const records = await averageStatesInto({ ...job, version }, files);
+    const records = await averageStatesInto(job, files);
     for (const file of files) file.sha256();
     return files.map((file, i): PublishedOutput => {
       const sha256 = file.sha256();

@@ -5,7 +5,7 @@ import { openModel } from '../read/open-model.ts';
 import { readPayload } from '../read/payload.ts';
 import { nodesOf, scopesOf } from '../read/scopes.ts';
 import { KEEP_NORMS } from './folded-norms.ts';
-import { indexGraph } from './graph-index.ts';
+import { type GraphIndex, indexGraph } from './graph-index.ts';
 import { attributeOf } from './nodes.ts';
 
 /** From this opset on the mode of BatchNormalization is an attribute; before, outputs beyond the first meant training. */
@@ -22,16 +22,20 @@ function isTrainingNorm(node: NodeRecord, opset: number): boolean {
     : node.outputs.slice(1).some(Boolean);
 }
 
+/** Whether a BatchNormalization of the main graph standardises weights (it sees no image): its training mode is what the network is. */
+export const standardisesWeights = ({ inputs }: NodeRecord, { isConstant }: Pick<GraphIndex, 'isConstant'>): boolean =>
+  isConstant(inputs[0] ?? '');
+
 /** A node that computes as in training, and what that means; undefined for a model that was exported for inference. */
 export function trainingNode(model: Model): { readonly name: string; readonly text: string } | undefined {
   const { record } = model;
   const opset = record.opsets.get('') ?? 0;
+  const index = indexGraph(model);
   for (const node of scopesOf(record).flatMap((scope) => [...nodesOf(scope)])) {
-    if (!isTrainingNorm(node, opset)) continue;
+    if (!isTrainingNorm(node, opset) || (index.place(node) >= 0 && standardisesWeights(node, index))) continue;
     const what = 'exported in training mode: it ignores stored statistics, and results depend on the batch';
     return { name: nodeName(node), text: `was ${what} (and so will Dropout, if there is any, be active)` };
   }
-  const index = indexGraph(model);
   for (const node of index.nodes) {
     // Dropout-12 and later: training_mode is its third input. Before, Dropout was only ever exported for inference.
     if (node.opType !== 'Dropout' || node.domain !== '') continue;

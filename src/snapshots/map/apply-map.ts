@@ -1,0 +1,95 @@
+import { ENCODERS, FLOAT_BYTES, type FloatType, TemperError } from '../../core/index.ts';
+import type { Model } from '../../onnx/index.ts';
+import { evaluate } from './evaluate.ts';
+import type { MapEntry, StateMap } from './make-map.ts';
+import { templateValues } from './template-tensors.ts';
+import type { Values } from './values.ts';
+
+/** The key that a tensor is, value for value in the same order; undefined for what has to be computed. */
+export function copiedKey({ expression }: MapEntry): string | undefined {
+  return expression.kind === 'copy' && expression.of.view === undefined ? expression.of.key : undefined;
+}
+
+/** Running means and variances: of layers that the graph keeps, and of those that are folded. */
+export function statisticKeys({ entries }: StateMap): {
+  readonly means: ReadonlySet<string>;
+  readonly variances: ReadonlySet<string>;
+} {
+  const [means, variances] = [new Set<string>(), new Set<string>()];
+  for (const entry of entries) {
+    const { expression, tensor } = entry;
+    if ('norm' in expression) variances.add(expression.norm.variance);
+    if (expression.kind === 'folded bias') means.add(expression.shift.mean);
+    const key = copiedKey(entry);
+    if (key === undefined) continue;
+    for (const { node, slot } of tensor.readers) {
+      if (node.opType !== 'BatchNormalization' || node.domain !== '') continue;
+      if (slot === 3) means.add(key);
+      if (slot === 4) variances.add(key);
+    }
+  }
+  return { means, variances };
+}
+
+/** Refuses a folded variance below 0: its root is no number. @throws TemperError NUMERIC_NEGATIVE_VARIANCE */
+function assertVariance({ tensor, expression }: MapEntry, values: (key: string) => Values): void {
+  if (!('norm' in expression)) return;
+  const { variance, epsilon } = expression.norm;
+  const channel = values(variance).findIndex((value) => value + epsilon < 0);
+  if (channel < 0) return;
+  throw new TemperError(
+    'NUMERIC_NEGATIVE_VARIANCE',
+    `${variance}: the average of channel ${channel} is negative, and ${JSON.stringify(tensor.name)} is divided by its root`,
+    {
+      hint: 'Take the statistics of the last checkpoint (`bn` last), or weights that are not negative.',
+      details: { tensor: tensor.name, key: variance, channel },
+    },
+  );
+}
+
+/** Values as a type stores them: float32 as they are, all others rounded from float64. */
+function stored(values: Values, type: FloatType): { readonly bytes: Uint8Array; readonly finite: boolean } {
+  if (type === 'float32' && values instanceof Float32Array) {
+    let zero = 0;
+    for (let i = 0; i < values.length; i++) zero += (values[i] as number) * 0;
+    return { bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), finite: zero === 0 };
+  }
+  const bytes = new Uint8Array(values.length * FLOAT_BYTES[type]);
+  const wide = values instanceof Float64Array ? values : Float64Array.from(values);
+  return { bytes, finite: ENCODERS[type](wide, 1, bytes, 0, values.length) };
+}
+
+/**
+ * Computes the bytes of one tensor of the template, in raw form.
+ *
+ * Memory: the tensors that it is computed from, and the result.
+ * @param values tensors of the state dict, in their own order
+ * @param type of the result, the tensor's own by default: values of the tensor's type are then rounded again
+ * @throws TemperError NUMERIC_NONFINITE, NUMERIC_OVERFLOW, NUMERIC_NEGATIVE_VARIANCE
+ */
+export function mappedBytes(
+  template: Model,
+  entry: MapEntry,
+  values: (key: string) => Values,
+  {
+    type = entry.tensor.type,
+    allowNonfinite = false,
+  }: { readonly type?: FloatType; readonly allowNonfinite?: boolean } = {},
+): Uint8Array {
+  const { tensor, expression } = entry;
+  assertVariance(entry, values);
+  const computed = evaluate(expression, { values, own: () => templateValues(template, tensor) });
+  const { bytes, finite } = stored(computed, type);
+  if (finite || allowNonfinite) return bytes;
+  const at = computed.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) {
+    throw new TemperError('NUMERIC_OVERFLOW', `tensor ${JSON.stringify(tensor.name)}: a value does not fit ${type}`, {
+      hint: 'Export the template with float32 parameters.',
+      details: { tensor: tensor.name },
+    });
+  }
+  throw new TemperError('NUMERIC_NONFINITE', `tensor ${JSON.stringify(tensor.name)}, element ${at}: NaN or Inf`, {
+    hint: 'Leave the checkpoint out that has it, or pass `allowNonfinite`.',
+    details: { tensor: tensor.name, element: at },
+  });
+}

@@ -1,0 +1,55 @@
+import { DECODERS, FLOAT_BYTES, type FloatType, float64View } from '../../core/index.ts';
+import { DATA_TYPE, encodeFloats, type PayloadCursor } from '../../onnx/index.ts';
+import type { StateType } from '../state-table.ts';
+
+/** Numbers of a tensor in row-major order: float64 as such, every narrower type as float32. */
+export type Values = Float32Array | Float64Array;
+
+const FLOATS: Readonly<Partial<Record<StateType, FloatType>>> = {
+  F64: 'float64',
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+};
+
+/** The float type of a state dict's tensor; undefined for integers and booleans. */
+export const floatOf = (type: StateType): FloatType | undefined => FLOATS[type];
+
+/** Distance of two neighbours at 1. */
+export const UNIT: Readonly<Record<FloatType, number>> = {
+  float64: 2 ** -52,
+  float32: 2 ** -23,
+  float16: 2 ** -10,
+  bfloat16: 2 ** -7,
+};
+
+/** The type with fewer digits. */
+export const coarser = (a: FloatType, b: FloatType): FloatType => (UNIT[a] >= UNIT[b] ? a : b);
+
+/** Decodes a whole payload. Memory: its bytes, and for 16-bit types twice as much again. */
+export function decodeValues(bytes: Uint8Array, type: FloatType): Values {
+  const count = bytes.length / FLOAT_BYTES[type];
+  return type === 'float64'
+    ? float64View(bytes, 0, count)
+    : DECODERS[type](bytes, 0, count, () => new Float32Array(count));
+}
+
+export function readValues(cursor: PayloadCursor, type: FloatType): Values {
+  const bytes = new Uint8Array(cursor.byteLength);
+  cursor.read(bytes);
+  return decodeValues(bytes, type);
+}
+
+/** Values rounded to a type, still as numbers. */
+export function rounded(values: Values, type: FloatType): Values {
+  if (type === 'float64' || (type === 'float32' && values instanceof Float32Array)) return values;
+  if (type === 'float32') return Float32Array.from(values);
+  const finite = Float64Array.from(values, (value) => (Number.isFinite(value) ? value : 0));
+  return decodeValues(encodeFloats(finite, DATA_TYPE[type], 'a weight'), type);
+}
+
+/** The first element at which two lists are other bits (-0 is not 0); -1 if none. */
+export function firstDifference(a: Values, b: Values): number {
+  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return i;
+  return a.length === b.length ? -1 : Math.min(a.length, b.length);
+}

@@ -1,0 +1,32 @@
+import { openAtomic, writeSafetensors } from '../../src/core/index.ts';
+import { openState, type StateTable } from '../../src/snapshots/index.ts';
+
+export interface StateValue {
+  readonly dims: readonly number[];
+  readonly values: readonly number[];
+}
+
+/** Writes a float32 state dict, and opens it. */
+export function stateFile(path: string, tensors: Readonly<Record<string, StateValue>>): StateTable {
+  const file = openAtomic(path);
+  writeSafetensors(
+    file,
+    Object.entries(tensors).map(([name, { dims, values }]) => ({
+      name,
+      dtype: 'F32',
+      shape: dims,
+      data: Float32Array.from(values),
+    })),
+  );
+  file.publish({ force: true });
+  return openState(path, {});
+}
+
+/** Seeded numbers of both signs, none of them alike. */
+export function numbers(count: number, seed: number, scale = 1, shift = 0): number[] {
+  let state = seed * 2654435761 + 1;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.fround((state / 2 ** 31 - 1) * scale + shift);
+  });
+}
