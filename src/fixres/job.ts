@@ -13,7 +13,7 @@ import {
   type WrittenModel,
   writeEdited,
 } from '../onnx/index.ts';
-import { declaredInputs, outputName, presetNote } from '../signature/index.ts';
+import { declaredInputs, outputName, transformNotes } from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
 import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';
@@ -65,8 +65,8 @@ async function subjectOf(
   const sizes = askedSizes(declaredInputs(file), options);
   const sized = await modelForSizes(file, options, [sizes.train, sizes.test], note);
   const transforms = transformsAt(declaredInputs(sized.model), sizes, options);
-  const preset = presetNote(options.transform ?? {}, transforms.test);
-  if (preset !== undefined) note(preset);
+  const choice = { ...options.transform, size: sizes.test };
+  for (const text of transformNotes(choice, declaredInputs(sized.model), options.input)) note(text);
   const cut = cutModel(sized.model, mode, outputName(sized.model, options.output));
   assertTrainable(cut);
   if (cut.norm?.kind === 'folded') {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { fromWire, openFile, readBytes, TemperError } from '../core/index.ts';
 import { assertModelFile, externalDataOf, freeZeroDims, modelFromBytes, openModel } from '../onnx/index.ts';
@@ -145,9 +146,10 @@ function withOpenDims({ model, ...options }: SessionOptions): SessionOptions | u
 }
 
 /** @returns nothing known for a file that cannot be walked but runs */
-function factsOf(model: string | Uint8Array): ModelFacts {
+function factsOf(model: string | Uint8Array, label: string): ModelFacts {
   try {
-    if (typeof model !== 'string') return modelFacts(modelFromBytes(model));
+    // A copy of a file is called as the file: what lies beside that is its own.
+    if (typeof model !== 'string') return modelFacts(modelFromBytes(model), existsSync(label) ? label : undefined);
     const opened = openModel(model);
     try {
       return modelFacts(opened, model);
@@ -207,7 +209,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     inputs,
     outputs,
     facts() {
-      facts ??= factsOf(model);
+      facts ??= factsOf(model, label);
       return facts;
     },
     async run(feeds, fetches) {

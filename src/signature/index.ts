@@ -5,9 +5,9 @@ export { declaredInputs, imageDims, imageInput, type ModelInput, modelInput } fr
 export {
   choiceAtSize,
   type PerModel,
-  presetNote,
   type TransformChoice,
   transformFor,
+  transformNotes,
   transformsFor,
   valueFor,
 } from './model-transform.ts';

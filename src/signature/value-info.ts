@@ -1,3 +1,5 @@
+import type { ModelFacts } from './model-facts.ts';
+
 /** The element types that onnxruntime-node takes and gives. */
 export type TensorType =
   | 'float32'
@@ -24,4 +26,6 @@ export interface ValueInfo {
 export interface DeclaredInputs {
   readonly label: string;
   readonly inputs: readonly ValueInfo[];
+  /** What the file says beside; read when it is first asked for. */
+  facts?(): ModelFacts;
 }

@@ -13,7 +13,7 @@ import { assertLabels, classesOf, type PerModel, type TransformChoice } from '..
 import type { SweepSize } from '../sizes.ts';
 import { chooseSizes, type ModelChoice } from './choices.ts';
 import { openSweepModels } from './models.ts';
-import { planCells, presetNotes } from './plan.ts';
+import { planCells, planNotes } from './plan.ts';
 import { assertScale, predictSizes, type SizePrediction } from './predictions.ts';
 import { type SweptRow, sweptRows } from './rows.ts';
 import { runSweep } from './run.ts';
@@ -98,7 +98,7 @@ export async function sweep(options: SweepOptions, control: JobControl = {}): Pr
         assertLabels(chosen.dataset, { ...modelClasses(graph.session, options.output), count: classesOf(classes) });
       const axes = { sizes, cropRatios, interpolations, recalibrate: train !== undefined, testPool };
       const cells = planCells(models, axes, options);
-      for (const text of presetNotes(cells, models.length, options)) note(text);
+      for (const text of planNotes(models, options)) note(text);
       const run = await runSweep(
         { models, cells, chosen, options: { ...options, train: train && { seed, ...train } } },
         watched,
