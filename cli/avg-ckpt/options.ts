@@ -1,5 +1,6 @@
 import type { AverageOptions } from '../../src/average/index.ts';
 import { FLOAT_TYPES, TemperError } from '../../src/core/index.ts';
+import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { grouped } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
@@ -13,6 +14,10 @@ const OUTPUT = grouped('Output:', {
     choices: FLOAT_TYPES,
     describe: 'Storage type of the weights; a Cast leads back to the graph’s type (default: unchanged)',
   },
+  config: {
+    type: 'string',
+    describe: 'Configuration for --write-config and --embed-preprocessing (default: beside the newest snapshot)',
+  },
 } as const);
 
 /** avg-ckpt: averages of snapshots. */
@@ -21,7 +26,7 @@ export const AVG_CKPT = describeCommand({
   positionals: {
     inputs: { type: 'string', array: true, default: [] as string[], describe: 'A folder, files, or a glob' },
   },
-  options: { ...OUTPUT, ...WRITE, ...TALK, ...SELECTION, ...METHOD, ...TENSORS },
+  options: { ...OUTPUT, ...CARRY, ...WRITE, ...TALK, ...SELECTION, ...METHOD, ...TENSORS },
   examples: [
     ['$0 run/ --out swa.onnx', 'the mean of all snapshots (SWA)'],
     ['$0 run/ --decay 0.8,0.9 --last 10 --out-dir averages', 'two EMAs of the last ten, in one pass'],
@@ -51,5 +56,7 @@ export function averageOptions(args: AvgCkptArguments): AverageOptions {
     out,
     outDir,
     force,
+    config: args.config,
+    ...carryOf(args),
   };
 }

@@ -23,6 +23,7 @@ import {
 import { hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
 import type { RequantizationError } from './quantized/requantize.ts';
+import type { Carried } from '../signature/index.ts';
 import type { AverageRecord, RecordedInput } from './record.ts';
 import { type Row, rowFields, rowOver } from './rows/row.ts';
 import { type Sink, type StreamOptions, TensorStream } from './stream.ts';
@@ -49,6 +50,8 @@ export interface AverageJob extends Pick<StreamOptions, 'allowNonfinite' | 'give
   readonly version: string;
   /** How the average was chosen, recorded as it is. */
   readonly chosenBy?: Readonly<Record<string, unknown>> | undefined;
+  /** What becomes of the template's preprocessing; undefined: nothing. */
+  readonly carried?: Pick<Carried, 'edits' | 'metadata'> | undefined;
 }
 
 interface InputHashes {
@@ -227,7 +230,7 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
   try {
     const { parts, outputs: data } = await writeData(job, stored, stream, tracked);
     const sinks = tracked.map((file) => file.openModel());
-    const layouts = files.map((_, i) => layOutModel(template, stored, parts, data?.[i]?.location ?? ''));
+    const layouts = files.map((_, i) => layOutModel(template, stored, parts, data?.[i]?.location ?? '', job.carried?.edits));
     const positions = files.map(() => 0);
     for (;;) {
       for (const [i, sink] of sinks.entries()) {
@@ -247,6 +250,7 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
       const record = recordOf(job, row, job.given?.[i], hashes, errors[i]);
       const model = sinks[i] as WrittenOutput['model'];
       model.write(delimitedMetadata({ key: nextStepKey(template.record), value: JSON.stringify(record) }));
+      for (const entry of job.carried?.metadata ?? []) model.write(delimitedMetadata(entry));
       return { row, record, model, data: data?.[i] };
     });
   } catch (error) {

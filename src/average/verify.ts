@@ -10,6 +10,7 @@ import {
   TemperError,
 } from '../core/index.ts';
 import { type Model, matchGraphs, modelNameOf, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
+import { recordAs, recordedText } from '../signature/index.ts';
 import { averageInto, givenRecord, type OutputFiles } from './average-files.ts';
 import { type AverageRecord, type RecordedInput, readRecord, recordedRow } from './record.ts';
 import { planTensors, type TensorPlan } from './tensor-plan.ts';
@@ -218,6 +219,8 @@ async function recomputed(
       rules,
       given: [given],
       chosenBy: record.chosen_by,
+      // It was measured, or inherited: taken as it is.
+      carried: recordAs(models[record.template] as Model, recordedText(subject)),
       rows: [
         recordedRow(
           record,

@@ -2,11 +2,11 @@ import { assertCount, checkOutputs, MOST, TemperError } from '../core/index.ts';
 import type { DataOptions, Shard, ViewOptions } from '../data/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { checkRuntime, type RuntimeOptions } from '../runtime/index.ts';
-import type { TransformChoice } from '../signature/index.ts';
+import type { CarryOptions, TransformChoice } from '../signature/index.ts';
 import type { EstimatorName } from './estimators.ts';
 
 /** How statistics become a model: what measuring and merging have in common. */
-export interface ResultOptions extends RuntimeOptions {
+export interface ResultOptions extends RuntimeOptions, CarryOptions {
   /** Replace outputs that exist. @default false */
   readonly force?: boolean | undefined;
   /**

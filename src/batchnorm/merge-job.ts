@@ -11,6 +11,7 @@ import { measure } from './measure.ts';
 import { type MergedMoments, mergeMomentsFiles } from './merged-moments.ts';
 import { readMomentsFile } from './moments-file.ts';
 import { publishResult, type RecalibrationRecord } from './result.ts';
+import { configTargets } from '../signature/index.ts';
 import { assertMeasured } from './unmeasured.ts';
 
 async function assertModelOf({ run }: MergedMoments, model: Model): Promise<void> {
@@ -88,7 +89,7 @@ export async function mergeMoments(
   let guard: ChosenData | undefined;
   try {
     for (const path of moments) sources.push(openFile(path));
-    checkJobOutputs(model, [out], [val], { more: moments, force });
+    checkJobOutputs(model, [out, ...configTargets(out, options)], [val], { more: moments, force });
     assertMeasured(model, findLayers(model).layers, options, watched.note);
     guard = await openGuard(model, options);
     return await merge(options, model, sources, guard, watched);

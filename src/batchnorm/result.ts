@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { type Control, canonicalJson, type FieldRow, version } from '../core/index.ts';
-import type { ChosenData } from '../data/index.ts';
+import type { ChosenData, Transform } from '../data/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
 import { type Model, modelHashes, nextStepKey, type Rewrite, type WrittenModel, writeEdited } from '../onnx/index.ts';
+import { carried, measuredWith, writeConfigs } from '../signature/index.ts';
 import type { Collected, WrittenMoments } from './batch-pass.ts';
 import { blend } from './estimators.ts';
 import { guardEdits } from './guard.ts';
@@ -147,9 +148,19 @@ export async function publishResult(
   control.signal.throwIfAborted();
   const how: ResultSettings = { estimator, method, prior };
   const settings = settingsOf(await modelHashes(model), collected, how);
-  const metadata = { key: nextStepKey(model.record), value: canonicalJson(settings) };
+  const step = { key: nextStepKey(model.record), value: canonicalJson(settings) };
+  const shown = JSON.parse(run.transform) as Transform | null;
+  const carrying = carried(model, measuredWith(model, shown ?? undefined, val?.dataset.classes), options);
+  for (const text of carrying.notes) control.note(text);
   const isRefused = guard !== undefined && !guard.better && !allowWorse;
   const name = basename(model.path);
+  const written = isRefused
+    ? undefined
+    : writeEdited(model, [...edits, ...carrying.edits], {
+        ...{ path: out, force, inline },
+        metadata: [step, ...carrying.metadata],
+      });
+  if (written) writeConfigs(carrying, out, force);
   return {
     model: name,
     layers: reports,
@@ -159,7 +170,7 @@ export async function publishResult(
     batches: run.batches,
     warnings,
     guard,
-    written: isRefused ? undefined : writeEdited(model, edits, { path: out, force, inline, metadata }),
+    written,
     settings,
   };
 }

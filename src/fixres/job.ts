@@ -13,7 +13,7 @@ import {
   type WrittenModel,
   writeEdited,
 } from '../onnx/index.ts';
-import { declaredInputs, outputName, transformNotes } from '../signature/index.ts';
+import { carried, configTargets, declaredInputs, measuredWith, outputName, transformNotes, writeConfigs } from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
 import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';
@@ -98,9 +98,16 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
   if (!verdict) throw new Error('the model is measured at test size');
   const { images, provider, onnxruntime } = ran;
   const made = { ...settings, n_images: images, epoch, changed, provider, onnxruntime };
-  const metadata = { key: nextStepKey(model.record), value: canonicalJson(made) };
+  const step = { key: nextStepKey(model.record), value: canonicalJson(made) };
+  const names = run.images.measured.find(({ name }) => name === 'val')?.data.dataset.classes;
+  const carrying = carried(model, measuredWith(model, transforms.test, names), options);
+  for (const text of carrying.notes) run.control.note(text);
+  const metadata = [step, ...carrying.metadata];
   const written =
-    verdict.better || allowWorse ? writeEdited(model, edits, { path: out, force, inline, metadata }) : undefined;
+    verdict.better || allowWorse
+      ? writeEdited(model, [...edits, ...carrying.edits], { path: out, force, inline, metadata })
+      : undefined;
+  if (written) writeConfigs(carrying, out, force);
   removeCheckpoint(checkpointPath(out));
   return {
     ...{ written, verdict, comparisons, history, epoch, images, trainSize, testSize, changed },
@@ -147,7 +154,7 @@ export async function fixRes(options: FixResOptions, control: JobControl = {}): 
   const file = openModel(model);
   try {
     assertOutput(file, out, force);
-    checkOutputs([out], [model, ...dataFiles(train, val, shifted)], force);
+    checkOutputs([out, ...configTargets(out, options)], [model, ...dataFiles(train, val, shifted)], force);
     assertInference(file);
     return await runOn(file, options, tuning, controlOf(control));
   } finally {

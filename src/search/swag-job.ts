@@ -8,7 +8,7 @@ import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
 import type { OutputKind } from '../signature/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
 import { BayesianAverage } from './bayesian-average.ts';
-import { type CandidateData, undivided, withCandidateData } from './candidate-data.ts';
+import { type CandidateData, type MeasuredImages, undivided, withCandidateData } from './candidate-data.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import { makeCandidates } from './candidate-weights.ts';
 import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
@@ -60,6 +60,7 @@ interface Sampled {
   readonly scores: readonly ModelScores[];
   /** Per sample. */
   readonly given: readonly Given[];
+  readonly images: MeasuredImages;
 }
 
 /** What samples are made of, and run on. */
@@ -125,7 +126,7 @@ async function evaluateSamples(
     ].map((measured) => ({ ...measured, timing: {}, provenance: {} })),
     seed,
   );
-  return { scores, given };
+  return { scores, given, images: data };
 }
 
 /** Names the samples' files in a folder, which is made. @throws TemperError OUTPUT_* */
@@ -199,7 +200,7 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
           watched,
         ),
       ));
-    const outputs = targets ? await writeAverages(opened, rows, targets, force, { given: sampled?.given }) : [];
+    const outputs = targets ? await writeAverages(opened, rows, targets, force, sampled ?? { given: undefined, images: undefined }) : [];
     const { rank: drawnRank, scale: drawnScale } = rows[0].swag;
     return {
       seed,

@@ -14,6 +14,8 @@ export interface ClassifierParts {
   readonly nodes?: ModelParts['nodes'];
   readonly initializers?: ModelParts['initializers'];
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Of the scores: snapshots differ by it. */
+  readonly scale?: number;
 }
 
 /** A network of three classes, the means of the channels, behind nodes from `x` to `z`. */
@@ -28,7 +30,7 @@ export function classifier({ dims = ['N', 3, 'H', 'W'], type = 'FLOAT', ...parts
       ['Flatten', ['pooled'], ['flat']],
       ['Mul', ['flat', 'w'], ['y']],
     ],
-    initializers: [floats('w', [3], [1, 1, 1]), ...(parts.initializers ?? [])],
+    initializers: [floats('w', [3], new Array<number>(3).fill(parts.scale ?? 1)), ...(parts.initializers ?? [])],
     metadata: parts.metadata ?? {},
   });
 }

@@ -105,6 +105,8 @@ function normalisations(stated: readonly Stated[], { graph }: Preprocessing, col
 }
 
 const PLAIN_FIELDS = ['resizeRule', 'interpolation', 'resampler', 'framing', 'orientation'] as const;
+/** Half a pixel, of which timm's files say nothing and processors of transformers each their library's: the first source has it. */
+const UNCOMPARED: ReadonlySet<string> = new Set(['framing']);
 
 /** Gathers what is decided, in the order of the fields. */
 function collector({ label, options }: Asked) {
@@ -155,7 +157,7 @@ export function mergeFound(preprocessing: Preprocessing, asked: Asked): Found {
         targets.map(({ value, source }) => ({ value: targetAt(value, crop), source })),
       );
   const targetSource = targets[0];
-  const plain = Object.fromEntries(PLAIN_FIELDS.map((field) => [field, pick(field, field, said(field))]));
+  const plain = Object.fromEntries(PLAIN_FIELDS.map((field) => [field, pick(field, field, UNCOMPARED.has(field) ? said(field).slice(0, 1) : said(field))]));
   const color = colorOf(stated, preprocessing, asked);
   if (color && options.color === undefined) sources.push({ field: 'color', source: color.source });
   const inputColor = input.channels === 1 ? 'grey' : (color?.value ?? 'rgb');
