@@ -20,10 +20,10 @@ import {
   type Segment,
   type TensorRecord,
 } from '../onnx/index.ts';
+import type { Carried } from '../signature/index.ts';
 import { hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor, storedTensors } from './output-layout.ts';
 import type { RequantizationError } from './quantized/requantize.ts';
-import type { Carried } from '../signature/index.ts';
 import type { AverageRecord, RecordedInput } from './record.ts';
 import { type Row, rowFields, rowOver } from './rows/row.ts';
 import { type Sink, type StreamOptions, TensorStream } from './stream.ts';
@@ -230,7 +230,9 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
   try {
     const { parts, outputs: data } = await writeData(job, stored, stream, tracked);
     const sinks = tracked.map((file) => file.openModel());
-    const layouts = files.map((_, i) => layOutModel(template, stored, parts, data?.[i]?.location ?? '', job.carried?.edits));
+    const layouts = files.map((_, i) =>
+      layOutModel(template, stored, parts, data?.[i]?.location ?? '', job.carried?.edits),
+    );
     const positions = files.map(() => 0);
     for (;;) {
       for (const [i, sink] of sinks.entries()) {

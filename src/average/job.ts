@@ -106,7 +106,11 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
     for (const text of carrying.notes) watched.note(text);
     const folders = new Map(paths.map((path) => [dirname(path), path]));
     const configs = [...folders.values()].flatMap((path) => configTargets(path, options));
-    checkOutputs(configs, plan.snapshots.map(({ file }) => file), force);
+    checkOutputs(
+      configs,
+      plan.snapshots.map(({ file }) => file),
+      force,
+    );
     const bar = watched.progress('averaging', sizeOf(models));
     try {
       const written = await averageFiles(

@@ -1,6 +1,7 @@
 import { type Control, controlOf, type FileSource, type JobControl, openFile, TemperError } from '../core/index.ts';
 import type { ChosenData } from '../data/index.ts';
 import { type Model, modelSha256, openModel } from '../onnx/index.ts';
+import { configTargets } from '../signature/index.ts';
 import type { Collected } from './batch-pass.ts';
 import type { EstimatorName } from './estimators.ts';
 import { findLayers } from './find-layers.ts';
@@ -11,7 +12,6 @@ import { measure } from './measure.ts';
 import { type MergedMoments, mergeMomentsFiles } from './merged-moments.ts';
 import { readMomentsFile } from './moments-file.ts';
 import { publishResult, type RecalibrationRecord } from './result.ts';
-import { configTargets } from '../signature/index.ts';
 import { assertMeasured } from './unmeasured.ts';
 
 async function assertModelOf({ run }: MergedMoments, model: Model): Promise<void> {

@@ -13,7 +13,15 @@ import {
   type WrittenModel,
   writeEdited,
 } from '../onnx/index.ts';
-import { carried, configTargets, declaredInputs, measuredWith, outputName, transformNotes, writeConfigs } from '../signature/index.ts';
+import {
+  carried,
+  configTargets,
+  declaredInputs,
+  measuredWith,
+  outputName,
+  transformNotes,
+  writeConfigs,
+} from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
 import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';

@@ -200,7 +200,9 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
           watched,
         ),
       ));
-    const outputs = targets ? await writeAverages(opened, rows, targets, force, sampled ?? { given: undefined, images: undefined }) : [];
+    const outputs = targets
+      ? await writeAverages(opened, rows, targets, force, sampled ?? { given: undefined, images: undefined })
+      : [];
     const { rank: drawnRank, scale: drawnScale } = rows[0].swag;
     return {
       seed,

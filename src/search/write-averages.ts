@@ -20,7 +20,18 @@ export async function writeAverages(
   const template = models[templateIndex] as Model;
   const carried = carriedBy(models, template, images?.transform, images?.val.dataset.classes);
   const steps = plan.snapshots.map(({ step }) => step);
-  const job = { models, steps, templateIndex, plan: tensors, rules, rows, dtype: undefined, version, carried, ...measured };
+  const job = {
+    models,
+    steps,
+    templateIndex,
+    plan: tensors,
+    rules,
+    rows,
+    dtype: undefined,
+    version,
+    carried,
+    ...measured,
+  };
   const written = await averageFiles({ ...job, allowNonfinite, signal }, paths, force);
   return written.map(({ path, bytes, sha256, data }) => ({ path, bytes, sha256, data }));
 }

@@ -11,8 +11,18 @@ export {
   transformsFor,
   valueFor,
 } from './model-transform.ts';
-export { type CarryOptions, type Carried, carried, carriedBy, configTargets, inherited, measuredWith, recordAs, writeConfigs } from './preprocessing/carry.ts';
-export { recordedText } from './preprocessing/recorded.ts';
 export type { OutputKind } from './output-kind.ts';
 export { outputName, pickValue } from './pick-value.ts';
+export {
+  type Carried,
+  type CarryOptions,
+  carried,
+  carriedBy,
+  configTargets,
+  inherited,
+  measuredWith,
+  recordAs,
+  writeConfigs,
+} from './preprocessing/carry.ts';
+export { recordedText } from './preprocessing/recorded.ts';
 export type { DeclaredInputs, TensorType, ValueInfo } from './value-info.ts';

@@ -146,7 +146,10 @@ export function resolveTransform(given: TransformOptions = {}, found: FoundTrans
   const margin = options.resize !== undefined || options.cropRatio !== undefined;
   const ruled = options.preset === 'none' && margin ? 'short' : preset.resizeRule;
   const resizeRule = choice('resize rule', options.resizeRule ?? known.resizeRule ?? ruled, RESIZE_RULES);
-  const values = (name: 'mean' | 'std') => perChannel(name, options[name] ?? known[name] ?? preset[name], color);
+  // Of raw pixels a preset's numbers fill borders at most: those of three colours say nothing of a grey one.
+  const isRawGrey = dtype === 'uint8' && color === 'grey';
+  const values = (name: 'mean' | 'std') =>
+    perChannel(name, options[name] ?? known[name] ?? (isRawGrey ? PRESET_VALUES.none : preset)[name], color);
   if (dtype === 'uint8' && (options.mean || options.std)) {
     throw usage(
       'mean and std apply to float inputs, found dtype uint8',

@@ -57,7 +57,12 @@ function copySegments(model: Model, segments: readonly Segment[], write: (bytes:
 export function writeEdited(
   model: Model,
   edits: readonly Edit[],
-  options: { path: string; force: boolean; metadata: MetadataEntry | readonly MetadataEntry[]; inline?: ReadonlySet<TensorRecord> },
+  options: {
+    path: string;
+    force: boolean;
+    metadata: MetadataEntry | readonly MetadataEntry[];
+    inline?: ReadonlySet<TensorRecord>;
+  },
 ): WrittenModel {
   const { path, force, metadata, inline } = options;
   assertOutput(model, path, force);

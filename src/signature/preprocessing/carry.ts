@@ -1,11 +1,18 @@
 import { dirname, join } from 'node:path';
 import { canonicalJson, TemperError, version, writeFileAtomic } from '../../core/index.ts';
 import { isTransform, type Transform } from '../../data/index.ts';
-import { type Edit, type MetadataEntry, type Model, nextStepKey, removeMetadata, stepKeyAfter } from '../../onnx/index.ts';
+import {
+  type Edit,
+  type MetadataEntry,
+  type Model,
+  nextStepKey,
+  removeMetadata,
+  stepKeyAfter,
+} from '../../onnx/index.ts';
 import { declaredInputs } from '../model-input.ts';
 import { transformFor } from '../model-transform.ts';
 import { type ConfigText, configTexts } from './config-text.ts';
-import { embedEdits, embeddedTransform } from './embed.ts';
+import { embeddedTransform, embedEdits } from './embed.ts';
 import { PREPROCESSING_KEY, parseRecord, type RecordedPreprocessing, recordedText, recordText } from './recorded.ts';
 
 /** How a model that is written says what its images go through, beside the entry in its metadata. */
@@ -129,7 +136,9 @@ function foundRecord(model: Model, config: string | undefined): RecordedPreproce
 
 /** Where configuration files of a model would be written. */
 export function configTargets(out: string, { writeConfig }: CarryOptions): string[] {
-  return writeConfig === true ? ['config.json', 'preprocessor_config.json'].map((name) => join(dirname(out), name)) : [];
+  return writeConfig === true
+    ? ['config.json', 'preprocessor_config.json'].map((name) => join(dirname(out), name))
+    : [];
 }
 
 /** Writes the configuration files beside a model. @throws TemperError OUTPUT_EXISTS, OUTPUT_WRITE */

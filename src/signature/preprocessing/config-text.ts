@@ -27,13 +27,16 @@ const CROP_MODES: Readonly<Partial<Record<Transform['resizeRule'], CropMode>>> =
   ...{ short: 'center', squash: 'squash', border: 'border' },
 };
 
+/** timm crops as torchvision, processors as transformers: where a margin is odd, a pixel apart. Of others neither has a word. */
+const isForeign = (framing: Transform['framing']): boolean => framing === 'tensorflow' || framing === 'corner';
+
 /** timm's pretrained_cfg; undefined for what timm cannot do. */
 function timmFields(transform: Transform): Fields | undefined {
   const { crop, resize, resizeRule, interpolation, color, fill, orientation, resampler, framing } = transform;
   const mode = CROP_MODES[resizeRule];
   const { mean, std } = statisticsOf(transform);
   const ratio = ratioOf(crop.height, resize.height);
-  const isOwn = color === 'bgr' || orientation !== 'ignore' || resampler !== undefined || framing !== undefined;
+  const isOwn = color === 'bgr' || orientation !== 'ignore' || resampler !== undefined || isForeign(framing);
   const isTold = ratio !== undefined && Math.floor(crop.width / ratio) === resize.width;
   const forgets = mode === 'center' && !isSquare(resize) && interpolation !== 'bilinear';
   const padded = fill.every((value, c) => value === (mode === 'border' ? roundHalfEven(255 * (mean[c] ?? 0)) : 0));
@@ -70,7 +73,7 @@ function processorFields(transform: Transform): Fields | undefined {
   const size = sizing(transform);
   const resample = RESAMPLE[interpolation];
   const isOwn = color === 'bgr' || orientation !== 'ignore' || resampler !== undefined;
-  if (!size || resample === undefined || isOwn || framing === 'tensorflow' || framing === 'corner') return undefined;
+  if (!size || resample === undefined || isOwn || isForeign(framing)) return undefined;
   const values =
     dtype === 'uint8'
       ? { do_rescale: false, do_normalize: false }
@@ -94,17 +97,23 @@ const textOf = (fields: Fields): string => `${JSON.stringify(fields, undefined, 
  * Configuration files that timm and transformers read back to the same values.
  * @returns the files, and a line for each that cannot say what the transform does
  */
-export function configTexts({ transform, classNames }: RecordedPreprocessing): { files: ConfigText[]; notes: string[] } {
+export function configTexts({ transform, classNames }: RecordedPreprocessing): {
+  files: ConfigText[];
+  notes: string[];
+} {
   const [timm, processor] = [timmFields(transform), processorFields(transform)];
   const labels = labelFields(classNames);
   const config = { ...(timm && { architecture: 'onnx', pretrained_cfg: timm }), ...labels };
   const files: ConfigText[] = [];
   if (Object.keys(config).length > 0) files.push({ name: 'config.json', text: textOf(config) });
   if (processor) files.push({ name: 'preprocessor_config.json', text: textOf(processor) });
+  const hasMargin = transform.resizeRule !== 'squash' || transform.crop.height !== transform.resize.height;
+  const off = transform.framing === 'transformers' ? timm && 'config.json' : processor && 'preprocessor_config.json';
   const says = `this transform (${transform.resizeRule}, ${transform.color})`;
   return {
     files,
     notes: [
+      ...(off && hasMargin ? [`${off}: what reads it crops a pixel beside this where a margin is odd`] : []),
       ...(timm ? [] : [`config.json: without pretrained_cfg, as timm has no way to say ${says}`]),
       ...(processor ? [] : [`preprocessor_config.json: not written, as no processor of transformers does ${says}`]),
     ],

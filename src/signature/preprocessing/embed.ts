@@ -37,7 +37,11 @@ function steps(transform: Transform, from: string, to: string, isHalf: boolean) 
   const constants: Constant[] = [];
   const { color, layout, mean, std } = transform;
   let at = from;
-  const add = (opType: string, more: readonly string[] = [], attributes: NonNullable<NewNode['attributes']> = {}): void => {
+  const add = (
+    opType: string,
+    more: readonly string[] = [],
+    attributes: NonNullable<NewNode['attributes']> = {},
+  ): void => {
     const output = `${PREFIX}.${nodes.length}`;
     nodes.push({ opType, inputs: [at, ...more], outputs: [output], name: output, attributes });
     at = output;
@@ -69,9 +73,14 @@ function steps(transform: Transform, from: string, to: string, isHalf: boolean) 
 export function embedEdits(model: Model, declared: DeclaredInputs, transform: Transform, inputName?: string): Edit[] {
   const { name, type } = modelInput(declared, inputName);
   const { graph, opsets } = model.record;
-  if (type === 'uint8') throw refused(model, `input ${name} takes 8-bit pixels already`, 'Leave `embedPreprocessing` out.');
+  if (type === 'uint8')
+    throw refused(model, `input ${name} takes 8-bit pixels already`, 'Leave `embedPreprocessing` out.');
   if ((opsets.get('') ?? 0) < LEAST_OPSET) {
-    throw refused(model, `operator set ${opsets.get('')}, expected ${LEAST_OPSET} or later`, 'Export with a newer one.');
+    throw refused(
+      model,
+      `operator set ${opsets.get('')}, expected ${LEAST_OPSET} or later`,
+      'Export with a newer one.',
+    );
   }
   const dims = graph.inputs.find((input) => input.name === name)?.tensorType?.dims ?? [];
   if (graph.outputs.some((output) => output.name === name) || dims.length !== 4) {
@@ -91,7 +100,12 @@ export function embedEdits(model: Model, declared: DeclaredInputs, transform: Tr
     ...replaceGraphInput(graph, name, { name, dataType: DATA_TYPE.uint8, dims: sides }),
     ...readers,
     ...constants.flatMap(({ name: constant, dims: shape, values }) =>
-      appendInitializer(model, graph, { name: constant, dataType: DATA_TYPE.float32, dims: shape, bytes: bytesOf(values) }),
+      appendInitializer(model, graph, {
+        name: constant,
+        dataType: DATA_TYPE.float32,
+        dims: shape,
+        bytes: bytesOf(values),
+      }),
     ),
     ...(transform.color === 'bgr'
       ? appendInitializer(model, graph, {

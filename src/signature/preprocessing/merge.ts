@@ -157,7 +157,12 @@ export function mergeFound(preprocessing: Preprocessing, asked: Asked): Found {
         targets.map(({ value, source }) => ({ value: targetAt(value, crop), source })),
       );
   const targetSource = targets[0];
-  const plain = Object.fromEntries(PLAIN_FIELDS.map((field) => [field, pick(field, field, UNCOMPARED.has(field) ? said(field).slice(0, 1) : said(field))]));
+  const plain = Object.fromEntries(
+    PLAIN_FIELDS.map((field) => [
+      field,
+      pick(field, field, UNCOMPARED.has(field) ? said(field).slice(0, 1) : said(field)),
+    ]),
+  );
   const color = colorOf(stated, preprocessing, asked);
   if (color && options.color === undefined) sources.push({ field: 'color', source: color.source });
   const inputColor = input.channels === 1 ? 'grey' : (color?.value ?? 'rgb');

@@ -47,7 +47,10 @@ function ultralytics(metadata: Metadata): Stated[] {
   const isTheirs = /ultralytics/i.test(`${metadata.get('author') ?? ''} ${metadata.get('description') ?? ''}`);
   if (!isTheirs || metadata.get('task') !== 'classify' || !metadata.has('imgsz')) return [];
   const source = `${SOURCE} (imgsz, by Ultralytics)`;
-  const given = givenSize(configReader({ source, fields: { imgsz: parsedEntry(metadata.get('imgsz') ?? '') } }), 'imgsz');
+  const given = givenSize(
+    configReader({ source, fields: { imgsz: parsedEntry(metadata.get('imgsz') ?? '') } }),
+    'imgsz',
+  );
   const size = given?.exact ?? (given?.square ? { height: given.square, width: given.square } : undefined);
   if (!size) return [];
   const side = Math.min(size.height, size.width);

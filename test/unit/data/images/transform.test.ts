@@ -201,3 +201,8 @@ test('contradictory or impossible options are usage errors', () => {
   ];
   for (const options of wrong) assert.throws(() => resolveTransform(options), usage, JSON.stringify(options));
 });
+
+test('a grey network of raw pixels needs no mean', () => {
+  const { mean, std, fill } = resolveTransform({ color: 'grey', dtype: 'uint8' });
+  assert.deepEqual([mean, std, fill], [[], [], [0]]);
+});

@@ -4,7 +4,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { averageCheckpoints, verifyAverage } from '../../../../src/average/index.ts';
-import { applyTransform, decodeImageFile, resolveTransform, type Transform, type TransformOptions } from '../../../../src/data/index.ts';
+import {
+  applyTransform,
+  decodeImageFile,
+  resolveTransform,
+  type Transform,
+  type TransformOptions,
+} from '../../../../src/data/index.ts';
 import { openModel, writeEdited } from '../../../../src/onnx/index.ts';
 import { openSession } from '../../../../src/runtime/index.ts';
 import { type CarryOptions, carried, writeConfigs } from '../../../../src/signature/index.ts';
@@ -35,7 +41,14 @@ const TRANSFORMS: readonly TransformOptions[] = [
   { preset: 'timm', size: 64 },
   { preset: 'fixres', size: 48, color: 'bgr', mean: [0.1, 0.2, 0.3], std: [1, 0.5, 0.25] },
   { preset: 'tensorflow', size: 40 },
-  { preset: 'none', size: { height: 40, width: 56 }, resampler: 'opencv', interpolation: 'area', mean: [0], std: [1 / 255] },
+  {
+    preset: 'none',
+    size: { height: 40, width: 56 },
+    resampler: 'opencv',
+    interpolation: 'area',
+    mean: [0],
+    std: [1 / 255],
+  },
   { preset: 'timm', size: 64, resizeRule: 'border', cropRatio: 1 },
 ];
 
@@ -90,7 +103,10 @@ const scoresOf = async (path: string, transform: Transform, file: string): Promi
 };
 
 test('scale, mean and deviation in the graph give the scores that they gave before it, bit for bit', async () => {
-  const nhwc: ClassifierParts = { dims: ['N', 'H', 'W', 3], nodes: [['Transpose', ['x'], ['z'], { perm: [0, 3, 1, 2] }]] };
+  const nhwc: ClassifierParts = {
+    dims: ['N', 'H', 'W', 3],
+    nodes: [['Transpose', ['x'], ['z'], { perm: [0, 3, 1, 2] }]],
+  };
   for (const [parts, options] of [
     [{}, { preset: 'timm', size: 64 }],
     [{}, { preset: 'torchvision', size: 50, color: 'bgr', mean: [0.1, 0.2, 0.3], std: [0.3, 0.2, 0.1] }],
@@ -162,11 +178,11 @@ test('averages inherit what all inputs say, say so where they differ, and are ve
   const averaged = async (folder: string, more: CarryOptions = {}) => {
     const notes: string[] = [];
     const out = join(tempFolder(), 'swa.onnx');
-    await averageCheckpoints(
-      { inputs: [folder], out, ...more },
-      { observer: { note: (text) => notes.push(text) } },
-    );
-    const { ok, findings } = await verifyAverage({ file: out, inputs: [folder] }).catch(() => ({ ok: undefined, findings: [] }));
+    await averageCheckpoints({ inputs: [folder], out, ...more }, { observer: { note: (text) => notes.push(text) } });
+    const { ok, findings } = await verifyAverage({ file: out, inputs: [folder] }).catch(() => ({
+      ok: undefined,
+      findings: [],
+    }));
     const model = openModel(out);
     const entry = model.record.metadata.find(({ key }) => key === PREPROCESSING_KEY)?.value;
     model.close();
@@ -213,7 +229,9 @@ for folder in sys.argv[2:]:
 print(json.dumps(rows))
 `;
 
-test('timm and transformers read the files back to the same values', { skip: lacksPython('torch', 'transformers', 'PIL') }, async (t) => {
+test('timm and transformers read the files back to the same values', {
+  skip: lacksPython('torch', 'transformers', 'PIL'),
+}, async (t) => {
   const picture = 'fixtures/preprocessing/small.png';
   const transforms = (
     [
@@ -224,7 +242,10 @@ test('timm and transformers read the files back to the same values', { skip: lac
   ).map((options) => resolveTransform(options));
   const folders = transforms.map((transform) => dirname(written(classifier(), transform, { writeConfig: true })));
   const python = findPython('torch', 'transformers', 'PIL') as string;
-  const { stdout, stderr } = spawnSync(python, ['-c', READ_BACK, picture, ...folders], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  const { stdout, stderr } = spawnSync(python, ['-c', READ_BACK, picture, ...folders], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
   assert.notEqual(stdout, '', stderr);
   const rows = JSON.parse(stdout) as number[][][];
   if (rows.length === 0) return t.skip('no Python with timm');
