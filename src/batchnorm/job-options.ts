@@ -22,7 +22,7 @@ export interface ResultOptions extends RuntimeOptions, CarryOptions {
   readonly val?: DataOptions | undefined;
   /** Write the model although `val` says that it is no better. @default false */
   readonly allowWorse?: boolean | undefined;
-  /** From an image to the network's input. @default torchvision's preset at the model's size */
+  /** From an image to the network's input. @default what is found (docs/preprocessing.md), else torchvision's preset */
   readonly transform?: TransformChoice | undefined;
   /** Stop at an image that cannot be decoded, or leave it out. @default 'fail' */
   readonly onBadImage?: 'fail' | 'skip' | undefined;

@@ -27,12 +27,10 @@ export {
   type Orientation,
 } from './images/decode-image.ts';
 export {
-  FRAMINGS,
   type Framing,
   isEnlarged,
   isPadded,
   planGeometry,
-  RESIZE_RULES,
   type ResizeRule,
   roundHalfEven,
 } from './images/geometry.ts';
@@ -40,7 +38,6 @@ export type { InputStatistics } from './images/input-statistics.ts';
 export {
   INTERPOLATIONS,
   type Interpolation,
-  RESAMPLERS,
   type Resampler,
   resizePixels,
 } from './images/interpolation.ts';
@@ -49,7 +46,6 @@ export { type ResampleOptions, resample } from './images/resample.ts';
 export { PILLOW_FILTERS, type PillowFilter } from './images/resample-kernels.ts';
 export { isTransform } from './images/stored-transform.ts';
 export {
-  COLORS,
   type Color,
   type FoundTransform,
   type InputType,

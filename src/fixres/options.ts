@@ -24,7 +24,7 @@ export interface FixResOptions extends RuntimeOptions, CarryOptions {
   readonly trainSize?: number | Size | undefined;
   /**
    * From an image to the network's input, at both sizes. Of options `resize` is the target at test size, and is in proportion at
-   * the train size; of a whole transform crop and resize target are. @default torchvision's preset
+   * the train size; of a whole transform crop and resize target are. @default what is found, else torchvision's preset
    */
   readonly transform?: Omit<TransformOptions, 'size'> | Transform | undefined;
   /**

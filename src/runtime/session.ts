@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { fromWire, openFile, readBytes, TemperError } from '../core/index.ts';
 import { assertModelFile, externalDataOf, freeZeroDims, modelFromBytes, openModel } from '../onnx/index.ts';
-import { type ModelFacts, modelFacts, NO_FACTS, type ValueInfo } from '../signature/index.ts';
+import { type ModelFacts, modelFacts, noFacts, type ValueInfo } from '../signature/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
@@ -157,7 +157,7 @@ function factsOf(model: string | Uint8Array, label: string): ModelFacts {
       opened.close();
     }
   } catch (error) {
-    if (error instanceof TemperError) return NO_FACTS;
+    if (error instanceof TemperError) return noFacts(existsSync(label) ? label : undefined);
     throw error;
   }
 }

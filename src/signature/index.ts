@@ -1,6 +1,6 @@
 export type { Fact } from './fact.ts';
 export { assertLabels, classesOf, declaredClasses, type ModelClasses, scoresOf } from './labels.ts';
-export { type ModelFacts, modelFacts, NO_FACTS } from './model-facts.ts';
+export { type ModelFacts, modelFacts, noFacts } from './model-facts.ts';
 export { declaredInputs, imageDims, imageInput, type ModelInput, modelInput } from './model-input.ts';
 export {
   choiceAtSize,

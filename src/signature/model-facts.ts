@@ -9,7 +9,7 @@ import { type GraphInput, graphInputs } from './preprocessing/graph-input.ts';
 import { PREPROCESSING_KEY, recordedNames } from './preprocessing/recorded.ts';
 
 /** Which input takes the images, and which configuration is read: see TransformOptions.config. */
-export interface PreprocessingQuestion {
+interface PreprocessingQuestion {
   readonly input: string;
   readonly config?: string | undefined;
 }
@@ -24,14 +24,13 @@ export interface ModelFacts {
   readonly preprocessing: (question: PreprocessingQuestion) => Preprocessing;
 }
 
-/** Of a model that cannot be read: nothing but what files say. */
-export const NO_FACTS: ModelFacts = {
+/** Of a model that cannot be read: nothing but what files say. @param path where it lies, if it is a file */
+export const noFacts = (path: string | undefined): ModelFacts => ({
   outputKind: () => undefined,
   classNames: undefined,
   graphInput: () => undefined,
-  preprocessing: ({ config }) =>
-    findPreprocessing({ record: { metadata: [] } }, { path: undefined, config, graph: undefined }),
-};
+  preprocessing: ({ config }) => findPreprocessing({ record: { metadata: [] } }, { path, config, graph: undefined }),
+});
 
 /**
  * Class names of a Hugging Face `config.json` (id2label) beside the model, or, where the model lies in a folder `onnx`, above it.

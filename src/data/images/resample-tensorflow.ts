@@ -68,12 +68,72 @@ const bicubic: TapsAt = (index, inSize, outSize) => {
 
 const TAPS: Readonly<Record<string, TapsAt>> = { nearest, bilinear, bicubic };
 
-/** Of two samples a + (b - a) · lerp, of four the sum of products from the first on; all in float32. */
-function blend(values: readonly number[], { weights }: Taps): number {
-  const [first = 0, second = 0] = values;
-  if (values.length === 1) return first;
-  if (weights.length === 1) return fround(first + fround(fround(second - first) * (weights[0] as number)));
-  return values.reduce((sum, value, t) => fround(sum + fround(value * (weights[t] as number))), 0);
+/** Of two lines a + (b - a) · lerp, of four the sum of products from the first on; float32 at every step. */
+function blendLines(lines: readonly ArrayLike<number>[], { weights }: Taps, into: Float32Array): void {
+  const [a, b, c, d] = lines as [ArrayLike<number>, ArrayLike<number>?, ArrayLike<number>?, ArrayLike<number>?];
+  const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = weights;
+  for (let i = 0; i < into.length; i++) {
+    const first = a[i] as number;
+    if (b === undefined) into[i] = first;
+    else if (c === undefined || d === undefined) {
+      into[i] = first + fround(fround((b[i] as number) - first) * w0);
+    } else {
+      const sum = fround(fround(first * w0) + fround((b[i] as number) * w1));
+      into[i] = fround(sum + fround((c[i] as number) * w2)) + fround((d[i] as number) * w3);
+    }
+  }
+}
+
+/** Blends within a line of interleaved channels, column by column. */
+function blendColumns(line: ArrayLike<number>, columns: readonly Taps[], channels: number, into: Float32Array): void {
+  const count = columns[0]?.at.length ?? 0;
+  for (let x = 0, q = 0; x < columns.length; x++) {
+    const { at, weights } = columns[x] as Taps;
+    const [p0 = 0, p1 = 0, p2 = 0, p3 = 0] = at;
+    const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = weights;
+    for (let c = 0; c < channels; c++, q++) {
+      const first = line[p0 * channels + c] as number;
+      if (count === 1) into[q] = first;
+      else if (count === 2) {
+        into[q] = first + fround(fround((line[p1 * channels + c] as number) - first) * w0);
+      } else {
+        const sum = fround(fround(first * w0) + fround((line[p1 * channels + c] as number) * w1));
+        const third = fround(sum + fround((line[p2 * channels + c] as number) * w2));
+        into[q] = third + fround((line[p3 * channels + c] as number) * w3);
+      }
+    }
+  }
+}
+
+/** Output lines of filters that blend along x first. */
+function columnsFirst({ data, width, channels }: Pixels, columns: readonly Taps[]): (y: Taps) => Float32Array {
+  const known = new Map<number, Float32Array>();
+  const out = new Float32Array(columns.length * channels);
+  const blended = (row: number): Float32Array => {
+    const line = known.get(row) ?? new Float32Array(out.length);
+    if (!known.has(row)) {
+      blendColumns(data.subarray(row * width * channels, (row + 1) * width * channels), columns, channels, line);
+    }
+    for (const old of known.keys()) if (old < row - 1) known.delete(old);
+    known.set(row, line);
+    return line;
+  };
+  return (y) => {
+    blendLines(y.at.map(blended), y, out);
+    return out;
+  };
+}
+
+/** Output lines of filters that blend along y first. */
+function linesFirst({ data, width, channels }: Pixels, columns: readonly Taps[]): (y: Taps) => Float32Array {
+  const line = new Float32Array(width * channels);
+  const out = new Float32Array(columns.length * channels);
+  const rowOf = (row: number): Uint8Array => data.subarray(row * width * channels, (row + 1) * width * channels);
+  return (y) => {
+    blendLines(y.at.map(rowOf), y, line);
+    blendColumns(line, columns, channels, out);
+    return out;
+  };
 }
 
 /**
@@ -86,29 +146,15 @@ export function resampleTensorflow(
   { interpolation, size, window = { left: 0, top: 0, ...size }, crop }: TensorflowOptions,
 ): Pixels {
   const source = partOf(image, crop);
-  const { data, width, channels } = source;
+  const { width, height } = window;
+  const { channels } = source;
   const tapsAt = TAPS[interpolation] ?? bilinear;
-  const columns = Array.from({ length: window.width }, (_, i) => tapsAt(window.left + i, width, size.width));
-  const lines = Array.from({ length: window.height }, (_, i) => tapsAt(window.top + i, source.height, size.height));
-  const sample = (x: number, y: number, c: number): number => data[(y * width + x) * channels + c] as number;
-  const alongX = interpolation !== 'bicubic';
-  const valueAt = (x: Taps, y: Taps, c: number): number => {
-    const [inner, outer] = alongX ? [x, y] : [y, x];
-    const at = (i: number, o: number): number => (alongX ? sample(i, o, c) : sample(o, i, c));
-    return blend(
-      outer.at.map((o) =>
-        blend(
-          inner.at.map((i) => at(i, o)),
-          inner,
-        ),
-      ),
-      outer,
-    );
-  };
-  const out = new Uint8Array(window.width * window.height * channels);
-  let q = 0;
-  for (const y of lines)
-    for (const x of columns)
-      for (let c = 0; c < channels; c++) out[q++] = Math.max(0, Math.min(255, roundHalfEven(valueAt(x, y, c))));
-  return { data: out, width: window.width, height: window.height, channels };
+  const columns = Array.from({ length: width }, (_, i) => tapsAt(window.left + i, source.width, size.width));
+  const lineAt = (interpolation === 'bicubic' ? linesFirst : columnsFirst)(source, columns);
+  const out = new Uint8Array(width * height * channels);
+  for (let y = 0, q = 0; y < height; y++) {
+    const line = lineAt(tapsAt(window.top + y, source.height, size.height));
+    for (let i = 0; i < line.length; i++, q++) out[q] = Math.max(0, Math.min(255, roundHalfEven(line[i] as number)));
+  }
+  return { data: out, width, height, channels };
 }

@@ -32,7 +32,7 @@ export interface SweepOptions extends RuntimeOptions {
   readonly cropRatios?: readonly number[] | undefined;
   /** One row each. @default what `transform` says */
   readonly interpolations?: readonly Interpolation[] | undefined;
-  /** From an image to the network's input, but for the size: for all models, or one for each. @default torchvision's preset */
+  /** From an image to the network's input, but for the size: for all models, or one for each. @default what is found, else torchvision's preset */
   readonly transform?: PerModel<TransformChoice> | undefined;
   /** Images of training: a further row each, with BatchNormalization statistics measured on them at the row's size. */
   readonly train?: DataOptions | undefined;

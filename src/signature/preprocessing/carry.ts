@@ -31,7 +31,7 @@ export interface Carried {
   readonly notes: readonly string[];
 }
 
-export const NOTHING_CARRIED: Carried = { edits: [], metadata: [], configs: [], notes: [] };
+const NOTHING_CARRIED: Carried = { edits: [], metadata: [], configs: [], notes: [] };
 
 /** Makes the entry of a model this text, or none; nothing, where it is that already. */
 export function recordAs(model: Model, text: string | undefined): Pick<Carried, 'edits' | 'metadata'> {

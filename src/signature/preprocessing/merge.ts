@@ -6,7 +6,7 @@ import type { Preprocessing } from './find-preprocessing.ts';
 import { type Stated, type StatedFields, targetAt } from './stated.ts';
 
 /** A field of a transform, and what says so. */
-export interface FieldSource {
+interface FieldSource {
   readonly field: string;
   readonly source: string;
 }
@@ -113,7 +113,7 @@ function collector({ label, options }: Asked) {
   const sources: FieldSource[] = [];
   return {
     sources,
-    pick<T>(field: string, option: keyof TransformOptions, said: readonly Said<T>[]): T | undefined {
+    pick: <T>(field: string, option: keyof TransformOptions, said: readonly Said<T>[]): T | undefined => {
       if (options[option] !== undefined) return undefined;
       const one = agreed(label, field, option, said);
       if (one) sources.push({ field, source: one.source });

@@ -1,5 +1,5 @@
 /** How a class of image processors of transformers makes the network's size. */
-export type Resizing = 'plain' | 'convnext' | 'poolformer' | 'levit' | 'perceiver';
+type Resizing = 'plain' | 'convnext' | 'poolformer' | 'levit' | 'perceiver';
 
 /** What a processor takes where its file says nothing, under the names of the file. */
 export interface ProcessorClass {

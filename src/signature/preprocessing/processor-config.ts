@@ -81,7 +81,7 @@ function sizingOf(config: ConfigReader, { resizing, defaults }: ProcessorClass):
 }
 
 /** y = a · (pixel / 255) + b, as mean and deviation of pixels from 0 to 1. */
-export function meanAndStd(a: readonly number[], b: readonly number[]): { mean: number[]; std: number[] } {
+function meanAndStd(a: readonly number[], b: readonly number[]): { mean: number[]; std: number[] } {
   const plain = (value: number): number => Number(value.toPrecision(12)) + 0;
   return { mean: a.map((scale, c) => plain(-(b[c] as number) / scale)), std: a.map((scale) => plain(1 / scale)) };
 }

@@ -23,8 +23,9 @@ export interface TimmConfig {
 function sizeOf(config: ConfigReader, name: string): readonly [number, number, number] | undefined {
   const value = config.numbers(name);
   if (value === undefined) return undefined;
+  const [channels = 0, height = 0, width = 0] = value;
   if (value.length !== 3 || !value.every(isSide)) return config.wrong(name, '[channels, height, width]');
-  return value as unknown as readonly [number, number, number];
+  return [channels, height, width];
 }
 
 function wordOf<T extends string>(config: ConfigReader, name: string, known: readonly T[]): T | undefined {
