@@ -51,7 +51,7 @@ export interface AverageJob extends Pick<StreamOptions, 'allowNonfinite' | 'give
   /** How the average was chosen, recorded as it is. */
   readonly chosenBy?: Readonly<Record<string, unknown>> | undefined;
   /** What becomes of the template's preprocessing; undefined: nothing. */
-  readonly carried?: Pick<Carried, 'edits' | 'metadata'> | undefined;
+  readonly carried?: (Pick<Carried, 'edits' | 'metadata'> & Partial<Pick<Carried, 'later'>>) | undefined;
 }
 
 interface InputHashes {
@@ -251,8 +251,9 @@ export async function averageInto(job: AverageJob, files: readonly OutputFiles[]
     return rows.map((row, i) => {
       const record = recordOf(job, row, job.given?.[i], hashes, errors[i]);
       const model = sinks[i] as WrittenOutput['model'];
-      model.write(delimitedMetadata({ key: nextStepKey(template.record), value: JSON.stringify(record) }));
       for (const entry of job.carried?.metadata ?? []) model.write(delimitedMetadata(entry));
+      model.write(delimitedMetadata({ key: nextStepKey(template.record), value: JSON.stringify(record) }));
+      for (const entry of job.carried?.later ?? []) model.write(delimitedMetadata(entry));
       return { row, record, model, data: data?.[i] };
     });
   } catch (error) {

@@ -158,7 +158,7 @@ export async function publishResult(
     ? undefined
     : writeEdited(model, [...edits, ...carrying.edits], {
         ...{ path: out, force, inline },
-        metadata: [step, ...carrying.metadata],
+        metadata: [...carrying.metadata, step, ...carrying.later],
       });
   if (written) writeConfigs(carrying, out, force);
   return {

@@ -110,7 +110,7 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
   const names = run.images.measured.find(({ name }) => name === 'val')?.data.dataset.classes;
   const carrying = carried(model, measuredWith(model, transforms.test, names), options);
   for (const text of carrying.notes) run.control.note(text);
-  const metadata = [step, ...carrying.metadata];
+  const metadata = [...carrying.metadata, step, ...carrying.later];
   const written =
     verdict.better || allowWorse
       ? writeEdited(model, [...edits, ...carrying.edits], { path: out, force, inline, metadata })

@@ -23,15 +23,18 @@ export interface CarryOptions {
   readonly embedPreprocessing?: boolean | undefined;
 }
 
-/** What becomes of a model's preprocessing when it is written: edits, entries for the end of the file, files beside it. */
+/** What becomes of a model's preprocessing when it is written: edits, entries of its metadata, files beside it. */
 export interface Carried {
   readonly edits: readonly Edit[];
+  /** Before the entry of this run's step. */
   readonly metadata: readonly MetadataEntry[];
+  /** Behind it: embedding is a step of its own. */
+  readonly later: readonly MetadataEntry[];
   readonly configs: readonly ConfigText[];
   readonly notes: readonly string[];
 }
 
-const NOTHING_CARRIED: Carried = { edits: [], metadata: [], configs: [], notes: [] };
+const NOTHING_CARRIED: Carried = { edits: [], metadata: [], later: [], configs: [], notes: [] };
 
 /** Makes the entry of a model this text, or none; nothing, where it is that already. */
 export function recordAs(model: Model, text: string | undefined): Pick<Carried, 'edits' | 'metadata'> {
@@ -65,11 +68,12 @@ export function carried(
   const embedded = embedPreprocessing ? { transform: embeddedTransform(transform), classNames } : recorded;
   const entry = recordAs(model, recordText(embedded));
   const { files, notes } = writeConfig ? configTexts(embedded) : { files: [], notes: [] };
-  if (!embedPreprocessing) return { ...entry, configs: files, notes };
+  if (!embedPreprocessing) return { ...entry, later: [], configs: files, notes };
   const step = { tool: 'onnx-temper', version, command: 'embed-preprocessing', transform };
   return {
     edits: [...entry.edits, ...embedEdits(model, declaredInputs(model), transform, input)],
-    metadata: [{ key: stepKeyAfter(nextStepKey(model.record)), value: canonicalJson(step) }, ...entry.metadata],
+    metadata: entry.metadata,
+    later: [{ key: stepKeyAfter(nextStepKey(model.record)), value: canonicalJson(step) }],
     configs: files,
     notes,
   };
