@@ -1,6 +1,7 @@
 import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
 import type { FixResOptions, Mode, Schedule } from '../../src/fixres/index.ts';
+import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, namedData, namedDataOf } from '../shared/data-options.ts';
 import { grouped, oneNumber, pixelSize, wholeNumber } from '../shared/option-values.ts';
@@ -110,6 +111,7 @@ export const FIX_RES = describeCommand({
     ...TRANSFORM,
     ...RUNTIME,
     ...REPORT,
+    ...CARRY,
     ...WRITE,
     ...TALK,
   },
@@ -140,6 +142,7 @@ export function fixResOptions(args: FixResArguments): FixResOptions {
   const { size, ...transform } = transformsOf(args, 1)[0] ?? {};
   return {
     ...runtimeOf(args),
+    ...carryOf(args),
     model: args.model,
     out: given(args.out, 'output', 'Give --out FILE.'),
     force: args.force,

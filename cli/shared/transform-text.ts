@@ -9,13 +9,14 @@ function resizeWord({ crop, resize }: Transform): string {
 
 /** A transform as the options that give it, presets resolved: pasted behind a command they give the same input. */
 export function transformWords(transform: Transform): string {
-  const { resizeRule, interpolation, color, orientation, mean, std, fill } = transform;
+  const { resizeRule, interpolation, color, orientation, mean, std, fill, resampler, framing } = transform;
   // Raw pixels have no mean to say what a border is filled with.
   const raw = fill.every((value) => value === 0) ? ' --preset none' : '';
   const numbers = mean.length > 0 ? ` --mean ${mean.join(',')} --std ${std.join(',')}` : raw;
+  const library = `${resampler ? ` --resampler ${resampler}` : ''}${framing ? ` --framing ${framing}` : ''}`;
   return (
     `--size ${sizeText(transform)} --resize ${resizeWord(transform)} --resize-rule ${resizeRule} ` +
-    `--interpolation ${interpolation}${numbers} --color ${color} --orientation ${orientation}`
+    `--interpolation ${interpolation}${library}${numbers} --color ${color} --orientation ${orientation}`
   );
 }
 

@@ -4,7 +4,15 @@ import { type Control, canonicalJson, type FieldRow, version } from '../core/ind
 import type { ChosenData, Transform } from '../data/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
 import { type Model, modelHashes, nextStepKey, type Rewrite, type WrittenModel, writeEdited } from '../onnx/index.ts';
-import { declaredInputs, type ModelReading, modelReading, type TransformChoice } from '../signature/index.ts';
+import {
+  carried,
+  declaredInputs,
+  type ModelReading,
+  measuredWith,
+  modelReading,
+  type TransformChoice,
+  writeConfigs,
+} from '../signature/index.ts';
 import type { Collected, WrittenMoments } from './batch-pass.ts';
 import { blend } from './estimators.ts';
 import { guardEdits } from './guard.ts';
@@ -165,10 +173,20 @@ export async function publishResult(
   control.signal.throwIfAborted();
   const how: ResultSettings = { estimator, method, prior };
   const settings = settingsOf(await modelHashes(model), collected, how);
-  const metadata = { key: nextStepKey(model.record), value: canonicalJson(settings) };
+  const step = { key: nextStepKey(model.record), value: canonicalJson(settings) };
+  const shown = JSON.parse(run.transform) as Transform | null;
+  const carrying = carried(model, measuredWith(model, shown ?? undefined, val?.dataset.classes), options);
+  for (const text of carrying.notes) control.note(text);
   const guard = guarded?.verdict;
   const isRefused = guard !== undefined && !guard.better && !allowWorse;
   const name = basename(model.path);
+  const written = isRefused
+    ? undefined
+    : writeEdited(model, [...edits, ...carrying.edits], {
+        ...{ path: out, force, inline },
+        metadata: [...carrying.metadata, step, ...carrying.later],
+      });
+  if (written) writeConfigs(carrying, out, force);
   return {
     model: name,
     layers: reports,
@@ -179,7 +197,7 @@ export async function publishResult(
     warnings: [...shifts, ...(guarded?.warnings ?? [])],
     guard,
     reading: readingOf(model, run.transform, options),
-    written: isRefused ? undefined : writeEdited(model, edits, { path: out, force, inline, metadata }),
+    written,
     settings,
   };
 }

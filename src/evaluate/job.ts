@@ -47,7 +47,7 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
   readonly data?: DataOptions | undefined;
   /** Instead of `models` and `data`: files of predictions of every image, those of all workers of one job. */
   readonly from?: readonly string[] | undefined;
-  /** From an image to the network's input: for all models, or one for each. @default torchvision's preset at the model's size */
+  /** From an image to the network's input: for all models, or one for each. @default what is found (docs/preprocessing.md), else torchvision's preset */
   readonly transform?: PerModel<TransformChoice> | undefined;
   /** What the models give. @default 'auto': told by the graph, else by all values */
   readonly outputs?: 'auto' | Exclude<OutputKind, 'log-probabilities'> | undefined;

@@ -16,12 +16,12 @@ interface Fit {
 }
 
 function fitOf(sources: readonly Size[], transform: Transform): Fit {
-  const { resizeRule, resize, crop } = transform;
+  const { crop } = transform;
   const fits = sources.map((source) => {
-    const { resized } = planGeometry(source, resizeRule, resize, crop);
+    const { part, resized } = planGeometry(source, transform);
     const own = source.height === crop.height && source.width === crop.width;
     const changed = resized.height !== source.height || resized.width !== source.width;
-    const factor = Math.sqrt((resized.height * resized.width) / (source.height * source.width));
+    const factor = Math.sqrt((resized.height * resized.width) / (part.height * part.width));
     return { factor, source, resizesOwn: own && changed };
   });
   const { factor, source } = atMiddle(fits.toSorted((a, b) => a.factor - b.factor));

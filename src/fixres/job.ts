@@ -14,7 +14,17 @@ import {
   type WrittenModel,
   writeEdited,
 } from '../onnx/index.ts';
-import { declaredInputs, fileReading, type ModelReading, outputName, presetNote } from '../signature/index.ts';
+import {
+  carried,
+  configTargets,
+  declaredInputs,
+  fileReading,
+  type ModelReading,
+  measuredWith,
+  outputName,
+  transformNotes,
+  writeConfigs,
+} from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
 import { assertClassRows } from './run/class-rows.ts';
@@ -71,8 +81,8 @@ async function subjectOf(
   const sizes = askedSizes(declaredInputs(file), options);
   const sized = await modelForSizes(file, options, [sizes.train, sizes.test], note);
   const transforms = transformsAt(declaredInputs(sized.model), sizes, options);
-  const preset = presetNote(options.transform ?? {}, transforms.test);
-  if (preset !== undefined) note(preset);
+  const choice = { ...options.transform, size: sizes.test };
+  for (const text of transformNotes(choice, declaredInputs(sized.model), options.input)) note(text);
   const output = outputName(sized.model, options.output);
   assertClassRows(sized.model, output, options.input, transforms.test.crop);
   const cut = cutModel(sized.model, mode, output);
@@ -115,9 +125,16 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
   if (!verdict) throw new Error('the model is measured at test size');
   const { images, provider, onnxruntime } = ran;
   const made = { ...settings, n_images: images, epoch, changed, provider, onnxruntime };
-  const metadata = { key: nextStepKey(model.record), value: canonicalJson(made) };
+  const step = { key: nextStepKey(model.record), value: canonicalJson(made) };
+  const names = run.images.measured.find(({ name }) => name === 'val')?.data.dataset.classes;
+  const carrying = carried(model, measuredWith(model, transforms.test, names), options);
+  for (const text of carrying.notes) run.control.note(text);
+  const metadata = [...carrying.metadata, step, ...carrying.later];
   const written =
-    verdict.better || allowWorse ? writeEdited(model, edits, { path: out, force, inline, metadata }) : undefined;
+    verdict.better || allowWorse
+      ? writeEdited(model, [...edits, ...carrying.edits], { path: out, force, inline, metadata })
+      : undefined;
+  if (written) writeConfigs(carrying, out, force);
   removeCheckpoint(checkpointPath(out));
   return {
     ...{ written, verdict, comparisons, warnings, history, epoch, images, trainSize, testSize, changed },
@@ -165,7 +182,7 @@ export async function fixRes(options: FixResOptions, control: JobControl = {}): 
   const file = openModel(model);
   try {
     assertOutput(file, out, force);
-    checkOutputs([out], [model, ...dataFiles(train, val, shifted)], force);
+    checkOutputs([out, ...configTargets(out, options)], [model, ...dataFiles(train, val, shifted)], force);
     assertInference(file);
     return await runOn(file, options, tuning, controlOf(control));
   } finally {

@@ -3,6 +3,7 @@ import { dataTypeName, type Model, openModel } from '../onnx/index.ts';
 import { graphView, inferShapes, tooLargeWindow } from '../shapes/index.ts';
 import {
   declaredInputs,
+  foundSources,
   imageDims,
   inputReading,
   isTensorType,
@@ -89,7 +90,10 @@ function addInput(to: Collected, model: Model, { input: name, transform = {} }: 
     Object.assign(to.facts, inputReading(declared, name));
     add(to, () => sizesFact(model, input));
     const whole = transformFor(transform, declared, name);
-    Object.assign(to.facts, transformReading(transform, whole, input.fixed !== undefined));
+    Object.assign(
+      to.facts,
+      transformReading(transform, whole, input.fixed !== undefined, foundSources(transform, declared, name)),
+    );
     return input;
   } catch (error) {
     if (!(error instanceof TemperError)) throw error;

@@ -7,6 +7,7 @@ export {
   delimitedMetadata,
   insertNode,
   removeInitializer,
+  removeMetadata,
   removeNode,
   removeValueInfos,
   renameOutput,
@@ -21,7 +22,7 @@ export {
 } from './edit/edits.ts';
 export { encodeModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
 export { freeZeroDims } from './edit/free-zero-dims.ts';
-export { nextStepKey, provenanceSteps } from './edit/provenance.ts';
+export { nextStepKey, provenanceSteps, stepKeyAfter } from './edit/provenance.ts';
 export { type Rewrite, rewriter } from './edit/rewrite.ts';
 export { freeBatch, keepOnly, sessionModel } from './edit/session-model.ts';
 export { assertOutput, type WrittenModel, writeEdited } from './edit/write-edited.ts';
@@ -41,6 +42,7 @@ export { decodeFloats, encodeFloats } from './read/float-values.ts';
 export type {
   AttributeRecord,
   GraphRecord,
+  MetadataEntry,
   Model,
   ModelRecord,
   NodeRecord,

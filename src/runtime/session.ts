@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { fromWire, openFile, readBytes, TemperError } from '../core/index.ts';
 import {
@@ -9,7 +10,7 @@ import {
   modelFromBytes,
   openModel,
 } from '../onnx/index.ts';
-import { type ModelFacts, modelFacts, NO_FACTS, type ValueInfo } from '../signature/index.ts';
+import { type ModelFacts, modelFacts, noFacts, type ValueInfo } from '../signature/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
@@ -218,7 +219,9 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     inputs,
     outputs,
     facts() {
-      facts ??= lookAt(model, (file) => modelFacts(file, typeof model === 'string' ? model : undefined)) ?? NO_FACTS;
+      // A copy of a file is called as the file: what lies beside that is its own.
+      const path = typeof model === 'string' ? model : existsSync(label) ? label : undefined;
+      facts ??= lookAt(model, (file) => modelFacts(file, path)) ?? noFacts(path);
       return facts;
     },
     graphSha256() {

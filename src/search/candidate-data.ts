@@ -45,13 +45,17 @@ type Settings = Readonly<Record<string, unknown>>;
 /** One pass over labelled images for each part. */
 type Passes<P extends readonly ValPart[]> = { readonly [K in keyof P]: Replay<LabelledBatch> };
 
-/** The images of candidates: parts of `val`, and `train`. */
-export interface CandidateData<P extends readonly ValPart[]> {
+/** What candidates were measured on. */
+export interface MeasuredImages {
   readonly val: ChosenData;
+  readonly transform: Transform | undefined;
+}
+
+/** The images of candidates: parts of `val`, and `train`. */
+export interface CandidateData<P extends readonly ValPart[]> extends MeasuredImages {
   /** In the order of the parts. */
   readonly parts: Passes<P>;
   readonly trainImages: Replay<NumberedBatch> | undefined;
-  readonly transform: Transform | undefined;
   /** What is odd about the pictures of `val` and the transform; said as notes already. */
   readonly pictureNotes: readonly string[];
   /** What predictions depend on beside the model and the provider; what recalibration depends on. */

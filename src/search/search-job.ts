@@ -209,6 +209,7 @@ export async function searchAverages(options: SearchOptions, control: JobControl
       const [output] = await writeAverages(opened, [chosen.evaluated.recipe.row], [out], force, {
         given: [given],
         chosenBy: why,
+        images: data,
       });
       return {
         output: output as WrittenModel,

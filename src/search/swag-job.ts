@@ -8,7 +8,7 @@ import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { fileReading, type ModelReading, type OutputKind } from '../signature/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
 import { BayesianAverage } from './bayesian-average.ts';
-import { type CandidateData, undivided, withCandidateData } from './candidate-data.ts';
+import { type CandidateData, type MeasuredImages, undivided, withCandidateData } from './candidate-data.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import { makeCandidates } from './candidate-weights.ts';
 import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
@@ -66,6 +66,7 @@ interface Sampled {
   readonly warnings: readonly string[];
   /** Per sample. */
   readonly given: readonly Given[];
+  readonly images: MeasuredImages;
 }
 
 /** What samples are made of, and run on. */
@@ -134,7 +135,7 @@ async function evaluateSamples(
   );
   const labels = labelWarnings(swa, classes).map((text) => `SWA: ${text}`);
   for (const text of labels) note(text);
-  return { scores, given, warnings: [...labels, ...data.pictureNotes] };
+  return { scores, given, images: data, warnings: [...labels, ...data.pictureNotes] };
 }
 
 /** Names the samples' files in a folder, which is made. @throws TemperError OUTPUT_* */
@@ -218,7 +219,9 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
           )),
         }),
       ));
-    const outputs = targets ? await writeAverages(opened, rows, targets, force, { given: sampled?.given }) : [];
+    const outputs = targets
+      ? await writeAverages(opened, rows, targets, force, sampled ?? { given: undefined, images: undefined })
+      : [];
     const { rank: drawnRank, scale: drawnScale } = rows[0].swag;
     return {
       seed,

@@ -2,9 +2,9 @@ import { type InputType, type Layout, sizeText, type Transform } from '../data/i
 import type { Model } from '../onnx/index.ts';
 import type { Fact } from './fact.ts';
 import { classesOf, scoresOf } from './labels.ts';
-import { type ModelFacts, modelFacts, NO_FACTS } from './model-facts.ts';
+import { type ModelFacts, modelFacts, noFacts } from './model-facts.ts';
 import { declaredInputs, modelInput } from './model-input.ts';
-import type { TransformChoice } from './model-transform.ts';
+import { foundSources, type TransformChoice } from './model-transform.ts';
 import type { OutputKind } from './output-kind.ts';
 import { outputName } from './pick-value.ts';
 import type { DeclaredInputs, ValueInfo } from './value-info.ts';
@@ -88,11 +88,12 @@ function describeTransform(transform: Transform): string {
   return `resize to ${target} (${resizeRule}, ${interpolation}), crop ${sizeText(transform)}, ${color}${values}`;
 }
 
-/** Which part of a transform is whose: the user's options, the graph's size, a default. */
+/** Which part of a transform is whose: the user's options, the graph's size, what was found, a default. */
 export function transformReading(
   choice: TransformChoice,
   transform: Transform,
   fixed: boolean,
+  found: string | undefined,
 ): Required<Pick<ModelReading, 'transform'>> {
   const value = describeTransform(transform);
   if ('crop' in choice) return { transform: { value, source: '`transform`, given as a whole' } };
@@ -100,7 +101,8 @@ export function transformReading(
   const size = choice.size === undefined && fixed ? ["the graph's size"] : [];
   const rest =
     choice.preset === undefined ? "a default for the rest: torchvision's preset" : 'its defaults for the rest';
-  return { transform: { value, source: [...given, ...size, rest].join(', ') } };
+  const said = found === undefined ? [] : [found];
+  return { transform: { value, source: [...given, ...size, ...said, rest].join(', ') } };
 }
 
 /** What is known of a model when a job reads it. */
@@ -119,12 +121,12 @@ export interface ReadModel {
 
 /** How a job read a model, as plain data. @throws TemperError as modelInput */
 export function modelReading(read: ReadModel): ModelReading {
-  const { model, input, output, facts = NO_FACTS, found, transform, choice = {} } = read;
+  const { model, input, output, facts = noFacts(undefined), found, transform, choice = {} } = read;
   const fixed = modelInput(model, input).fixed !== undefined;
   return {
     ...inputReading(model, input),
     ...(output && outputReading(facts, output, output.named, found)),
-    ...(transform && transformReading(choice, transform, fixed)),
+    ...(transform && transformReading(choice, transform, fixed, foundSources(choice, model, input))),
   };
 }
 

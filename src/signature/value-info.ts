@@ -1,3 +1,5 @@
+import type { ModelFacts } from './model-facts.ts';
+
 const TENSOR_TYPES = [
   ...(['float32', 'float16', 'float64'] as const),
   ...(['uint8', 'int8', 'uint16', 'int16', 'uint32', 'int32', 'uint64', 'int64', 'bool'] as const),
@@ -20,4 +22,6 @@ export interface ValueInfo {
 export interface DeclaredInputs {
   readonly label: string;
   readonly inputs: readonly ValueInfo[];
+  /** What the file says beside; read when it is first asked for. */
+  facts?(): ModelFacts;
 }

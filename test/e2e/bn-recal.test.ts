@@ -254,9 +254,9 @@ test('provenance accumulates: the average is step 1, the recalibration step 2, w
   const steps = provenance(out);
   assert.deepEqual(
     steps.map(([key]) => key),
-    ['onnx_temper.1', 'onnx_temper.2'],
+    ['onnx_temper.1', 'onnx_temper.preprocessing', 'onnx_temper.2'],
   );
-  const record = steps[1]?.[1] ?? assert.fail();
+  const record = steps[2]?.[1] ?? assert.fail();
   assert.deepEqual(
     [
       record.command,

@@ -33,7 +33,7 @@ export interface TeacherOptions extends RuntimeOptions, TargetForm {
   readonly teachers: readonly string[];
   /** The images. Labels are not needed; with them every teacher's accuracy is measured on the way. */
   readonly data: DataOptions;
-  /** From an image to the network's input: for all teachers, or one for each. @default torchvision's preset at the model's size */
+  /** From an image to the network's input: for all teachers, or one for each. @default what is found (docs/preprocessing.md), else torchvision's preset */
   readonly transform?: PerModel<TransformChoice> | undefined;
   /** Training views of each image, drawn by the seed. @default the evaluation transform, once */
   readonly views?: ViewOptions | undefined;

@@ -19,7 +19,7 @@ import {
 import { type PixelSize, type SweepSize, sizeName } from '../sizes.ts';
 import { chooseSizes, type ModelChoice } from './choices.ts';
 import { openSweepModels } from './models.ts';
-import { planCells, presetNotes } from './plan.ts';
+import { planCells, planNotes } from './plan.ts';
 import { assertScale, predictSizes, type SizePrediction } from './predictions.ts';
 import { type SweptCell, type SweptRow, sweptRows } from './rows.ts';
 import { runSweep } from './run.ts';
@@ -38,7 +38,7 @@ export interface SweepOptions extends RuntimeOptions {
   readonly cropRatios?: readonly number[] | undefined;
   /** One row each. @default what `transform` says */
   readonly interpolations?: readonly Interpolation[] | undefined;
-  /** From an image to the network's input, but for the size: for all models, or one for each. @default torchvision's preset */
+  /** From an image to the network's input, but for the size: for all models, or one for each. @default what is found, else torchvision's preset */
   readonly transform?: PerModel<TransformChoice> | undefined;
   /** Images of training: a further row each, with BatchNormalization statistics measured on them at the row's size. */
   readonly train?: DataOptions | undefined;
@@ -137,7 +137,7 @@ export async function sweep(options: SweepOptions, control: JobControl = {}): Pr
         assertLabels(chosen.dataset, { ...modelClasses(graph.session, options.output), count: classesOf(classes) });
       const axes = { sizes, cropRatios, interpolations, recalibrate: train !== undefined, testPool };
       const cells = planCells(models, axes, options);
-      for (const text of presetNotes(cells, models.length, options)) note(text);
+      for (const text of planNotes(models, options)) note(text);
       const run = await runSweep(
         { models, cells, chosen, options: { ...options, train: train && { seed, ...train } } },
         watched,

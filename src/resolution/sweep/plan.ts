@@ -3,9 +3,9 @@ import {
   choiceAtSize,
   type DeclaredInputs,
   type PerModel,
-  presetNote,
   type TransformChoice,
   transformFor,
+  transformNotes,
   valueFor,
 } from '../../signature/index.ts';
 import { areaOf, type PixelSize, type SweepSize, sizeName, sizesInPixels } from '../sizes.ts';
@@ -95,10 +95,11 @@ export function planCells(
   });
 }
 
-/** What is said before the work: that a preset is a default, at the train size of each model. */
-export function presetNotes(cells: readonly Cell[], models: number, { transform = {} }: PlanOptions): string[] {
-  const notes = cells
-    .filter(({ baseline }) => baseline)
-    .map((cell) => presetNote(valueFor(transform, cell.model, models, 'transform'), cell.transform));
-  return [...new Set(notes)].filter((note) => note !== undefined);
+/** What is said before the work of the transforms, at the train size of each model. */
+export function planNotes(models: readonly PlannedModel[], { transform = {}, input }: PlanOptions): string[] {
+  const notes = models.flatMap(({ trainSize, declared }, m) => {
+    const choice = valueFor(transform, m, models.length, 'transform');
+    return transformNotes(choiceAtSize(choice, trainSize, {}), declared, input);
+  });
+  return [...new Set(notes)];
 }
