@@ -12,7 +12,14 @@ import {
 import type { LabelledBatch } from '../evaluate/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { batchOf, workersOf } from '../runtime/index.ts';
-import { assertLabels, declaredClasses, declaredInputs, modelInput, transformsFor } from '../signature/index.ts';
+import {
+  assertLabels,
+  declaredClasses,
+  declaredInputs,
+  modelInput,
+  type TransformChoice,
+  transformsFor,
+} from '../signature/index.ts';
 import { labelledReplay, numberedReplay } from './candidate-images.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import type { OpenedSnapshots } from './ingredients.ts';
@@ -48,6 +55,8 @@ type Passes<P extends readonly ValPart[]> = { readonly [K in keyof P]: Replay<La
 export interface MeasuredImages {
   readonly val: ChosenData;
   readonly transform: Transform | undefined;
+  /** How they were asked to be shown. */
+  readonly choice?: TransformChoice | undefined;
 }
 
 /** The images of candidates: parts of `val`, and `train`. */
@@ -130,6 +139,7 @@ async function readSets<P extends readonly ValPart[]>(
     parts: passes as Passes<P>,
     trainImages,
     transform,
+    choice: options.transform,
     settings: {
       data_table_sha256: val.dataset.tableHash(),
       ...Object.fromEntries(parts.map(({ name, rows }) => [`${name}_rows_sha256`, rowsHash(rows)])),

@@ -29,7 +29,11 @@ function written(bytes: Uint8Array, transform: Transform, options: CarryOptions 
   try {
     const path = join(tempFolder(), 'out.onnx');
     const carrying = carried(model, { transform, classNames: NAMES }, options);
-    writeEdited(model, carrying.edits, { path, force: false, metadata: [...carrying.metadata, STEP, ...carrying.later] });
+    writeEdited(model, carrying.edits, {
+      path,
+      force: false,
+      metadata: [...carrying.metadata, STEP, ...carrying.later],
+    });
     writeConfigs(carrying, path, false);
     return path;
   } finally {
