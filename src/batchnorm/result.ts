@@ -175,7 +175,8 @@ export async function publishResult(
   const settings = settingsOf(await modelHashes(model), collected, how);
   const step = { key: nextStepKey(model.record), value: canonicalJson(settings) };
   const shown = JSON.parse(run.transform) as Transform | null;
-  const carrying = carried(model, measuredWith(model, shown ?? undefined, val?.dataset.classes), options);
+  const sources = { names: val?.dataset.classes, choice: options.transform };
+  const carrying = carried(model, measuredWith(model, shown ?? undefined, sources), options);
   for (const text of carrying.notes) control.note(text);
   const guard = guarded?.verdict;
   const isRefused = guard !== undefined && !guard.better && !allowWorse;

@@ -127,7 +127,7 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
   const made = { ...settings, n_images: images, epoch, changed, provider, onnxruntime };
   const step = { key: nextStepKey(model.record), value: canonicalJson(made) };
   const names = run.images.measured.find(({ name }) => name === 'val')?.data.dataset.classes;
-  const carrying = carried(model, measuredWith(model, transforms.test, names), options);
+  const carrying = carried(model, measuredWith(model, transforms.test, { names, choice: options.transform }), options);
   for (const text of carrying.notes) run.control.note(text);
   const metadata = [...carrying.metadata, step, ...carrying.later];
   const written =

@@ -13,7 +13,14 @@ import {
 import { type LabelledBatch, pictureNotes } from '../evaluate/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { batchOf, workersOf } from '../runtime/index.ts';
-import { assertLabels, declaredClasses, declaredInputs, modelInput, transformsFor } from '../signature/index.ts';
+import {
+  assertLabels,
+  declaredClasses,
+  declaredInputs,
+  modelInput,
+  type TransformChoice,
+  transformsFor,
+} from '../signature/index.ts';
 import { labelledReplay, numberedReplay } from './candidate-images.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import type { OpenedSnapshots } from './ingredients.ts';
@@ -49,6 +56,8 @@ type Passes<P extends readonly ValPart[]> = { readonly [K in keyof P]: Replay<La
 export interface MeasuredImages {
   readonly val: ChosenData;
   readonly transform: Transform | undefined;
+  /** How they were asked to be shown. */
+  readonly choice?: TransformChoice | undefined;
 }
 
 /** The images of candidates: parts of `val`, and `train`. */
@@ -141,6 +150,7 @@ async function readSets<P extends readonly ValPart[]>(
     trainImages,
     transform,
     pictureNotes: odd,
+    choice: options.transform,
     settings: {
       data_table_sha256: val.dataset.tableHash(),
       ...Object.fromEntries(parts.map(({ name, rows }) => [`${name}_rows_sha256`, rowsHash(rows)])),

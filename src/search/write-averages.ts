@@ -18,7 +18,10 @@ export async function writeAverages(
   { images, ...measured }: Pick<AverageJob, 'given' | 'chosenBy'> & { readonly images: MeasuredImages | undefined },
 ): Promise<WrittenModel[]> {
   const template = models[templateIndex] as Model;
-  const carried = carriedBy(models, template, images?.transform, images?.val.dataset.classes);
+  const carried = carriedBy(models, template, images?.transform, {
+    names: images?.val.dataset.classes,
+    choice: images?.choice,
+  });
   const steps = plan.snapshots.map(({ step }) => step);
   const job = {
     models,

@@ -33,10 +33,11 @@ export const noFacts = (path: string | undefined): ModelFacts => ({
 });
 
 /**
- * Class names of a Hugging Face `config.json` (id2label) beside the model, or, where the model lies in a folder `onnx`, above it.
+ * Class names of a Hugging Face `config.json` (id2label) beside the model, or, where the model lies in a folder `onnx`, above it; of
+ * the file or folder that `config` names instead.
  */
-function namesBeside(path: string): Fact<readonly string[]> | undefined {
-  const [file] = configPaths(path, undefined);
+export function namesOfConfig(path: string | undefined, config?: string): Fact<readonly string[]> | undefined {
+  const [file] = configPaths(path, config);
   if (file === undefined) return undefined;
   try {
     const labels = labelsText(readConfig(file).fields);
@@ -52,7 +53,7 @@ function namesBeside(path: string): Fact<readonly string[]> | undefined {
 function namesOf(model: Model, path: string | undefined): Fact<readonly string[]> | undefined {
   const value = recordedNames(model);
   if (value) return { value, source: `the model's metadata (${PREPROCESSING_KEY})` };
-  return classNames(model) ?? (path === undefined ? undefined : namesBeside(path));
+  return classNames(model) ?? namesOfConfig(path);
 }
 
 /** Reads what a model says of its images and outputs; the model may be closed afterwards. @param path where it lies, if it is a file */

@@ -78,11 +78,14 @@ test('a recalibrated model needs no transform option, nor does what is averaged 
     assert.equal(status, 0, stderr);
     return out;
   };
+  /** Text in a model's metadata. */
+  const entryOf = (path: string): string => readFileSync(path).toString('utf8');
   const models = [recalibrated(earlier, 'epoch_1.onnx'), recalibrated(snapshot, 'epoch_2.onnx')];
   const out = join(folder, 'averaged', 'swa.onnx');
   mkdirSync(join(folder, 'averaged'));
   const average = (...more: string[]) => avgCkpt(...models, '--out', out, ...more);
   assert.equal(average().status, 0);
+  assert.ok(entryOf(out).includes(`"class_names":${JSON.stringify(CLASSES)}`));
   const [plain] = evalJson([out, ...data()]).models;
   const [told] = evalJson([out, ...data(), '--config', hub]).models;
   assert.deepEqual([plain?.top1, plain?.transform_sha256], [told?.top1, told?.transform_sha256]);

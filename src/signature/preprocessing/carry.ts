@@ -9,8 +9,9 @@ import {
   removeMetadata,
   stepKeyAfter,
 } from '../../onnx/index.ts';
+import { namesOfConfig } from '../model-facts.ts';
 import { declaredInputs } from '../model-input.ts';
-import { transformFor } from '../model-transform.ts';
+import { type TransformChoice, transformFor } from '../model-transform.ts';
 import { type ConfigText, configTexts } from './config-text.ts';
 import { embeddedTransform, embedEdits } from './embed.ts';
 import { PREPROCESSING_KEY, parseRecord, type RecordedPreprocessing, recordedText, recordText } from './recorded.ts';
@@ -79,18 +80,29 @@ export function carried(
   };
 }
 
+/** Where names of classes may come from. */
+interface NameSources {
+  /** The data's, by class, for a model that has none of its own; numbers are no names. */
+  readonly names?: readonly string[] | undefined;
+  /** How images were shown: its `config` may name classes too. */
+  readonly choice?: TransformChoice | undefined;
+}
+
 /**
  * The transform and the names that a run used; undefined for numbers that were ready for the network.
- * @param names the data's, by class, for a model that has none of its own; numbers are no names
  */
 export function measuredWith(
   model: Model,
   transform: Transform | undefined,
-  names?: readonly string[],
+  { names, choice = {} }: NameSources = {},
 ): RecordedPreprocessing | undefined {
   if (!transform || !isTransform(transform)) return undefined;
-  const known = declaredInputs(model).facts?.().classNames?.value;
-  return { transform, classNames: known ?? (names?.every((name) => /^\d+$/.test(name)) ? undefined : names) };
+  const config = 'config' in choice ? choice.config : undefined;
+  const known = (config && namesOfConfig(undefined, config)) ?? declaredInputs(model).facts?.().classNames;
+  return {
+    transform,
+    classNames: (known ? known.value : undefined) ?? (names?.every((name) => /^\d+$/.test(name)) ? undefined : names),
+  };
 }
 
 /** What an average is written with that was measured on images; without a transform what it inherits. */
@@ -98,9 +110,9 @@ export function carriedBy(
   models: readonly Model[],
   template: Model,
   transform: Transform | undefined,
-  names: readonly string[] | undefined,
+  sources: NameSources,
 ): Carried {
-  const recorded = measuredWith(template, transform, names);
+  const recorded = measuredWith(template, transform, sources);
   return recorded ? carried(template, recorded, {}) : inherited(models, template, {});
 }
 
@@ -135,7 +147,7 @@ function foundRecord(model: Model, config: string | undefined): RecordedPreproce
   const [input] = declared.inputs;
   const said = input && declared.facts?.().preprocessing({ input: input.name, ...choice }).stated;
   if (!said?.some(({ mean, target }) => mean !== undefined && target !== undefined)) return undefined;
-  return measuredWith(model, transformFor(choice, declared, undefined));
+  return measuredWith(model, transformFor(choice, declared, undefined), { choice });
 }
 
 /** Where configuration files of a model would be written. */

@@ -1,3 +1,4 @@
+import { TemperError } from '../../core/index.ts';
 import type { Size } from '../../data/index.ts';
 import { type ConfigFile, isFields, malformed } from './config-file.ts';
 
@@ -73,7 +74,7 @@ export interface GivenSize {
   readonly longest?: number;
 }
 
-/** @throws TemperError FORMAT_MALFORMED */
+/** @throws TemperError FORMAT_MALFORMED, UNSUPPORTED_FORMAT for one that is bounded on both sides */
 export function givenSize(config: ConfigReader, name: string): GivenSize | undefined {
   const value = config.raw(name);
   if (value === undefined) return undefined;
@@ -92,7 +93,12 @@ export function givenSize(config: ConfigReader, name: string): GivenSize | undef
   if (height !== undefined && width !== undefined) return { exact: { height, width } };
   if (shortest !== undefined && longest === undefined) return { shortest };
   if (longest !== undefined && shortest === undefined) return { longest };
-  return config.wrong(name, 'height and width, or shortest_edge, or longest_edge');
+  const isKnown = ['shortest_edge', 'max_height', 'max_width'].some((side) => Object.hasOwn(value, side));
+  if (!isKnown) return config.wrong(name, 'height and width, or shortest_edge, or longest_edge');
+  throw new TemperError('UNSUPPORTED_FORMAT', `${config.source}: ${name} with bounds on both sides: ${shown(value)}`, {
+    hint: 'Its size depends on each picture: give the transform by options, with `preset`.',
+    details: { path: config.source },
+  });
 }
 
 /** Names of members that nobody reads, in text order. */

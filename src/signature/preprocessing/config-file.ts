@@ -23,6 +23,9 @@ export const malformed = (source: string, what: string, cause?: unknown): Temper
 export const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+const tooLarge = (source: string, what: string): TemperError =>
+  new TemperError('FORMAT_LIMIT', `${source}: ${what}`, { hint: HINT, details: { path: source } });
+
 /** How deep brackets nest, strings aside. Before parsing: the text is hostile. */
 function depthOf(text: string): number {
   let [depth, most] = [0, 0];
@@ -39,8 +42,10 @@ function depthOf(text: string): number {
 /** @throws TemperError FORMAT_LIMIT, FORMAT_MALFORMED */
 export function parseConfig(source: string, text: string): Fields {
   if (text.length > MAX_BYTES || depthOf(text) > MAX_DEPTH) {
-    const what = text.length > MAX_BYTES ? `more than ${MAX_BYTES} bytes` : `nested deeper than ${MAX_DEPTH}`;
-    throw new TemperError('FORMAT_LIMIT', `${source}: ${what}`, { hint: HINT, details: { path: source } });
+    throw tooLarge(
+      source,
+      text.length > MAX_BYTES ? `more than ${MAX_BYTES} bytes` : `nested deeper than ${MAX_DEPTH}`,
+    );
   }
   let value: unknown;
   try {
@@ -56,15 +61,16 @@ export function parseConfig(source: string, text: string): Fields {
 export function readConfig(path: string): ConfigFile {
   let text: string;
   try {
+    // Before it is opened: a pipe would wait for a writer.
+    if (!statSync(path).isFile()) throw new TemperError('INPUT_UNREADABLE', `${path}: no file`, { hint: HINT });
     const file = openSync(path, 'r');
     try {
-      if (!fstatSync(file).isFile()) throw new TemperError('INPUT_UNREADABLE', `${path}: no file`, { hint: HINT });
-      const size = Math.min(fstatSync(file).size, MAX_BYTES + 1);
+      const { size } = fstatSync(file);
+      if (size > MAX_BYTES) throw tooLarge(path, `${size} bytes, expected at most ${MAX_BYTES}`);
       const bytes = Buffer.alloc(size);
       let at = 0;
       for (let read = -1; at < size && read !== 0; at += read) read = readSync(file, bytes, at, size - at, at);
       text = bytes.toString('utf8', 0, at).replace(/^\uFEFF/, '');
-      if (at > MAX_BYTES) text = text.padEnd(MAX_BYTES + 1);
     } finally {
       closeSync(file);
     }

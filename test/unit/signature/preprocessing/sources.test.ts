@@ -117,6 +117,7 @@ test('configurations that are broken or hostile are typed errors, and never merg
     '"image_processor_type":"ConvNextImageProcessor","crop_pct":0,"size":224',
   ])
     assertFails(() => processor(text), 'FORMAT_MALFORMED');
+  assertFails(() => processor('"size":{"shortest_edge":224,"longest_edge":400}'), 'UNSUPPORTED_FORMAT');
   const polluted = '{"__proto__":{"mean":[0.1,0.1,0.1]},"constructor":{"prototype":{"size":3}},"size":224}';
   assert.equal(transformOf(file('preprocessor_config.json', polluted)).transform.mean[0], 0);
   assert.equal(({} as { mean?: unknown }).mean, undefined);
