@@ -33,9 +33,7 @@ function held(template: Model, samples: readonly TemplateTensor[], table: StateT
   }
   return samples.filter((tensor) => {
     const values = templateValues(template, tensor);
-    return [...prints].some(([type, known]) =>
-      known.has(hashOf(rounded(values, type as TemplateTensor['type']))),
-    );
+    return [...prints].some(([type, known]) => known.has(hashOf(rounded(values, type as TemplateTensor['type']))));
   }).length;
 }
 

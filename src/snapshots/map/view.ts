@@ -65,7 +65,10 @@ export function writeView(values: Values, view: View, into: Values): void {
 export function placesOf({ dims, strides }: View, count: number): number[] {
   const own = rowMajor(dims);
   return Array.from({ length: count }, (_, i) =>
-    dims.reduce((place, dim, axis) => place + (Math.floor(i / (strides[axis] as number)) % dim) * (own[axis] as number), 0),
+    dims.reduce(
+      (place, dim, axis) => place + (Math.floor(i / (strides[axis] as number)) % dim) * (own[axis] as number),
+      0,
+    ),
   );
 }
 

@@ -18,7 +18,10 @@ function normalised(input: 'x' | 'w') {
         node('BatchNormalization', [input, 's', 'b', 'm', 'v'], ['y', 'm2', 'v2'], { training_mode: 1 }),
         node('Add', ['x', 'y'], ['z']),
       ],
-      initializers: [...['s', 'b', 'm', 'v'].map(vector), tensor({ name: 'w', dims: [1, 2, 3], values: [1, 2, 3, 4, 5, 6] })],
+      initializers: [
+        ...['s', 'b', 'm', 'v'].map(vector),
+        tensor({ name: 'w', dims: [1, 2, 3], values: [1, 2, 3, 4, 5, 6] }),
+      ],
       inputs: [valueInfo('x', [1, 2, 3])],
       outputs: [valueInfo('z', [1, 2, 3])],
     }),
