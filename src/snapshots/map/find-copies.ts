@@ -23,13 +23,16 @@ export function findCopy(search: Search, tensor: TemplateTensor, own: Fingerprin
     const found = tried(search, tensor, copy(operandOf(key)));
     if (found) return found;
   }
-  for (const key of keys) {
-    const values = valuesLike(search, tensor, key);
-    for (const view of reorderings(key.dims, tensor.dims)) {
-      const places = placesOf(view, key.print.head.length);
-      if (!key.print.head.every((value, i) => Object.is(value, values[places[i] as number]))) continue;
-      const found = tried(search, tensor, copy({ ...operandOf(key), view }));
-      if (found) return found;
+  for (const group of search.state.alike(tensor.count)) {
+    const [first] = group as [StateKey];
+    const values = valuesLike(search, tensor, first);
+    for (const view of reorderings(first.dims, tensor.dims)) {
+      const places = placesOf(view, first.print.head.length);
+      for (const key of group) {
+        if (!key.print.head.every((value, i) => Object.is(value, values[places[i] as number]))) continue;
+        const found = tried(search, tensor, copy({ ...operandOf(key), view }));
+        if (found) return found;
+      }
     }
   }
   return undefined;

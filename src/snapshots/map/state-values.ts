@@ -20,6 +20,8 @@ export interface StateValues {
   readonly byName: ReadonlyMap<string, StateKey>;
   /** Keys of so many elements. */
   readonly sized: (count: number) => readonly StateKey[];
+  /** The same, by type and dims. */
+  readonly alike: (count: number) => readonly (readonly StateKey[])[];
   /** Of all values of a key, made when it is asked for. */
   readonly hash: (key: StateKey) => string;
   /** Keys whose values are the same, to the bit and in this order. */
@@ -82,6 +84,14 @@ export function stateValues(table: StateTable): StateValues {
   });
   const bySize = grouped(keys, ({ count }) => count);
   const byPrint = grouped(keys, ({ print, type }) => `${type} ${print.sampled}`);
+  const groups = new Map<number, readonly (readonly StateKey[])[]>();
+  const alike = (count: number): readonly (readonly StateKey[])[] => {
+    const found = groups.get(count) ?? [
+      ...grouped(bySize.get(count) ?? [], ({ dims, type }) => `${type} ${dims}`).values(),
+    ];
+    groups.set(count, found);
+    return found;
+  };
   const hashes = new Map<StateKey, string>();
   const hash = (key: StateKey): string => {
     const known = hashes.get(key) ?? hashOf(stateFloats(table, key.key));
@@ -93,6 +103,7 @@ export function stateValues(table: StateTable): StateValues {
     keys,
     byName: new Map(keys.map((key) => [key.key, key])),
     sized: (count) => bySize.get(count) ?? [],
+    alike,
     hash,
     equals(key) {
       const alike = byPrint.get(`${key.type} ${key.print.sampled}`) ?? [];
