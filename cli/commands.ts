@@ -103,8 +103,15 @@ export const FIX_RES = command(
   async () => (await import('./fix-res/command.ts')).fixResCommand,
 );
 
+const INSPECT = command(
+  'inspect',
+  'Say what files are: of a model what it takes and gives, with sources; whether data fits it',
+  async () => (await import('./inspect/options.ts')).INSPECT,
+  async () => (await import('./inspect/command.ts')).inspect,
+);
+
 export const ONNX_TEMPER = rootCommand(
   'onnx-temper',
   'Get the last points of accuracy out of saved image-classifier snapshots, on ONNX files',
-  [AVG_CKPT, EVAL_CKPT, BN_RECAL, TEACHER_LOGITS, RES_SWEEP, FIX_RES],
+  [AVG_CKPT, EVAL_CKPT, BN_RECAL, TEACHER_LOGITS, RES_SWEEP, FIX_RES, INSPECT],
 );

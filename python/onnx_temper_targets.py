@@ -773,9 +773,14 @@ def _oriented(image: Any, transform: Mapping[str, Any]) -> Any:
 def _filter(transform: Mapping[str, Any]) -> Any:
     from PIL import Image
 
-    name = {"nearest": "NEAREST", "box": "BOX", "bilinear": "BILINEAR", "hamming": "HAMMING", "bicubic": "BICUBIC",
-            "lanczos": "LANCZOS"}[transform["interpolation"]]  # fmt: skip
-    return getattr(getattr(Image, "Resampling", Image), name)
+    for name, usual in (("resampler", "pillow"), ("framing", "torchvision")):
+        if transform.get(name, usual) != usual:
+            raise StoreError(f"{name} {transform[name]!r} is not replayed by this reader, which has Pillow's pixels")
+    filters = {"nearest": "NEAREST", "box": "BOX", "bilinear": "BILINEAR", "hamming": "HAMMING", "bicubic": "BICUBIC",
+            "lanczos": "LANCZOS"}  # fmt: skip
+    if transform["interpolation"] not in filters:
+        raise StoreError(f"interpolation {transform['interpolation']!r} is not known to this reader")
+    return getattr(getattr(Image, "Resampling", Image), filters[transform["interpolation"]])
 
 
 def _resized_size(rule: str, size: Tuple[int, int], target: Tuple[int, int]) -> Tuple[int, int]:

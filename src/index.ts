@@ -25,6 +25,16 @@ export { type ErrorCode, type JobControl, type Observer, type Progress, TemperEr
 export type { DataOptions, RowRange, Shard, Transform, TransformOptions, ViewOptions } from './data/index.ts';
 export { type EvaluateOptions, type EvaluationRecord, evaluate } from './evaluate/index.ts';
 export { type FixResOptions, type FixResRecord, fixRes } from './fixres/index.ts';
+export {
+  type Facts,
+  type FactValue,
+  type InspectedFile,
+  type InspectedTensor,
+  type InspectionRecord,
+  type InspectOptions,
+  inspect,
+  type Problem,
+} from './inspect/index.ts';
 export { type SweepOptions, type SweepRecord, sweep } from './resolution/index.ts';
 export type { Device, RuntimeOptions } from './runtime/index.ts';
 export {

@@ -1,5 +1,6 @@
 import type { AverageOptions } from '../../src/average/index.ts';
 import { FLOAT_TYPES, TemperError } from '../../src/core/index.ts';
+import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { grouped } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
@@ -21,6 +22,10 @@ const OUTPUT = grouped('Output:', {
     choices: FLOAT_TYPES,
     describe: 'Storage type of the weights; a Cast leads back to the graph’s type (default: unchanged)',
   },
+  config: {
+    type: 'string',
+    describe: 'Configuration for --write-config and --embed-preprocessing (default: beside the newest snapshot)',
+  },
 } as const);
 
 /** avg-ckpt: averages of snapshots. */
@@ -29,7 +34,7 @@ export const AVG_CKPT = describeCommand({
   positionals: {
     inputs: { type: 'string', array: true, default: [] as string[], describe: 'A folder, files, or a glob' },
   },
-  options: { ...OUTPUT, ...WRITE, ...TALK, ...SELECTION, ...METHOD, ...TENSORS },
+  options: { ...OUTPUT, ...CARRY, ...WRITE, ...TALK, ...SELECTION, ...METHOD, ...TENSORS },
   examples: [
     [
       '$0 run/*.pth.tar --template last.onnx --out swa.onnx',
@@ -65,5 +70,7 @@ export function averageOptions(args: AvgCkptArguments): AverageOptions {
     out,
     outDir,
     force,
+    config: args.config,
+    ...carryOf(args),
   };
 }

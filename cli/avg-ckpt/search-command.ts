@@ -2,6 +2,8 @@ import { checkOutputs } from '../../src/core/index.ts';
 import { type SearchRecord, searchAverages } from '../../src/search/index.ts';
 import { expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
+import { flagText } from '../shared/flag-text.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { type SearchArguments, searchOptions } from './search-options.ts';
@@ -33,12 +35,14 @@ function searchDocument(record: SearchRecord, { csv, report }: SearchArguments) 
     greedy_soup: record.greedySoup ?? null,
     pruned_soup: record.prunedSoup ?? null,
     weights: record.weights,
+    reading: readingDocument(record.reading),
     snapshot_reads: record.snapshotReads,
     evaluations: record.evaluations,
     from_cache: record.fromCache,
     cache: record.cache,
     csv: csv ?? null,
     report: report ?? null,
+    warnings: record.warnings.map(flagText),
     seconds: record.seconds,
     seconds_evaluating: record.evaluatingSeconds,
     candidates: record.candidates.map(({ fields }) => fields),

@@ -11,9 +11,8 @@ import {
   type Series,
 } from '../../src/report/index.ts';
 import type { SearchedCandidate, SearchRecord } from '../../src/search/index.ts';
-import { PAIRED_COLUMNS, SCORE_COLUMNS } from '../shared/sections/score-columns.ts';
-
-const interval = (field: string): readonly [string, string] => [`${field}_lo`, `${field}_hi`];
+import { interval, PAIRED_COLUMNS, pairedRow, SCORE_COLUMNS } from '../shared/sections/score-columns.ts';
+import { warningParts } from '../shared/sections/warnings.ts';
 
 const CANDIDATE_COLUMNS: readonly Column[] = [
   { field: 'candidate', header: 'candidate' },
@@ -128,19 +127,20 @@ export function snapshotsChart({ candidates, uniform, best }: SearchRecord): Dot
   };
 }
 
-function reportSection({ report, verdict }: SearchRecord, text: string): Section {
+function reportSection({ report, verdict, warnings }: SearchRecord, text: string): Section {
   const fields = report.map((one) => one.fields);
   const others = fields.slice(1);
   const paired: Part = {
     kind: 'table',
     caption: `Paired differences from ${fields[0]?.model}`,
     columns: PAIRED_COLUMNS,
-    rows: others,
+    rows: others.map(pairedRow),
   };
   return {
     heading: 'On images that chose nothing',
     parts: [
       { kind: 'verdict', tone: verdict?.better ? 'good' : 'caution', text: text.trim() },
+      ...warningParts(warnings),
       { kind: 'table', caption: 'The report split, with 95 % intervals', columns: SCORE_COLUMNS, rows: fields },
       ...(others.length > 0 ? [paired] : []),
     ],

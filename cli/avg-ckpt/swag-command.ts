@@ -1,4 +1,6 @@
 import { swag as runSwag, type SwagRecord } from '../../src/search/index.ts';
+import { flagText } from '../shared/flag-text.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { type SwagArguments, swagOptions } from './swag-options.ts';
 import { swagText } from './swag-text.ts';
@@ -13,6 +15,8 @@ function swagDocument({ seed, rank, covarianceScale, samples, ...record }: SwagR
     snapshots: record.snapshots,
     recalibrated_layers: record.recalibratedLayers,
     models: record.models?.map(({ fields }) => fields) ?? null,
+    reading: record.reading ? readingDocument(record.reading) : null,
+    warnings: record.warnings.map(flagText),
     outputs: record.outputs.map((output) => ({ ...output, data: output.data ?? null })),
   };
 }

@@ -1,4 +1,5 @@
 import type { EstimatorName, RecalibrateOptions, ResultOptions } from '../../src/batchnorm/index.ts';
+import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, dataOf, namedData, namedDataOf } from '../shared/data-options.ts';
 import { grouped, oneNumber, stringList, wholeNumber } from '../shared/option-values.ts';
@@ -45,6 +46,7 @@ export const RESULT = {
   ...namedData('val', 'on which the result must be better, or no model is written', 'guard'),
   ...TRANSFORM,
   ...RUNTIME,
+  ...CARRY,
   ...WRITE,
   ...TALK,
 };
@@ -98,6 +100,7 @@ type ResultArguments = ArgumentsOf<{
 export function resultOptions(args: ResultArguments): ResultOptions {
   return {
     ...runtimeOf(args),
+    ...carryOf(args),
     force: args.force,
     skipExisting: args['skip-existing'],
     estimator: args.estimator,

@@ -9,7 +9,7 @@ import {
   type Page,
   type Part,
 } from '../../src/report/index.ts';
-import { flagText } from '../shared/flag-text.ts';
+import { warningParts } from '../shared/sections/warnings.ts';
 
 const COLUMNS: readonly Column[] = [
   { field: 'layer', header: 'layer' },
@@ -52,7 +52,8 @@ const shiftChart = (layers: readonly LayerReport[]): Chart => ({
 const ratioChart = (layers: readonly LayerReport[]): Chart => ({
   kind: 'lines',
   title: 'New variance over old',
-  description: 'Median over the channels of a layer, and the band from the smallest to the largest.',
+  description: 'Median over the channels of a layer, and the smallest and the largest of them.',
+  drawn: 'The band reaches from the smallest to the largest.',
   x: DEPTH,
   y: { label: 'variance ratio', scale: 'log', digits: 4 },
   series: [
@@ -94,7 +95,7 @@ function guardParts({ guard, written }: RecalibrationResult): Part[] {
         },
         { field: 'lost', header: 'lost', unit: 'images' },
         { field: 'won', header: 'won', unit: 'images' },
-        { field: 'p', header: 'p (McNemar)', digits: 4, positive: true },
+        { field: 'p', header: 'p (McNemar)', pValue: true },
       ],
       rows: [
         {
@@ -138,7 +139,7 @@ export function recalibrationPage(done: RecalibrationResult, command: string): P
       {
         heading: 'What changed',
         parts: [
-          ...done.warnings.map((text): Part => ({ kind: 'verdict', tone: 'caution', text: flagText(text) })),
+          ...warningParts(done.warnings),
           shiftChart(done.layers),
           ratioChart(done.layers),
           {

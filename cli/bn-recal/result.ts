@@ -2,6 +2,7 @@ import type { RecalibrationRecord, RecalibrationResult } from '../../src/batchno
 import { checkOutputs, samePath } from '../../src/core/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
 import { flagText } from '../shared/flag-text.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { recalibrationPage } from './page.ts';
@@ -34,7 +35,10 @@ export function checkFiles(
 }
 
 /** The result as JSON, options in the words of the command line. */
-function documentOf({ written, images, guard, warnings, layers }: RecalibrationResult, csv: string | undefined) {
+function documentOf(
+  { written, images, guard, warnings, layers, reading }: RecalibrationResult,
+  csv: string | undefined,
+) {
   return {
     output: written ?? null,
     csv: csv ?? null,
@@ -50,6 +54,7 @@ function documentOf({ written, images, guard, warnings, layers }: RecalibrationR
       : null,
     warnings: warnings.map(flagText),
     layers,
+    reading: readingDocument(reading),
   };
 }
 

@@ -21,8 +21,9 @@ export const MAY_IMPORT = {
   batchnorm: ['core', 'onnx', 'data', 'signature', 'runtime', 'snapshots', 'evaluate'],
   distill: ['core', 'onnx', 'data', 'signature', 'runtime', 'evaluate', 'batchnorm'],
   resolution: ['core', 'onnx', 'shapes', 'data', 'signature', 'runtime', 'evaluate', 'batchnorm'],
-  fixres: ['core', 'onnx', 'data', 'signature', 'runtime', 'evaluate', 'batchnorm', 'resolution', 'distill'],
+  fixres: ['core', 'onnx', 'shapes', 'data', 'signature', 'runtime', 'evaluate', 'batchnorm', 'resolution', 'distill'],
   search: ['core', 'onnx', 'snapshots', 'data', 'signature', 'runtime', 'average', 'evaluate', 'batchnorm'],
+  inspect: ['core', 'onnx', 'shapes', 'data', 'snapshots', 'signature', 'evaluate', 'batchnorm', 'distill', 'search'],
 };
 
 /** Folders inside a folder that build on each other; elsewhere they import each other freely. */

@@ -5,11 +5,13 @@ import { DEFAULT_PATTERN, expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
 import { flagText } from '../shared/flag-text.ts';
 import { missedGates, parseGate } from '../shared/gate.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { checkTogether, type EvalCkptArguments, evaluateOptions } from './options.ts';
 import { evaluationPage } from './page.ts';
 import { writePerImage } from './per-image-file.ts';
+import { warningsOf } from './sentences.ts';
 import { evaluationText } from './text.ts';
 
 const isNamed = (path: string | undefined): path is string => path !== undefined;
@@ -54,21 +56,17 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
   const missed = rows.flatMap((row) => missedGates(gates, row));
   const passed = missed.length === 0;
   if (report !== undefined) {
-    writeReport(
-      report,
-      evaluationPage(record.models, { passed, asked: args.gate, missed }, terminal.commandLine),
-      force,
-    );
+    writeReport(report, evaluationPage(record, { passed, asked: args.gate, missed }, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
   const verdict = gates.length > 0 && passed ? [`met ${args.gate}`] : missed;
   terminal.print(
     {
-      models: rows,
-      gates: { passed, missed },
-      warnings: record.models.flatMap(({ fields, warnings }) =>
-        warnings.map((text) => `${fields.model}: ${flagText(text)}`),
+      models: record.models.map(({ fields, reading }) =>
+        reading ? { ...fields, reading: readingDocument(reading) } : fields,
       ),
+      gates: { passed, missed },
+      warnings: warningsOf(record).map(flagText),
       bad_images: record.badImages,
     },
     evaluationText(record, verdict),

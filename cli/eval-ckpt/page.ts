@@ -1,17 +1,18 @@
 import type { FieldRow } from '../../src/core/index.ts';
-import type { EvaluatedModel, ModelScores } from '../../src/evaluate/index.ts';
-import {
-  type Chart,
-  type Column,
-  factsOf,
-  formatNumber,
-  type Page,
-  type Part,
-  type Section,
-} from '../../src/report/index.ts';
-import { flagText } from '../shared/flag-text.ts';
+import type { EvaluationRecord, ModelScores } from '../../src/evaluate/index.ts';
+import { type Chart, factsOf, type Page, type Part, type Section } from '../../src/report/index.ts';
+import { readingSection } from '../shared/sections/reading-section.ts';
 import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
-import { DIFFERENCE, PAIRED_COLUMNS, SCORE_COLUMNS } from '../shared/sections/score-columns.ts';
+import {
+  PAIRED_COLUMNS,
+  pairedRow,
+  SCORE_COLUMNS,
+  SPEED_CAPTION,
+  speedColumns,
+  xInterval,
+} from '../shared/sections/score-columns.ts';
+import { warningParts } from '../shared/sections/warnings.ts';
+import { bestOf, nameOf, pairedSentence, summaryOf, warningsOf } from './sentences.ts';
 
 interface Gate {
   /** The expression, if there is one. */
@@ -20,36 +21,7 @@ interface Gate {
   readonly missed: readonly string[];
 }
 
-/** Below this an adjusted p is called a difference. */
-const SIGNIFICANT = 0.05;
-
-const SPEED_COLUMNS: readonly Column[] = [
-  { field: 'model', header: 'model' },
-  { field: 'img_s_model', header: 'model alone', unit: 'images/s', digits: 1 },
-  { field: 'img_s_end2end', header: 'end to end', unit: 'images/s', digits: 1 },
-  { field: 'ms_p50', header: 'p50 of a batch', unit: 'ms', digits: 2 },
-  { field: 'ms_p95', header: 'p95 of a batch', unit: 'ms', digits: 2 },
-  { field: 'batch', header: 'batch', unit: 'images' },
-];
-
 const number = (row: FieldRow, field: string): number => Number(row[field]);
-const percent = (value: unknown): string => `${formatNumber(Number(value), { percent: true })} %`;
-const nameOf = ({ fields }: ModelScores): string => String(fields.model);
-
-function withInterval({ fields }: ModelScores): string {
-  return `${percent(fields.top1)} (${formatNumber(number(fields, 'top1_lo'), { percent: true })} to ${formatNumber(number(fields, 'top1_hi'), { percent: true })})`;
-}
-
-const bestOf = <S extends ModelScores>(scores: readonly S[]): S =>
-  scores.reduce((best, one) => (one.metrics.top1 > best.metrics.top1 ? one : best));
-
-function summaryOf(scores: readonly ModelScores[]): string {
-  const best = bestOf(scores);
-  const images = `${best.metrics.n} images`;
-  if (scores.length === 1) return `Top-1 ${withInterval(best)} on ${images}.`;
-  return `Highest top-1: ${nameOf(best)} with ${withInterval(best)} on ${images}.`;
-}
-
 function gateVerdict({ asked, passed, missed }: Gate): Part[] {
   if (asked === undefined) return [];
   return [
@@ -61,19 +33,12 @@ function gateVerdict({ asked, passed, missed }: Gate): Part[] {
   ];
 }
 
-/** Beside the number: that labels and classes may not fit. */
-const warningParts = (scores: readonly EvaluatedModel[]): Part[] =>
-  scores.flatMap((one) =>
-    one.warnings.map(
-      (text) => ({ kind: 'verdict', tone: 'caution', text: `${nameOf(one)}: ${flagText(text)}` }) as const,
-    ),
-  );
-
 function topOneChart(scores: readonly ModelScores[]): Chart {
   return {
     kind: 'dots',
     title: 'Top-1 accuracy',
-    description: `${summaryOf(scores)} Lines are 95 % intervals of each model alone: paired differences are narrower.`,
+    description: summaryOf(scores),
+    drawn: 'Lines are 95 % intervals of each model alone: paired differences are narrower.',
     axis: { label: 'top-1', percent: true },
     dots: scores.map(({ fields }) => ({
       label: String(fields.model),
@@ -87,29 +52,17 @@ function topOneChart(scores: readonly ModelScores[]): Chart {
 function pairedSection(scores: readonly ModelScores[]): Section[] {
   const [first, ...others] = scores;
   if (!first || others.length === 0) return [];
-  const better = others.filter(
-    ({ fields }) => number(fields, 'mcnemar_p_holm') < SIGNIFICANT && number(fields, 'top1_difference') !== 0,
-  );
-  const text =
-    better.length === 0
-      ? `On these images no model can be told from ${nameOf(first)} by top-1 (p < ${SIGNIFICANT}, McNemar with Holm's correction).`
-      : `Told from ${nameOf(first)} by top-1 (p < ${SIGNIFICANT}, McNemar with Holm's correction): ${better
-          .map((one) => `${nameOf(one)}, ${formatNumber(number(one.fields, 'top1_difference'), DIFFERENCE)} points`)
-          .join('; ')}.`;
   return [
     {
       heading: `Against ${nameOf(first)}`,
       parts: [
-        { kind: 'verdict', tone: 'neutral', text },
+        { kind: 'verdict', tone: 'neutral', text: pairedSentence(scores) },
         {
           kind: 'table',
           caption:
             'Paired differences with 95 % intervals; smallest visible: the difference that this many images can show at all.',
           columns: PAIRED_COLUMNS,
-          // More than 100 points: these images can show no difference.
-          rows: others.map(({ fields }) =>
-            number(fields, 'smallest_difference') > 1 ? { ...fields, smallest_difference: null } : fields,
-          ),
+          rows: others.map(({ fields }) => pairedRow(fields)),
         },
       ],
     },
@@ -122,12 +75,15 @@ function speedSection(scores: readonly ModelScores[]): Section[] {
   const chart: Chart = {
     kind: 'scatter',
     title: 'Accuracy against throughput',
-    description: 'The step line is the Pareto front: no other model is both faster and more accurate.',
+    description: 'Throughput is of the models alone.',
+    drawn: 'The step line is the Pareto front: no other model is both faster, beyond noise, and more accurate.',
     x: { label: 'throughput, model alone', unit: 'images/s', digits: 0 },
     y: { label: 'top-1', percent: true },
     front: true,
     points: rows.map((row) => ({
       x: number(row, 'img_s_model'),
+      ...xInterval(row),
+      onFront: row.pareto === true,
       y: number(row, 'top1'),
       low: number(row, 'top1_lo'),
       high: number(row, 'top1_hi'),
@@ -139,14 +95,20 @@ function speedSection(scores: readonly ModelScores[]): Section[] {
       heading: 'Speed',
       parts: [
         ...(rows.length > 1 ? [chart] : []),
-        { kind: 'table', caption: 'Measured during the evaluation', columns: SPEED_COLUMNS, rows },
+        {
+          kind: 'table',
+          caption: `Measured during the evaluation. ${SPEED_CAPTION}`,
+          columns: speedColumns(rows),
+          rows,
+        },
       ],
     },
   ];
 }
 
 /** The report of eval-ckpt. */
-export function evaluationPage(scores: readonly EvaluatedModel[], gate: Gate, command: string): Page {
+export function evaluationPage(record: EvaluationRecord, gate: Gate, command: string): Page {
+  const { models: scores } = record;
   const [first] = scores;
   const rows = scores.map(({ fields }) => fields);
   const several = scores.length > 1;
@@ -159,7 +121,7 @@ export function evaluationPage(scores: readonly EvaluatedModel[], gate: Gate, co
         heading: 'Scores',
         parts: [
           ...gateVerdict(gate),
-          ...warningParts(scores),
+          ...warningParts(warningsOf(record)),
           ...(several ? [topOneChart(scores)] : []),
           {
             kind: 'table',
@@ -174,6 +136,7 @@ export function evaluationPage(scores: readonly EvaluatedModel[], gate: Gate, co
       ...pairedSection(scores),
       { heading: 'Calibration', parts: scores.map((one) => reliabilityChart(nameOf(one), one)) },
       ...speedSection(scores),
+      ...readingSection(scores.map((one) => ({ model: nameOf(one), reading: one.reading }))),
     ],
     provenance: factsOf(rows, ['n_images', ...Object.keys(first?.provenance ?? {})], 'model'),
   };

@@ -1,6 +1,7 @@
 import type { EvaluatedModel, EvaluationRecord } from '../../src/evaluate/index.ts';
 import { scoreText } from '../shared/score-text.ts';
 import { transformText } from '../shared/transform-text.ts';
+import { pairedSentence } from './sentences.ts';
 
 function settingsOf({ transform, provenance, fields, predictions }: EvaluatedModel, source: string): string {
   const images = `${predictions.keys.length} images of ${source}`;
@@ -21,5 +22,7 @@ function settingsText({ models, source }: EvaluationRecord): string {
 
 /** The tables of scores and comparisons, what they were measured with, and the gates. */
 export function evaluationText(record: EvaluationRecord, verdict: readonly string[]): string {
-  return `${scoreText(record.models)}\n${settingsText(record)}${verdict.map((text) => `${text}\n`).join('')}`;
+  const compared = pairedSentence(record.models);
+  const sentence = compared === '' ? '' : `${compared}\n`;
+  return `${scoreText(record.models)}${sentence}\n${settingsText(record)}${verdict.map((text) => `${text}\n`).join('')}`;
 }

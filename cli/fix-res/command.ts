@@ -3,6 +3,8 @@ import { dataFiles } from '../../src/data/index.ts';
 import { type FixResOptions, type FixResRecord, fixRes } from '../../src/fixres/index.ts';
 import { csvText } from '../../src/report/index.ts';
 import { assertCsvName } from '../shared/csv-file.ts';
+import { flagText } from '../shared/flag-text.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { type FixResArguments, fixResOptions } from './options.ts';
@@ -40,6 +42,8 @@ function documentOf(record: FixResRecord, { csv, report }: FixResArguments): obj
       mcnemar_p: verdict.paired.p,
       n_images: verdict.paired.n,
     },
+    reading: readingDocument(record.reading),
+    warnings: record.warnings.map(flagText),
     comparisons: record.comparisons.map(({ fields }) => fields),
   };
 }

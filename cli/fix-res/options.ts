@@ -1,9 +1,10 @@
 import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
 import type { FixResOptions, Mode, Schedule } from '../../src/fixres/index.ts';
+import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, namedData, namedDataOf } from '../shared/data-options.ts';
-import { grouped, oneNumber, wholeNumber } from '../shared/option-values.ts';
+import { grouped, oneNumber, pixelSize, wholeNumber } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
 import { REPORT } from '../shared/report-options.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
@@ -29,8 +30,8 @@ const TUNING = grouped('Tuning:', {
   },
   'train-size': {
     type: 'string',
-    describe: "Size that the network was trained at (default: the model's, where it is fixed to one)",
-    coerce: wholeNumber('train-size', 1),
+    describe: "Size that the network was trained at, N or HxW (default: the model's, where it is fixed to one)",
+    coerce: pixelSize('train-size'),
   },
   'train-transform': {
     choices: ['v1', 'v2'] as const,
@@ -110,6 +111,7 @@ export const FIX_RES = describeCommand({
     ...TRANSFORM,
     ...RUNTIME,
     ...REPORT,
+    ...CARRY,
     ...WRITE,
     ...TALK,
   },
@@ -140,6 +142,7 @@ export function fixResOptions(args: FixResArguments): FixResOptions {
   const { size, ...transform } = transformsOf(args, 1)[0] ?? {};
   return {
     ...runtimeOf(args),
+    ...carryOf(args),
     model: args.model,
     out: given(args.out, 'output', 'Give --out FILE.'),
     force: args.force,

@@ -2,10 +2,9 @@ import { basename } from 'node:path';
 import type { FieldRow } from '../../src/core/index.ts';
 import type { FixResRecord } from '../../src/fixres/index.ts';
 import { type Chart, type Column, type Fact, formatNumber, type Page, type Table } from '../../src/report/index.ts';
-import { DIFFERENCE } from '../shared/sections/score-columns.ts';
+import { DIFFERENCE, interval } from '../shared/sections/score-columns.ts';
+import { warningParts } from '../shared/sections/warnings.ts';
 import { tuningText } from './text.ts';
-
-const interval = (field: string): readonly [string, string] => [`${field}_lo`, `${field}_hi`];
 
 const COMPARISON_COLUMNS: readonly Column[] = [
   { field: 'set', header: 'set' },
@@ -14,7 +13,7 @@ const COMPARISON_COLUMNS: readonly Column[] = [
   { field: 'top1_before', header: 'top-1 before', percent: true },
   { field: 'top1_after', header: 'top-1 after', percent: true },
   { field: 'top1_difference', header: 'difference', ...DIFFERENCE, interval: interval('top1_difference') },
-  { field: 'mcnemar_p', header: 'p', digits: 4 },
+  { field: 'mcnemar_p', header: 'p', pValue: true },
   { field: 'nll_before', header: 'NLL before', digits: 4 },
   { field: 'nll_after', header: 'NLL after', digits: 4 },
 ];
@@ -95,6 +94,7 @@ export function fixResPage(record: FixResRecord, model: string, command: string)
         heading: 'Before and after',
         parts: [
           { kind: 'verdict', tone: verdict.better ? 'good' : 'caution', text: `At test size: ${verdict.text}.` },
+          ...warningParts(record.warnings),
           {
             kind: 'table',
             caption:

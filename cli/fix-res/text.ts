@@ -1,3 +1,4 @@
+import { pValueText } from '../../src/core/index.ts';
 import type { FixResRecord, SizeComparison } from '../../src/fixres/index.ts';
 import { textTable } from '../shared/text-table.ts';
 
@@ -13,7 +14,7 @@ function comparisonText(comparisons: readonly SizeComparison[]): string {
       percent(before),
       percent(after),
       `${points(paired.top1.difference)} (${points(paired.top1.lo)} to ${points(paired.top1.hi)})`,
-      paired.p.toPrecision(2),
+      pValueText(paired.p),
       Number(fields.nll_before).toFixed(4),
       Number(fields.nll_after).toFixed(4),
     ]),

@@ -3,7 +3,7 @@ import type { Interpolation } from '../../src/data/index.ts';
 import type { SweepOptions } from '../../src/resolution/index.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, dataOf, namedData, namedDataOf } from '../shared/data-options.ts';
-import { grouped, numberList, stringList } from '../shared/option-values.ts';
+import { grouped, numberList, oneNumber, pixelSizes, stringList } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
 import { REPORT } from '../shared/report-options.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
@@ -29,13 +29,13 @@ const SWEEP = grouped('Sweep:', {
   sizes: {
     type: 'string',
     demandOption: true,
-    describe: 'Test sizes: 128:384:32 (end included), 160,192,224, or ratios of the train size 0.8x,1x,1.25x',
+    describe: 'Test sizes: 128:384:32 (end included), 160,192,224, 160x224, or ratios of the train size 0.8x,1x,1.25x',
     coerce: (value: unknown) => parseSizeList(stringList(value).join(',')),
   },
   'train-size': {
     type: 'string',
-    describe: "Size of training, or one for each model (default: the model's, if it is fixed)",
-    coerce: numberList('train-size'),
+    describe: "Size of training, N or HxW, or one for each model (default: the model's, if it is fixed)",
+    coerce: pixelSizes('train-size'),
   },
   'crop-ratios': {
     type: 'string',
@@ -67,7 +67,12 @@ const SWEEP = grouped('Sweep:', {
   recommend: {
     type: 'boolean',
     default: false,
-    describe: 'Name the cheapest size within the noise of the best, and the options to use',
+    describe: 'Name the cheapest row that is shown to lose at most --margin, and the options to use',
+  },
+  margin: {
+    type: 'string',
+    describe: 'With --recommend: top-1 that may be lost against the best, as a fraction (default: 0.01, one point)',
+    coerce: oneNumber('margin'),
   },
 } as const);
 
@@ -142,6 +147,7 @@ export function sweepOptions(args: ResSweepArguments, models: readonly string[])
     train: namedDataOf('train', args),
     testPool: args['test-pool'],
     scale,
+    margin: args.margin,
     onBadImage: args['on-bad-image'],
     seed,
   };

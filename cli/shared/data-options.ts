@@ -45,7 +45,10 @@ export const DATA = grouped('Data:', {
       "Class map: a file with the index of each class name in the model's output; or sorted (names as text), numeric (names are indices)",
   },
   split: { type: 'string', describe: 'The split of a manifest that has several' },
-  'path-column': { type: 'string', describe: 'The column of a table that names the images (default: by its name)' },
+  'path-column': {
+    type: 'string',
+    describe: 'The column of a table that names, or holds, the images (default: by its name)',
+  },
   'label-column': { type: 'string', describe: 'The column that holds the labels (default: by its name)' },
   rows: { type: 'string', describe: 'Rows a:b of the table, b excluded', coerce: rowRange('rows') },
   limit: {
@@ -85,8 +88,10 @@ export function dataOf(args: DataArguments): DataOptions {
 type TextOption = { readonly type: 'string'; readonly describe: string };
 type ParsedOption<T> = TextOption & { readonly coerce: (value: unknown) => T | undefined };
 
-/** The options of a data set with a purpose: `--val`, `--val-labels`, `--val-rows`, `--val-limit`. */
-type NamedData<P extends string> = { readonly [K in P | `${P}-labels`]: TextOption } & {
+/** The options of a data set with a purpose: `--val`, `--val-labels`, `--val-rows`, `--val-limit`, `--val-path-column`, `--val-label-column`. */
+type NamedData<P extends string> = {
+  readonly [K in P | `${P}-labels` | `${P}-path-column` | `${P}-label-column`]: TextOption;
+} & {
   readonly [K in `${P}-rows`]: ParsedOption<RowRange>;
 } & { readonly [K in `${P}-limit`]: ParsedOption<number> };
 
@@ -99,6 +104,8 @@ export function namedData<P extends Purpose>(name: P, purpose: string, before?: 
   return grouped('Data:', {
     [name]: { type: 'string', describe: `Images ${purpose}`, ...was('data') },
     [`${name}-labels`]: { type: 'string', describe: `Labels of --${name}, as IDX or .npy`, ...was('labels') },
+    [`${name}-path-column`]: { type: 'string', describe: `The column of --${name} that names the images` },
+    [`${name}-label-column`]: { type: 'string', describe: `The column of --${name} that holds the labels` },
     [`${name}-rows`]: {
       type: 'string',
       describe: `Rows a:b of --${name}`,
@@ -118,7 +125,7 @@ export function namedData<P extends Purpose>(name: P, purpose: string, before?: 
 type Purpose = 'train' | 'val' | 'test' | 'shifted';
 
 type NamedArguments = {
-  readonly [K in Purpose | `${Purpose}-labels`]?: string | undefined;
+  readonly [K in Purpose | `${Purpose}-${'labels' | 'path-column' | 'label-column'}`]?: string | undefined;
 } & { readonly [K in `${Purpose}-rows`]?: RowRange | undefined } & {
   readonly [K in `${Purpose}-limit`]?: number | undefined;
 } & Pick<DataArguments, 'classes' | 'seed'>;
@@ -131,6 +138,8 @@ export function namedDataOf(name: Purpose, args: NamedArguments): DataOptions | 
   return {
     source,
     labels: args[`${name}-labels` as const],
+    pathColumn: args[`${name}-path-column` as const],
+    labelColumn: args[`${name}-label-column` as const],
     rows: args[`${name}-rows` as const],
     limit: args[`${name}-limit` as const],
     classes,

@@ -28,6 +28,33 @@ export function stringList(value: unknown): string[] {
 /** Parses `a,b` (or the option given twice) as texts. */
 export const textList = (value: unknown): string[] | undefined => (value === undefined ? undefined : stringList(value));
 
+/** Height and width of N or HxW in pixels; undefined for anything else. */
+export function pixelsOf(text: string): { readonly height: number; readonly width: number } | undefined {
+  const [, height, width = height] = /^([1-9]\d*)(?:x([1-9]\d*))?$/.exec(text.trim()) ?? [];
+  return height === undefined ? undefined : { height: Number(height), width: Number(width) };
+}
+
+/** Parses sizes, N or HxW in pixels, with commas; a square as its side. */
+export function pixelSizes(option: string) {
+  return (value: unknown) => {
+    if (value === undefined) return undefined;
+    return stringList(value).map((text) => {
+      const size = pixelsOf(text);
+      if (!size) throw usage(option, joined(value), 'N or HxW in pixels');
+      return size.height === size.width ? size.height : size;
+    });
+  };
+}
+
+/** Parses one size, N or HxW in pixels; a square as its side. */
+export function pixelSize(option: string) {
+  return (value: unknown) => {
+    const [only, ...rest] = pixelSizes(option)(value) ?? [];
+    if (rest.length > 0) throw usage(option, joined(value), 'one size');
+    return only;
+  };
+}
+
 /** Parses one number. */
 export function oneNumber(option: string): (value: unknown) => number | undefined {
   return (value) => {

@@ -1,37 +1,34 @@
+import type { FieldRow } from '../../src/core/index.ts';
 import type { ModelScores } from '../../src/evaluate/index.ts';
-import { textTable } from './text-table.ts';
+import { columnTable, shortColumns, type TextColumn } from './column-table.ts';
+import { PAIRED_COLUMNS, pairedRow, SCORE_COLUMNS, SPEED_COLUMNS } from './sections/score-columns.ts';
 
-const percent = (value: unknown): string => (typeof value === 'number' ? (100 * value).toFixed(2) : '');
-const fixed = (value: unknown, digits: number): string => (typeof value === 'number' ? value.toFixed(digits) : '');
-const probability = (p: unknown): string => (typeof p === 'number' && p < 1e-4 ? '<0.0001' : fixed(p, 4));
+/** Where an interval has no room. */
+const ALONE = { intervals: false };
+const [ECE, IDEAL] = ['ece15', 'ece15_if_calibrated'].map(
+  (field) => shortColumns(SCORE_COLUMNS, { [field]: '' }, ALONE)[0],
+) as [TextColumn, TextColumn];
 
-/** The table of scores, and that of the comparisons with the first model. */
+const SCORES: readonly TextColumn[] = [
+  ...shortColumns(SCORE_COLUMNS, { model: 'model', top1: 'top-1 %' }),
+  ...shortColumns(SCORE_COLUMNS, { top5: 'top-5 %', nll: 'NLL', brier: 'Brier' }, ALONE),
+  { header: 'ECE (ideal)', of: (row) => `${ECE.of(row)} (${IDEAL.of(row)})` },
+  ...shortColumns(SPEED_COLUMNS, { img_s_model: 'img/s', speed_ratio: 'times', ms_p50: 'p50 ms' }),
+];
+
+const pairsWith = (baseline: string): readonly TextColumn[] =>
+  shortColumns(PAIRED_COLUMNS, {
+    model: `against ${baseline}`,
+    top1_difference: 'top-1 points',
+    mcnemar_p_holm: 'p (Holm)',
+    smallest_difference: 'smallest visible',
+  });
+
+/** The table of scores, and that of the comparisons with the first model: the numbers of the page. */
 export function scoreText(scores: readonly ModelScores[]): string {
-  const table = textTable(
-    ['model', 'top-1 %', '95 % interval', 'top-5 %', 'NLL', 'Brier', 'ECE (ideal)', 'img/s', 'p50 ms'],
-    scores.map(({ fields: f }) => [
-      String(f.model),
-      percent(f.top1),
-      `${percent(f.top1_lo)} to ${percent(f.top1_hi)}`,
-      percent(f.top5),
-      fixed(f.nll, 4),
-      fixed(f.brier, 4),
-      `${fixed(f.ece15, 4)} (${fixed(f.ece15_if_calibrated, 4)})`,
-      fixed(f.img_s_model, 1),
-      fixed(f.ms_p50, 2),
-    ]),
-  );
-  const pairs = scores.filter(({ paired }) => paired);
-  if (pairs.length === 0) return table;
-  const paired = textTable(
-    [`against ${String(pairs[0]?.fields.baseline)}`, 'top-1 points', '95 % interval', 'p (Holm)', 'smallest visible'],
-    pairs.map(({ fields: f }) => [
-      String(f.model),
-      percent(f.top1_difference),
-      `${percent(f.top1_difference_lo)} to ${percent(f.top1_difference_hi)}`,
-      probability(f.mcnemar_p_holm),
-      Number(f.smallest_difference) > 1 ? 'none' : percent(f.smallest_difference),
-    ]),
-  );
-  return `${table}\n${paired}`;
+  const rows: FieldRow[] = scores.map(({ fields }) => fields);
+  const table = columnTable(SCORES, rows);
+  const pairs = scores.filter(({ paired }) => paired).map(({ fields }) => pairedRow(fields));
+  const [first] = pairs;
+  return first ? `${table}\n${columnTable(pairsWith(String(first.baseline)), pairs)}` : table;
 }

@@ -1,19 +1,31 @@
 import { TemperError } from '../../src/core/index.ts';
 import type {
   Color,
+  Framing,
   Interpolation,
   Orientation,
   Preset,
+  Resampler,
   ResizeRule,
   Size,
   TransformOptions,
 } from '../../src/data/index.ts';
 import { choice } from './choice.ts';
-import { grouped } from './option-values.ts';
+import { grouped, pixelsOf } from './option-values.ts';
 
-const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const satisfies readonly Preset[];
+const PRESETS = ['torchvision', 'timm', 'fixres', 'tensorflow', 'none'] as const satisfies readonly Preset[];
 const COLORS = ['rgb', 'bgr', 'grey'] as const satisfies readonly Color[];
-const RESIZE_RULES = ['short', 'long', 'height', 'squash', 'border'] as const satisfies readonly ResizeRule[];
+const RESIZE_RULES = [
+  'short',
+  'long',
+  'height',
+  'squash',
+  'border',
+  'inner',
+  'keep',
+] as const satisfies readonly ResizeRule[];
+const RESAMPLERS = ['pillow', 'opencv', 'tensorflow'] as const satisfies readonly Resampler[];
+const FRAMINGS = ['torchvision', 'transformers', 'tensorflow', 'corner'] as const satisfies readonly Framing[];
 export const INTERPOLATIONS = [
   'nearest',
   'box',
@@ -21,6 +33,8 @@ export const INTERPOLATIONS = [
   'hamming',
   'bicubic',
   'lanczos',
+  'area',
+  'random',
 ] as const satisfies readonly Interpolation[];
 const ORIENTATIONS = ['ignore', 'exif'] as const satisfies readonly Orientation[];
 
@@ -50,12 +64,14 @@ function number(text: string, option: string): number {
 
 /** Parses N or HxW. */
 function parseSize(text: string, option: string): Size {
-  const [height, width = height, ...rest] = text
-    .split('x')
-    .map((side) => (/^\d+$/.test(side) ? Number(side) : Number.NaN));
-  if (rest.length === 0 && height !== undefined && width !== undefined && height * width > 0) return { height, width };
+  const size = pixelsOf(text);
+  if (size) return size;
   throw usage(option, text, 'N or HxW, once or once per model');
 }
+
+/** Parses N, the short side, or HxW. */
+const parseResize = (text: string, option: string): number | Size =>
+  text.includes('x') ? parseSize(text, option) : number(text, option);
 
 /** One of a few words, whatever their case. */
 const word =
@@ -80,15 +96,22 @@ const option = <T, A extends string | readonly string[] | undefined>(
 
 /** From an image to the network's input. Each may be given once, or once per model. */
 export const TRANSFORM = grouped('Transform (once, or once per model):', {
-  preset: option('preset', `${PRESETS.join(', ')} (default: torchvision)`, word(PRESETS)),
+  preset: option('preset', `${PRESETS.join(', ')} (default: what is found, else torchvision)`, word(PRESETS)),
+  config: option(
+    'config',
+    'Configuration of timm or Hugging Face, a folder of it, or none (default: beside the model)',
+    (text) => text,
+  ),
   size: option('size', "Input size N or HxW (default: the model's, else 224)", parseSize, [
     'img-size',
     'val-crop-size',
   ]),
-  resize: option('resize', 'Resize target before the crop', number, 'val-resize-size'),
+  resize: option('resize', 'Resize target before the crop: N (its short side) or HxW', parseResize, 'val-resize-size'),
   'crop-ratio': option('crop-ratio', 'Size over resize target', number, 'crop-pct'),
   'resize-rule': option('resize-rule', RESIZE_RULES.join(', '), word(RESIZE_RULES)),
   interpolation: option('interpolation', INTERPOLATIONS.join(', '), parseInterpolation),
+  resampler: option('resampler', `Whose pixels: ${RESAMPLERS.join(', ')} (default: pillow)`, word(RESAMPLERS)),
+  framing: option('framing', `Whose centre crop: ${FRAMINGS.join(', ')} (default: torchvision)`, word(FRAMINGS)),
   mean: option('mean', 'Mean of pixels from 0 to 1: red, green, blue (for bgr too), or one for all', numbers),
   std: option('std', 'Their standard deviation, likewise', numbers),
   'mean-scale': option('mean-scale', 'Divide mean and std by this: 255, where they are of pixels to 255', number),
@@ -103,11 +126,14 @@ export const TRANSFORM = grouped('Transform (once, or once per model):', {
 /** What TRANSFORM's options are parsed to: the values in the order given. */
 export interface TransformArguments {
   readonly preset?: readonly Preset[] | undefined;
+  readonly config?: readonly string[] | undefined;
   readonly size?: readonly Size[] | undefined;
-  readonly resize?: readonly number[] | undefined;
+  readonly resize?: readonly (number | Size)[] | undefined;
   readonly 'crop-ratio'?: readonly number[] | undefined;
   readonly 'resize-rule'?: readonly ResizeRule[] | undefined;
   readonly interpolation?: readonly Interpolation[] | undefined;
+  readonly resampler?: readonly Resampler[] | undefined;
+  readonly framing?: readonly Framing[] | undefined;
   readonly mean?: readonly (readonly number[])[] | undefined;
   readonly std?: readonly (readonly number[])[] | undefined;
   readonly 'mean-scale'?: readonly number[] | undefined;
@@ -132,11 +158,14 @@ export function transformsOf(args: TransformArguments, n: number): TransformOpti
     };
     const all = {
       preset: at('preset', args.preset),
+      config: at('config', args.config),
       size: at('size', args.size),
       resize: at('resize', args.resize),
       cropRatio: at('crop-ratio', args['crop-ratio']),
       resizeRule: at('resize-rule', args['resize-rule']),
       interpolation: at('interpolation', args.interpolation),
+      resampler: at('resampler', args.resampler),
+      framing: at('framing', args.framing),
       mean: at('mean', args.mean),
       std: at('std', args.std),
       meanScale: at('mean-scale', args['mean-scale']),

@@ -5,15 +5,19 @@ import {
   type MergeTargetsRecord,
   makeTargets,
 } from '../../src/distill/index.ts';
+import { flagText } from '../shared/flag-text.ts';
 import type { Gate } from '../shared/gate.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { missedTeacherGates, parseTeacherGates, teacherGate } from './gates.ts';
 import { makeTargetsOptions, type TeacherLogitsArguments } from './options.ts';
 import { dryRunText, wholeText, workerText } from './text.ts';
 
-/** How the parts were made, as fields. */
-const madeFields = ({ parts }: MakeTargetsRecord) =>
+/** How the parts were made, and the teachers read, as fields. */
+const madeFields = ({ parts, readings, warnings }: MakeTargetsRecord) =>
   parts && {
+    readings: readings.map(({ model, reading }) => ({ model, ...readingDocument(reading) })),
+    warnings: warnings.map(flagText),
     parts_made: parts.made,
     parts_kept: parts.kept,
     seconds: parts.seconds,
@@ -62,6 +66,7 @@ export async function teacherLogits(args: TeacherLogitsArguments, terminal: Term
     {
       ...fields,
       dry_run: true,
+      warnings: record.warnings.map(flagText),
       parts_of_worker: estimate.parts,
       estimated_bytes: estimate.bytes,
       bytes_per_row: estimate.bytesPerRow,

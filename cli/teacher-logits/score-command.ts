@@ -1,6 +1,7 @@
 import { checkOutputs } from '../../src/core/index.ts';
 import { type ScoreTargetsRecord, scoreTargets } from '../../src/distill/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
+import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { rowFile } from './row-file.ts';
@@ -37,7 +38,7 @@ async function scored(args: ScoreArguments, terminal: Terminal): Promise<ScoreTa
 export async function score(args: ScoreArguments, terminal: Terminal): Promise<number> {
   checkFiles(args);
   const record = await scored(args, terminal);
-  const { fields, words, scores, rows, classRows } = record;
+  const { fields, words, scores, rows, classRows, reading } = record;
   const { force, report } = args;
   writeCsv(args.csv, rows, { force, what: 'scores' }, terminal);
   writeCsv(args['per-class'], classRows, { force, what: 'scores by class' }, terminal);
@@ -45,6 +46,6 @@ export async function score(args: ScoreArguments, terminal: Terminal): Promise<n
     writeReport(report, scorePage(record, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
-  terminal.print({ ...fields, ...words, scores }, scoreText(record));
+  terminal.print({ ...fields, ...words, reading: readingDocument(reading), scores }, scoreText(record));
   return 0;
 }

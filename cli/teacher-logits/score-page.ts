@@ -37,7 +37,8 @@ function temperatureChart(scores: readonly SourceScore[], summary: string): Char
   return {
     kind: 'lines',
     title: 'Divergence by temperature',
-    description: `${summary} Bands: what whole rows can have, where a store has the highest logits alone.`,
+    description: summary,
+    drawn: 'Bands: what whole rows can have, where a store has the highest logits alone.',
     x: { label: 'temperature', ticks: temperatures },
     y: { label: 'T² · KL', unit: 'nats' },
     series: scores.map(({ source, temperatures: at }) => ({

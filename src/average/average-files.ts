@@ -11,6 +11,7 @@ import {
   filesOf,
   modelDigests,
   type OutputFiles,
+  type OutputJob,
   type PublishedOutput,
   publishOutputs,
   type WrittenOutput,
@@ -30,6 +31,8 @@ export interface AverageJob extends Pick<StreamOptions, 'allowNonfinite' | 'give
   readonly version: string;
   /** How the average was chosen, recorded as it is. */
   readonly chosenBy?: Readonly<Record<string, unknown>> | undefined;
+  /** What becomes of the template's preprocessing; undefined: nothing. */
+  readonly carried?: OutputJob['carried'];
 }
 
 type ModelDigests = ReturnType<typeof modelDigests>;
@@ -136,6 +139,7 @@ export function averageInto(job: AverageJob, files: readonly OutputFiles[]): Pro
         });
         return recordOf(job, rows[row] as Row, job.given?.[row], hashes, stream.requantizationErrors()[row]);
       },
+      carried: job.carried,
       signal: job.signal,
     },
     files,

@@ -1,5 +1,15 @@
-import { type Control, controlOf, type FloatType, type JobControl, TemperError, version } from '../core/index.ts';
+import { dirname } from 'node:path';
+import {
+  type Control,
+  checkOutputs,
+  controlOf,
+  type FloatType,
+  type JobControl,
+  TemperError,
+  version,
+} from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
+import { type CarryOptions, configTargets, inherited, writeConfigs } from '../signature/index.ts';
 import { findSnapshots, isAverage, withModels } from '../snapshots/index.ts';
 import { averageFiles } from './average-files.ts';
 import {
@@ -18,7 +28,15 @@ import type { TemplateOptions } from './states/template-map.ts';
 import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
 
 /** What `averageCheckpoints` averages, how, and where it writes: `out` for one average, `outDir` for several. */
-export interface AverageOptions extends SnapshotOptions, AveragingOptions, TensorOptions, Targets, TemplateOptions {
+export interface AverageOptions
+  extends SnapshotOptions,
+    AveragingOptions,
+    TensorOptions,
+    Targets,
+    TemplateOptions,
+    CarryOptions {
+  /** Of `writeConfig` and `embedPreprocessing`: see TransformOptions.config. @default what lies beside the newest snapshot */
+  readonly config?: string | undefined;
   /** Storage type of the weights; a Cast leads back to the graph's type. @default as they are */
   readonly dtype?: FloatType | undefined;
   /** Carry NaN and Inf into the average. @default false */
@@ -119,6 +137,16 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
   );
   return withTensors(plan, options, watched, async ({ models, templateIndex, tensors }) => {
     if (outDir !== undefined) makeFolder(outDir);
+    const template = models[templateIndex] as Model;
+    const carrying = inherited(models, template, options);
+    for (const text of carrying.notes) watched.note(text);
+    const folders = new Map(paths.map((path) => [dirname(path), path]));
+    const configs = [...folders.values()].flatMap((path) => configTargets(path, options));
+    checkOutputs(
+      configs,
+      plan.snapshots.map(({ file }) => file),
+      force,
+    );
     const bar = watched.progress('averaging', sizeOf(models));
     try {
       const written = await averageFiles(
@@ -131,6 +159,7 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
           rows: plan.rows,
           dtype,
           version,
+          carried: carrying,
           allowNonfinite,
           signal: watched.signal,
           onProgress: (done) => bar.update(done),
@@ -138,6 +167,7 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
         paths,
         force,
       );
+      for (const path of folders.values()) writeConfigs(carrying, path, force);
       return { outputs: written.map(averagedOutput), tensors: tensorCounts(tensors) };
     } finally {
       bar.end();

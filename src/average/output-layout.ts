@@ -140,17 +140,20 @@ function floatEdits(
 /**
  * The output's model file as segments; its slots are the stored tensors that lie in it.
  * @param location the name of the output's data file, if it has one
+ * @param carried what becomes of its preprocessing
  */
 export function layOutModel(
   template: Model,
   stored: readonly StoredTensor[],
   data: readonly DataPart[],
   location: string,
+  carried: readonly Edit[] = [],
 ): Segment[] {
   const holders = tensorHolders(template.record);
   const external = new Set(data.map(({ record }) => record));
   const freeName = freeNames(template);
-  const edits: Edit[] = data.flatMap((part) => setExternalData(part.record, location, part.offset, part.byteLength));
+  const moved = data.flatMap((part) => setExternalData(part.record, location, part.offset, part.byteLength));
+  const edits: Edit[] = [...carried, ...moved];
   stored.forEach(({ tensor, type, byteLength }, slot) => {
     const record = tensor.template;
     if (!external.has(record) && byteLength > 0) edits.push(...replaceInline(record, { slot, length: byteLength }));

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { FLOAT_TYPES, type FloatType, TemperError } from '../core/index.ts';
-import { type Model, provenanceSteps } from '../onnx/index.ts';
+import { provenanceSteps } from '../onnx/index.ts';
 import { checkRow, type Row, type RowFields, rowOfFields } from './rows/row.ts';
 import type { TensorRules } from './tensor-plan.ts';
 
@@ -147,7 +147,7 @@ export function recordedRow(
  * The record of the average that made a model, which must be its last step.
  * @throws TemperError UNSUPPORTED_GRAPH if the model's last step was another one, or none; FORMAT_MALFORMED
  */
-export function readRecord(model: { readonly path: string; readonly record: Pick<Model['record'], 'metadata'> }): {
+export function readRecord(model: { readonly path: string; readonly record: Parameters<typeof provenanceSteps>[0] }): {
   record: AverageRecord;
   key: string;
 } {

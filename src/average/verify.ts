@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { controlOf, type JobControl } from '../core/index.ts';
 import { type Model, matchGraphs, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
+import { recordAs, recordedText } from '../signature/index.ts';
 import { isWrittenState } from '../snapshots/index.ts';
 import { averageInto, givenRecord } from './average-files.ts';
 import { changedData, comparedFiles } from './compared-files.ts';
@@ -57,6 +58,8 @@ async function recomputed(
       rules,
       given: [given],
       chosenBy: record.chosen_by,
+      // It was measured, or inherited: taken as it is.
+      carried: recordAs(models[record.template] as Model, recordedText(subject)),
       rows: [
         recordedRow(
           record,

@@ -9,6 +9,7 @@ import {
   TemperError,
 } from '../core/index.ts';
 import { dataFileName, delimitedMetadata, type Model, nextStepKey, rawLocation, type Segment } from '../onnx/index.ts';
+import type { Carried } from '../signature/index.ts';
 import { hashFiles } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor } from './output-layout.ts';
 import type { AverageRecord } from './record.ts';
@@ -47,6 +48,8 @@ export interface OutputJob {
   readonly assertUnchanged: () => void;
   /** What an output says of itself, once all is written. @param digests SHA-256 of the files in their order */
   readonly recordOf: (row: number, digests: readonly string[]) => AverageRecord;
+  /** What becomes of the template's preprocessing; undefined: nothing. */
+  readonly carried?: (Pick<Carried, 'edits' | 'metadata'> & Partial<Pick<Carried, 'later'>>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -134,7 +137,9 @@ export async function writeInto(job: OutputJob, files: readonly OutputFiles[]): 
   try {
     const { parts, outputs: data } = await writeData(job, tracked);
     const sinks = tracked.map((file) => file.openModel());
-    const layouts = files.map((_, i) => layOutModel(template, stored, parts, data?.[i]?.location ?? ''));
+    const layouts = files.map((_, i) =>
+      layOutModel(template, stored, parts, data?.[i]?.location ?? '', job.carried?.edits),
+    );
     const positions = files.map(() => 0);
     for (;;) {
       for (const [i, sink] of sinks.entries()) {
@@ -152,7 +157,9 @@ export async function writeInto(job: OutputJob, files: readonly OutputFiles[]): 
     return rows.map((row, i) => {
       const record = job.recordOf(i, digests);
       const model = sinks[i] as WrittenOutput['model'];
+      for (const entry of job.carried?.metadata ?? []) model.write(delimitedMetadata(entry));
       model.write(delimitedMetadata({ key: nextStepKey(template.record), value: JSON.stringify(record) }));
+      for (const entry of job.carried?.later ?? []) model.write(delimitedMetadata(entry));
       return { row, record, model, data: data?.[i] };
     });
   } catch (error) {

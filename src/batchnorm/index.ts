@@ -24,4 +24,5 @@ export type { MomentsRun } from './moments-run.ts';
 export { type LayerReport, layerReport, shiftWarnings } from './report.ts';
 export { type RecalibrationRecord, type RecalibrationResult, recalibrated } from './result.ts';
 export type { Statistics } from './statistics.ts';
+export { unmeasuredText } from './unmeasured.ts';
 export { statisticsEdits } from './write-back.ts';

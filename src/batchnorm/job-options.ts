@@ -2,11 +2,11 @@ import { assertCount, checkOutputs, MOST, TemperError } from '../core/index.ts';
 import type { DataOptions, Shard, ViewOptions } from '../data/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { checkRuntime, type RuntimeOptions } from '../runtime/index.ts';
-import type { TransformChoice } from '../signature/index.ts';
+import type { CarryOptions, TransformChoice } from '../signature/index.ts';
 import type { EstimatorName } from './estimators.ts';
 
 /** How statistics become a model: what measuring and merging have in common. */
-export interface ResultOptions extends RuntimeOptions {
+export interface ResultOptions extends RuntimeOptions, CarryOptions {
   /** Replace outputs that exist. @default false */
   readonly force?: boolean | undefined;
   /**
@@ -22,7 +22,7 @@ export interface ResultOptions extends RuntimeOptions {
   readonly val?: DataOptions | undefined;
   /** Write the model although `val` says that it is no better. @default false */
   readonly allowWorse?: boolean | undefined;
-  /** From an image to the network's input. @default torchvision's preset at the model's size */
+  /** From an image to the network's input. @default what is found (docs/preprocessing.md), else torchvision's preset */
   readonly transform?: TransformChoice | undefined;
   /** Stop at an image that cannot be decoded, or leave it out. @default 'fail' */
   readonly onBadImage?: 'fail' | 'skip' | undefined;

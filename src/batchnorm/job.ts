@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { type Control, controlOf, type JobControl, makeParent } from '../core/index.ts';
 import { type ChosenData, openData } from '../data/index.ts';
 import { type Model, openModel } from '../onnx/index.ts';
-import { assertLabels, declaredClasses } from '../signature/index.ts';
+import { assertLabels, configTargets, declaredClasses } from '../signature/index.ts';
 import { batchPass, type Collected, type Measurement, momentsPass, type WrittenMoments } from './batch-pass.ts';
 import { type BatchNormLayer, chooseLayers, findLayers } from './find-layers.ts';
 import { batchesOf, ONE_WORKER } from './job-images.ts';
@@ -42,6 +42,7 @@ function checkOutputFiles(model: Model, options: RecalibrateOptions, keepsMoment
   const { out, momentsOut, data, val, force = false } = options;
   if (momentsOut !== undefined) makeParent(momentsOut);
   checkJobOutputs(model, [out, momentsOut], [data, val], { force: force || keepsMoments });
+  if (out !== undefined) checkJobOutputs(model, configTargets(out, options), [data, val], { force });
   // A file of this job's levels may be there, and is replaced: but nothing else.
   if (options.method === 'sequential' && out !== undefined)
     checkJobOutputs(model, [levelsPath(out)], [data, val], { force: true });
@@ -90,7 +91,13 @@ async function measureAndPublish(
   const { out } = options;
   const { collected, moments } = await passesOf(job, options);
   if (collected === undefined || out === undefined) return { skipped: [], moments, result: undefined };
-  const result = await publishResult(model, collected, val, { ...options, out }, control);
+  const result = await publishResult(
+    model,
+    collected,
+    val,
+    { ...options, transform: options.transform ?? {}, out },
+    control,
+  );
   if (options.method === 'sequential') {
     const levels = levelsPath(out);
     if (result.written) rmSync(levels, { force: true });

@@ -1,6 +1,7 @@
 import { type Control, controlOf, type FileSource, type JobControl, openFile, TemperError } from '../core/index.ts';
 import type { ChosenData } from '../data/index.ts';
 import { type Model, modelSha256, openModel } from '../onnx/index.ts';
+import { configTargets } from '../signature/index.ts';
 import type { Collected } from './batch-pass.ts';
 import type { EstimatorName } from './estimators.ts';
 import { findLayers } from './find-layers.ts';
@@ -88,7 +89,7 @@ export async function mergeMoments(
   let guard: ChosenData | undefined;
   try {
     for (const path of moments) sources.push(openFile(path));
-    checkJobOutputs(model, [out], [val], { more: moments, force });
+    checkJobOutputs(model, [out, ...configTargets(out, options)], [val], { more: moments, force });
     assertMeasured(model, findLayers(model).layers, options, watched.note);
     guard = await openGuard(model, options);
     return await merge(options, model, sources, guard, watched);

@@ -1,9 +1,18 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { type Control, canonicalJson, type FieldRow, version } from '../core/index.ts';
-import type { ChosenData } from '../data/index.ts';
+import type { ChosenData, Transform } from '../data/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
 import { type Model, modelHashes, nextStepKey, type Rewrite, type WrittenModel, writeEdited } from '../onnx/index.ts';
+import {
+  carried,
+  declaredInputs,
+  type ModelReading,
+  measuredWith,
+  modelReading,
+  type TransformChoice,
+  writeConfigs,
+} from '../signature/index.ts';
 import type { Collected, WrittenMoments } from './batch-pass.ts';
 import { blend } from './estimators.ts';
 import { guardEdits } from './guard.ts';
@@ -25,12 +34,17 @@ export interface RecalibrationResult {
   readonly images: number;
   readonly batchSize: number;
   readonly batches: number;
-  /** Why the statistics look unlike those of training; empty if they do not. Options are named in backticks. */
+  /**
+   * Why the statistics look unlike those of training, and what is odd about labels and pictures of `val`; empty if nothing is. Options are
+   * named in backticks.
+   */
   readonly warnings: readonly string[];
   /** Before against after on `val`; absent without it. */
   readonly guard: GuardVerdict | undefined;
   /** The model; absent if the guard refused it. */
   readonly written: WrittenModel | undefined;
+  /** How the model was read, each fact with its source. */
+  readonly reading: ModelReading;
   /** What the statistics were made from and by, as in the model's metadata. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -130,26 +144,49 @@ function layerRows(
   }));
 }
 
+/** The images went through the run's transform; merged moments have it as a whole. */
+function readingOf(model: Model, text: string, { input, transform }: ReadOptions): ModelReading {
+  const whole = (JSON.parse(text) as Transform | null) ?? undefined;
+  return modelReading({ model: declaredInputs(model), input, transform: whole, choice: transform ?? whole });
+}
+
+/** What the user said of images and input; merged moments know it. */
+interface ReadOptions {
+  readonly input?: string | undefined;
+  readonly transform?: TransformChoice | undefined;
+}
+
 /** Blends, asks the guard, and writes the model: a run that is killed in the guard is repeated by the same call. */
 export async function publishResult(
   model: Model,
   collected: Collected,
   val: ChosenData | undefined,
-  options: ResultOptions & { readonly out: string; readonly method?: 'batch' | 'sequential' | undefined },
+  options: ResultOptions & ReadOptions & { readonly out: string; readonly method?: 'batch' | 'sequential' | undefined },
   control: Control,
 ): Promise<RecalibrationResult> {
   const { out, prior = 0, estimator = 'population', method = 'batch', allowWorse = false, force = false } = options;
   const { run, images } = collected;
   const { reports, edits, inline } = recalibrated(model, collected.measured, prior, images);
-  const warnings = shiftWarnings(reports);
-  for (const text of warnings) control.note(text);
-  const guard = val && (await guardEdits(model, edits, val, options, control));
+  const shifts = shiftWarnings(reports);
+  for (const text of shifts) control.note(text);
+  const guarded = val && (await guardEdits(model, edits, val, options, control));
   control.signal.throwIfAborted();
   const how: ResultSettings = { estimator, method, prior };
   const settings = settingsOf(await modelHashes(model), collected, how);
-  const metadata = { key: nextStepKey(model.record), value: canonicalJson(settings) };
+  const step = { key: nextStepKey(model.record), value: canonicalJson(settings) };
+  const shown = JSON.parse(run.transform) as Transform | null;
+  const carrying = carried(model, measuredWith(model, shown ?? undefined, val?.dataset.classes), options);
+  for (const text of carrying.notes) control.note(text);
+  const guard = guarded?.verdict;
   const isRefused = guard !== undefined && !guard.better && !allowWorse;
   const name = basename(model.path);
+  const written = isRefused
+    ? undefined
+    : writeEdited(model, [...edits, ...carrying.edits], {
+        ...{ path: out, force, inline },
+        metadata: [...carrying.metadata, step, ...carrying.later],
+      });
+  if (written) writeConfigs(carrying, out, force);
   return {
     model: name,
     layers: reports,
@@ -157,9 +194,10 @@ export async function publishResult(
     images,
     batchSize: run.batch_size,
     batches: run.batches,
-    warnings,
+    warnings: [...shifts, ...(guarded?.warnings ?? [])],
     guard,
-    written: isRefused ? undefined : writeEdited(model, edits, { path: out, force, inline, metadata }),
+    reading: readingOf(model, run.transform, options),
+    written,
     settings,
   };
 }

@@ -10,9 +10,23 @@ const FOLDING_PRODUCERS = /keras2onnx|onnxmltools|coremltools/i;
 const isOne = (variance: number, epsilon: number): boolean => variance === 1 || Math.abs(variance + epsilon - 1) < 1e-7;
 
 /**
- * Refuses to write a model whose every mean is 0 and every variance 1, unless its guard or the user answers for the result:
- * either its statistics were never measured, and measuring them helps, or a converter folded them into scale and bias, and
- * measuring them ruins the network. The file does not tell which.
+ * What is to be said of a model whose every mean is 0 and every variance 1: either its statistics were never measured, and
+ * measuring them helps, or a converter folded them into scale and bias, and measuring them ruins the network. The file does not
+ * tell which.
+ */
+export function unmeasuredText(model: Model, layers: readonly BatchNormLayer[]): string | undefined {
+  const isPlaceholder = (layer: BatchNormLayer): boolean => {
+    const { mean, variance } = storedStatistics(model, layer);
+    return mean.every((value) => value === 0) && variance.every((value) => isOne(value, layer.epsilon));
+  };
+  if (layers.length === 0 || !layers.every(isPlaceholder)) return undefined;
+  const { path, record } = model;
+  const who = FOLDING_PRODUCERS.test(record.producer) ? `, as ${record.producer} does` : ' (keras2onnx, onnxmltools)';
+  return `${path}: every mean is 0 and every variance 1: these statistics were never measured, or the exporter folded them into scale and bias${who}: recalibrating the latter breaks the network`;
+}
+
+/**
+ * Refuses to write a model of {@link unmeasuredText}, unless its guard or the user answers for the result.
  * @throws TemperError USAGE without `val` and `allowWorse`
  */
 export function assertMeasured(
@@ -21,20 +35,14 @@ export function assertMeasured(
   { val, allowWorse = false }: ResultOptions,
   note: (text: string) => void,
 ): void {
-  const isPlaceholder = (layer: BatchNormLayer): boolean => {
-    const { mean, variance } = storedStatistics(model, layer);
-    return mean.every((value) => value === 0) && variance.every((value) => isOne(value, layer.epsilon));
-  };
-  if (!layers.every(isPlaceholder)) return;
-  const { path, record } = model;
-  const who = FOLDING_PRODUCERS.test(record.producer) ? `, as ${record.producer} does` : ' (keras2onnx, onnxmltools)';
-  const what = `${path}: every mean is 0 and every variance 1: these statistics were never measured, or the exporter folded them into scale and bias${who}: recalibrating the latter breaks the network`;
+  const what = unmeasuredText(model, layers);
+  if (what === undefined) return;
   if (val !== undefined || allowWorse) {
     note(what);
     return;
   }
   throw new TemperError('USAGE', what, {
     hint: 'Give `val`, labelled images on which the new model must be better; `allowWorse` writes it without.',
-    details: { path, producer: record.producer },
+    details: { path: model.path, producer: model.record.producer },
   });
 }

@@ -7,7 +7,9 @@ export const HEAD_BYTES = 512;
 export type FileKind = keyof typeof KINDS;
 
 interface KindText {
+  /** Behind the name of a file: "is a tar archive". */
   readonly is: string;
+  /** What to do where a model, or another file, was expected. */
   readonly hint: string;
 }
 
@@ -23,6 +25,10 @@ const KINDS = {
   'git-lfs': {
     is: 'is a Git LFS pointer, not the file itself',
     hint: 'Fetch it with `git lfs pull` in the folder of the repository.',
+  },
+  link: {
+    is: 'holds the text of a symbolic link, not the file that it points to',
+    hint: 'Copy the folder with its links (git: core.symlinks true), or name the file that the text points to.',
   },
   pytorch: { is: 'is a PyTorch checkpoint (a zip)', hint: EXPORT },
   'pytorch-legacy': { is: 'is a PyTorch checkpoint (the old pickle format)', hint: EXPORT },
@@ -53,6 +59,9 @@ const KINDS = {
   tiff: { is: 'is a TIFF image', hint: DATA },
   pdf: { is: 'is a PDF document', hint: 'Name the right file here.' },
 } as const satisfies Readonly<Record<string, KindText>>;
+
+/** A kind in words. */
+export const kindText = (kind: FileKind): KindText => KINDS[kind];
 
 const latin1 = (bytes: Uint8Array, start: number, end: number): string =>
   String.fromCharCode(...bytes.subarray(start, end));
@@ -87,6 +96,8 @@ function zipKind(text: string): FileKind {
 function textKind(text: string): FileKind | undefined {
   const start = text.replace(/^\xef\xbb\xbf/, '').trimStart();
   if (/^<(!doctype html|html|head|body)\b/i.test(start)) return 'html';
+  // A whole file of one path upwards is what git, zip and copies leave of a link where they do not make links.
+  if (text.length < HEAD_BYTES && /^(\.\.\/)+[^\0\n]+$/.test(text)) return 'link';
   if (/^<\?xml/i.test(start)) return /<!doctype html|<html/i.test(start) ? 'html' : 'xml';
   return /^[{[]\s*["{[\]}]/.test(start) ? 'json' : undefined;
 }

@@ -16,7 +16,7 @@ export {
 } from './errors.ts';
 export type { Cell, FieldRow } from './field-row.ts';
 export { hashFile, type OpenedFile, sha256OfFile, sha256OfOpened } from './file-hash.ts';
-export { type FileKind, fileKind, HEAD_BYTES, otherKind } from './file-kind.ts';
+export { type FileKind, fileKind, HEAD_BYTES, kindText, otherKind } from './file-kind.ts';
 export {
   DECODERS,
   decodeFloat64,
@@ -38,6 +38,7 @@ export {
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, type Observer, type Progress } from './observer.ts';
+export { pValueStatement, pValueText } from './p-value.ts';
 export { paretoFront } from './pareto-front.ts';
 export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';

@@ -24,21 +24,32 @@ export {
   type DecodeOptions,
   decodeImage,
   decodeImageFile,
+  imageSize,
   type Orientation,
 } from './images/decode-image.ts';
 export {
+  type Framing,
   isEnlarged,
   isPadded,
   planGeometry,
   type ResizeRule,
+  roundHalfEven,
 } from './images/geometry.ts';
 export type { InputStatistics } from './images/input-statistics.ts';
+export {
+  INTERPOLATIONS,
+  type Interpolation,
+  type Resampler,
+  resizePixels,
+} from './images/interpolation.ts';
 export { type Box, type Pixels, type Size, toGrey } from './images/pixels.ts';
 export { type ResampleOptions, resample } from './images/resample.ts';
-export { INTERPOLATIONS, type Interpolation } from './images/resample-kernels.ts';
+export { PILLOW_FILTERS, type PillowFilter } from './images/resample-kernels.ts';
 export { isTransform } from './images/stored-transform.ts';
 export {
+  assertUnitScale,
   type Color,
+  type FoundTransform,
   type InputType,
   type Layout,
   type Preset,

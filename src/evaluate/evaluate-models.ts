@@ -1,17 +1,21 @@
 import { TemperError } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import {
+  type BatchTimes,
   type ClassOutput,
   classOutput,
   modelClasses,
   readClassOutput,
   runBatches,
   type Session,
+  type Stage,
+  sharedTimes,
   summarizeTiming,
   type Tensor,
   type Timing,
 } from '../runtime/index.ts';
-import { assertLabels, classesOf, imageInput, type OutputKind } from '../signature/index.ts';
+import { assertLabels, classesOf, imageInput, type OutputKind, type ValueInfo } from '../signature/index.ts';
+import { batchDependence, dependenceText, type LoneRow, loneRows } from './batch-dependence.ts';
 import { type CollectedScores, collectScores } from './model-scores.ts';
 import type { Predictions, ValidClasses } from './predictions.ts';
 
@@ -34,6 +38,8 @@ export interface EvaluateModelsOptions {
   readonly valid?: ValidClasses | undefined;
   /** Per session: which of a batch's images it takes. Default: the first, for all. */
   readonly images?: readonly number[] | undefined;
+  /** Per session: where some images of the first batch run alone too, in the end; absent: nowhere. */
+  readonly alone?: readonly (Session | undefined)[] | undefined;
   /** Batches prepared while one runs. */
   readonly ahead?: number | undefined;
   /** Told of every model's outputs, batch by batch, with the number of the batch's first image. */
@@ -47,7 +53,58 @@ export interface Evaluation {
   readonly outputs: OutputKind;
   /** That the model chose from. */
   readonly classes: number;
+  /** Of all models that do the same work as this one: graphs that are equal but for their weights, on inputs of one shape. */
   readonly timing: Timing;
+  /** What `timing` is of; one object for all of these models. */
+  readonly times: BatchTimes;
+  /** That an image alone has other scores than in a batch, in words. */
+  readonly dependence?: string | undefined;
+}
+
+/** What a model was asked to do, and how long each batch took. */
+interface Ran {
+  readonly session: Session;
+  /** Of the first batch. */
+  readonly dims: readonly number[];
+  readonly times: BatchTimes;
+}
+
+/**
+ * Times of models that do equal work are put together: single measurements would show noise as a difference. One that failed in between
+ * stands alone.
+ */
+function timesOf(models: readonly Ran[]): Pick<Evaluation, 'timing' | 'times'>[] {
+  const keyOf = ({ session, dims, times }: Ran, i: number): string => {
+    const graph = models.length === 1 || times.ms.includes(0) ? undefined : session.graphSha256();
+    return graph === undefined ? String(i) : `${graph} ${session.provider} ${dims.join('x')}`;
+  };
+  const keys = models.map(keyOf);
+  const groups = new Map(
+    [...new Set(keys)].map((key) => {
+      const all = models.filter((_, i) => keys[i] === key).map(({ times }) => times);
+      const [first, ...others] = all as [BatchTimes, ...BatchTimes[]];
+      return [key, { timing: summarizeTiming(first, ...others), times: sharedTimes(all) }] as const;
+    }),
+  );
+  return keys.map((key) => groups.get(key) as Pick<Evaluation, 'timing' | 'times'>);
+}
+
+/** Per model, whether images alone have other scores than in the first batch; models without a session for it have none. */
+async function dependences(
+  models: readonly { readonly stage: Stage; readonly output: ValueInfo; readonly first: ClassOutput | undefined }[],
+  alone: readonly (Session | undefined)[],
+  lone: readonly LoneRow[],
+): Promise<(string | undefined)[]> {
+  const looked = models.flatMap(({ stage, output, first }, i) => {
+    const session = alone[i];
+    return session && first ? [{ i, network: { ...stage, session, output }, first }] : [];
+  });
+  const networks = looked.map(({ network }) => network);
+  const outputs = looked.map(({ first }) => first);
+  const found = await batchDependence(networks, outputs, lone);
+  const texts = looked.map(({ i, network }, k) => [i, dependenceText(network, found[k] ?? 0)] as const);
+  const known = new Map(texts);
+  return models.map((_, i) => known.get(i));
 }
 
 /**
@@ -68,7 +125,8 @@ export async function evaluateModels(
     const output = classOutput(session, options.output);
     const stage = { session, input, fetches: [output.name], images: options.images?.[i] ?? 0 };
     const scores: CollectedScores = collectScores(said, session.facts().outputKind(output.name), valid);
-    return { stage, output, scores, classes: 0, ms: [] as number[] };
+    const first = undefined as ClassOutput | undefined;
+    return { stage, output, scores, first, classes: 0, ms: [] as number[], dims: [] as readonly number[] };
   });
   const checkLabels = (session: Session, count?: number): void => {
     const known = modelClasses(session, options.output);
@@ -78,8 +136,13 @@ export async function evaluateModels(
   for (const session of sessions) checkLabels(session);
   const rows: number[] = [];
   let images = 0;
+  let lone: readonly LoneRow[] = [];
   const ready = (async function* () {
-    for await (const batch of batches) yield { images: batch.images, meta: batch };
+    for await (const batch of batches) {
+      // Copied before the images are handed over.
+      if (rows.length === 0 && lone.length === 0 && options.alone) lone = loneRows(batch.images);
+      yield { images: batch.images, meta: { ...batch, dims: batch.images.map(({ dims }) => dims) } };
+    }
   })();
   for await (const result of runBatches(
     models.map((model) => model.stage),
@@ -91,7 +154,11 @@ export async function evaluateModels(
       const { session } = model.stage;
       const output = readClassOutput(session, model.output, result.outputs[i] ?? {}, result.rows, keys);
       model.classes = classesOf(output.classes);
-      if (images === 0) checkLabels(session, model.classes);
+      if (images === 0) {
+        checkLabels(session, model.classes);
+        model.dims = result.meta.dims[model.stage.images] ?? [];
+        model.first = output;
+      }
       options.onOutputs?.(i, output, images);
       model.scores.add(output, keys, labels);
       model.ms.push(result.ms[i] as number);
@@ -104,9 +171,12 @@ export async function evaluateModels(
     throw new TemperError('INPUT_TOO_FEW', 'no image was evaluated', { hint: 'Check `data`, `rows` and `limit`.' });
   }
   const chosen = valid?.classes.length;
-  return models.map(({ scores, classes, ms }) => ({
+  const dependence = await dependences(models, options.alone ?? [], lone);
+  const times = timesOf(models.map(({ stage, dims, ms }) => ({ session: stage.session, dims, times: { rows, ms } })));
+  return models.map(({ scores, classes }, i) => ({
     ...scores.end(),
     classes: chosen ?? classes,
-    timing: summarizeTiming(rows, ms),
+    ...(times[i] as (typeof times)[number]),
+    dependence: dependence[i],
   }));
 }

@@ -33,6 +33,8 @@ export interface ModelEvaluation extends Evaluation {
 export interface EvaluationStage {
   readonly session: Session;
   readonly transform: Transform | undefined;
+  /** Where some images run alone too, to see whether scores depend on the batch; absent: nowhere. */
+  readonly alone?: Session | undefined;
 }
 
 export interface EvaluatedStages {
@@ -40,6 +42,8 @@ export interface EvaluatedStages {
   readonly quarantine: readonly BadImageRecord[];
   /** Of every image, in order. */
   readonly sources: readonly Size[];
+  /** What is odd about pictures and transforms ({@link pictureNotes}); said as notes already. */
+  readonly pictureNotes: readonly string[];
 }
 
 /** How images are read and models are run in an evaluation. */
@@ -48,6 +52,8 @@ export interface StageOptions
     Pick<EvaluateModelsOptions, 'outputs' | 'valid'> {
   /** Stop at an image that cannot be decoded, or leave it out and list it. @default 'fail' */
   readonly onBadImage?: 'fail' | 'skip' | undefined;
+  /** Whether a transform that resizes pictures of its own size is remarked on, or only if all do, as a sweep has many sizes. @default 'each' */
+  readonly pictures?: 'each' | 'all' | undefined;
   /** What progress calls the run. @default the model's name, or how many there are */
   readonly label?: string | undefined;
 }
@@ -60,7 +66,7 @@ export async function evaluateSessions(
   control: Control,
 ): Promise<EvaluatedStages> {
   const transforms = transformsFor(sessions, chosen, options, control.note);
-  const stages = sessions.map((session, i) => ({ session, transform: transforms[i] }));
+  const stages = sessions.map((session, i) => ({ session, transform: transforms[i], alone: session }));
   return evaluateStages(stages, chosen, options, control);
 }
 
@@ -132,15 +138,19 @@ export async function evaluateStages(
   try {
     const images = stages.map((_, i) => Math.max(0, distinct.indexOf(hashes[i] ?? '')));
     const evaluations = await evaluateModels(sessions, batches(), {
-      ...{ input, output, outputs, valid, images, dataset },
+      ...{ input, output, outputs, valid, images, dataset, alone: stages.map(({ alone }) => alone) },
       onProgress: (done) => bar.update(done),
     });
     const seconds = (performance.now() - start) / 1000;
-    for (const text of pictureNotes(
+    const odd = pictureNotes(
       prepared.sources,
       distinct.map((hash) => transforms[hashes.indexOf(hash)] as Transform),
-    ))
-      note(text);
+      options.pictures,
+    );
+    for (const text of odd) note(text);
+    for (const [i, { dependence }] of evaluations.entries()) {
+      if (dependence !== undefined) note(`${sessions[i]?.label}: ${dependence}; another \`batch\` gives other numbers`);
+    }
     return {
       evaluations: evaluations.map((evaluation, i) => ({
         ...evaluation,
@@ -151,6 +161,7 @@ export async function evaluateStages(
       })),
       quarantine: quarantine.map(badImageRecord),
       sources: prepared.sources,
+      pictureNotes: odd,
     };
   } catch (error) {
     throw allBad(error, quarantine);

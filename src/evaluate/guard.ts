@@ -1,3 +1,4 @@
+import { pValueStatement } from '../core/index.ts';
 import { comparePaired, type PairedComparison } from './paired.ts';
 import type { Predictions } from './predictions.ts';
 
@@ -31,7 +32,7 @@ export function guardVerdict(before: Predictions, after: Predictions): GuardVerd
   const rightBefore = before.labels.reduce((sum, label, i) => sum + Number(before.top5[5 * i] === label), 0) / paired.n;
   const rightAfter = rightBefore + paired.top1.difference;
   const better = paired.top1.difference > 0 && paired.p < ALPHA;
-  const compared = `top-1 ${percent(rightBefore)} before, ${percent(rightAfter)} after, on ${paired.n} images (p = ${paired.p.toPrecision(2)})`;
+  const compared = `top-1 ${percent(rightBefore)} before, ${percent(rightAfter)} after, on ${paired.n} images (${pValueStatement(paired.p)})`;
   const verdict = better
     ? 'better'
     : paired.p < ALPHA

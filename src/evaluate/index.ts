@@ -1,3 +1,4 @@
+export { batchDependence, dependenceText, type LoneRow, loneRows } from './batch-dependence.ts';
 export { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
 export {
   type EvaluatedStages,
@@ -11,7 +12,7 @@ export { metricIntervals, quantile, wilson } from './intervals.ts';
 export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';
 export { labelWarnings } from './label-warnings.ts';
 export { computeMetrics, imageScores, type Metrics } from './metrics.ts';
-export { asClasses, detectOutputs, OUTPUT_KINDS } from './output-kind.ts';
+export { asClasses, assertKind, kindEvidence, OUTPUT_KINDS, rowOf } from './output-kind.ts';
 export {
   comparePaired,
   holm,
@@ -21,6 +22,7 @@ export {
 } from './paired.ts';
 export { type PerImage, perImageColumns, perImageRows } from './per-image/columns.ts';
 export { isParquet, readPerImage } from './per-image/read-per-image.ts';
+export { pictureNotes } from './picture-notes.ts';
 export {
   concatPredictions,
   type Predictions,
@@ -38,3 +40,5 @@ export {
   scoreFields,
   scoreModels,
 } from './scores.ts';
+export { speedFields, speedFront } from './speed-fields.ts';
+export { logitTolerance } from './tolerance.ts';

@@ -20,14 +20,22 @@ import {
   transformFields,
 } from '../data/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
-import { batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
-import { modelInput, type OutputKind, type PerModel, type TransformChoice } from '../signature/index.ts';
+import { type BatchTimes, batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
+import {
+  type ModelReading,
+  modelInput,
+  type OutputKind,
+  type PerModel,
+  type TransformChoice,
+} from '../signature/index.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
+import { evaluationReading } from './evaluation-reading.ts';
 import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';
 import { joinPredictions } from './per-image/join-predictions.ts';
 import type { ValidClasses } from './predictions.ts';
 import { type Measured, type ModelScores, numberRepeated, scoreModels } from './scores.ts';
+import { speedFields, speedFront } from './speed-fields.ts';
 import { readValidClasses } from './valid-classes.ts';
 import { shardRows, withPart } from './worker-share.ts';
 
@@ -39,7 +47,7 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
   readonly data?: DataOptions | undefined;
   /** Instead of `models` and `data`: files of predictions of every image, those of all workers of one job. */
   readonly from?: readonly string[] | undefined;
-  /** From an image to the network's input: for all models, or one for each. @default torchvision's preset at the model's size */
+  /** From an image to the network's input: for all models, or one for each. @default what is found (docs/preprocessing.md), else torchvision's preset */
   readonly transform?: PerModel<TransformChoice> | undefined;
   /** What the models give. @default 'auto': told by the graph, else by all values */
   readonly outputs?: 'auto' | Exclude<OutputKind, 'log-probabilities'> | undefined;
@@ -57,6 +65,8 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
 export interface EvaluatedModel extends ModelScores {
   /** What the images went through; absent where they were numbers ready for the network, or measured before. */
   readonly transform: Transform | undefined;
+  /** How the model was read: what it takes and gives, each fact with its source; absent where it was measured before. */
+  readonly reading: ModelReading | undefined;
   /** Which worker's images these are, where only a part was measured. */
   readonly part: WorkerPart | undefined;
   /** Signs that labels and classes do not fit, in sentences; options are named in backticks. */
@@ -69,6 +79,8 @@ export interface EvaluationRecord {
   readonly source: string;
   /** Images that could not be decoded and were left out. */
   readonly badImages: readonly BadImageRecord[];
+  /** What is odd about pictures and transforms, in sentences; options are named in backticks. */
+  readonly pictureNotes: readonly string[];
 }
 
 /** How outputs that are no logits are scored, for people. */
@@ -92,19 +104,14 @@ function measuredModel(
   evaluation: ModelEvaluation,
   { dataset }: ChosenData,
   options: EvaluateOptions,
+  { first, pareto }: { readonly first: BatchTimes | undefined; readonly pareto: boolean | undefined },
 ): Measured {
-  const { transform, timing, session, outputs, predictions } = evaluation;
+  const { transform, session, outputs, predictions } = evaluation;
   const { rows, limit } = options.data ?? {};
   return {
     model,
     predictions,
-    timing: {
-      img_s_model: timing.imagesPerSecond,
-      img_s_end2end: evaluation.endToEndImagesPerSecond,
-      ms_p50: timing.p50Ms,
-      ms_p95: timing.p95Ms,
-      batch: timing.batch,
-    },
+    timing: { ...speedFields(evaluation, evaluation.endToEndImagesPerSecond, first), pareto },
     provenance: {
       ...files,
       data: basename(dataset.source),
@@ -123,9 +130,10 @@ function measuredModel(
   };
 }
 
-type MeasuredPart = Measured & Partial<Pick<EvaluatedModel, 'transform' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
+type MeasuredPart = Measured &
+  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
 
-interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages'> {
+interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages' | 'pictureNotes'> {
   readonly measured: readonly MeasuredPart[];
 }
 
@@ -137,7 +145,7 @@ async function measure(
 ): Promise<Measurement> {
   const { note } = control;
   const { validClasses, shard, seed } = options;
-  const all = await openData({ seed, ...data }, { labelled: true });
+  const all = await openData({ seed, ...data }, { labelled: true, signal: control.signal });
   try {
     const valid = validClasses === undefined ? undefined : readValidClasses(validClasses, all);
     const sessions = await openSessions(models, options, note);
@@ -149,22 +157,32 @@ async function measure(
       const chosen = shard ? { ...all, rows: shardRows(all.rows, batch, shard) } : all;
       const hashes = await Promise.all(models.map(modelFileSha256));
       const subset = await subsetFields(validClasses, valid);
-      const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, { ...options, valid }, control);
+      const { evaluations, quarantine, pictureNotes } = await evaluateSessions(
+        sessions,
+        chosen,
+        { ...options, valid },
+        control,
+      );
       noteBadImages(quarantine, note);
       const names = numberRepeated(models);
+      const front = speedFront(evaluations);
       const measured = evaluations.map((evaluation, i): MeasuredPart => {
         const model = names[i] as string;
         const read = SCORED_AS[evaluation.outputs];
         if (read) note(`${model}: its outputs are ${read}`);
         const files = { model_sha256: hashes[i], n_bad_images: quarantine.length, ...subset };
-        const one = measuredModel(model, files, evaluation, chosen, options);
+        const one = measuredModel(model, files, evaluation, chosen, options, {
+          first: i === 0 ? undefined : evaluations[0]?.times,
+          pareto: front[i],
+        });
         return {
           ...(shard ? withPart(one, shard, batch) : one),
           transform: evaluation.transform,
+          reading: evaluationReading(evaluation, i, models.length, options),
           classes: evaluation.classes,
         };
       });
-      return { measured, source: all.dataset.source, badImages: quarantine };
+      return { measured, source: all.dataset.source, badImages: quarantine, pictureNotes };
     } finally {
       await Promise.all(sessions.map((session) => session.close()));
     }
@@ -174,12 +192,13 @@ async function measure(
 }
 
 /** What files of predictions tell: no speed, no transform; their own hash stands for where they came from. */
-async function measuredBefore(from: readonly string[], seed: number): Promise<Measurement> {
-  const { models, fields } = await joinPredictions(from);
+async function measuredBefore(from: readonly string[], seed: number, signal: AbortSignal): Promise<Measurement> {
+  const { models, fields } = await joinPredictions(from, signal);
   return {
     measured: models.map((one) => ({ ...one, timing: {}, provenance: { ...fields, seed, version } })),
     source: from.join(', '),
     badImages: [],
+    pictureNotes: [],
   };
 }
 
@@ -209,17 +228,20 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   if (from === undefined && data === undefined) {
     throw new TemperError('USAGE', 'no data set is named', { hint: 'Give `data` SRC (a folder of class folders, …).' });
   }
-  const found = from ? await measuredBefore(from, seed) : await measure(models, data as DataOptions, options, watched);
+  const found = from
+    ? await measuredBefore(from, seed, watched.signal)
+    : await measure(models, data as DataOptions, options, watched);
   watched.signal.throwIfAborted();
   const scores = scoreModels(found.measured, seed);
   const evaluated = scores.map((score, i): EvaluatedModel => {
-    const { transform, part, classes } = found.measured[i] ?? {};
-    return { ...score, transform, part, warnings: labelWarnings(score.predictions, classes) };
+    const { transform, reading, part, classes } = found.measured[i] ?? {};
+    return { ...score, transform, reading, part, warnings: labelWarnings(score.predictions, classes) };
   });
   for (const { fields, warnings } of evaluated) for (const text of warnings) watched.note(`${fields.model}: ${text}`);
   return {
     models: evaluated,
     source: found.source,
     badImages: found.badImages,
+    pictureNotes: found.pictureNotes,
   };
 }

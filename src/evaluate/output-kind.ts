@@ -1,3 +1,4 @@
+import { TemperError } from '../core/index.ts';
 import type { ClassOutput } from '../runtime/index.ts';
 import type { OutputKind } from '../signature/index.ts';
 
@@ -57,6 +58,20 @@ export const OUTPUT_KINDS: Readonly<Record<OutputKind, KindRules>> = {
 export const rowOf = ({ data, classes }: ClassOutput, row: number): Float32Array | Float64Array =>
   data.subarray(row * classes, (row + 1) * classes);
 
+/**
+ * A row that cannot be of a kind is no reason to guess: nobody would see the number that comes of it.
+ * @param exact whether the row must be of it to the last roundings, and not only nearly (where the graph says the kind)
+ * @throws TemperError EXECUTION_OUTPUT
+ */
+export function assertKind(row: Float32Array | Float64Array, kind: OutputKind, exact: boolean, key: string): void {
+  const { fits, nearly = fits, required } = OUTPUT_KINDS[kind];
+  if (!required || (exact ? fits : nearly)(row)) return;
+  throw new TemperError('EXECUTION_OUTPUT', `${key}: the outputs are not ${required}`, {
+    hint: 'Say what they are: `outputs` logits, for example.',
+    details: { key, kind },
+  });
+}
+
 /** The kinds in the order in which they are believed; a single score a row is no distribution. */
 const KINDS: readonly OutputKind[] = ['probabilities', 'log-probabilities', 'sigmoid', 'logits'];
 const SINGLE_KINDS: readonly OutputKind[] = ['sigmoid', 'logits'];
@@ -95,13 +110,6 @@ export function kindEvidence(): KindEvidence {
       return first === 'sigmoid' && (values < SIGMOID_EVIDENCE || !between) ? 'logits' : first;
     },
   };
-}
-
-/** What the outputs are, by the rows of one batch: see {@link KindEvidence.settled}. */
-export function detectOutputs(output: ClassOutput): OutputKind {
-  const evidence = kindEvidence();
-  evidence.add(output);
-  return evidence.settled();
 }
 
 /** A single score a row as two classes: p is that of class 1, a logit z stands against 0. Several are left as they are. */

@@ -16,12 +16,12 @@ interface Fit {
 }
 
 function fitOf(sources: readonly Size[], transform: Transform): Fit {
-  const { resizeRule, resize, crop } = transform;
+  const { crop } = transform;
   const fits = sources.map((source) => {
-    const { resized } = planGeometry(source, resizeRule, resize, crop);
+    const { part, resized } = planGeometry(source, transform);
     const own = source.height === crop.height && source.width === crop.width;
     const changed = resized.height !== source.height || resized.width !== source.width;
-    const factor = Math.sqrt((resized.height * resized.width) / (source.height * source.width));
+    const factor = Math.sqrt((resized.height * resized.width) / (part.height * part.width));
     return { factor, source, resizesOwn: own && changed };
   });
   const { factor, source } = atMiddle(fits.toSorted((a, b) => a.factor - b.factor));
@@ -32,19 +32,25 @@ function fitOf(sources: readonly Size[], transform: Transform): Fit {
  * What is odd about pictures and transforms, for people: most pictures are enlarged more than twice by every transform, or are
  * of the network's own size and are resized by a preset all the same. Each is a line with the options that may be meant.
  * @param sources sizes of all pictures
+ * @param own whether pictures of the network's own size are remarked on for each transform, or only if all resize such
  */
-export function pictureNotes(sources: readonly Size[], transforms: readonly Transform[]): string[] {
+export function pictureNotes(
+  sources: readonly Size[],
+  transforms: readonly Transform[],
+  own: 'each' | 'all' = 'each',
+): string[] {
   if (sources.length === 0 || transforms.length === 0) return [];
   const fits = transforms.map((transform) => fitOf(sources, transform));
-  const notes = fits
-    .filter(({ resizesOwn }) => resizesOwn)
-    .map(({ transform: { crop, resize } }) => {
+  const resizing = fits.filter(({ resizesOwn }) => resizesOwn);
+  const notes = (own === 'each' || resizing.length === fits.length ? resizing : []).map(
+    ({ transform: { crop, resize } }) => {
       const size = sizeOf(crop);
       return (
         `most pictures are of the network's own size, ${size}, but are resized to ${sizeOf(resize)} and cropped; ` +
         `if it was trained on whole pictures, give \`preset\` none \`size\` ${size}`
       );
-    });
+    },
+  );
   const { factor, source, transform } = atMiddle(fits.toSorted((a, b) => a.factor - b.factor).slice(0, 1));
   if (factor > STRONG) {
     notes.push(

@@ -1,7 +1,7 @@
 import { TemperError } from '../core/index.ts';
 import type { ClassOutput } from '../runtime/index.ts';
 import type { OutputKind } from '../signature/index.ts';
-import { OUTPUT_KINDS, rowOf } from './output-kind.ts';
+import { assertKind, OUTPUT_KINDS, rowOf } from './output-kind.ts';
 
 /**
  * What one model said about each image: the one source of every metric, row i of each column one image. Written to a
@@ -89,7 +89,7 @@ export function scoreBatch(
   { kind, valid, exact = true }: Scoring,
 ): Predictions {
   const { rows, classes, smallest } = output;
-  const { fits, nearly = fits, score, required } = OUTPUT_KINDS[kind];
+  const { score } = OUTPUT_KINDS[kind];
   if (valid) checkValid(valid, classes);
   const scored = valid?.classes.length ?? classes;
   const columns: Predictions = {
@@ -104,12 +104,7 @@ export function scoreBatch(
   for (let row = 0; row < rows; row++) {
     const key = keys[row] as string;
     const values = rowOf(output, row);
-    if (required && !(exact ? fits : nearly)(values)) {
-      throw new TemperError('EXECUTION_OUTPUT', `${key}: the outputs are not ${required}`, {
-        hint: 'Say what they are: `outputs` logits, for example.',
-        details: { key, kind },
-      });
-    }
+    assertKind(values, kind, exact, key);
     for (let k = 0; k < scored; k++) {
       z[k] = score(values[valid ? (valid.classes[k] as number) : k] as number, output);
     }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { findLayers, unmeasuredText } from '../batchnorm/index.ts';
 import { type Control, canonicalJson, checkOutputs, controlOf, type JobControl, sha256OfFile } from '../core/index.ts';
 import { dataFiles, sizeText } from '../data/index.ts';
 import { MANIFEST_FILE } from '../distill/index.ts';
@@ -13,9 +14,20 @@ import {
   type WrittenModel,
   writeEdited,
 } from '../onnx/index.ts';
-import { declaredInputs, outputName, presetNote } from '../signature/index.ts';
+import {
+  carried,
+  configTargets,
+  declaredInputs,
+  fileReading,
+  type ModelReading,
+  measuredWith,
+  outputName,
+  transformNotes,
+  writeConfigs,
+} from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
+import { assertClassRows } from './run/class-rows.ts';
 import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';
 import { openImageSets } from './run/image-sets.ts';
 import type { Run, Subject } from './run/run.ts';
@@ -35,6 +47,8 @@ export interface FixResRecord {
   readonly verdict: GuardVerdict;
   /** Each data set at each size, before and after; `fields` is the row of the table (docs/columns.md). */
   readonly comparisons: readonly SizeComparison[];
+  /** What is odd about labels and pictures, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
   /** The epochs; empty for mode `stats`. */
   readonly history: readonly HistoryRow[];
   /** The epoch whose weights were taken; 0 for none. */
@@ -51,6 +65,8 @@ export interface FixResRecord {
   readonly classifier: string | undefined;
   /** Names of the tensors that changed. */
   readonly changed: readonly string[];
+  /** How the model was read, each fact with its source. */
+  readonly reading: ModelReading;
   /** Everything that the weights were made from: what the model's metadata says. */
   readonly settings: Settings;
 }
@@ -65,10 +81,14 @@ async function subjectOf(
   const sizes = askedSizes(declaredInputs(file), options);
   const sized = await modelForSizes(file, options, [sizes.train, sizes.test], note);
   const transforms = transformsAt(declaredInputs(sized.model), sizes, options);
-  const preset = presetNote(options.transform ?? {}, transforms.test);
-  if (preset !== undefined) note(preset);
-  const cut = cutModel(sized.model, mode, outputName(sized.model, options.output));
+  const choice = { ...options.transform, size: sizes.test };
+  for (const text of transformNotes(choice, declaredInputs(sized.model), options.input)) note(text);
+  const output = outputName(sized.model, options.output);
+  assertClassRows(sized.model, output, options.input, transforms.test.crop);
+  const cut = cutModel(sized.model, mode, output);
   assertTrainable(cut);
+  const unmeasured = mode === 'stats' ? unmeasuredText(sized.model, findLayers(sized.model).layers) : undefined;
+  if (unmeasured !== undefined) note(unmeasured);
   if (cut.norm?.kind === 'folded') {
     const size = sizeText(transforms.train);
     note(`${cut.norm.name}: its BatchNormalization was folded into it; moments at ${size} stand for it`);
@@ -85,6 +105,13 @@ async function settingsWithHashes(run: Run): Promise<Settings> {
   });
 }
 
+/** The size is asked for, unless a whole transform has one. */
+function readingOf({ subject: { file }, options, transforms }: Run): ModelReading {
+  const { transform = {}, size } = options;
+  const choice = 'crop' in transform ? transform : { ...transform, size };
+  return fileReading(file, options, { transform: transforms.test, choice });
+}
+
 /** Measures before and after at both sizes, and writes what is better. */
 async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixResRecord> {
   const { options, subject, transforms, tuning } = run;
@@ -92,20 +119,28 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
   const { model, cut }: Subject = subject;
   const { state, history, epoch, ran } = tuned;
   const { edits, inline, changed } = tunedEdits(model, cut, state);
-  const comparisons = await compareSizes(run, edits);
+  const { comparisons, warnings } = await compareSizes(run, edits);
   const [testSize, trainSize] = [sizeText(transforms.test), sizeText(transforms.train)];
   const verdict = comparisons.find(({ set, size }) => set === 'val' && size === testSize)?.verdict;
   if (!verdict) throw new Error('the model is measured at test size');
   const { images, provider, onnxruntime } = ran;
   const made = { ...settings, n_images: images, epoch, changed, provider, onnxruntime };
-  const metadata = { key: nextStepKey(model.record), value: canonicalJson(made) };
+  const step = { key: nextStepKey(model.record), value: canonicalJson(made) };
+  const names = run.images.measured.find(({ name }) => name === 'val')?.data.dataset.classes;
+  const carrying = carried(model, measuredWith(model, transforms.test, names), options);
+  for (const text of carrying.notes) run.control.note(text);
+  const metadata = [...carrying.metadata, step, ...carrying.later];
   const written =
-    verdict.better || allowWorse ? writeEdited(model, edits, { path: out, force, inline, metadata }) : undefined;
+    verdict.better || allowWorse
+      ? writeEdited(model, [...edits, ...carrying.edits], { path: out, force, inline, metadata })
+      : undefined;
+  if (written) writeConfigs(carrying, out, force);
   removeCheckpoint(checkpointPath(out));
   return {
-    ...{ written, verdict, comparisons, history, epoch, images, trainSize, testSize, changed },
+    ...{ written, verdict, comparisons, warnings, history, epoch, images, trainSize, testSize, changed },
     mode: tuning.mode,
     layer: cut.norm && { name: cut.norm.name, kind: cut.norm.kind },
+    reading: readingOf(run),
     classifier: cut.mode === 'stats' ? undefined : cut.classifier.weight.name,
     settings: { ...settings, provider, onnxruntime },
   };
@@ -147,7 +182,7 @@ export async function fixRes(options: FixResOptions, control: JobControl = {}): 
   const file = openModel(model);
   try {
     assertOutput(file, out, force);
-    checkOutputs([out], [model, ...dataFiles(train, val, shifted)], force);
+    checkOutputs([out, ...configTargets(out, options)], [model, ...dataFiles(train, val, shifted)], force);
     assertInference(file);
     return await runOn(file, options, tuning, controlOf(control));
   } finally {

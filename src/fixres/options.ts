@@ -1,10 +1,11 @@
 import type { DataOptions, Size, Transform, TransformOptions } from '../data/index.ts';
 import type { RuntimeOptions } from '../runtime/index.ts';
+import type { CarryOptions } from '../signature/index.ts';
 import type { Mode } from './cut/cut.ts';
 import type { Schedule } from './train/sgd.ts';
 
 /** What `fixRes` tunes, on which images, and how. Defaults are the reference's (facebookresearch/FixRes, imnet_finetune). */
-export interface FixResOptions extends RuntimeOptions {
+export interface FixResOptions extends RuntimeOptions, CarryOptions {
   /** An ONNX classifier. */
   readonly model: string;
   /** The tuned model; beside it a checkpoint lies until the end, and features that memory has no room for. */
@@ -23,7 +24,7 @@ export interface FixResOptions extends RuntimeOptions {
   readonly trainSize?: number | Size | undefined;
   /**
    * From an image to the network's input, at both sizes. Of options `resize` is the target at test size, and is in proportion at
-   * the train size; of a whole transform crop and resize target are. @default torchvision's preset
+   * the train size; of a whole transform crop and resize target are. @default what is found, else torchvision's preset
    */
   readonly transform?: Omit<TransformOptions, 'size'> | Transform | undefined;
   /**

@@ -7,6 +7,7 @@ export {
   delimitedMetadata,
   insertNode,
   removeInitializer,
+  removeMetadata,
   removeNode,
   removeValueInfos,
   renameOutput,
@@ -21,13 +22,14 @@ export {
 } from './edit/edits.ts';
 export { encodeModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
 export { freeZeroDims } from './edit/free-zero-dims.ts';
-export { nextStepKey, provenanceSteps } from './edit/provenance.ts';
+export { nextStepKey, provenanceSteps, stepKeyAfter } from './edit/provenance.ts';
 export { type Rewrite, rewriter } from './edit/rewrite.ts';
 export { freeBatch, keepOnly, sessionModel } from './edit/session-model.ts';
 export { assertOutput, type WrittenModel, writeEdited } from './edit/write-edited.ts';
 export { duplicateValue } from './graph/duplicate-value.ts';
 export { foldedNorms, KEEP_NORMS } from './graph/folded-norms.ts';
 export { freeNames } from './graph/free-names.ts';
+export { graphSha256 } from './graph/graph-hash.ts';
 export { type GraphIndex, indexGraph, type StoredInput } from './graph/graph-index.ts';
 export { matchGraphs } from './graph/match-graphs.ts';
 export { attributeOf, constantTensor, readsOf } from './graph/nodes.ts';
@@ -40,6 +42,7 @@ export { decodeFloats, encodeFloats } from './read/float-values.ts';
 export type {
   AttributeRecord,
   GraphRecord,
+  MetadataEntry,
   Model,
   ModelRecord,
   NodeRecord,

@@ -1,5 +1,5 @@
 import type { FieldRow } from '../core/index.ts';
-import type { Axis, Chart, ChartPoint } from './chart.ts';
+import type { Axis, Chart, ChartPoint, ScatterPoint } from './chart.ts';
 import { withUnit } from './number-format.ts';
 import type { Column, Table } from './page.ts';
 
@@ -16,13 +16,18 @@ const axisColumn = (field: string, axis: Axis, interval?: readonly [string, stri
   };
 };
 
-const pointRow = (series: string, { x, y, low, high, name, label }: ChartPoint): FieldRow => ({
+const pointRow = (
+  series: string,
+  { x, y, low, high, name, label, xLow, xHigh }: ChartPoint & Partial<Pick<ScatterPoint, 'xLow' | 'xHigh'>>,
+): FieldRow => ({
   series,
   point: name ?? label,
   x,
   y,
   low,
   high,
+  x_low: xLow,
+  x_high: xHigh,
 });
 
 function xyColumns(x: Axis, y: Axis, rows: readonly FieldRow[]): Column[] {
@@ -30,7 +35,7 @@ function xyColumns(x: Axis, y: Axis, rows: readonly FieldRow[]): Column[] {
   return [
     ...(new Set(rows.map(({ series }) => series)).size > 1 ? [{ field: 'series', header: 'series' }] : []),
     ...(has('point') ? [{ field: 'point', header: 'point' }] : []),
-    axisColumn('x', x),
+    axisColumn('x', x, has('x_low') ? ['x_low', 'x_high'] : undefined),
     axisColumn('y', y, has('low') ? ['low', 'high'] : undefined),
   ];
 }

@@ -5,6 +5,8 @@ interface ChartText {
   readonly title: string;
   /** What a reader who cannot see the picture should know: the alternative text, and the caption. */
   readonly description: string;
+  /** How the picture is to be read: its lines, bands, whiskers. Left out where there is no picture. */
+  readonly drawn?: string | undefined;
 }
 
 /** An axis; its label is drawn with the unit. */
@@ -62,7 +64,12 @@ export interface LineChart extends ChartText {
 
 export interface ScatterPoint extends ChartPoint {
   readonly y: number;
+  /** The interval of x, drawn as a whisker. */
+  readonly xLow?: number | undefined;
+  readonly xHigh?: number | undefined;
   readonly label: string;
+  /** Whether it is on the Pareto front, where noise has a say in that; default: by x and y alone. */
+  readonly onFront?: boolean | undefined;
   /** Points of one group have one colour and symbol; default: all are one group. */
   readonly group?: string;
 }

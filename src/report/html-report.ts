@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Chart } from './chart.ts';
 import { chartTable } from './chart-table.ts';
-import { inlineCharts, isSquare } from './charts/index.ts';
+import { captionOf, inlineCharts, isSquare } from './charts/index.ts';
+import { textWidth } from './charts/text-width.ts';
 import { PAGE_SCRIPT } from './html-script.ts';
 import { PAGE_STYLE } from './html-style.ts';
 import { constantMarkup, type Markup, markup, markupText } from './markup.ts';
@@ -26,6 +27,26 @@ const prose = (text: string): string => text.replace(/(?<=\d) (?=(?:%|px|ms|poin
 
 const HASH = /^[0-9a-f]{64}$/;
 
+/** On a phone, above a table that does not fit; every table that is cut has a shadow where it goes on. */
+const SCROLLS = 'scroll sideways for all columns \u2192';
+/** Of a small phone, without the margins of the page. */
+const PHONE_PX = 328;
+const CELL_PADDING_PX = 24;
+const LEAST_HEADING_PX = 76;
+const [NUMBER_FONT_PX, INTERVAL_FONT_PX] = [14, 12];
+
+/** Whether a table is cut on a phone, by an upper estimate of its columns: numbers stay on one line, headings break at spaces. */
+function isWiderThanPhone(table: Table): boolean {
+  const widths = table.columns.map((column) => {
+    const words = withUnit(column.header, column).split(' ');
+    const cells = isNumeric(table, column) ? table.rows.map((row) => cellText(row, column)) : [];
+    const texts = [...words, ...cells.map(({ text }) => text)].map((text) => textWidth(text, NUMBER_FONT_PX));
+    const intervals = cells.map(({ interval = '' }) => textWidth(interval, INTERVAL_FONT_PX));
+    return [...texts, ...intervals].reduce((most, width) => Math.max(most, width), LEAST_HEADING_PX) + CELL_PADDING_PX;
+  });
+  return widths.reduce((sum, width) => sum + width, 0) > PHONE_PX;
+}
+
 /** @param captioned false where what stands above says what the caption would */
 function htmlTable(table: Table, captioned = true): Markup {
   const { caption, columns, rows, highlight = [] } = table;
@@ -42,7 +63,10 @@ function htmlTable(table: Table, captioned = true): Markup {
     });
     return markup`<tr${highlight.includes(r) ? markup` class="highlight"` : undefined}>${cells}</tr>\n`;
   });
-  return markup`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="sortable">${captioned ? markup`<caption><span>${caption}</span></caption>` : undefined}
+  const said = captioned ? caption : undefined;
+  const cue = isWiderThanPhone(table) ? markup`<span class="sideways">${SCROLLS}</span>` : undefined;
+  const heading = said === undefined && !cue ? undefined : markup`<caption><span>${said}${cue}</span></caption>`;
+  return markup`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table class="sortable">${heading}
 <thead><tr>${head}</tr></thead>
 <tbody>
 ${body}</tbody></table></div>
@@ -50,7 +74,7 @@ ${body}</tbody></table></div>
 }
 
 function htmlChart(chart: Chart, id: string): Markup {
-  return markup`<figure><figcaption><strong>${chart.title}</strong> <span>${prose(chart.description)}</span></figcaption>
+  return markup`<figure><figcaption><strong>${chart.title}</strong> <span>${prose(captionOf(chart))}</span></figcaption>
 ${inlineCharts(chart, id)}<details><summary>Numbers</summary>${htmlTable(chartTable(chart), false)}</details></figure>
 `;
 }

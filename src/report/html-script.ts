@@ -14,7 +14,7 @@ for (const table of document.querySelectorAll('table.sortable')) {
     button.append(...heading.childNodes);
     heading.append(button);
     const keyOf = (row) => row.cells[column].dataset.sort ?? row.cells[column].textContent.trim();
-    const numeric = written.some((row) => row.cells[column].dataset.sort !== undefined);
+    const numeric = written.every((row) => keyOf(row) === '' || row.cells[column].dataset.sort !== undefined);
     const compare = numeric ? (a, b) => a - b : compareText;
     button.addEventListener('click', () => {
       const before = heading.getAttribute('aria-sort');

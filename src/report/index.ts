@@ -53,3 +53,4 @@ export {
   type Section,
   type Table,
 } from './page.ts';
+export { cellText } from './table-cell.ts';

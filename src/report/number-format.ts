@@ -1,3 +1,5 @@
+import { pValueText } from '../core/index.ts';
+
 /** How a number is shown to people. Tables and axes take it as plain data. */
 export interface NumberFormat {
   /** The values are fractions (0.8911) and are shown as percent (89.11); the heading gets the sign. */
@@ -6,21 +8,22 @@ export interface NumberFormat {
   readonly digits?: number;
   /** Positive numbers get a plus: differences. */
   readonly signed?: boolean;
-  /** Zero stands for a number that is too small for float64, as p values become: it is shown as "<0.0001". */
-  readonly positive?: boolean;
+  /** A p value: four digits, "<0.0001" below. */
+  readonly pValue?: boolean;
 }
 
 /** A number for people, without its unit; empty for what is no number; what rounds to zero and is more is "<0.0001". */
 export function formatNumber(
   value: number,
-  { percent = false, digits, signed = false, positive = false }: NumberFormat,
+  { percent = false, digits, signed = false, pValue = false }: NumberFormat,
 ): string {
+  if (pValue) return pValueText(value);
   const shown = percent ? 100 * value : value;
   if (!Number.isFinite(shown)) return '';
   const decimals = digits ?? (percent ? 2 : undefined);
   // toPrecision alone writes 1.235e+5.
   const text = decimals === undefined ? significant(shown) : shown.toFixed(decimals);
-  if ((positive || (shown > 0 && !signed)) && Number(text) === 0)
+  if (shown > 0 && !signed && Number(text) === 0)
     return `<${(10 ** -(decimals ?? MAX_DECIMALS)).toFixed(decimals ?? MAX_DECIMALS)}`;
   const unsigned = /^-0\.?0*$/.test(text) ? text.slice(1) : text;
   return signed && shown > 0 ? `+${unsigned}` : unsigned;

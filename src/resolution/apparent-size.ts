@@ -34,10 +34,10 @@ export function apparentSize(sources: readonly Size[], { size, scale }: Training
       }
       return { source, reach };
     });
-  return ({ resizeRule, resize, crop }) => {
+  return (transform) => {
     const ratios = images.map(({ source, reach }) => {
-      const { resized } = planGeometry(source, resizeRule, resize, crop);
-      return (Math.sqrt((resized.width / source.width) * (resized.height / source.height)) * reach) / size;
+      const { part, resized } = planGeometry(source, transform);
+      return (Math.sqrt((resized.width / part.width) * (resized.height / part.height)) * reach) / size;
     });
     return ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
   };

@@ -59,6 +59,8 @@ export function relativeDifference(a: ClassOutput, b: ClassOutput): number {
 /** A session whose failure is kept instead of thrown. */
 export interface IsolatedSession {
   readonly session: Session;
+  /** The session itself. */
+  readonly bare: Session;
   readonly failure: () => TemperError | undefined;
 }
 
@@ -72,6 +74,7 @@ export function isolate(session: Session, outputName: string | undefined, classe
   let failed: TemperError | undefined;
   return {
     failure: () => failed,
+    bare: session,
     session: {
       ...session,
       async run(feeds, fetches) {

@@ -5,6 +5,7 @@ import {
   layerFolds,
   openMoments,
   statisticsEdits,
+  unmeasuredText,
 } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
 import { applyEdits, type Model } from '../onnx/index.ts';
@@ -26,6 +27,8 @@ export interface RecalibrateSizesOptions {
   /** The images, once per transform; one pass serves all jobs. */
   readonly batches: AsyncIterable<readonly Tensor[]>;
   readonly onProgress?: ((images: number) => void) | undefined;
+  /** Told of models whose statistics may be folded into scale and bias. */
+  readonly note?: ((text: string) => void) | undefined;
 }
 
 /** A job's model with new statistics, as bytes; or why there is none. */
@@ -46,6 +49,10 @@ export async function recalibrateSizes(
   const layersOf = new Map<Model, readonly BatchNormLayer[]>(
     models.map((model) => [model, chooseLayers(findLayers(model).layers, [])]),
   );
+  for (const [model, layers] of layersOf) {
+    const text = unmeasuredText(model, layers);
+    if (text !== undefined) options.note?.(text);
+  }
   const sessions = new Map<Model, Awaited<ReturnType<typeof openMoments>>>();
   const states = jobs.map(({ model }) => ({
     folds: layerFolds(layersOf.get(model) as readonly BatchNormLayer[], 'population'),

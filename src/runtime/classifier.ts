@@ -1,5 +1,15 @@
 import { decodeFloat16s, TemperError } from '../core/index.ts';
-import { classesOf, type ModelClasses, pickValue, scoresOf, type ValueInfo } from '../signature/index.ts';
+import {
+  classesOf,
+  type ModelClasses,
+  type ModelReading,
+  modelReading,
+  type OutputKind,
+  pickValue,
+  type ReadModel,
+  scoresOf,
+  type ValueInfo,
+} from '../signature/index.ts';
 import type { Session } from './session.ts';
 import type { Tensor, Tensors } from './tensor.ts';
 
@@ -93,4 +103,40 @@ export function modelClasses(session: Session, output?: string): ModelClasses {
   const scores = scoresOf(classOutput(session, output).dims);
   const count = scores === undefined ? undefined : classesOf(scores);
   return { label: session.label, count, names: session.facts().classNames };
+}
+
+interface ReadOptions {
+  readonly input?: string | undefined;
+  readonly output?: string | undefined;
+  /** What the user says that the outputs are. */
+  readonly outputs?: 'auto' | OutputKind | undefined;
+}
+
+/** What was found out by running a network; it holds where neither the user nor the file says. */
+export interface RanOutput {
+  readonly kind?: OutputKind | undefined;
+  readonly classes?: number | undefined;
+  /** "the values of all images". */
+  readonly source: string;
+}
+
+/** How a loaded model was read, as records keep it. @throws TemperError as classOutput, modelInput */
+export function sessionReading(
+  session: Session,
+  { input, output, outputs = 'auto' }: ReadOptions,
+  { kind, classes, source }: RanOutput,
+  read: Pick<ReadModel, 'transform' | 'choice'> = {},
+): ModelReading {
+  const { name, dims } = classOutput(session, output);
+  const facts = session.facts();
+  const said = outputs === 'auto' ? facts.outputKind(name) : { value: outputs, source: '`outputs`' };
+  const found = {
+    kind: said ?? (kind && { value: kind, source }),
+    classes: classes === undefined ? undefined : { value: classes, source },
+  };
+  return modelReading({
+    ...{ model: session, input, facts, found },
+    output: { name, dims, named: output !== undefined },
+    ...read,
+  });
 }

@@ -1,4 +1,4 @@
-export { type ClassOutput, classOutput, modelClasses, readClassOutput } from './classifier.ts';
+export { type ClassOutput, classOutput, modelClasses, readClassOutput, sessionReading } from './classifier.ts';
 export { type Device, type Provider, parseDevice } from './device.ts';
 export {
   batchOf,
@@ -17,9 +17,8 @@ export {
   readAhead,
   runBatches,
   type Stage,
-  summarizeTiming,
-  type Timing,
 } from './pipeline.ts';
 export { GRAPH_OPTIMIZATIONS, type GraphOptimization } from './protocol.ts';
 export { openSession, type RunResult, type Session, type SessionOptions } from './session.ts';
 export type { Tensor, TensorData, Tensors } from './tensor.ts';
+export { type BatchTimes, sharedTimes, speedRatio, summarizeTiming, type Timing } from './timing.ts';

@@ -59,6 +59,15 @@ export interface Stage {
 /** Batches that wait in the inference thread behind the one that runs: the next starts without a word from outside. */
 const QUEUED = 1;
 
+/**
+ * The order in which n models take a batch: turned by one from batch to batch, and backwards in every second turn. The first of a batch
+ * meets an idle thread and the last a busy one, so that a fixed order makes one and the same model look slow.
+ */
+export function stageOrder(n: number, batch: number): number[] {
+  const turned = Array.from({ length: n }, (_, i) => (i + batch) % n);
+  return Math.floor(batch / n) % 2 === 0 ? turned : turned.reverse();
+}
+
 async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batch<M>>): AsyncGenerator<BatchResult<M>> {
   const started: { meta: M; rows: number; runs: Promise<RunResult[]> }[] = [];
   const finish = async (): Promise<BatchResult<M>> => {
@@ -66,20 +75,24 @@ async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batc
     const done = await runs;
     return { meta, rows, outputs: done.map(({ outputs }) => outputs), ms: done.map(({ ms }) => ms) };
   };
-  let last: { session: Session; run: Promise<RunResult> } | undefined;
+  const several = new Set(stages.map(({ session }) => session)).size > 1;
+  let last: Promise<RunResult> | undefined;
+  let batch = 0;
   for await (const { images, meta } of batches) {
     const [rows = 0] = images[0]?.dims ?? [];
-    const runs: Promise<RunResult>[] = [];
-    for (const [i, { session, input, fetches, images: index }] of stages.entries()) {
+    const runs = new Array<Promise<RunResult>>(stages.length);
+    const order = stageOrder(stages.length, batch++);
+    for (const [turn, i] of order.entries()) {
+      const { session, input, fetches, images: index } = stages[i] as Stage;
       // One model at a time: side by side they would share the cores, and their times would mean nothing. The batches of
-      // one model queue in its thread.
-      if (last && last.session !== session) await Promise.allSettled([last.run]);
+      // a single model queue in its thread.
+      if (last && several) await Promise.allSettled([last]);
       const tensor = images[index] as Tensor;
       // The last model that takes a tensor takes it over.
-      const final = stages.findLastIndex((stage) => stage.images === index) === i;
+      const final = !order.slice(turn + 1).some((later) => stages[later]?.images === index);
       const run = runInPieces(session, input, final ? tensor : { ...tensor, data: tensor.data.slice() }, fetches);
-      runs.push(run);
-      last = { session, run };
+      runs[i] = run;
+      last = run;
     }
     const all = Promise.all(runs);
     // It is awaited at its place; until then a failure must not count as unhandled.
@@ -91,7 +104,7 @@ async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batc
 }
 
 /**
- * Runs every model on every batch, in order. Up to `ahead` batches are prepared while one runs, one more waits in the
+ * Runs every model on every batch, batches in order, models in turn ({@link stageOrder}). Up to `ahead` batches are prepared while one runs, one more waits in the
  * inference thread, and one result waits while the caller works on the last: decoding, inference and scoring overlap. The
  * images of a batch are handed over to the thread of the last model that takes them. A graph fixed to another batch gets
  * it in pieces, the last filled up.
@@ -105,37 +118,4 @@ export function runBatches<M>(
 ): AsyncGenerator<BatchResult<M>, void, undefined> {
   if (stages.length === 0) throw new TemperError('USAGE', 'no model to run', { hint: 'Name at least one model.' });
   return readAhead(results(stages, readAhead(batches, ahead)), 1);
-}
-
-export interface Timing {
-  readonly images: number;
-  /** Images per second inside onnxruntime. */
-  readonly imagesPerSecond: number;
-  /** Median and 95th percentile (nearest rank) of the time of a full batch, in milliseconds. */
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  /** Images in a full batch. */
-  readonly batch: number;
-}
-
-/**
- * Summarises batch times. The first batch (allocation, kernel selection) is left out when there are others; short
- * batches count for throughput, not for latency.
- * @param rows images of each batch @param ms its time
- */
-export function summarizeTiming(rows: readonly number[], ms: readonly number[]): Timing {
-  const first = rows.length > 1 ? 1 : 0;
-  const batch = rows.reduce((most, count) => Math.max(most, count), 0);
-  const full = ms.filter((_, i) => i >= first && rows[i] === batch);
-  const times = (full.length > 0 ? full : ms.slice(first)).toSorted((a, b) => a - b);
-  const rank = (q: number): number => times[Math.max(0, Math.ceil(q * times.length) - 1)] ?? 0;
-  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-  const seconds = sum(ms.slice(first)) / 1000;
-  return {
-    images: sum(rows),
-    imagesPerSecond: seconds > 0 ? sum(rows.slice(first)) / seconds : 0,
-    p50Ms: rank(0.5),
-    p95Ms: rank(0.95),
-    batch,
-  };
 }

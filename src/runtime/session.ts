@@ -1,7 +1,16 @@
+import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { fromWire, openFile, readBytes, TemperError } from '../core/index.ts';
-import { assertModelFile, externalDataOf, freeZeroDims, modelFromBytes, openModel } from '../onnx/index.ts';
-import { type ModelFacts, modelFacts, NO_FACTS, type ValueInfo } from '../signature/index.ts';
+import {
+  assertModelFile,
+  externalDataOf,
+  freeZeroDims,
+  graphSha256,
+  type Model,
+  modelFromBytes,
+  openModel,
+} from '../onnx/index.ts';
+import { type ModelFacts, modelFacts, noFacts, type ValueInfo } from '../signature/index.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
@@ -41,6 +50,8 @@ export interface Session {
   readonly outputs: readonly ValueInfo[];
   /** What the graph and its metadata say of the outputs; read when it is first asked for. Nothing, where only onnxruntime can read the file. */
   facts(): ModelFacts;
+  /** Of the graph without what was learned (`graphSha256` of src/onnx), read when it is first asked for; undefined where only onnxruntime can read the file. */
+  graphSha256(): string | undefined;
   /**
    * Runs one batch; calls queue in order. An array that fills its whole ArrayBuffer is handed over, not copied: it is
    * empty afterwards. A view of a larger buffer is copied.
@@ -144,18 +155,18 @@ function withOpenDims({ model, ...options }: SessionOptions): SessionOptions | u
   }
 }
 
-/** @returns nothing known for a file that cannot be walked but runs */
-function factsOf(model: string | Uint8Array): ModelFacts {
+/** What a look at the walked file says; nothing for a file that cannot be walked but runs. */
+function lookAt<T>(model: string | Uint8Array, look: (file: Model) => T): T | undefined {
   try {
-    if (typeof model !== 'string') return modelFacts(modelFromBytes(model));
+    if (typeof model !== 'string') return look(modelFromBytes(model));
     const opened = openModel(model);
     try {
-      return modelFacts(opened, model);
+      return look(opened);
     } finally {
       opened.close();
     }
   } catch (error) {
-    if (error instanceof TemperError) return NO_FACTS;
+    if (error instanceof TemperError) return undefined;
     throw error;
   }
 }
@@ -199,6 +210,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
   const windows = windowCheck(label, model);
   let closing: Promise<void> | undefined;
   let facts: ModelFacts | undefined;
+  let graph: { readonly sha256: string | undefined } | undefined;
   return {
     label,
     provider,
@@ -207,8 +219,14 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     inputs,
     outputs,
     facts() {
-      facts ??= factsOf(model);
+      // A copy of a file is called as the file: what lies beside that is its own.
+      const path = typeof model === 'string' ? model : existsSync(label) ? label : undefined;
+      facts ??= lookAt(model, (file) => modelFacts(file, path)) ?? noFacts(path);
       return facts;
+    },
+    graphSha256() {
+      graph ??= { sha256: lookAt(model, graphSha256) };
+      return graph.sha256;
     },
     async run(feeds, fetches) {
       if (closing) {

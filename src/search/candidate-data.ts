@@ -5,11 +5,12 @@ import {
   type DataOptions,
   openData,
   rowsHash,
+  type Size,
   splitRows,
   type Transform,
   transformHash,
 } from '../data/index.ts';
-import type { LabelledBatch } from '../evaluate/index.ts';
+import { type LabelledBatch, pictureNotes } from '../evaluate/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { batchOf, workersOf } from '../runtime/index.ts';
 import { assertLabels, declaredClasses, declaredInputs, modelInput, transformsFor } from '../signature/index.ts';
@@ -44,13 +45,19 @@ type Settings = Readonly<Record<string, unknown>>;
 /** One pass over labelled images for each part. */
 type Passes<P extends readonly ValPart[]> = { readonly [K in keyof P]: Replay<LabelledBatch> };
 
-/** The images of candidates: parts of `val`, and `train`. */
-export interface CandidateData<P extends readonly ValPart[]> {
+/** What candidates were measured on. */
+export interface MeasuredImages {
   readonly val: ChosenData;
+  readonly transform: Transform | undefined;
+}
+
+/** The images of candidates: parts of `val`, and `train`. */
+export interface CandidateData<P extends readonly ValPart[]> extends MeasuredImages {
   /** In the order of the parts. */
   readonly parts: Passes<P>;
   readonly trainImages: Replay<NumberedBatch> | undefined;
-  readonly transform: Transform | undefined;
+  /** What is odd about the pictures of `val` and the transform; said as notes already. */
+  readonly pictureNotes: readonly string[];
   /** What predictions depend on beside the model and the provider; what recalibration depends on. */
   readonly settings: Settings;
   readonly trainSettings: Settings | undefined;
@@ -96,13 +103,16 @@ async function readImages(
       labelled.note(`${what} do not fit in ${Math.floor(left)} bytes of \`memory\`: they are decoded for every pass`);
     return made;
   };
+  const sources: Size[] = [];
   const read = async ({ name, rows }: ValPart) =>
-    keep(await labelledReplay({ ...labelled, rows }, left), `the images for ${name}`);
+    keep(await labelledReplay({ ...labelled, rows }, left, sources), `the images for ${name}`);
   const passes: Replay<LabelledBatch>[] = [];
   for (const part of parts.slice(0, 1)) passes.push(await read(part));
   const trainImages = unlabelled && keep(await numberedReplay(unlabelled, left), 'the images for statistics');
   for (const part of parts.slice(1)) passes.push(await read(part));
-  return { passes, trainImages };
+  const odd = labelled.transform ? pictureNotes(sources, [labelled.transform]) : [];
+  for (const text of odd) labelled.note(text);
+  return { passes, trainImages, pictureNotes: odd };
 }
 
 async function readSets<P extends readonly ValPart[]>(
@@ -119,13 +129,18 @@ async function readSets<P extends readonly ValPart[]>(
     ...jobImages(train, template, options, control),
     views: views && { ...views, seed },
   };
-  const { passes, trainImages } = await readImages(parts, labelled, unlabelled, memoryShares(memory).images);
+  const {
+    passes,
+    trainImages,
+    pictureNotes: odd,
+  } = await readImages(parts, labelled, unlabelled, memoryShares(memory).images);
   const { transform, batch } = labelled;
   return {
     val,
     parts: passes as Passes<P>,
     trainImages,
     transform,
+    pictureNotes: odd,
     settings: {
       data_table_sha256: val.dataset.tableHash(),
       ...Object.fromEntries(parts.map(({ name, rows }) => [`${name}_rows_sha256`, rowsHash(rows)])),
@@ -162,14 +177,14 @@ export async function withCandidateData<P extends readonly ValPart[], T>(
 ): Promise<T> {
   const { seed = 0 } = options;
   const seeded = (given: DataOptions): DataOptions => ({ ...given, seed: given.seed ?? seed });
-  const val = await openData(seeded(options.val), { labelled: true });
+  const val = await openData(seeded(options.val), { labelled: true, signal: control.signal });
   const template = models[templateIndex] as Model;
   let train: ChosenData | undefined;
   try {
     assertLabels(val.dataset, declaredClasses(template, options.output));
     if (options.train) {
       const { limit = TRAIN_IMAGES } = options.train;
-      train = await openData({ ...seeded(options.train), limit }, { labelled: false });
+      train = await openData({ ...seeded(options.train), limit }, { labelled: false, signal: control.signal });
     }
     return await use(await readSets({ val, train }, template, options, cut, control));
   } finally {

@@ -1,16 +1,25 @@
 import { type JobImages, type NumberedBatch, numberedBatches } from '../batchnorm/index.ts';
-import { loadBatches } from '../data/index.ts';
+import { loadBatches, type Size } from '../data/index.ts';
 import type { LabelledBatch } from '../evaluate/index.ts';
 import type { Tensor } from '../runtime/index.ts';
 import { type Replay, replay } from './replay.ts';
 
 const copyOf = (tensor: Tensor): Tensor => ({ ...tensor, data: tensor.data.slice() });
 
-/** Labelled images, decoded and transformed once where they fit. @throws TemperError INPUT_*, FORMAT_* */
-export function labelledReplay(images: JobImages, limitBytes: number): Promise<Replay<LabelledBatch>> {
+/**
+ * Labelled images, decoded and transformed once where they fit.
+ * @param sources takes the sizes of the pictures of the first pass
+ * @throws TemperError INPUT_*, FORMAT_*
+ */
+export async function labelledReplay(
+  images: JobImages,
+  limitBytes: number,
+  sources: Size[] = [],
+): Promise<Replay<LabelledBatch>> {
   const { dataset, rows, transform, batch, workers, onBadImage, note, signal } = images;
   const said = new Set<string>();
-  return replay<LabelledBatch>({
+  let isFirst = true;
+  const made = await replay<LabelledBatch>({
     limitBytes,
     arraysOf: (item) => item.images.map(({ data }) => data),
     copy: (item) => ({ ...item, images: item.images.map(copyOf) }),
@@ -26,12 +35,15 @@ export function labelledReplay(images: JobImages, limitBytes: number): Promise<R
           said.add(key);
         },
       });
-      for await (const { inputs, keys, labels } of loaded) {
+      for await (const { inputs, keys, labels, facts } of loaded) {
         signal.throwIfAborted();
+        if (isFirst) sources.push(...facts.map(({ source }) => source));
         yield { images: inputs as readonly Tensor[], keys, labels: labels ?? new Int32Array(keys.length) };
       }
     },
   });
+  isFirst = false;
+  return made;
 }
 
 /** Images for BatchNormalization statistics, decoded and transformed once where they fit. */

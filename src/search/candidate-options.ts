@@ -21,7 +21,7 @@ export interface CandidateOptions extends RuntimeOptions, Pick<PlanOptions, 'ord
   readonly val?: DataOptions | undefined;
   /** Images to measure the BatchNormalization statistics of each candidate on. @default limit 8192 */
   readonly train?: DataOptions | undefined;
-  /** From an image to the network's input. @default torchvision's preset at the model's size */
+  /** From an image to the network's input. @default what is found (docs/preprocessing.md), else torchvision's preset */
   readonly transform?: TransformChoice | undefined;
   /** Training views of `train`. @default the evaluation transform */
   readonly views?: ViewOptions | undefined;

@@ -10,7 +10,6 @@ import {
 } from '../evaluate/index.ts';
 import { encodeFloats } from '../onnx/index.ts';
 import { type Device, openSession, type Session } from '../runtime/index.ts';
-import type { OutputKind } from '../signature/index.ts';
 import { type CandidateModel, modelOf, type PreparedModel, valuesAt, WEIGHTS_LOCATION } from './prepared-model.ts';
 import type { Replay } from './replay.ts';
 
@@ -30,6 +29,9 @@ export interface EvaluatorOptions {
 export interface NamedCandidate extends CandidateModel {
   readonly name: string;
 }
+
+/** What else is known of a candidate that ran. */
+type Told = Pick<Evaluation, 'outputs' | 'classes'>;
 
 /** Where a layer's statistics lie among the stored tensors. */
 interface StatisticSlots {
@@ -79,7 +81,7 @@ export class CandidateEvaluator {
   async evaluate(
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
-    take: (predictions: Predictions, index: number, outputs: OutputKind) => void,
+    take: (predictions: Predictions, index: number, found: Told) => void,
     more: Pick<EvaluateModelsOptions, 'onOutputs' | 'outputs'> = {},
   ): Promise<void> {
     const start = performance.now();
@@ -87,7 +89,7 @@ export class CandidateEvaluator {
       if (images.kept) await this.oneByOne(candidates, images, take, more);
       else
         for (const [i, found] of (await this.together(candidates, images, more)).entries())
-          take(found.predictions, i, found.outputs);
+          take(found.predictions, i, found);
     } finally {
       this.milliseconds += performance.now() - start;
     }
@@ -111,7 +113,7 @@ export class CandidateEvaluator {
   private async oneByOne(
     candidates: readonly NamedCandidate[],
     images: Replay<LabelledBatch>,
-    take: (predictions: Predictions, index: number, outputs: OutputKind) => void,
+    take: (predictions: Predictions, index: number, found: Told) => void,
     more: Pick<EvaluateModelsOptions, 'onOutputs' | 'outputs'>,
   ): Promise<void> {
     const opening = (i: number): Promise<Session> | undefined => {
@@ -128,7 +130,7 @@ export class CandidateEvaluator {
         next = opening(i + 1);
         try {
           const [found] = await this.run([session], images, more);
-          if (found) take(found.predictions, i, found.outputs);
+          if (found) take(found.predictions, i, found);
         } finally {
           await session.close();
         }

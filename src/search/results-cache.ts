@@ -26,6 +26,9 @@ function parseLine(line: string): [key: string, metrics: CachedMetrics] | undefi
   return [record.key, Object.fromEntries(FIELDS.map((field) => [field, record[field]])) as unknown as CachedMetrics];
 }
 
+/** Whether a line is one of a cache. */
+export const isSearchResult = (line: string): boolean => parseLine(line) !== undefined;
+
 /**
  * Opens a cache, a file of JSON lines that is only ever appended to: an interrupted search loses at most the line that it was
  * writing, which is ignored and evaluated again.

@@ -11,6 +11,8 @@ export interface Reported {
   readonly evaluated: Evaluated;
   readonly candidate: NamedCandidate;
   readonly predictions: Predictions;
+  /** That the network chose from. */
+  readonly classes: number;
 }
 
 export interface SearchResult {
@@ -80,8 +82,8 @@ export async function runSearch(setup: SearchSetup): Promise<SearchResult> {
   const reported = new Map<Evaluated, Reported>();
   for (const evaluated of new Set([bestSingle, uniform, best])) {
     const candidate = await scorer.candidate(evaluated);
-    await evaluator.evaluate([candidate], setup.report, (predictions) => {
-      reported.set(evaluated, { evaluated, candidate, predictions });
+    await evaluator.evaluate([candidate], setup.report, (predictions, _, { classes }) => {
+      reported.set(evaluated, { evaluated, candidate, predictions, classes });
     });
   }
   const of = (evaluated: Evaluated): Reported => reported.get(evaluated) as Reported;

@@ -10,8 +10,10 @@ import {
   type JobControl,
   TemperError,
 } from '../core/index.ts';
-import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
+import { labelWarnings } from '../evaluate/index.ts';
+import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { sayProvider, sessionOptions } from '../runtime/index.ts';
+import { fileReading } from '../signature/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
 import { halves, type MeasuringOptions, withCandidateData } from './candidate-data.ts';
 import { candidateBytes } from './candidate-weights.ts';
@@ -32,7 +34,14 @@ import { Repairer } from './repair.ts';
 import { openResultsCache } from './results-cache.ts';
 import { type Reported, runSearch, type SearchResult } from './run-search.ts';
 import type { BnMode } from './scorer.ts';
-import { chosenBy, foundRecord, type SearchData, type SearchRecord, settingFields } from './search-record.ts';
+import {
+  candidateName,
+  chosenBy,
+  foundRecord,
+  type SearchData,
+  type SearchRecord,
+  settingFields,
+} from './search-record.ts';
 import { writeAverages } from './write-averages.ts';
 
 /** What `searchAverages` tries, on which images, and where the best goes. */
@@ -192,16 +201,26 @@ export async function searchAverages(options: SearchOptions, control: JobControl
       const { bestSingle, best } = result.report;
       const chosen = result.verdict && !result.verdict.better && !allowWorse ? bestSingle : best;
       const given = givenOf(opened, chosen, found.layers, repairer);
+      const labels = labelWarnings(bestSingle.predictions, bestSingle.classes).map(
+        (text) => `${candidateName(bestSingle.evaluated)}: ${text}`,
+      );
+      for (const text of labels) note(text);
       const why = chosenBy(result, chosen.evaluated, data, facts);
       const [output] = await writeAverages(opened, [chosen.evaluated.recipe.row], [out], force, {
         given: [given],
         chosenBy: why,
+        images: data,
       });
       return {
         output: output as WrittenModel,
         ...foundRecord(result, chosen.evaluated, files, settingFields(data, facts), seed),
+        reading: fileReading(models[opened.templateIndex] as Model, options, {
+          transform: data.transform,
+          choice: options.transform,
+        }),
         snapshotReads: opened.inMemory ? files.length : result.reads,
         cache,
+        warnings: [...labels, ...data.pictureNotes],
         seconds,
         evaluatingSeconds: evaluator.seconds,
       };

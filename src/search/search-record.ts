@@ -4,6 +4,7 @@ import { type FieldRow, shortNames, version } from '../core/index.ts';
 import { transformFields } from '../data/index.ts';
 import { type GuardVerdict, type ModelScores, scoreModels, wilson } from '../evaluate/index.ts';
 import type { WrittenModel } from '../onnx/index.ts';
+import type { ModelReading } from '../signature/index.ts';
 import type { CandidateData, halves } from './candidate-data.ts';
 import type { Family } from './recipes.ts';
 import type { CachedMetrics } from './results-cache.ts';
@@ -44,8 +45,12 @@ export interface SearchRecord {
   readonly snapshotReads: number;
   readonly evaluations: number;
   readonly fromCache: number;
+  /** How the snapshots were read, each fact with its source. */
+  readonly reading: ModelReading;
   /** The file that a later search goes on from. */
   readonly cache: string;
+  /** What is odd about labels and pictures, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
   /** Wall time before the output was written, and the part of it that evaluating took. */
   readonly seconds: number;
   readonly evaluatingSeconds: number;
@@ -135,7 +140,7 @@ export function foundRecord(
   files: readonly string[],
   settings: FieldRow,
   seed: number,
-): Omit<SearchRecord, 'output' | 'snapshotReads' | 'cache' | 'seconds' | 'evaluatingSeconds'> {
+): Omit<SearchRecord, 'output' | 'reading' | 'snapshotReads' | 'cache' | 'warnings' | 'seconds' | 'evaluatingSeconds'> {
   const { evaluated, best, bestSingle, uniform, report, verdict, greedy, pruned, evaluations, fromCache } = result;
   const candidates = searchedCandidates(result, settings);
   const of = (one: Evaluated): SearchedCandidate => candidates[evaluated.indexOf(one)] as SearchedCandidate;

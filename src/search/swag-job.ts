@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { type PlanOptions, planFiles, type Row, type SwagRow, swagRows } from '../average/index.ts';
 import type { BatchNormLayer } from '../batchnorm/index.ts';
 import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
-import { type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
-import type { TensorRecord, WrittenModel } from '../onnx/index.ts';
-import type { OutputKind } from '../signature/index.ts';
+import { labelWarnings, type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
+import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
+import { fileReading, type ModelReading, type OutputKind } from '../signature/index.ts';
 import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
 import { BayesianAverage } from './bayesian-average.ts';
-import { type CandidateData, undivided, withCandidateData } from './candidate-data.ts';
+import { type CandidateData, type MeasuredImages, undivided, withCandidateData } from './candidate-data.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import { makeCandidates } from './candidate-weights.ts';
 import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
@@ -47,6 +47,10 @@ export interface SwagRecord {
   readonly recalibratedLayers: number;
   /** The mean of the weights, one sample, and the mean of the samples' predictions; undefined without `val`. */
   readonly models: readonly ModelScores[] | undefined;
+  /** How the snapshots were read, each fact with its source; undefined without `val`. */
+  readonly reading: ModelReading | undefined;
+  /** What is odd about labels and pictures, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
   /** The samples, if `outDir` is given. */
   readonly outputs: readonly WrittenModel[];
 }
@@ -57,9 +61,12 @@ const SAMPLES = 20;
 type Given = Map<TensorRecord, Uint8Array> | undefined;
 
 interface Sampled {
+  readonly reading: ModelReading;
   readonly scores: readonly ModelScores[];
+  readonly warnings: readonly string[];
   /** Per sample. */
   readonly given: readonly Given[];
+  readonly images: MeasuredImages;
 }
 
 /** What samples are made of, and run on. */
@@ -88,8 +95,8 @@ async function evaluateSamples(
   sampling: Sampling,
   rows: readonly [Row, ...Row[]],
   seed: number,
-  { progress }: Control,
-): Promise<Sampled> {
+  { note, progress }: Control,
+): Promise<Omit<Sampled, 'reading'>> {
   const { opened, layers, data, evaluator } = sampling;
   const average = new BayesianAverage(data.val.rows.length);
   const bar = progress(`evaluating ${rows.length} samples`, rows.length + 1);
@@ -97,6 +104,7 @@ async function evaluateSamples(
   /** Of the mean, and of the first sample. */
   const shown: Predictions[] = [];
   let outputs: OutputKind | undefined;
+  let classes: number | undefined;
   try {
     for (const [i, row] of [meanOf(rows[0]), ...rows].entries()) {
       const candidate = await drawn(sampling, row);
@@ -105,7 +113,7 @@ async function evaluateSamples(
         [candidate],
         data.parts[0],
         (predictions, _index, found) => {
-          outputs = found;
+          ({ outputs, classes } = found);
           if (i < 2) shown.push(predictions);
         },
         // What the outputs of the mean are, those of samples are.
@@ -125,7 +133,9 @@ async function evaluateSamples(
     ].map((measured) => ({ ...measured, timing: {}, provenance: {} })),
     seed,
   );
-  return { scores, given };
+  const labels = labelWarnings(swa, classes).map((text) => `SWA: ${text}`);
+  for (const text of labels) note(text);
+  return { scores, given, images: data, warnings: [...labels, ...data.pictureNotes] };
 }
 
 /** Names the samples' files in a folder, which is made. @throws TemperError OUTPUT_* */
@@ -191,15 +201,27 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
     if (layers.length === 0) note('statistics of the samples are the mean ones: give `train`, or run bn-recal on each');
     const sampled =
       val &&
-      (await withCandidateData(opened, { ...options, val }, undivided, watched, (data) =>
-        evaluateSamples(
-          { opened, layers, data, evaluator: candidateEvaluator(opened, options, data.val.dataset) },
-          rows,
-          seed,
-          watched,
-        ),
+      (await withCandidateData(
+        opened,
+        { ...options, val },
+        undivided,
+        watched,
+        async (data): Promise<Sampled> => ({
+          reading: fileReading(models[opened.templateIndex] as Model, options, {
+            transform: data.transform,
+            choice: options.transform,
+          }),
+          ...(await evaluateSamples(
+            { opened, layers, data, evaluator: candidateEvaluator(opened, options, data.val.dataset) },
+            rows,
+            seed,
+            watched,
+          )),
+        }),
       ));
-    const outputs = targets ? await writeAverages(opened, rows, targets, force, { given: sampled?.given }) : [];
+    const outputs = targets
+      ? await writeAverages(opened, rows, targets, force, sampled ?? { given: undefined, images: undefined })
+      : [];
     const { rank: drawnRank, scale: drawnScale } = rows[0].swag;
     return {
       seed,
@@ -209,6 +231,8 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
       snapshots,
       recalibratedLayers: layers.length,
       models: sampled?.scores,
+      reading: sampled?.reading,
+      warnings: sampled?.warnings ?? [],
       outputs,
     };
   });

@@ -1,6 +1,8 @@
 import { type AverageJob, averageFiles, type Row } from '../average/index.ts';
 import { version } from '../core/index.ts';
-import type { WrittenModel } from '../onnx/index.ts';
+import type { Model, WrittenModel } from '../onnx/index.ts';
+import { carriedBy } from '../signature/index.ts';
+import type { MeasuredImages } from './candidate-data.ts';
 import type { OpenedSnapshots } from './ingredients.ts';
 
 /**
@@ -13,10 +15,23 @@ export async function writeAverages(
   rows: readonly Row[],
   paths: readonly string[],
   force: boolean,
-  measured: Pick<AverageJob, 'given' | 'chosenBy'>,
+  { images, ...measured }: Pick<AverageJob, 'given' | 'chosenBy'> & { readonly images: MeasuredImages | undefined },
 ): Promise<WrittenModel[]> {
+  const template = models[templateIndex] as Model;
+  const carried = carriedBy(models, template, images?.transform, images?.val.dataset.classes);
   const steps = plan.snapshots.map(({ step }) => step);
-  const job = { models, steps, templateIndex, plan: tensors, rules, rows, dtype: undefined, version, ...measured };
+  const job = {
+    models,
+    steps,
+    templateIndex,
+    plan: tensors,
+    rules,
+    rows,
+    dtype: undefined,
+    version,
+    carried,
+    ...measured,
+  };
   const written = await averageFiles({ ...job, allowNonfinite, signal }, paths, force);
   return written.map(({ path, bytes, sha256, data }) => ({ path, bytes, sha256, data }));
 }

@@ -43,11 +43,16 @@ function assertNumbering({ source, classes = [], classesFrom }: Dataset): void {
 function assertCount({ source, classes, classesFrom }: Dataset, { label, count }: ModelClasses, places?: number): void {
   const expected = places ?? count;
   if (!classes || classesFrom === 'map' || expected === undefined || classes.length === expected) return;
-  const has = places === undefined ? `the model has ${count} classes` : `${places} classes are scored`;
-  throw new TemperError('MISMATCH_VALUE', `${source}: ${classes.length} class names (${some(classes)}), but ${has}`, {
-    hint: "Say with `classes` FILE which index each name has in the model's output.",
-    details: { path: source, model: label, found: classes.length, expected },
-  });
+  const has =
+    places === undefined ? `the model has ${count} classes` : `${places} classes are scored (\`validClasses\`)`;
+  throw new TemperError(
+    'MISMATCH_VALUE',
+    `${source}: ${classes.length} class names (${some(classes)}), but ${has}: ${label}`,
+    {
+      hint: "Say with `classes` FILE which index each name has in the model's output.",
+      details: { path: source, model: label, found: classes.length, expected },
+    },
+  );
 }
 
 /** Names as people write them apart: case, blanks, underscores and hyphens do not count. */
@@ -56,6 +61,12 @@ const plain = (name: string): string =>
     .toLowerCase()
     .replace(/[\s_-]+/g, ' ')
     .trim();
+
+/** How many names of one list the other has too, in any order. */
+export function sharedNames(names: readonly string[], others: readonly string[]): number {
+  const known = new Set(others.map(plain));
+  return names.filter((name) => known.has(plain(name))).length;
+}
 
 /**
  * The data's names against the model's: a name that both have must be the same class. Names that only one has say nothing.
@@ -79,15 +90,36 @@ function assertNames(
   });
 }
 
-function assertRange(table: Dataset, count: number, places: readonly number[] | undefined): void {
-  if (places) return;
+/**
+ * Labels as places in a list of classes that is not in order: the list counts by its lines, folders by their text. Only names that
+ * model and data both have tell that they mean the same.
+ * @throws TemperError MISMATCH_VALUE
+ */
+function assertPlaces(
+  { source, classes = [], classesFrom }: Dataset,
+  model: ModelClasses,
+  places: readonly number[],
+): void {
+  const at = places.findIndex((place, i) => i > 0 && place < (places[i - 1] as number));
+  if (at < 0 || classesFrom !== 'names') return;
+  const known = new Set(model.names?.value.map(plain));
+  if (classes.every((name) => known.has(plain(name)))) return;
+  const what = `${source}: class names are numbered as text, but \`validClasses\` is not in order (${places[at - 1]} before ${places[at]}): ${classes[at]} may be class ${places[at]} or ${places.toSorted((a, b) => a - b)[at]}`;
+  throw new TemperError('MISMATCH_VALUE', what, {
+    hint: 'Sort `validClasses` if the folders are in the order of the classes; else say with `classes` FILE which index each name has.',
+    details: { path: source, model: model.label, name: classes[at] },
+  });
+}
+
+/** @throws TemperError MISMATCH_VALUE for a label that is no class of the model */
+function assertRange(table: Dataset, { label: model }: ModelClasses, count: number): void {
   for (let row = 0; table.labelled && row < table.length; row++) {
     const label = table.sample(row).label as number;
     if (label < count) continue;
-    const what = `${table.describeRow(row)}: label ${label}, but the model has classes 0 to ${count - 1}`;
-    throw new TemperError('FORMAT_LABEL', `${table.source}: ${what}`, {
+    const what = `${table.describeRow(row)}: label ${label}, but the model has classes 0 to ${count - 1}: ${model}`;
+    throw new TemperError('MISMATCH_VALUE', `${table.source}: ${what}`, {
       hint: 'Use the labels that the model was trained with, or translate them with `classes` FILE.',
-      details: { path: table.source, row, label },
+      details: { path: table.source, row, label, model },
     });
   }
 }
@@ -96,7 +128,7 @@ function assertRange(table: Dataset, count: number, places: readonly number[] | 
  * The one check of a data set's labels against a model, for every job that has both: how names were numbered, how many there
  * are, what the model calls its classes, and that each label is one of them. Cheap enough to be asked again when the first batch
  * has told the number of classes.
- * @throws TemperError MISMATCH_VALUE; FORMAT_LABEL naming the row
+ * @throws TemperError MISMATCH_VALUE naming both sources
  */
 export function assertLabels(table: Dataset, model: ModelClasses, { places, matched = false }: LabelRules = {}): void {
   if (!table.labelled) return;
@@ -104,8 +136,9 @@ export function assertLabels(table: Dataset, model: ModelClasses, { places, matc
     assertNumbering(table);
     assertCount(table, model, places?.length);
     assertNames(table, model, places);
+    if (places) assertPlaces(table, model, places);
   }
-  if (model.count !== undefined) assertRange(table, model.count, places);
+  if (model.count !== undefined && !places) assertRange(table, model, model.count);
 }
 
 /** Scores of one image: so many as its dims say, those of 1 aside; undefined where they are open, or no row of scores. */

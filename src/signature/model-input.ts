@@ -1,11 +1,14 @@
 import { TemperError } from '../core/index.ts';
 import type { InputType, Layout, Size } from '../data/index.ts';
 import { dataTypeName, type Model } from '../onnx/index.ts';
+import { type ModelFacts, modelFacts } from './model-facts.ts';
 import { pickValue } from './pick-value.ts';
 import type { DeclaredInputs, TensorType, ValueInfo } from './value-info.ts';
 
 /** What a file says about its inputs, without loading it into onnxruntime; up to IR 3 initializers are listed too. */
-export function declaredInputs({ path, record }: Model): DeclaredInputs {
+export function declaredInputs(model: Model): DeclaredInputs {
+  const { path, record } = model;
+  let facts: ModelFacts | undefined;
   const initializers = new Set(record.graph.initializers.map(({ name }) => name));
   return {
     label: path,
@@ -17,6 +20,10 @@ export function declaredInputs({ path, record }: Model): DeclaredInputs {
         // 0 was written for "any".
         dims: (tensorType?.dims ?? []).map((dim) => (dim === 0 ? '' : dim)),
       })),
+    facts() {
+      facts ??= modelFacts(model, path);
+      return facts;
+    },
   };
 }
 
@@ -52,7 +59,9 @@ export function modelInput(model: DeclaredInputs, name: string | undefined): Mod
   const input = imageInput(model, name);
   const { dims, type } = input;
   const channelsAt = (at: number): boolean => dims[at] === 1 || dims[at] === 3;
-  const layout = dims.length === 4 && !channelsAt(1) && channelsAt(3) ? 'NHWC' : 'NCHW';
+  // Where no dim tells, a Transpose may.
+  const told = channelsAt(1) || channelsAt(3) ? undefined : model.facts?.().graphInput(input.name)?.layout;
+  const layout = told ?? (dims.length === 4 && !channelsAt(1) && channelsAt(3) ? 'NHWC' : 'NCHW');
   const [height, width] = layout === 'NCHW' ? [dims[2], dims[3]] : [dims[1], dims[2]];
   const channels = layout === 'NCHW' ? dims[1] : dims[3];
   const fixed = typeof height === 'number' && typeof width === 'number' ? { height, width } : undefined;

@@ -1,13 +1,16 @@
 import { TemperError } from '../core/index.ts';
 import {
+  assertUnitScale,
   type ChosenData,
   type Interpolation,
   resolveTransform,
+  type Size,
   sizeText,
   type Transform,
   type TransformOptions,
 } from '../data/index.ts';
 import { type ModelInput, modelInput } from './model-input.ts';
+import { type Found, mergeFound } from './preprocessing/merge.ts';
 import type { DeclaredInputs } from './value-info.ts';
 
 /** From an image to a network's input: options to complete, or a whole transform, which is passed as it is. */
@@ -20,14 +23,14 @@ const isComplete = (choice: TransformChoice): choice is Transform => 'crop' in c
 const isList = <T>(value: PerModel<T>): value is readonly T[] => Array.isArray(value);
 
 /**
- * A choice at another input size, a square. A whole transform keeps its ratio of size and resize target; options keep what
+ * A choice at another input size. A whole transform keeps its ratio of size and resize target; options keep what
  * they say: a `resize` in pixels stays that.
  * @param cropRatio size over resize target, instead of the choice's
  * @throws TemperError USAGE for a crop ratio that is none
  */
 export function choiceAtSize(
   choice: TransformChoice,
-  size: number,
+  size: number | Size,
   {
     cropRatio,
     interpolation,
@@ -36,13 +39,14 @@ export function choiceAtSize(
   const filter = interpolation === undefined ? {} : { interpolation };
   if (!isComplete(choice)) return { ...choice, size, ...(cropRatio === undefined ? {} : { cropRatio }), ...filter };
   const { resize, crop } = choice;
+  const sides = typeof size === 'number' ? { height: size, width: size } : size;
   const proportional = {
-    height: Math.floor((size * resize.height) / crop.height),
-    width: Math.floor((size * resize.width) / crop.width),
+    height: Math.floor((sides.height * resize.height) / crop.height),
+    width: Math.floor((sides.width * resize.width) / crop.width),
   };
   return {
     ...choice,
-    crop: { height: size, width: size },
+    crop: sides,
     resize: cropRatio === undefined ? proportional : resolveTransform({ size, cropRatio }).resize,
     ...filter,
   };
@@ -90,19 +94,24 @@ function adapted(transform: Transform, { layout, type }: ModelInput): Transform 
   return { ...transform, layout, dtype: type, mean: values(transform.mean, 0), std: values(transform.std, 1) };
 }
 
-/**
- * The transform of a model: the choice, completed by what the model says.
- * @param inputName the image input, where the model has several
- * @throws TemperError USAGE, UNSUPPORTED_GRAPH, MISMATCH_INPUT
- */
-export function transformFor(choice: TransformChoice, model: DeclaredInputs, inputName: string | undefined): Transform {
-  const input = modelInput(model, inputName);
-  if (isComplete(choice)) {
-    const transform = adapted(choice, input);
-    assertFits(model.label, input, transform);
-    return transform;
-  }
-  const size = choice.size ?? input.fixed;
+interface Resolved {
+  readonly transform: Transform;
+  readonly found: Found;
+}
+
+const NOTHING: Found = { transform: {}, sources: [], notes: [] };
+
+/** What files, metadata and the graph say of the fields that no option decides; a preset decides all. */
+function foundFor(options: TransformOptions, model: DeclaredInputs, input: ModelInput): Found {
+  const facts = options.preset === undefined ? model.facts?.() : undefined;
+  if (!facts) return NOTHING;
+  const preprocessing = facts.preprocessing({ input: input.name, config: options.config });
+  return mergeFound(preprocessing, { label: model.label, options, input });
+}
+
+function resolve(choice: TransformOptions, model: DeclaredInputs, input: ModelInput): Resolved {
+  const found = foundFor(choice, model, input);
+  const size = choice.size ?? input.fixed ?? found.transform.size;
   if (choice.preset === 'none' && size === undefined) {
     throw new TemperError(
       'USAGE',
@@ -110,33 +119,92 @@ export function transformFor(choice: TransformChoice, model: DeclaredInputs, inp
       { hint: 'Give `size`.' },
     );
   }
-  const transform = resolveTransform({
-    color: input.channels === 1 ? 'grey' : 'rgb',
-    ...choice,
-    ...(size === undefined ? {} : { size }),
-    layout: input.layout,
-    dtype: input.type,
-  });
+  const transform = resolveTransform(
+    {
+      ...(input.channels === 1 ? { color: 'grey' } : found.transform.color ? {} : { color: 'rgb' }),
+      ...choice,
+      ...(size === undefined ? {} : { size }),
+      layout: input.layout,
+      dtype: input.type,
+    },
+    found.transform,
+  );
+  return { transform, found };
+}
+
+/**
+ * The transform of a model: each field as the choice says; else as our own record in the file, configuration files beside it and
+ * other metadata say, what the graph does by itself taken off; else as torchvision's preset has it.
+ * @param inputName the image input, where the model has several
+ * @throws TemperError USAGE, UNSUPPORTED_GRAPH, MISMATCH_INPUT, MISMATCH_VALUE where two sources differ; FORMAT_* of a
+ * configuration
+ */
+export function transformFor(choice: TransformChoice, model: DeclaredInputs, inputName: string | undefined): Transform {
+  const input = modelInput(model, inputName);
+  if (isComplete(choice)) assertUnitScale(choice);
+  const transform = isComplete(choice) ? adapted(choice, input) : resolve(choice, model, input).transform;
   assertFits(model.label, input, transform);
   return transform;
 }
 
+/** Fields without which a transform is a guess. */
+const MATTERS = ['resize', 'interpolation', 'mean', 'std'] as const;
+
+/** Who says what: "size, resize by config.json; mean, std by the graph (Sub, Div)". */
+function sourcesText({ sources }: Found): string {
+  const bySource = new Map<string, string[]>();
+  for (const { field, source } of sources) bySource.set(source, [...(bySource.get(source) ?? []), field]);
+  const name = (field: string): string => (field === 'resizeRule' ? 'resize rule' : field);
+  return [...bySource].map(([source, fields]) => `${fields.map(name).join(', ')} by ${source}`).join('; ');
+}
+
+/** Who says the fields that no option decides; undefined where nothing is found. */
+export function foundSources(
+  choice: TransformChoice,
+  model: DeclaredInputs,
+  inputName: string | undefined,
+): string | undefined {
+  if (isComplete(choice)) return undefined;
+  const found = foundFor(choice, model, modelInput(model, inputName));
+  return found.sources.length === 0 ? undefined : sourcesText(found);
+}
+
+const isSaid = (choice: TransformOptions, field: (typeof MATTERS)[number]): boolean =>
+  choice[field] !== undefined || (field === 'resize' && choice.cropRatio !== undefined);
+
 /**
- * That torchvision's preset is taken as nobody says otherwise: a default without a source is said before the work.
- * @returns undefined where an option (other than the size) says something
+ * What is said of a transform before the work: where its fields come from, and which of them are torchvision's because nobody says
+ * otherwise (a default without a source).
+ * @returns nothing where options say something, and nothing else does
  */
-export function presetNote(choice: TransformChoice, transform: Transform): string | undefined {
-  const says = Object.entries(choice).some(([option, value]) => option !== 'size' && value !== undefined);
-  if (isComplete(choice) || says) return undefined;
+export function transformNotes(
+  choice: TransformChoice,
+  model: DeclaredInputs,
+  inputName: string | undefined,
+): string[] {
+  if (isComplete(choice)) return [];
+  const input = modelInput(model, inputName);
+  const { transform, found } = resolve(choice, model, input);
   const { resize, interpolation, mean } = transform;
-  const values = mean.length > 0 ? ', ImageNet mean and std' : '';
   const sizes = `resize ${Math.min(resize.height, resize.width)}, crop ${sizeText(transform)}`;
-  return `preprocessing: torchvision's preset (${sizes}, ${interpolation}${values}), as no option says otherwise`;
+  if (found.sources.length === 0) {
+    const says = Object.entries(choice).some(([option, value]) => option !== 'size' && value !== undefined);
+    const values = mean.length > 0 ? ', ImageNet mean and std' : '';
+    if (says) return [...found.notes];
+    const preset = `preprocessing: torchvision's preset (${sizes}, ${interpolation}${values}), as no option says otherwise`;
+    return [...found.notes, preset];
+  }
+  const known = new Set(found.sources.map(({ field }) => field));
+  const guessed = MATTERS.filter((field) => !known.has(field) && !isSaid(choice, field)).filter(
+    (field) => transform.dtype !== 'uint8' || (field !== 'mean' && field !== 'std'),
+  );
+  const rest = guessed.length > 0 ? `; ${guessed.join(', ')} as torchvision, as nothing says otherwise` : '';
+  return [...found.notes, `${model.label}: preprocessing: ${sizes}, ${interpolation}: ${sourcesText(found)}${rest}`];
 }
 
 /**
  * One transform per model; none for data that is network input already.
- * @param note told where a preset is a default
+ * @param note told where fields come from, and which are defaults
  * @throws TemperError USAGE, UNSUPPORTED_GRAPH, MISMATCH_INPUT
  */
 export function transformsFor(
@@ -151,8 +219,7 @@ export function transformsFor(
   const choiceOf = (i: number): TransformChoice => valueFor(transform, i, models.length, 'transform');
   if (dataset.kind !== 'tensor') {
     const transforms = models.map((model, i) => transformFor(choiceOf(i), model, input));
-    const notes = new Set(transforms.map((one, i) => presetNote(choiceOf(i), one)));
-    for (const text of notes) if (text !== undefined) note(text);
+    for (const text of new Set(models.flatMap((model, i) => transformNotes(choiceOf(i), model, input)))) note(text);
     return transforms;
   }
   for (const [i] of models.entries()) {

@@ -6,6 +6,7 @@ import {
   matchGraphs,
   openModel,
   samePayload,
+  tensorHolders,
   tensorStart,
   tensorsOfModel,
 } from '../onnx/index.ts';
@@ -38,13 +39,13 @@ function fileDigest(path: string): string {
   }
 }
 
-/** A digest of where every tensor begins: weights that differ in it differ. */
+/** A digest of how every tensor begins, in whatever order the file has them: weights that differ in it differ. */
 function weightsDigest(model: Model): string {
-  const hash = createHash('sha256');
-  for (const tensor of tensorsOfModel(model.record)) {
-    hash.update(`${tensor.dataType} ${tensor.dims.join()}\n`).update(tensorStart(model, tensor, TENSOR_SAMPLE_BYTES));
-  }
-  return hash.digest('hex');
+  const starts = Array.from(tensorsOfModel(model.record), (tensor) => {
+    const hash = createHash('sha256').update(`${tensor.dataType} ${tensor.dims.join()}\n`);
+    return hash.update(tensorStart(model, tensor, TENSOR_SAMPLE_BYTES)).digest('base64');
+  });
+  return createHash('sha256').update(starts.sort().join()).digest('hex');
 }
 
 /** Puts files that may be equal into one group. What cannot be read as a model is said by whoever averages. */
@@ -83,21 +84,21 @@ function sameFiles(a: Model, b: Model): boolean {
   );
 }
 
-/** Whether two files hold one network, whatever lies around its weights: names of data files, dates in metadata, another storage. */
+/** Whether two files hold one network, whatever lies around its weights: names of data files, dates in metadata, another storage or order. */
 function sameWeights(a: Model, b: Model): boolean {
-  const [left, right] = [[...tensorsOfModel(a.record)], [...tensorsOfModel(b.record)]];
-  if (left.length !== right.length) return false;
+  const [left, right] = [tensorHolders(a.record), tensorHolders(b.record)];
+  if (left.size !== right.size) return false;
   try {
-    matchGraphs(a, b);
+    const { tensors } = matchGraphs(a, b);
+    return [...left.keys()].every((tensor) => {
+      const other = tensors.get(tensor)?.tensor;
+      return other !== undefined && samePayload(a, tensor, b, other);
+    });
   } catch (error) {
     // Other graphs are no duplicates; what their difference is, the average says.
     if (error instanceof TemperError) return false;
     throw error;
   }
-  return left.every((tensor, i) => {
-    const other = right[i];
-    return other !== undefined && samePayload(a, tensor, b, other);
-  });
 }
 
 /** @throws TemperError INPUT_*, FORMAT_* */

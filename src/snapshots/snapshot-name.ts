@@ -67,10 +67,24 @@ function constantSlots(names: readonly (readonly NameNumber[])[]): ReadonlySet<s
   return new Set(others.length === 0 ? [] : same.map(({ slot }) => slot));
 }
 
+/**
+ * Slots of second numbers behind `checkpoint` that fall while the first ones rise: metrics (`checkpoint_14-237`). A count of steps
+ * (`checkpoint_3_12000`, fairseq's) rises with the epochs.
+ */
+function fallingSlots(names: readonly (readonly NameNumber[])[]): ReadonlySet<string> {
+  const pairs = names.flatMap((numbers) => {
+    const [first, second] = numbers.filter(({ certainty }) => certainty === 'checkpoint');
+    return first && second ? [{ first, second }] : [];
+  });
+  pairs.sort((a, b) => a.first.value - b.first.value || a.second.value - b.second.value);
+  const falling = pairs.filter(({ second }, i) => i > 0 && second.value < (pairs[i - 1]?.second.value ?? 0));
+  return new Set(falling.map(({ second }) => second.slot));
+}
+
 /** The number of each name that may be its step; none where it is the same for all. */
 function varyingNumbers(names: readonly (readonly NameNumber[])[]): (NameNumber | undefined)[] {
-  const constant = constantSlots(names);
-  const found = names.map((numbers) => surest(numbers.filter(({ slot }) => !constant.has(slot))));
+  const useless = new Set([...constantSlots(names), ...fallingSlots(names)]);
+  const found = names.map((numbers) => surest(numbers.filter(({ slot }) => !useless.has(slot))));
   const values = found.flatMap((number) => (number ? [number.value] : []));
   return values.length > 1 && new Set(values).size === 1 ? names.map(() => undefined) : found;
 }

@@ -2,7 +2,7 @@
 // Processor time (user + system, all threads), so that other programs on the machine disturb little.
 // Prints a line per case; ratio is the median over rounds of (our time / sharp's time in the same round).
 import sharp from 'sharp';
-import { type Interpolation, type Pixels, resample } from '../../src/data/index.ts';
+import { type PillowFilter, type Pixels, resample } from '../../src/data/index.ts';
 
 const ROUNDS = 31;
 const CALLS = 10;
@@ -24,7 +24,7 @@ interface Case {
   readonly to: readonly [number, number];
   /** Side of the centre crop, or the whole. */
   readonly crop?: number;
-  readonly interpolation: keyof typeof KERNELS & Interpolation;
+  readonly interpolation: keyof typeof KERNELS & PillowFilter;
 }
 
 const CASES: Case[] = [

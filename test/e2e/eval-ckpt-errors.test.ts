@@ -101,8 +101,8 @@ for (const [what, args, status, code, pattern] of [
   [
     'a label out of range',
     [newest, '--data', at('set/range.csv'), ...SIZED],
-    4,
-    'FORMAT_LABEL',
+    6,
+    'MISMATCH_VALUE',
     /row 3 \(key "2\.png"\): label 10.*0 to 9/,
   ],
   ['unlabelled data', [newest, '--data', IMAGES, ...SIZED], 4, 'FORMAT_LABEL', /no labels.*--labels FILE/],

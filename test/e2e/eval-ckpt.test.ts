@@ -40,12 +40,13 @@ test('the table on stdout says the scores, the comparison, the data, the provide
   const [scores, speed, paired, settings] = table.stdout.split('\n\n').map((part) => part.split('\n'));
   const [header, one, two] = scores ?? [];
   const [against, pair] = paired ?? [];
-  assert.match(speed?.[0] ?? '', /^model\s+img\/s\s+p50 ms$/);
+  assert.match(speed?.[0] ?? '', /^model\s+img\/s\s+95 % interval\s+times\s+95 % interval\s+p50 ms$/);
   assert.match(header ?? '', /^model\s+top-1 %\s+95 % interval\s+top-5 %\s+NLL\s+Brier\s+ECE \(ideal\)/);
   assert.match(one ?? '', /^epoch_14\.onnx\s+8\d\.\d\d\s+\d\d\.\d\d to \d\d\.\d\d/);
   assert.match(two ?? '', /^epoch_25\.onnx\s/);
   assert.match(against ?? '', /^against epoch_14\.onnx\s+top-1 points/);
-  assert.match(pair ?? '', /^epoch_25\.onnx\s+-?\d/);
+  assert.match(pair ?? '', /^epoch_25\.onnx\s+[-+]?\d/);
+  assert.match(paired?.[2] ?? '', /^(On these images no model can be told|Told) from epoch_14\.onnx/);
   assert.ok(settings?.slice(1, -1).every((line) => line.startsWith('wrote ')));
   assert.match(
     settings?.[0] ?? '',
@@ -59,6 +60,23 @@ test('the options that the table prints give the same numbers', () => {
   const [row] = evalJson([older, ...DATA, '--rows', '0:200', ...printed]).models;
   assert.deepEqual(scoresOf(row), scoresOf(models[0]));
   assert.equal(row?.transform_sha256, models[0]?.transform_sha256);
+});
+
+test('graphs that are equal but for their weights are equally fast, in every form', () => {
+  const [one, two] = models;
+  for (const name of ['img_s_model', 'img_s_model_lo', 'img_s_model_hi', 'ms_p50', 'ms_p95'])
+    assert.equal(one?.[name], two?.[name], name);
+  assert.deepEqual(
+    [one?.speed_ratio, two?.speed_ratio, two?.speed_ratio_lo, two?.speed_ratio_hi],
+    [undefined, 1, 1, 1],
+  );
+  assert.ok(
+    Number(one?.img_s_model_lo) < Number(one?.img_s_model) && Number(one?.img_s_model_hi) > Number(one?.img_s_model),
+  );
+  // As fast and less right is not on the front.
+  const best = Math.max(...models.map(({ top1 }) => Number(top1)));
+  for (const row of models) assert.equal(row.pareto, row.top1 === best);
+  assert.equal(rowsOf(at('a.csv'))[1]?.speed_ratio, '1');
 });
 
 test('--json: fields in lower_snake_case, numbers, provenance of every number', () => {

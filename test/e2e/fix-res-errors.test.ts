@@ -35,7 +35,7 @@ test('labels that are missing', () => {
 test('labels beyond the classes of the model', () => {
   const labels = labelsFile('beyond', (row) => (row === 1234 ? 10 : row % 10));
   const args = [uniform, ...images, '--train-labels', labels, ...common, '--out', out()];
-  fixResFails(args, 4, 'FORMAT_LABEL', /row 1234: label 10, but the model has classes 0 to 9/);
+  fixResFails(args, 6, 'MISMATCH_VALUE', /row 1234: label 10, but the model has classes 0 to 9/);
 });
 
 test('images of one class only', () => {

@@ -118,8 +118,102 @@ test('few images cannot tell near sizes apart: the train size is kept and the sm
     run.stdout,
     /\d+ images cannot tell these sizes apart: they can show no difference under \d+\.\d\d points/,
   );
-  assert.match(run.stdout, /Recommended: 20 px .*the train size, as nothing speaks for another/);
+  assert.match(run.stdout, /Recommended: 20 px .*the train size, (as nothing speaks for another|which is the best)/);
   assert.match(run.stdout, /Use --size 20 --resize 20 --resize-rule squash --interpolation bilinear/);
+});
+
+/** Sweeps, and gives the row whose options are printed, and what eval-ckpt measures with those options pasted behind it. */
+function pasted(models: string, args: readonly string[], data: readonly string[] = [...DATA, '--rows', '0:300']) {
+  const swept = sweep(models, ...data, ...args, '--recommend', '--json');
+  assert.equal(swept.status, 0, swept.stderr);
+  const { choices, rows } = JSON.parse(swept.stdout) as Document;
+  const chosen = choices[0]?.recommended;
+  const row = rows.find(
+    (one) =>
+      one.variant === 'keep' &&
+      ['test_size', 'resize_size', 'crop_ratio', 'resize_rule', 'interpolation'].every(
+        (name) => one[name] === chosen?.[name],
+      ),
+  );
+  const text = sweep(models, ...data, ...args, '--recommend', '--quiet');
+  const words = /^Use (--size .*)$/m.exec(text.stdout)?.[1] ?? '';
+  assert.notEqual(words, '', text.stdout);
+  // A shell takes the line as it is.
+  assert.doesNotMatch(words, /[^\w\s.,-]/);
+  const [measured] = evalJson([models, ...data, ...words.split(' ')]).models;
+  return { row, measured };
+}
+
+for (const [name, args] of [
+  ['a preset with mean and std', [...TRANSFORM, '--sizes', '1x,1.2x']],
+  [
+    'a crop, another filter, a turned picture',
+    [
+      '--mean',
+      '0.3',
+      '--std',
+      '0.25',
+      '--sizes',
+      '20,24',
+      '--crop-ratios',
+      '0.8',
+      '--interpolations',
+      'lanczos',
+      '--orientation',
+      'exif',
+    ],
+  ],
+  [
+    'sizes that are no squares, with a crop of their own proportions',
+    [
+      '--preset',
+      'timm',
+      '--mean',
+      '0.286',
+      '--std',
+      '0.353',
+      '--sizes',
+      '20x24',
+      '--train-size',
+      '20x28',
+      '--crop-ratio',
+      '0.875',
+    ],
+  ],
+] as const) {
+  test(`the line "Use ..." pasted behind eval-ckpt gives the numbers of its row: ${name}`, () => {
+    const { row, measured } = pasted(newest, [
+      ...(args.includes('--train-size' as never) ? [] : ['--train-size', '20']),
+      ...args,
+    ]);
+    assert.ok(row, 'the recommended row is in the table');
+    assert.deepEqual(scoresOf(measured), scoresOf(row));
+    assert.equal(measured?.transform_sha256, row.transform_sha256);
+  });
+}
+
+test('HxW: rows, train size and ratios of what is no square; test_size says both sides', () => {
+  const { rows } = sweepJson([newest, ...FEW, '--train-size', '20x24', '--sizes', '16x24,0.5x,28,24x20']);
+  assert.deepEqual(pick(rows, 'test_size', 'train_size', 'map_height', 'map_width'), [
+    ['10x12', '20x24', 3, 3],
+    ['16x24', '20x24', 4, 6],
+    ['20x24', '20x24', 5, 6],
+    ['24x20', '20x24', 6, 5],
+    [28, '20x24', 7, 7],
+  ]);
+  assert.equal(rows[0]?.ratio, 0.5);
+  assert.ok(Math.abs(Number(rows[1]?.ratio) - Math.sqrt((16 * 24) / (20 * 24))) < 1e-12);
+  assert.equal(rows[4]?.baseline, 'epoch_25.onnx at 20x24 px');
+  const [one] = evalJson([newest, ...FEW, '--size', '16x24']).models;
+  assert.deepEqual(scoresOf(rows[1]), scoresOf(one));
+});
+
+test('the margin is a fraction; what is chosen, and whether the other half confirms it, is in the document', () => {
+  const { choices } = sweepJson([...BASE, '--margin', '0.5']);
+  const [choice] = choices as unknown as Row[];
+  assert.deepEqual([choice?.margin, choice?.outcome], [0.5, 'confirmed']);
+  assert.equal(choices[0]?.recommended.test_size, 16);
+  assert.equal(sweepJson([...BASE, '--margin', '1'], 2).error?.code, 'USAGE');
 });
 
 test('the prediction by apparent size is given where the training crop is: square images by the closed form too', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../support/seeded.ts';
-import { type Box, INTERPOLATIONS, type Pixels, resample } from '../../src/data/index.ts';
+import { type Box, PILLOW_FILTERS, type Pixels, resample } from '../../src/data/index.ts';
 import { noise } from '../support/noise.ts';
 
 const side = fc.integer({ min: 1, max: 40 });
@@ -24,7 +24,7 @@ function channel(image: Pixels, index: number): number[] {
 }
 
 test('RGB and grey, read by fours, equal the byte-wise route that four bands take, in any crop and window', () => {
-  const kernel = fc.constantFrom(...INTERPOLATIONS);
+  const kernel = fc.constantFrom(...PILLOW_FILTERS);
   const property = fc.property(kernel, sizeOf, sizeOf, fractions, fractions, (interpolation, from, size, c, w) => {
     const image = noise(from.width, from.height, 3);
     const options = { interpolation, size, crop: boxIn(from, c), window: boxIn(size, w) };
@@ -41,7 +41,7 @@ test('RGB and grey, read by fours, equal the byte-wise route that four bands tak
 });
 
 test('one colour stays one colour', () => {
-  const kernel = fc.constantFrom(...INTERPOLATIONS);
+  const kernel = fc.constantFrom(...PILLOW_FILTERS);
   const property = fc.property(
     kernel,
     sizeOf,

@@ -11,6 +11,7 @@ import {
   type CliResult,
   EVAL_CKPT,
   FIX_RES,
+  ONNX_TEMPER,
   RES_SWEEP,
   runProgram,
   TEACHER_LOGITS,
@@ -200,9 +201,21 @@ function tunings({ run, table }: Session): void {
   table('fix-res --csv', 'epochs.csv');
 }
 
+function inspections({ folder, run }: Session): void {
+  const data = [...TEST, ...SIZED];
+  run('inspect', ONNX_TEMPER, ['inspect', OLD, 'moments.safetensors', 'targets', 'scores.csv', ...data]);
+  writeFileSync(join(folder, 'few.txt'), '0\n1\n');
+  run(
+    'inspect',
+    ONNX_TEMPER,
+    ['inspect', OLD, 'absent.onnx', ...data, '--size', '20', '--color', 'rgb', '--mean', '0.5'],
+    3,
+  );
+}
+
 /** Runs every command, small, in the folder. */
 export function printedDocuments(folder: string): readonly Printed[] {
   const of = session(folder);
-  for (const part of [averages, searches, evaluations, recalibrations, targets, sweeps, tunings]) part(of);
+  for (const part of [averages, searches, evaluations, recalibrations, targets, sweeps, tunings, inspections]) part(of);
   return of.printed;
 }

@@ -57,13 +57,14 @@ export async function scoreMadeUp(
   const session = await openSession({ model, device: 'cpu', threads: 1 });
   try {
     const { output: _, ...rest } = options;
-    return await scoreStudent(store, session, batches(), {
+    const scores = await scoreStudent(store, session, batches(), {
       temperatures,
       labelled: true,
       worst: 3,
       outputs: 'logits',
       ...rest,
     });
+    return { scores, outputs: options.outputs ?? 'logits' };
   } finally {
     await session.close();
   }

@@ -7,11 +7,12 @@ export interface ModelParts {
   /** [name, element type, dims]: a string is a symbolic dim. */
   readonly inputs: [string, keyof typeof DataType, (number | string)[]][];
   readonly outputs: [string, keyof typeof DataType, (number | string)[]][];
-  /** [operator, inputs, outputs, integer attributes]. */
-  readonly nodes: [string, string[], string[], Record<string, number>?][];
+  /** [operator, inputs, outputs, attributes: an integer, or several]. */
+  readonly nodes: [string, string[], string[], Record<string, number | number[]>?][];
   readonly initializers?: onnxProto.onnx.ITensorProto[];
   readonly opset?: number;
   readonly ir?: number;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 const valueInfo = ([name, type, dims]: ModelParts['inputs'][number]): onnxProto.onnx.IValueInfoProto => ({
@@ -25,10 +26,12 @@ const valueInfo = ([name, type, dims]: ModelParts['inputs'][number]): onnxProto.
 });
 
 /** A small ONNX model as bytes. */
-export function makeModel({ inputs, outputs, nodes, initializers = [], opset = 17, ir = 8 }: ModelParts): Uint8Array {
+export function makeModel(parts: ModelParts): Uint8Array {
+  const { inputs, outputs, nodes, initializers = [], opset = 17, ir = 8, metadata = {} } = parts;
   return onnx.ModelProto.encode({
     irVersion: ir,
     opsetImport: [{ domain: '', version: opset }],
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     graph: {
       name: 'g',
       input: inputs.map(valueInfo),
@@ -39,11 +42,11 @@ export function makeModel({ inputs, outputs, nodes, initializers = [], opset = 1
         opType,
         input,
         output,
-        attribute: Object.entries(attributes).map(([name, i]) => ({
-          name,
-          i,
-          type: onnx.AttributeProto.AttributeType.INT,
-        })),
+        attribute: Object.entries(attributes).map(([name, value]) =>
+          typeof value === 'number'
+            ? { name, i: value, type: onnx.AttributeProto.AttributeType.INT }
+            : { name, ints: value, type: onnx.AttributeProto.AttributeType.INTS },
+        ),
       })),
     },
   }).finish();

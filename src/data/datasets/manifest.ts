@@ -22,10 +22,14 @@ type Column = keyof typeof COLUMNS;
 
 export type ManifestFormat = 'csv' | 'tsv' | 'jsonl' | 'list';
 
-/** Which columns to take, where their names do not say it, and which split. */
-export interface ManifestChoice {
+/** Which columns of a table to take, where their names do not say it. */
+export interface ColumnChoice {
   readonly pathColumn?: string | undefined;
   readonly labelColumn?: string | undefined;
+}
+
+/** The same, and which split. */
+export interface ManifestChoice extends ColumnChoice {
   readonly split?: string | undefined;
 }
 

@@ -40,10 +40,16 @@ export interface ChosenData {
   readonly rows: Uint32Array;
 }
 
-/** Opens the data set and chooses its rows; the caller closes it. @throws TemperError USAGE, INPUT_*, FORMAT_* */
-export async function openData(options: DataOptions, { labelled }: { labelled: boolean }): Promise<ChosenData> {
+interface Opening {
+  /** Refuse a data set without labels. */
+  readonly labelled: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Opens the data set and chooses its rows; the caller closes it. @throws TemperError USAGE, INPUT_*, FORMAT_*; the signal's reason */
+export async function openData(options: DataOptions, { labelled, signal }: Opening): Promise<ChosenData> {
   const { source, rows, limit, seed, ...how } = options;
-  const dataset = await openDataset(source, { ...how, requireLabels: labelled });
+  const dataset = await openDataset(source, { ...how, requireLabels: labelled, signal });
   try {
     return { dataset, rows: selectRows(dataset, { rows, limit, seed }) };
   } catch (error) {

@@ -22,6 +22,8 @@ export interface DatasetOptions {
   /** Columns of a manifest, where their names do not say what they are. */
   readonly pathColumn?: string | undefined;
   readonly labelColumn?: string | undefined;
+  /** Stops the reading of tables that take long. */
+  readonly signal?: AbortSignal | undefined;
   /** Refuse a data set without labels. */
   readonly requireLabels?: boolean | undefined;
 }
@@ -110,7 +112,7 @@ const manifest =
   async (path, choice) =>
     (await import('./manifest.ts')).openManifest(path, format, choice);
 
-const WITH_COLUMNS: readonly DatasetFormat[] = ['csv', 'tsv', 'jsonl'];
+const WITH_COLUMNS: readonly DatasetFormat[] = ['csv', 'tsv', 'jsonl', 'parquet'];
 
 function assertColumns(path: string, format: DatasetFormat, { pathColumn, labelColumn }: DatasetOptions): void {
   const given = Object.entries({ pathColumn, labelColumn }).find(([, name]) => name !== undefined);
@@ -127,7 +129,8 @@ const OPENERS: Readonly<Record<DatasetFormat, Opener>> = {
   jsonl: manifest('jsonl'),
   list: manifest('list'),
   webdataset: async (path) => (await import('./webdataset.ts')).openWebDataset(path, shardPaths(path, 'webdataset')),
-  parquet: async (path) => (await import('./parquet.ts')).openParquet(path, shardPaths(path, 'parquet')),
+  parquet: async (path, choice) =>
+    (await import('./parquet.ts')).openParquet(path, shardPaths(path, 'parquet'), choice),
   idx: openIdxImages,
   npy: openNpyImages,
 };

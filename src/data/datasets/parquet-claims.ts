@@ -1,5 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AsyncBuffer, ColumnMetaData, FileMetaData, RowGroup } from 'hyparquet';
 import { TemperError } from '../../core/index.ts';
+import { assertLevelsV2, assertPageV1, assertValuesV2, type Levels } from './parquet-runs.ts';
 
 /** A page, decompressed; writers aim at one MiB, an image is held in one. */
 const MAX_PAGE_BYTES = 2 ** 30;
@@ -110,7 +112,48 @@ async function headerAt(
   }
 }
 
-async function assertPages(path: string, buffer: AsyncBuffer, meta: ColumnMetaData, rows: number): Promise<void> {
+/** A column whose pages are walked. */
+interface PagedColumn {
+  readonly meta: ColumnMetaData;
+  readonly levels: Levels;
+  /** Values of a page, at most. */
+  readonly rows: number;
+}
+
+/** What stands in a data page, before a reader believes its runs. @throws RunError; what decompression throws */
+async function assertContent(
+  { meta, levels }: PagedColumn,
+  { data_page_header: v1, data_page_header_v2: v2, uncompressed_page_size: unpacked }: PageHeader,
+  read: () => Promise<Uint8Array>,
+): Promise<void> {
+  const isBoolean = meta.type === 'BOOLEAN';
+  const { decompressPage } = await import('hyparquet/src/datapage.js');
+  const { compressors } = await import('hyparquet-compressors');
+  // Plain values of a column without levels claim nothing that is not checked where they are read.
+  if (v1 && (levels.definition > 0 || levels.repetition > 0 || v1.encoding !== 'PLAIN')) {
+    const page = decompressPage(await read(), unpacked, meta.codec, compressors);
+    assertPageV1(page, levels, { values: v1.num_values, encoding: v1.encoding, isBoolean });
+  }
+  if (v2) {
+    const page = await read();
+    const { repetition_levels_byte_length: first, definition_levels_byte_length: second } = v2;
+    assertLevelsV2(page.subarray(0, first), levels.repetition, v2.num_values);
+    assertLevelsV2(page.subarray(first, first + second), levels.definition, v2.num_values);
+    if (v2.encoding === 'PLAIN') return;
+    const rest = page.subarray(first + second);
+    const isPacked = v2.is_compressed !== false;
+    const values = isPacked ? decompressPage(rest, unpacked - first - second, meta.codec, compressors) : rest;
+    assertValuesV2(values, { values: v2.num_values, encoding: v2.encoding, isBoolean });
+  }
+}
+
+async function assertPages(
+  path: string,
+  buffer: AsyncBuffer,
+  column: PagedColumn,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { meta, rows } = column;
   const { parquetHeader } = await import('hyparquet/src/column.js');
   const { start, end } = chunkRange(meta);
   // As the reader, which takes a last byte for none.
@@ -122,33 +165,50 @@ async function assertPages(path: string, buffer: AsyncBuffer, meta: ColumnMetaDa
       throw fail(error instanceof Error ? error.message : String(error), error);
     });
     assertPage(fail, header, end - at - bytes, rows);
-    at += bytes + header.compressed_page_size;
+    const [first, last] = [at + bytes, at + bytes + header.compressed_page_size];
+    await assertContent(column, header, async () => new Uint8Array(await buffer.slice(first, last))).catch((error) => {
+      if (error instanceof TemperError) throw error;
+      throw fail(error instanceof Error ? error.message : String(error), error);
+    });
+    // Pages of a file in memory would otherwise be walked in one turn, in which nobody could stop it.
+    await setImmediate();
+    signal?.throwIfAborted();
+    at = last;
   }
 }
 
 /**
- * Walks the page headers of columns before the reader does, which trusts them: a page of negative size would send it back
- * for ever, a count of 2^31 take all memory.
+ * Walks the pages of columns before the reader does, which trusts them: a page of negative size would send it back for ever, a count
+ * of 2^31 values, in a header or a run, take all memory. Memory: a page.
  * @param columns names of top-level columns; absent: all
- * @throws TemperError FORMAT_MALFORMED
+ * @throws TemperError FORMAT_MALFORMED; the signal's reason
  */
 export async function assertGroupPages(
   path: string,
   buffer: AsyncBuffer,
   group: RowGroup,
-  columns?: readonly string[],
+  schema: FileMetaData['schema'],
+  { columns, signal }: { readonly columns?: readonly string[]; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
+  const { getMaxDefinitionLevel, getMaxRepetitionLevel, getSchemaPath } = await import('hyparquet/src/schema.js');
   for (const { meta_data: meta } of group.columns) {
     if (!meta || (columns && !columns.includes(meta.path_in_schema[0] ?? ''))) continue;
     // A list has more values than rows, and a byte or more of levels for each.
     const values = Math.max(Number(group.num_rows), meta.path_in_schema.length > 1 ? buffer.byteLength : 0);
-    await assertPages(path, buffer, meta, values);
+    const at = getSchemaPath(schema, meta.path_in_schema);
+    const levels = { repetition: getMaxRepetitionLevel(at), definition: getMaxDefinitionLevel(at) };
+    await assertPages(path, buffer, { meta, levels, rows: values }, signal);
   }
 }
 
-/** Footer and pages of a whole file that is in memory. @throws TemperError FORMAT_LIMIT, FORMAT_MALFORMED */
-export async function assertParquetClaims(path: string, file: ArrayBuffer, metadata: FileMetaData): Promise<void> {
+/** Footer and pages of a whole file that is in memory. @throws TemperError FORMAT_LIMIT, FORMAT_MALFORMED; the signal's reason */
+export async function assertParquetClaims(
+  path: string,
+  file: ArrayBuffer,
+  metadata: FileMetaData,
+  signal?: AbortSignal,
+): Promise<void> {
   assertFooter(path, file.byteLength, metadata);
   const buffer = { byteLength: file.byteLength, slice: (start: number, end?: number) => file.slice(start, end) };
-  for (const group of metadata.row_groups) await assertGroupPages(path, buffer, group);
+  for (const group of metadata.row_groups) await assertGroupPages(path, buffer, group, metadata.schema, { signal });
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   type AsyncBuffer,
   type FileMetaData,
@@ -11,6 +12,7 @@ import { TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
 import { assertKind, openRanges, readRange } from './file-ranges.ts';
 import { LABEL_NAMES } from './labels.ts';
+import type { ColumnChoice } from './manifest.ts';
 import { assertFooter, assertGroupPages } from './parquet-claims.ts';
 
 /** Rows are read in blocks: a row group, or as many of its rows as this many bytes hold where its pages can be found. */
@@ -24,6 +26,11 @@ const KEPT_BLOCKS = 4;
 /** Hugging Face names image columns so; otherwise the only struct with `bytes` is taken. */
 const IMAGE_NAMES = ['image', 'img', 'images', 'picture', 'jpg', 'png'];
 
+/** Which columns to take, and when to stop reading. */
+interface ParquetChoice extends ColumnChoice {
+  readonly signal?: AbortSignal | undefined;
+}
+
 interface ParquetFile {
   readonly path: string;
   readonly buffer: AsyncBuffer;
@@ -32,6 +39,7 @@ interface ParquetFile {
   readonly label: string | undefined;
   /** Row groups of each column whose pages were looked at. */
   readonly checked: Map<string, Promise<void>>;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** A run of rows that is read at once. `start` counts over all files. */
@@ -46,7 +54,9 @@ interface Block {
 /** Two magic numbers and the length of the footer. */
 const MIN_PARQUET_BYTES = 12;
 
-function wrapped(path: string, error: unknown): TemperError {
+/** @throws the reason of the signal, if that is what stopped the reading */
+function wrapped(path: string, error: unknown, signal?: AbortSignal): TemperError {
+  if (signal?.aborted) throw signal.reason;
   if (error instanceof TemperError) return error;
   const what = error instanceof Error ? error.message : String(error);
   return new TemperError('FORMAT_MALFORMED', `${path}: Parquet: ${what}`, {
@@ -63,19 +73,34 @@ function bytesColumn(node: SchemaTree): boolean {
   return element.type === 'BYTE_ARRAY' && element.converted_type === undefined && element.logical_type === undefined;
 }
 
-function imageColumn(path: string, root: SchemaTree): SchemaTree {
-  const candidates = root.children.filter(bytesColumn);
+const columnNames = (root: SchemaTree): string => root.children.map(({ element }) => element.name).join(', ');
+
+/** @throws TemperError USAGE for a column that the file does not have */
+function assertColumn(path: string, root: SchemaTree, option: string, name: string | undefined): void {
+  if (name === undefined || root.children.some(({ element }) => element.name === name)) return;
+  throw new TemperError('USAGE', `${path}: \`${option}\` ${name}: no such column; columns: ${columnNames(root)}`, {
+    hint: 'Name a column of the file.',
+    details: { path },
+  });
+}
+
+function imageColumn(path: string, root: SchemaTree, asked: string | undefined): SchemaTree {
+  assertColumn(path, root, 'pathColumn', asked);
+  const candidates = root.children.filter(
+    (node) => bytesColumn(node) && (asked ?? node.element.name) === node.element.name,
+  );
   const named = IMAGE_NAMES.map((name) => candidates.find((node) => node.element.name === name)).find(Boolean);
   const found = named ?? (candidates.length === 1 ? candidates[0] : undefined);
   if (found) return found;
-  const columns = root.children.map((node) => node.element.name).join(', ');
-  throw new TemperError('FORMAT_TABLE', `${path}: no image column; columns: ${columns}`, {
-    hint: `Name it ${IMAGE_NAMES[0]}: a struct {bytes, path}, as Hugging Face datasets writes images.`,
+  const columns = columnNames(root);
+  const what = asked === undefined ? 'no image column' : `column ${asked} holds no images`;
+  throw new TemperError('FORMAT_TABLE', `${path}: ${what}; columns: ${columns}`, {
+    hint: `Images are a struct {bytes, path}, as Hugging Face datasets writes them, or bytes; call the column ${IMAGE_NAMES[0]}, or name it with \`pathColumn\`.`,
     details: { path, columns },
   });
 }
 
-async function openParquetFile(path: string): Promise<ParquetFile> {
+async function openParquetFile(path: string, choice: ParquetChoice): Promise<ParquetFile> {
   const file = await openRanges(path);
   const { size, state } = file;
   try {
@@ -92,8 +117,18 @@ async function openParquetFile(path: string): Promise<ParquetFile> {
     const metadata = await parquetMetadataAsync(buffer);
     assertFooter(path, size, metadata);
     const root = parquetSchema(metadata);
-    const label = LABEL_NAMES.find((name) => root.children.some((node) => node.element.name === name));
-    return { path, buffer, metadata, image: imageColumn(path, root), label, checked: new Map() };
+    assertColumn(path, root, 'labelColumn', choice.labelColumn);
+    const label =
+      choice.labelColumn ?? LABEL_NAMES.find((name) => root.children.some((node) => node.element.name === name));
+    return {
+      path,
+      buffer,
+      metadata,
+      image: imageColumn(path, root, choice.pathColumn),
+      label,
+      checked: new Map(),
+      signal: choice.signal,
+    };
   } catch (error) {
     throw wrapped(path, error);
   }
@@ -141,13 +176,14 @@ function blocksOf(file: ParquetFile, start: number): Block[] {
 
 /** Looks at the pages of the row groups that hold some rows of a column, once. @throws TemperError FORMAT_MALFORMED */
 async function assertReadable(file: ParquetFile, column: string, rowStart: number, rowEnd: number): Promise<void> {
-  const { path, buffer, metadata, checked } = file;
+  const { path, buffer, metadata, checked, signal } = file;
   let start = 0;
   for (const [i, group] of metadata.row_groups.entries()) {
     const end = start + Number(group.num_rows);
     if (end > rowStart && start < rowEnd) {
       const key = `${i} ${column}`;
-      const looking = checked.get(key) ?? assertGroupPages(path, buffer, group, [column]);
+      const looking =
+        checked.get(key) ?? assertGroupPages(path, buffer, group, metadata.schema, { columns: [column], signal });
       checked.set(key, looking);
       await looking;
     }
@@ -172,7 +208,7 @@ async function readColumn(file: ParquetFile, column: string, rowStart: number, r
     });
     return rows.map((row) => row[column] as unknown);
   } catch (error) {
-    throw wrapped(file.path, error);
+    throw wrapped(file.path, error, file.signal);
   }
 }
 
@@ -202,10 +238,26 @@ function blockCache(): (block: Block) => Promise<unknown[]> {
   };
 }
 
+/** Rows [start, end) of each row group. */
+function groupRanges({ metadata }: ParquetFile, rows: number): [start: number, end: number][] {
+  let start = 0;
+  return metadata.row_groups.map(({ num_rows }) => {
+    const range: [number, number] = [start, Math.min(rows, start + Number(num_rows))];
+    start = range[1];
+    return range;
+  });
+}
+
 async function readLabels(files: readonly ParquetFile[], rows: readonly number[]): Promise<unknown[]> {
   const columns: unknown[][] = [];
   for (const [i, file] of files.entries()) {
-    columns.push(file.label === undefined ? [] : await readColumn(file, file.label, 0, rows[i] as number));
+    if (file.label === undefined) continue;
+    // By row group: in between others get their turn, and the reading can be stopped.
+    for (const [start, end] of groupRanges(file, rows[i] as number)) {
+      columns.push(await readColumn(file, file.label, start, end));
+      await setImmediate();
+      file.signal?.throwIfAborted();
+    }
   }
   return columns.flat();
 }
@@ -224,13 +276,17 @@ function assertSameColumns(files: readonly ParquetFile[]): void {
 
 /**
  * Parquet files as Hugging Face datasets writes them: an image column, a struct {bytes, path} or plain bytes, and a
- * label column of integers (class names from the file's metadata) or names. Images are read by row group, or by page
+ * label column of integers (class names from the file's metadata) or names; both may be named by the caller. Images are read by row group, or by page
  * where the file has a page index. Memory: KEPT_BLOCKS blocks and the labels.
  * @throws TemperError FORMAT_TABLE (no image column), FORMAT_MALFORMED, FORMAT_LIMIT, INPUT_NOT_FOUND
  */
-export async function openParquet(path: string, paths: readonly string[]): Promise<SampleSource> {
+export async function openParquet(
+  path: string,
+  paths: readonly string[],
+  choice: ParquetChoice = {},
+): Promise<SampleSource> {
   const files: ParquetFile[] = [];
-  for (const name of paths) files.push(await openParquetFile(name));
+  for (const name of paths) files.push(await openParquetFile(name, choice));
   assertSameColumns(files);
   const [first] = files as [ParquetFile];
   const rows = files.map((file) => file.metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0));

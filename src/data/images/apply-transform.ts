@@ -1,7 +1,7 @@
 import { encodeFloat16, TemperError } from '../../core/index.ts';
 import { type Geometry, planGeometry } from './geometry.ts';
+import { resizePixels } from './interpolation.ts';
 import { type Pixels, toGrey, toRgb } from './pixels.ts';
-import { resample } from './resample.ts';
 import type { Transform } from './transform.ts';
 
 /** A network's input: float16 as bit patterns, which is how onnxruntime-node takes it. */
@@ -27,26 +27,41 @@ export function allocateInput(transform: Transform, images = 1): InputData {
 
 /**
  * The evaluation transform: resize, pad, centre crop, normalise. Resampling and geometry equal torchvision's on PIL
- * images bit for bit; normalisation equals torch's ToTensor and Normalize in float32 (see {@link toInput}).
+ * images bit for bit, unless the transform names another library; normalisation equals torch's ToTensor and Normalize in float32 (see {@link toInput}).
  * @param into written to instead of a new array; of the transform's type, and exactly inputLength() long
  */
 export function applyTransform(image: Pixels, transform: Transform, into?: InputData): Transformed {
-  const { resizeRule, resize, crop } = transform;
-  const geometry = planGeometry(image, resizeRule, resize, crop);
-  return { data: toInput(cropPixels(image, transform, geometry), transform, into), geometry };
+  const geometry = planGeometry(image, transform);
+  const data = toInput(cropPixels(image, transform, geometry), transform, into);
+  if (transform.framing === 'corner') clearPadding(data, transform, geometry);
+  return { data, geometry };
+}
+
+/** transformers pads what is normalised already: with 0. */
+function clearPadding(data: InputData, { crop, color, layout }: Transform, { padding }: Geometry): void {
+  const channels = color === 'grey' ? 1 : 3;
+  const [planes, perPixel] = layout === 'NCHW' ? [channels, 1] : [1, channels];
+  const [inside, row] = [(crop.width - padding.right) * perPixel, crop.width * perPixel];
+  for (let plane = 0; plane < planes; plane++) {
+    const start = plane * crop.height * row;
+    for (let y = 0; y < crop.height; y++) {
+      const from = y < crop.height - padding.bottom ? inside : 0;
+      data.fill(0, start + y * row + from, start + (y + 1) * row);
+    }
+  }
 }
 
 /** The 8-bit pixels of the network's field of view, padded; one channel if the transform is grey or the image is. */
 export function cropPixels(image: Pixels, transform: Transform, geometry: Geometry): Pixels {
   const source = transform.color === 'grey' ? toGrey(image) : image.channels === 4 ? toRgb(image) : image;
-  const { resized, padding, crop } = geometry;
+  const { part, resized, padding, crop } = geometry;
   const window = {
     left: Math.max(0, crop.left - padding.left),
     top: Math.max(0, crop.top - padding.top),
     width: Math.min(crop.width, resized.width),
     height: Math.min(crop.height, resized.height),
   };
-  const inner = resample(source, { interpolation: transform.interpolation, size: resized, window });
+  const inner = resizePixels(source, transform, { size: resized, window, crop: part });
   return window.width === crop.width && window.height === crop.height ? inner : pad(inner, transform, geometry);
 }
 

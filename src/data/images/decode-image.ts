@@ -92,6 +92,21 @@ export async function decodeImage(bytes: Uint8Array, path: string, options: Deco
 }
 
 /**
+ * Width and height by the header, upright where `decodeImage` turns the picture; no pixel is decoded.
+ * @throws TemperError as decodeImage, for a header that cannot be read
+ */
+export async function imageSize(bytes: Uint8Array, path: string): Promise<Size> {
+  if (bytes.length === 0) throw corrupt(path, 'the file is empty');
+  const sharp = await loadSharp();
+  try {
+    const metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
+    return holdsTiff(bytes) ? metadata.autoOrient : { width: metadata.width, height: metadata.height };
+  } catch (error) {
+    throw decodeError(path, bytes, error);
+  }
+}
+
+/**
  * Reads and decodes a file; see {@link decodeImage}.
  * @throws TemperError as decodeImage, and INPUT_NOT_FOUND, INPUT_UNREADABLE
  */

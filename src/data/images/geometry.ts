@@ -8,13 +8,39 @@ import type { Box, Size } from './pixels.ts';
  * - height: the height becomes the target, the width int(target · width / height): FixRes' transforms.
  * - squash: exactly the target, the aspect ratio is lost: timm's crop_mode 'squash', torchvision's Resize((h, w)).
  * - border: the whole picture fits into the target, rounded half to even: timm's crop_mode 'border'.
+ * - inner: a centred part of the source is cut out, crop / target of its short side wide and high, and becomes exactly the
+ *   crop: TensorFlow's crop padding (target = size + 32), and transformers' Perceiver.
+ * - keep: the picture is not resized, only cropped.
  */
-export const RESIZE_RULES = ['short', 'long', 'height', 'squash', 'border'] as const;
+export const RESIZE_RULES = ['short', 'long', 'height', 'squash', 'border', 'inner', 'keep'] as const;
 export type ResizeRule = (typeof RESIZE_RULES)[number];
+
+/**
+ * Whose centre is meant where a margin is odd:
+ * - torchvision: offset round(margin / 2), half to even; of padding, the odd pixel right and below.
+ * - transformers: offset floor(margin / 2); of padding, the odd pixel left and above (image_transforms.center_crop).
+ * - tensorflow: offset floor((margin + 1) / 2), with lengths in float32 (timm's tf_preprocessing.py).
+ * - corner: the top left corner stays, all padding is right and below (transformers' `pad`).
+ */
+export const FRAMINGS = ['torchvision', 'transformers', 'tensorflow', 'corner'] as const;
+export type Framing = (typeof FRAMINGS)[number];
+
+/** What of a transform decides the geometry. */
+export interface Frame {
+  readonly resizeRule: ResizeRule;
+  /** The target of the resize rule, in pixels. */
+  readonly resize: Size;
+  /** The network's input, in pixels. */
+  readonly crop: Size;
+  /** Absent: torchvision. */
+  readonly framing?: Exclude<Framing, 'torchvision'>;
+}
 
 /** What happens to one image: it is resized, padded, then cropped. All in whole pixels. */
 export interface Geometry {
   readonly source: Size;
+  /** The part of the source that is resized: the whole, but for rule `inner`. */
+  readonly part: Box;
   readonly resized: Size;
   readonly padding: { readonly left: number; readonly top: number; readonly right: number; readonly bottom: number };
   /** In the padded image. */
@@ -43,7 +69,7 @@ function keepRatio(source: Size, target: Size, choose: (a: number, b: number) =>
 /** Integer products are exact and divided once in float64, as in Python. */
 const scaled = (target: number, length: number, by: number): number => side(Math.trunc((target * length) / by));
 
-const RULES: Readonly<Record<ResizeRule, (source: Size, target: Size) => Size>> = {
+const RULES: Readonly<Record<Exclude<ResizeRule, 'inner'>, (source: Size, target: Size) => Size>> = {
   short: (source, target) => {
     if (target.width !== target.height) return keepRatio(source, target, Math.min);
     const { width, height } = source;
@@ -64,25 +90,63 @@ const RULES: Readonly<Record<ResizeRule, (source: Size, target: Size) => Size>> 
   }),
   squash: (_source, target) => ({ width: target.width, height: target.height }),
   border: (source, target) => keepRatio(source, target, Math.max),
+  keep: ({ width, height }) => ({ width, height }),
 };
 
-/**
- * torchvision's center_crop: an image smaller than the crop is padded to it first, the odd pixel right and below; the
- * offset is int(round((length - crop) / 2)), half to even.
- */
-function centerAxis(length: number, crop: number): { before: number; after: number; offset: number } {
+interface Centre {
+  /** Pixels before an image that is padded by `missing`. */
+  readonly before: (missing: number) => number;
+  /** Where the crop of an image begins that is longer by `margin`. */
+  readonly offset: (margin: number) => number;
+  /** The length of the part that rule `inner` cuts out. */
+  readonly inner: (crop: number, target: number, short: number) => number;
+}
+
+const half = (length: number): number => Math.floor(length / 2);
+const inner: Centre['inner'] = (crop, target, short) => Math.trunc((crop / target) * short);
+
+const CENTRES: Readonly<Record<Framing, Centre>> = {
+  torchvision: { before: half, offset: (margin) => roundHalfEven(margin / 2), inner },
+  transformers: { before: (missing) => Math.ceil(missing / 2), offset: half, inner },
+  tensorflow: {
+    before: half,
+    offset: (margin) => half(margin + 1),
+    inner: (crop, target, short) => Math.trunc(Math.fround(Math.fround(crop / target) * short)),
+  },
+  corner: { before: () => 0, offset: () => 0, inner },
+};
+
+/** An image smaller than the crop is padded to it first, one that is larger is cropped. */
+function centerAxis(
+  length: number,
+  crop: number,
+  { before, offset }: Centre,
+): { before: number; after: number; offset: number } {
   const missing = crop - length;
-  if (missing > 0) return { before: Math.floor(missing / 2), after: Math.floor((missing + 1) / 2), offset: 0 };
-  return { before: 0, after: 0, offset: roundHalfEven((length - crop) / 2) };
+  if (missing > 0) return { before: before(missing), after: missing - before(missing), offset: 0 };
+  return { before: 0, after: 0, offset: offset(-missing) };
+}
+
+function innerPart(source: Size, { resize, crop }: Frame, centre: Centre): Box {
+  const short = Math.min(source.width, source.height);
+  const lengthOf = (name: keyof Size): number =>
+    Math.min(source[name], side(centre.inner(crop[name], resize[name], short)));
+  const [width, height] = [lengthOf('width'), lengthOf('height')];
+  return { left: centre.offset(source.width - width), top: centre.offset(source.height - height), width, height };
 }
 
 /** The evaluation geometry of one image: resize by rule, then centre crop. Pure. */
-export function planGeometry(source: Size, rule: ResizeRule, resize: Size, crop: Size): Geometry {
-  const resized = RULES[rule](source, resize);
-  const x = centerAxis(resized.width, crop.width);
-  const y = centerAxis(resized.height, crop.height);
+export function planGeometry(source: Size, frame: Frame): Geometry {
+  const { resizeRule, resize, crop, framing = 'torchvision' } = frame;
+  const centre = CENTRES[framing];
+  const { width, height } = source;
+  const isInner = resizeRule === 'inner';
+  const resized = isInner ? { width: crop.width, height: crop.height } : RULES[resizeRule](source, resize);
+  const x = centerAxis(resized.width, crop.width, centre);
+  const y = centerAxis(resized.height, crop.height, centre);
   return {
-    source: { width: source.width, height: source.height },
+    source: { width, height },
+    part: isInner ? innerPart(source, frame, centre) : { left: 0, top: 0, width, height },
     resized,
     padding: { left: x.before, top: y.before, right: x.after, bottom: y.after },
     crop: { left: x.offset, top: y.offset, width: crop.width, height: crop.height },
@@ -90,8 +154,8 @@ export function planGeometry(source: Size, rule: ResizeRule, resize: Size, crop:
 }
 
 /** Whether a side of the image was enlarged: a sweep says from which size on its images are. */
-export function isEnlarged({ source, resized }: Geometry): boolean {
-  return resized.width > source.width || resized.height > source.height;
+export function isEnlarged({ part, resized }: Geometry): boolean {
+  return resized.width > part.width || resized.height > part.height;
 }
 
 export function isPadded({ padding }: Geometry): boolean {

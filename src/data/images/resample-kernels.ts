@@ -4,8 +4,8 @@
  */
 
 /** Names as in Pillow, timm and torchvision's InterpolationMode. */
-export const INTERPOLATIONS = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'] as const;
-export type Interpolation = (typeof INTERPOLATIONS)[number];
+export const PILLOW_FILTERS = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'] as const;
+export type PillowFilter = (typeof PILLOW_FILTERS)[number];
 
 interface Filter {
   /** Half the filter's width in source pixels when enlarging. */
@@ -34,7 +34,7 @@ function hamming(value: number): number {
   return (Math.sin(angle) / angle) * (HAMMING[0] + HAMMING[1] * Math.cos(angle));
 }
 
-const FILTERS: Readonly<Record<Exclude<Interpolation, 'nearest'>, Filter>> = {
+const FILTERS: Readonly<Record<Exclude<PillowFilter, 'nearest'>, Filter>> = {
   box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
   bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
   hamming: { support: 1, weight: hamming },
@@ -62,7 +62,7 @@ export interface Axis {
  * @param window which of the `outSize` outputs: [begin, end)
  */
 export function filterAxis(
-  interpolation: Exclude<Interpolation, 'nearest'>,
+  interpolation: Exclude<PillowFilter, 'nearest'>,
   inSize: number,
   from: number,
   to: number,

@@ -1,11 +1,11 @@
 import { TemperError } from '../../core/index.ts';
 import type { Box, Pixels, Size } from './pixels.ts';
-import { filterAxis, type Interpolation, nearestAxis } from './resample-kernels.ts';
+import { filterAxis, nearestAxis, type PillowFilter } from './resample-kernels.ts';
 import { type Axes, horizontalPass, type Rows, rowsOf, verticalPass } from './resample-passes.ts';
 import { hasVectors, resampleRgb } from './resample-simd.ts';
 
 export interface ResampleOptions {
-  readonly interpolation: Interpolation;
+  readonly interpolation: PillowFilter;
   /** The size of the whole result. */
   readonly size: Size;
   /** The part of the result that is computed and returned; the whole if absent. Must lie inside `size`. */

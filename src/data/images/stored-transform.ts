@@ -1,6 +1,6 @@
 import { ORIENTATIONS } from './decode-image.ts';
-import { RESIZE_RULES } from './geometry.ts';
-import { INTERPOLATIONS } from './resample-kernels.ts';
+import { FRAMINGS, RESIZE_RULES } from './geometry.ts';
+import { INTERPOLATIONS, RESAMPLERS } from './interpolation.ts';
 import { COLORS, DTYPES, LAYOUTS, type Transform } from './transform.ts';
 
 /** No network takes larger pictures, and no array is made for one. */
@@ -13,16 +13,30 @@ const oneOf =
   (value) =>
     known.includes(value as string);
 const isSide: Check = (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_SIDE_PX;
-const hasMembers = (value: unknown, checks: Readonly<Record<string, Check>>): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  Object.keys(value).length === Object.keys(checks).length &&
-  Object.entries(checks).every(([name, check]) => check((value as Readonly<Record<string, unknown>>)[name]));
+const hasMembers = (
+  value: unknown,
+  checks: Readonly<Record<string, Check>>,
+  optional: Readonly<Record<string, Check>> = {},
+): boolean => {
+  if (typeof value !== 'object' || value === null) return false;
+  const members: Readonly<Record<string, unknown>> = { ...value };
+  const isGood = ([name, member]: readonly [string, unknown]): boolean =>
+    (Object.hasOwn(checks, name) ? checks[name] : Object.hasOwn(optional, name) ? optional[name] : undefined)?.(
+      member,
+    ) === true;
+  return Object.keys(checks).every((name) => Object.hasOwn(members, name)) && Object.entries(members).every(isGood);
+};
 const isSize: Check = (value) => hasMembers(value, { width: isSide, height: isSide });
 const isList: Check = (value) =>
   Array.isArray(value) && value.every((item) => typeof item === 'number' && Number.isFinite(item));
 
-const TRANSFORM: Readonly<Record<keyof Transform, Check>> = {
+/** Absent where they are Pillow's and torchvision's. */
+const OPTIONAL: Readonly<Record<string, Check>> = {
+  resampler: oneOf(RESAMPLERS.filter((name) => name !== 'pillow')),
+  framing: oneOf(FRAMINGS.filter((name) => name !== 'torchvision')),
+};
+
+const TRANSFORM: Readonly<Record<Exclude<keyof Transform, 'resampler' | 'framing'>, Check>> = {
   orientation: oneOf(ORIENTATIONS),
   resizeRule: oneOf(RESIZE_RULES),
   resize: isSize,
@@ -38,7 +52,7 @@ const TRANSFORM: Readonly<Record<keyof Transform, Check>> = {
 
 /** Whether a value from a file is a transform that can be applied: every member in its range, and no other. */
 export function isTransform(value: unknown): value is Transform {
-  if (!hasMembers(value, TRANSFORM)) return false;
+  if (!hasMembers(value, TRANSFORM, OPTIONAL)) return false;
   const { color, dtype, mean, std, fill } = value as Transform;
   const channels = color === 'grey' ? 1 : 3;
   const statistics = dtype === 'uint8' ? 0 : channels;

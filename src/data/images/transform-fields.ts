@@ -12,7 +12,8 @@ export function transformFields(transform: Transform | undefined): FieldRow {
     resize_size: transform?.resize.height,
     crop_ratio: transform && transform.crop.height / transform.resize.height,
     resize_rule: transform?.resizeRule,
-    interpolation: transform?.interpolation,
+    // Pillow's goes without saying; the framing is in the hash.
+    interpolation: transform && [transform.resampler, transform.interpolation].filter(Boolean).join(' '),
     mean: transform?.mean.join(','),
     std: transform?.std.join(','),
     color: transform?.color,

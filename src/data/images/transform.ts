@@ -1,11 +1,18 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, TemperError } from '../../core/index.ts';
 import { ORIENTATIONS, type Orientation } from './decode-image.ts';
-import { RESIZE_RULES, type ResizeRule, roundHalfEven } from './geometry.ts';
+import { FRAMINGS, type Frame, type Framing, RESIZE_RULES, type ResizeRule, roundHalfEven } from './geometry.ts';
+import {
+  assertFilter,
+  INTERPOLATIONS,
+  type Interpolation,
+  RESAMPLERS,
+  type Resampler,
+  type Resampling,
+} from './interpolation.ts';
 import type { Size } from './pixels.ts';
-import { INTERPOLATIONS, type Interpolation } from './resample-kernels.ts';
 
-const PRESETS = ['torchvision', 'timm', 'fixres', 'none'] as const;
+const PRESETS = ['torchvision', 'timm', 'fixres', 'tensorflow', 'none'] as const;
 export type Preset = (typeof PRESETS)[number];
 export const COLORS = ['rgb', 'bgr', 'grey'] as const;
 export type Color = (typeof COLORS)[number];
@@ -18,15 +25,9 @@ export type InputType = (typeof DTYPES)[number];
  * From decoded pixels to a network's input, as a plain value: what is stored with results, and hashed. Every default
  * is resolved, so that equal transforms are equal values.
  */
-export interface Transform {
+export interface Transform extends Frame, Resampling {
   /** For decodeImage: whether EXIF orientation was applied. */
   readonly orientation: Orientation;
-  readonly resizeRule: ResizeRule;
-  /** The target of the resize rule, in pixels. */
-  readonly resize: Size;
-  /** The network's input, in pixels. */
-  readonly crop: Size;
-  readonly interpolation: Interpolation;
   readonly color: Color;
   /** On the 0..1 scale; in the order red, green, blue whatever `color` is; one value for grey; none for uint8. */
   readonly mean: readonly number[];
@@ -39,19 +40,29 @@ export interface Transform {
 
 /** How images become a network's input. What is absent comes from the preset, color and type from the model. */
 export interface TransformOptions {
-  /** Whose resizing, filter, mean and deviation. @default 'torchvision' */
+  /**
+   * Whose resizing, filter, mean and deviation, whatever files and metadata say. @default what they say, field by field, else
+   * 'torchvision'
+   */
   readonly preset?: Preset;
+  /** A configuration file of timm or Hugging Face, a folder of them, or `none`. @default those beside the model */
+  readonly config?: string;
   /** The network's input, pixels. @default what the model is fixed to, else 224 x 224 */
   readonly size?: number | Size;
-  /** The resize target; for a size that is not square, its short side. Excludes `cropRatio`. */
-  readonly resize?: number;
+  /** The resize target; a number is its short side, in the proportions of the size. Excludes `cropRatio`. */
+  readonly resize?: number | Size;
   /** Size over resize target: the target is floor(size / cropRatio), timm's crop_pct. */
   readonly cropRatio?: number;
   /** Apply EXIF orientation, or not, as torchvision and timm. @default 'ignore' */
   readonly orientation?: Orientation;
   /** How a picture is brought to the resize target: by its short side, long side, height; squashed; or whole, with a border. @default the preset's */
   readonly resizeRule?: ResizeRule;
+  /** @default the preset's */
   readonly interpolation?: Interpolation;
+  /** Whose pixels a resize gives; OpenCV and TensorFlow do not antialias. @default 'pillow' */
+  readonly resampler?: Resampler;
+  /** Whose centre is cropped where a margin is odd. @default 'torchvision' */
+  readonly framing?: Framing;
   /** Of pixels from 0 to 1 (or to `meanScale`), as `std`; red, green, blue whatever `color` is; one value serves all channels. @default ImageNet's; with preset `none` 0, and 1 */
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
@@ -71,35 +82,74 @@ interface PresetValues {
   readonly target: (size: number) => number;
   readonly resizeRule: ResizeRule;
   readonly interpolation: Interpolation;
+  readonly resampler: Resampler;
+  readonly framing: Framing;
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
+/** TensorFlow's CROP_PADDING of networks that were trained on ImageNet (timm's tf_preprocessing.py). */
+const CROP_PADDING = 32;
+const PILLOW = { resampler: 'pillow', framing: 'torchvision' } as const;
+
 const PRESET_VALUES: Readonly<Record<Preset, PresetValues>> = {
   // ImageClassification(crop_size=224, resize_size=256), kept in proportion at other sizes.
-  torchvision: { target: (s) => Math.floor(s / 0.875), resizeRule: 'short', interpolation: 'bilinear', ...IMAGENET },
+  torchvision: {
+    ...{ target: (s) => Math.floor(s / 0.875), resizeRule: 'short', interpolation: 'bilinear' },
+    ...PILLOW,
+    ...IMAGENET,
+  },
   // DEFAULT_CROP_PCT = 0.875; timm's default_cfg is bicubic.
-  timm: { target: (s) => Math.floor(s / 0.875), resizeRule: 'short', interpolation: 'bicubic', ...IMAGENET },
+  timm: {
+    ...{ target: (s) => Math.floor(s / 0.875), resizeRule: 'short', interpolation: 'bicubic' },
+    ...PILLOW,
+    ...IMAGENET,
+  },
   // FixRes, imnet_finetune/transforms.py: int((256 / 224) * size), the height.
-  fixres: { target: (s) => Math.trunc((256 / 224) * s), resizeRule: 'height', interpolation: 'bilinear', ...IMAGENET },
-  none: { target: (s) => s, resizeRule: 'squash', interpolation: 'bilinear', mean: [0], std: [1] },
+  fixres: {
+    ...{ target: (s) => Math.trunc((256 / 224) * s), resizeRule: 'height', interpolation: 'bilinear' },
+    ...PILLOW,
+    ...IMAGENET,
+  },
+  // timm's --tf-preprocessing: a square of size / (size + 32) of the short side, resized without antialiasing.
+  tensorflow: {
+    ...{ target: (s) => s + CROP_PADDING, resizeRule: 'inner', interpolation: 'bicubic' },
+    ...{ resampler: 'tensorflow', framing: 'tensorflow' },
+    ...IMAGENET,
+  },
+  none: { target: (s) => s, resizeRule: 'squash', interpolation: 'bilinear', ...PILLOW, mean: [0], std: [1] },
 };
+
+/** What is known of a model's preprocessing without being asked for: stands where neither an option nor a preset does. */
+export interface FoundTransform
+  extends Partial<Omit<Transform, 'resize' | 'crop' | 'layout' | 'dtype' | 'resampler' | 'framing'>> {
+  readonly size?: Size;
+  /** The resize target at an input size. */
+  readonly target?: (crop: Size) => Size;
+  readonly resampler?: Resampler;
+  readonly framing?: Framing;
+}
 
 /**
  * Fills in defaults and checks.
+ * @param found of the model; a preset replaces all of it
  * @throws TemperError USAGE
  */
-export function resolveTransform(given: TransformOptions = {}): Transform {
+export function resolveTransform(given: TransformOptions = {}, found: FoundTransform = {}): Transform {
   const options = withUnitScale(given);
+  const known = options.preset === undefined ? found : {};
   const preset = PRESET_VALUES[choice('preset', options.preset ?? 'torchvision', PRESETS)];
-  const crop = inputSize(options.size ?? DEFAULT_SIZE);
-  const color = choice('color', options.color ?? 'rgb', COLORS);
+  const crop = inputSize(options.size ?? known.size ?? DEFAULT_SIZE);
+  const color = choice('color', options.color ?? known.color ?? 'rgb', COLORS);
   const dtype = choice('dtype', options.dtype ?? 'float32', DTYPES);
   // A resize target without a rule means a margin to crop, which the whole picture squashed does not have.
   const margin = options.resize !== undefined || options.cropRatio !== undefined;
-  const rule = options.resizeRule ?? (options.preset === 'none' && margin ? 'short' : preset.resizeRule);
-  const resizeRule = choice('resize rule', rule, RESIZE_RULES);
-  const values = (name: 'mean' | 'std') => perChannel(name, options[name] ?? preset[name], color);
+  const ruled = options.preset === 'none' && margin ? 'short' : preset.resizeRule;
+  const resizeRule = choice('resize rule', options.resizeRule ?? known.resizeRule ?? ruled, RESIZE_RULES);
+  // Of raw pixels a preset's numbers fill borders at most: those of three colours say nothing of a grey one.
+  const isRawGrey = dtype === 'uint8' && color === 'grey';
+  const values = (name: 'mean' | 'std') =>
+    perChannel(name, options[name] ?? known[name] ?? (isRawGrey ? PRESET_VALUES.none : preset)[name], color);
   if (dtype === 'uint8' && (options.mean || options.std)) {
     throw usage(
       'mean and std apply to float inputs, found dtype uint8',
@@ -109,26 +159,43 @@ export function resolveTransform(given: TransformOptions = {}): Transform {
   const [mean, std] = [values('mean'), values('std')];
   if (std.some((value) => value <= 0)) throw usage(`std: found ${std.join(',')}, expected positive values`);
   assertUnitScale(options);
-  return {
-    orientation: choice('orientation', options.orientation ?? 'ignore', ORIENTATIONS),
+  const interpolation = choice(
+    'interpolation',
+    options.interpolation ?? known.interpolation ?? preset.interpolation,
+    INTERPOLATIONS,
+  );
+  const resampler = choice('resampler', options.resampler ?? known.resampler ?? preset.resampler, RESAMPLERS);
+  const framing = choice('framing', options.framing ?? known.framing ?? preset.framing, FRAMINGS);
+  const transform: Transform = {
+    orientation: choice('orientation', options.orientation ?? known.orientation ?? 'ignore', ORIENTATIONS),
     resizeRule,
-    resize: resizeTarget(options, preset, crop),
+    resize: resizeTarget(options, known.target ?? bySide(preset.target), crop),
     crop,
-    interpolation: choice('interpolation', options.interpolation ?? preset.interpolation, INTERPOLATIONS),
+    interpolation,
+    // Absent where they are what they always were, so that hashes of transforms stay.
+    ...(resampler !== 'pillow' && { resampler }),
+    ...(framing !== 'torchvision' && { framing }),
     color,
     mean: dtype === 'uint8' ? [] : mean,
     std: dtype === 'uint8' ? [] : std,
     // timm pads with round(255 · mean); torchvision's center_crop with 0.
-    fill: mean.map((value) => (resizeRule === 'border' ? roundHalfEven(255 * value) : 0)),
+    fill: known.fill ?? mean.map((value) => (resizeRule === 'border' ? roundHalfEven(255 * value) : 0)),
     layout: choice('layout', options.layout ?? 'NCHW', LAYOUTS),
     dtype,
   };
+  assertFilter(transform);
+  return transform;
 }
 
-function resizeTarget({ resize, cropRatio }: TransformOptions, preset: PresetValues, crop: Size): Size {
+const bySide =
+  (target: (size: number) => number) =>
+  ({ width, height }: Size): Size => ({ width: target(width), height: target(height) });
+
+function resizeTarget({ resize, cropRatio }: TransformOptions, target: (crop: Size) => Size, crop: Size): Size {
   if (resize !== undefined && cropRatio !== undefined) {
     throw usage('resize and crop ratio both say the resize target', 'Give one of them.');
   }
+  if (typeof resize === 'object') return wholeSize('resize', resize);
   if (resize !== undefined) {
     if (!Number.isInteger(resize) || resize < 1) throw usage(`resize: found ${resize}, expected a whole number >= 1`);
     const short = Math.min(crop.width, crop.height);
@@ -140,14 +207,17 @@ function resizeTarget({ resize, cropRatio }: TransformOptions, preset: PresetVal
   if (cropRatio !== undefined && !(cropRatio > 0 && cropRatio <= 1)) {
     throw usage(`crop ratio: found ${cropRatio}, expected 0 < ratio <= 1`);
   }
-  const target = cropRatio === undefined ? preset.target : (side: number) => Math.floor(side / cropRatio);
-  return { width: target(crop.width), height: target(crop.height) };
+  return cropRatio === undefined ? target(crop) : bySide((length) => Math.floor(length / cropRatio))(crop);
 }
 
 function inputSize(size: number | Size): Size {
-  const { width, height } = typeof size === 'number' ? { width: size, height: size } : size;
+  return wholeSize('size', typeof size === 'number' ? { width: size, height: size } : size);
+}
+
+function wholeSize(name: string, { width, height }: Size): Size {
   for (const side of [width, height]) {
-    if (!Number.isInteger(side) || side < 1) throw usage(`size: found ${height}x${width}, expected whole numbers >= 1`);
+    if (!Number.isInteger(side) || side < 1)
+      throw usage(`${name}: found ${height}x${width}, expected whole numbers >= 1`);
   }
   return { width, height };
 }
@@ -183,8 +253,8 @@ function withUnitScale({ meanScale, ...options }: TransformOptions): TransformOp
   return { ...options, ...(mean && { mean: scaled(mean) }), ...(std && { std: scaled(std) }) };
 }
 
-/** A mean or deviation of pixels from 0 to 255 would be taken for one from 0 to 1, and every picture for black. */
-function assertUnitScale({ mean, std }: TransformOptions): void {
+/** A mean or deviation of pixels from 0 to 255 would be taken for one from 0 to 1, and every picture for black. @throws TemperError USAGE */
+export function assertUnitScale({ mean, std }: Pick<TransformOptions, 'mean' | 'std'>): void {
   const large = (values: readonly number[] | undefined): boolean =>
     values?.some((value) => Math.abs(value) > 1) === true;
   if (!large(mean) && !large(std)) return;

@@ -1,8 +1,8 @@
 import { TemperError } from '../../core/index.ts';
 import { cropPixels, type InputData, toInput } from '../images/apply-transform.ts';
 import { type Geometry, planGeometry, roundHalfEven } from '../images/geometry.ts';
+import { resizePixels } from '../images/interpolation.ts';
 import { type Box, type Pixels, type Size, toGrey, toRgb } from '../images/pixels.ts';
-import { resample } from '../images/resample.ts';
 import type { Transform } from '../images/transform.ts';
 import { colorJitter, JITTER_OPS, type JitterOp, type JitterStep } from './color-jitter.ts';
 
@@ -115,11 +115,11 @@ function checkAugment({ randomResizedCrop, flip, colorJitter: jitter, shiftedCro
 
 /** The 8-bit pixels of a view: crop, resize, flip, jitter. */
 export function viewPixels(image: Pixels, { crop, flip, jitter, shift }: ViewRecord, transform: Transform): Pixels {
-  const { resizeRule, resize, crop: size, interpolation, color } = transform;
+  const { crop: size, color } = transform;
   const source = color === 'grey' ? toGrey(image) : image.channels === 4 ? toRgb(image) : image;
   const cropped = crop
-    ? resample(source, { interpolation, size, crop })
-    : cropPixels(source, transform, shifted(planGeometry(source, resizeRule, resize, size), shift));
+    ? resizePixels(source, transform, { size, crop })
+    : cropPixels(source, transform, shifted(planGeometry(source, transform), shift));
   return colorJitter(flip ? flipHorizontally(cropped) : cropped, jitter);
 }
 

@@ -10,6 +10,7 @@ import {
   prepareTargets,
   type TargetsEstimate,
   type TeacherOptions,
+  type TeacherReading,
 } from '../run/index.ts';
 import {
   checkParts,
@@ -56,6 +57,10 @@ export interface MakeTargetsRecord {
   /** With scores where the store is whole and the data labelled. */
   readonly teachers: readonly TeacherFields[];
   readonly estimate: TargetsEstimate;
+  /** How each teacher was read. */
+  readonly readings: readonly TeacherReading[];
+  /** What is odd about pictures and transforms, in sentences; options are named in backticks. */
+  readonly warnings: readonly string[];
   /** Undefined for a dry run. */
   readonly parts: MadeParts | undefined;
   /** The whole store; undefined for a dry run, and for a worker. */
@@ -147,7 +152,7 @@ async function makeStore(
   control: Control,
 ): Promise<MakeTargetsRecord> {
   const { out, force = false, shard, gate } = options;
-  const { run, chosen, msPerBatch } = prepared;
+  const { run, chosen, msPerBatch, warnings } = prepared;
   if (force) removeStore(out);
   await assertRoom(out, estimateStore(out, run).missingBytes);
   const hash = await startStore(out, run, samplesText(chosen.dataset, chosen.rows));
@@ -155,7 +160,7 @@ async function makeStore(
   const estimate = estimateTargets(out, run, share.left.length, msPerBatch);
   control.note(estimateText(run, estimate));
   const parts = await makeMissing(options, prepared, hash, share, control);
-  const record = { fields: storeFields(out, run), estimate, parts };
+  const record = { fields: storeFields(out, run), readings: prepared.readings, estimate, warnings, parts };
   if (shard) return { ...record, teachers: teacherFields(run, null), whole: undefined };
   const whole = await completeStore(out, await checkParts(out, { signal: control.signal }), gate);
   return { ...record, teachers: whole.teachers, whole };
@@ -196,7 +201,9 @@ export async function makeTargets(options: MakeTargetsOptions, control: JobContr
     return {
       fields: storeFields(options.out, run),
       teachers: teacherFields(run, null),
+      readings: prepared.readings,
       estimate: estimateTargets(options.out, run, parts, msPerBatch),
+      warnings: prepared.warnings,
       parts: undefined,
       whole: undefined,
     };

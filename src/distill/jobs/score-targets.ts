@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
 import { type Control, controlOf, type FieldRow, type JobControl, sha256OfFile, version } from '../../core/index.ts';
 import {
+  type BadImage,
   type BadImageRecord,
   badImageRecord,
   type ChosenData,
@@ -16,21 +17,24 @@ import {
   openSessions,
   type RuntimeOptions,
   type Session,
+  sessionReading,
   workersOf,
 } from '../../runtime/index.ts';
 import {
   assertLabels,
+  type ModelReading,
   modelInput,
   type OutputKind,
   type TransformChoice,
   transformFor,
   transformsFor,
 } from '../../signature/index.ts';
-import { readClassOutputs, type TeacherOutputs } from '../run/index.ts';
+import { decideKinds, kindRows, readClassOutputs, type TeacherOutputs } from '../run/index.ts';
 import {
   classRows,
   type EnsembleChoice,
   ensembleOf,
+  readyBatches,
   rowFields,
   rowsOfStore,
   rowsToScore,
@@ -41,6 +45,7 @@ import {
   scoreStudent,
   scoreWords,
   studentBatches,
+  studentStage,
 } from '../score/index.ts';
 import { MANIFEST_FILE, openStore, type Store } from '../store/index.ts';
 
@@ -58,7 +63,7 @@ export interface ScoreTargetsOptions extends RuntimeOptions, EnsembleChoice {
   readonly transform?: TransformChoice | undefined;
   /** Of a top-K store some of its own. @default the store's */
   readonly temperatures?: readonly number[] | undefined;
-  /** What the student gives; probabilities are scored by ln p. @default 'auto': told by the graph, else by the first batch */
+  /** What the student gives; probabilities are scored by ln p. @default 'auto': told by the graph, else by all values of 1,024 images */
   readonly outputs?: 'auto' | TeacherOutputs | undefined;
   /** Where the student's classes are not the data's, or in another order: a file that names the index of each, as in `makeTargets`. */
   readonly classMap?: string | undefined;
@@ -85,6 +90,8 @@ export interface ScoreTargetsRecord {
   readonly classRows: readonly FieldRow[];
   /** Undefined for data that is network input. */
   readonly transform: Transform | undefined;
+  /** How the student was read, each fact with its source. */
+  readonly reading: ModelReading;
   /** Images that were left out now; those that were bad when the store was made are in its manifest. */
   readonly badImages: readonly BadImageRecord[];
 }
@@ -111,7 +118,7 @@ function studentTransform(
   return transformFor(teacher.transform, session, input);
 }
 
-interface Scored extends Pick<ScoreTargetsRecord, 'scores' | 'transform' | 'badImages'> {
+interface Scored extends Pick<ScoreTargetsRecord, 'scores' | 'transform' | 'reading' | 'badImages'> {
   readonly outputs: OutputKind;
   readonly session: Session;
 }
@@ -134,32 +141,35 @@ async function score(
   const badImages: BadImageRecord[] = [];
   const bar = progress(`scoring ${session.label}`, rows.length * store.manifest.views);
   try {
-    const batches = studentBatches(store, dataset, {
-      ofStore,
-      rows,
-      transform,
+    const seen = {
+      ...{ ofStore, rows, transform, onBadImage, signal },
       batch: batchOf(options, [modelInput(session, input).batch]),
       workers: workersOf(options),
-      onBadImage,
-      quarantine: (bad) => {
-        badImages.push(badImageRecord(bad));
-        note(`left out ${bad.key}: ${bad.error.message}`);
-      },
-      signal,
-    });
+    };
+    const names = { input, output, classMap: readClassOutputs(options.classMap, chosen) };
+    const kinds = await decideKinds([studentStage(session, names)], outputs === 'auto' ? undefined : outputs, () =>
+      readyBatches(studentBatches(store, dataset, { ...seen, rows: kindRows(dataset, rows) })),
+    );
+    const kind = kinds[0] as OutputKind;
+    const quarantine = (bad: BadImage): void => {
+      badImages.push(badImageRecord(bad));
+      note(`left out ${bad.key}: ${bad.error.message}`);
+    };
     const form = { temperatures, labelled: dataset.labelled };
-    const found = await scoreStudent(store, session, batches, {
+    const scores = await scoreStudent(store, session, studentBatches(store, dataset, { ...seen, quarantine }), {
       ...form,
+      ...names,
       worst,
       ensemble: ensembleOf(store, options),
-      outputs,
-      input,
-      output,
-      classMap: readClassOutputs(options.classMap, chosen),
+      outputs: kind,
       onProgress: (done) => bar.update(done),
       onRow: onRow && ((source, row) => onRow(rowFields(source, row, form))),
     });
-    return { ...found, transform, session, badImages };
+    const ran = { kind: kind, source: 'the first images' };
+    // Without options it is the teacher's, as a whole.
+    const choice = isGiven(options.transform) || !transform ? options.transform : transform;
+    const reading = sessionReading(session, options, ran, { transform, choice });
+    return { scores, outputs: kind, transform, reading, session, badImages };
   } finally {
     bar.end();
   }
@@ -168,7 +178,7 @@ async function score(
 async function scoreRecord(
   store: Store,
   { dataset }: ChosenData,
-  { scores, transform, outputs, session, badImages }: Scored,
+  { scores, transform, reading, outputs, session, badImages }: Scored,
   student: string,
 ): Promise<ScoreTargetsRecord> {
   const fields = {
@@ -191,6 +201,7 @@ async function scoreRecord(
     rows: scoreRows(scores, fields),
     classRows: classRows(scores, dataset.classes),
     transform,
+    reading,
     badImages,
   };
 }
@@ -220,7 +231,7 @@ export async function scoreTargets(
   // Before anything is opened that takes time.
   scoredTemperatures(store, options.temperatures);
   ensembleOf(store, options);
-  const chosen = await openData({ seed, ...data }, { labelled: false });
+  const chosen = await openData({ seed, ...data }, { labelled: false, signal: watched.signal });
   try {
     const sessions = await openSessions([student], options, watched.note);
     try {

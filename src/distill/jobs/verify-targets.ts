@@ -1,10 +1,9 @@
 import { type Control, controlOf, type JobControl, TemperError } from '../../core/index.ts';
 import { type DataOptions, openData } from '../../data/index.ts';
+import { logitTolerance } from '../../evaluate/index.ts';
 import { openSessions, type RuntimeOptions, type Session, workersOf } from '../../runtime/index.ts';
 import {
   assertTeachers,
-  INPUT_TOLERANCE,
-  logitTolerance,
   recomputeTargets,
   storedStages,
   type TargetDifference,
@@ -13,6 +12,8 @@ import {
 import { openStore, type Store, verifyStore } from '../store/index.ts';
 
 const DEFAULT_SAMPLES = 256;
+/** Of the inputs' mean and deviation: the same images, transformed in the same way. */
+const INPUT_TOLERANCE = 1e-6;
 
 /** What `verifyTargets` looks at. */
 export interface VerifyTargetsOptions extends Pick<RuntimeOptions, 'device' | 'threads' | 'workers'> {
@@ -103,7 +104,10 @@ interface Recomputation extends VerifyTargetsOptions {
 async function recompute(store: Store, options: Recomputation, control: Control): Promise<RecomputedFields[]> {
   const { teachers: paths, data, samples = DEFAULT_SAMPLES, seed = 0, tolerance } = options;
   await assertTeachers(store, paths);
-  const { dataset } = await openData({ ...data, rows: undefined, limit: undefined }, { labelled: false });
+  const { dataset } = await openData(
+    { ...data, rows: undefined, limit: undefined },
+    { labelled: false, signal: control.signal },
+  );
   let sessions: readonly Session[] = [];
   const bar = control.progress('recomputing', Math.min(samples, store.manifest.n_samples));
   try {

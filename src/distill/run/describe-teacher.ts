@@ -8,7 +8,7 @@ import { imageInput, type PerModel, valueFor } from '../../signature/index.ts';
 import type { Store, Teacher } from '../store/index.ts';
 import { classOutputs } from './class-outputs.ts';
 import type { Probe } from './probe.ts';
-import type { TeacherStage } from './teacher-stage.ts';
+import type { TeacherOutputs, TeacherStage } from './teacher-stage.ts';
 
 /** Teachers ready to run, and the distinct transforms that they take ({@link TeacherStage.images}); none for ready tensors. */
 export interface TeacherStages {
@@ -110,7 +110,7 @@ export async function describeTeacher(
   index: number,
   stage: TeacherStage,
   transform: Transform | undefined,
-  { classes, channels, outputs }: Probe['teachers'][number],
+  { classes, channels, outputs }: Probe['teachers'][number] & { readonly outputs: TeacherOutputs },
 ): Promise<Teacher> {
   const { sha256, external_data } = await hashesOf(path);
   return {

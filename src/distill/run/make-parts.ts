@@ -11,7 +11,7 @@ import { type Batch, type BatchResult, runBatches, type Tensor } from '../../run
 import { partRange, type Store, type StoreRun } from '../store/index.ts';
 import { type BatchRows, type PartBuffer, partBuffer } from './part-buffer.ts';
 import { baseViews } from './replayed-views.ts';
-import { readOutputs, type TeacherStage } from './teacher-stage.ts';
+import { assertKinds, readAllOutputs, storedOutputs, type TeacherStage } from './teacher-stage.ts';
 
 /** Batches prepared while one runs. */
 const AHEAD = 2;
@@ -108,7 +108,7 @@ function metaOf({ rows: found, keys, labels, facts, statistics }: LoadedBatch, r
  * other parts nor on threads (on one type of processor and provider).
  *
  * Memory: one part, five batches.
- * @throws TemperError FORMAT_IMAGE, … with onBadImage fail; NUMERIC_NONFINITE, NUMERIC_OVERFLOW naming key and view;
+ * @throws TemperError EXECUTION_OUTPUT for a row that is not of the kind of its teacher; FORMAT_IMAGE, … with onBadImage fail; NUMERIC_NONFINITE, NUMERIC_OVERFLOW naming key and view;
  * MISMATCH_VALUE for images that are not those of `viewsFrom`; EXECUTION_*, OUTPUT_WRITE, INTERRUPTED
  */
 export async function makeParts(job: PartsJob): Promise<void> {
@@ -147,7 +147,11 @@ export async function makeParts(job: PartsJob): Promise<void> {
   };
   const take = ({ meta, outputs, rows: count }: BatchResult<Meta>): void => {
     const part = Math.floor(((meta.ordinals[0] as number) * run.views) / run.rows_per_part);
-    const found = teachers.map((stage, i) => readOutputs(stage, outputs[i] ?? {}, count, meta.keys));
+    const found = teachers.map((stage, i) => {
+      const all = readAllOutputs(stage, outputs[i] ?? {}, count, meta.keys);
+      assertKinds(stage, all, run.teachers[i]?.outputs ?? 'logits', meta.keys);
+      return storedOutputs(stage, all);
+    });
     const statistics = teachers.map(({ images }) => meta.statistics[images] as InputStatistics);
     const into = bufferOf(part);
     into.add(meta, found, statistics);

@@ -1,5 +1,5 @@
 import { TemperError } from '../../core/index.ts';
-import { detectOutputs, OUTPUT_KINDS } from '../../evaluate/index.ts';
+import { assertKind, OUTPUT_KINDS, rowOf } from '../../evaluate/index.ts';
 import { type ClassOutput, readClassOutput, type Session, type Tensors } from '../../runtime/index.ts';
 import type { OutputKind, ValueInfo } from '../../signature/index.ts';
 
@@ -18,18 +18,18 @@ export interface TeacherStage {
 
 export type TeacherOutputs = 'logits' | 'probabilities' | 'sigmoid';
 
-/**
- * What a network's outputs are: by its graph, else by the values of a whole row, before a class map takes some of them.
- * @param output all classes
- */
-export function outputKind({ session, output: { name } }: TeacherStage, output: ClassOutput): OutputKind {
-  return session.facts().outputKind(name)?.value ?? detectOutputs(output);
-}
+/** What the last nodes of a network's graph say that its outputs are, before a class map takes some of them. */
+export const graphKind = ({ session, output }: TeacherStage): OutputKind | undefined =>
+  session.facts().outputKind(output.name)?.value;
 
-/** The same as a store has it: log-probabilities serve as logits, softmax(log p) = p. */
-export function outputsOf(stage: TeacherStage, output: ClassOutput): TeacherOutputs {
-  const kind = outputKind(stage, output);
-  return kind === 'log-probabilities' ? 'logits' : kind;
+/**
+ * Each row must be of the kind that its network was taken for.
+ * @param output all classes
+ * @throws TemperError EXECUTION_OUTPUT
+ */
+export function assertKinds(stage: TeacherStage, output: ClassOutput, kind: OutputKind, keys: readonly string[]): void {
+  const exact = graphKind(stage) !== kind;
+  for (const [row, key] of keys.entries()) assertKind(rowOf(output, row), kind, exact, key);
 }
 
 /** @throws TemperError MISMATCH_VALUE for a class map that names an output which the network does not have */

@@ -1,8 +1,15 @@
 import { TemperError } from '../../core/index.ts';
 import { OUTPUT_KINDS, topClasses } from '../../evaluate/index.ts';
-import { type ClassOutput, classOutput, runBatches, type Session, type Tensor } from '../../runtime/index.ts';
+import {
+  type Batch,
+  type ClassOutput,
+  classOutput,
+  runBatches,
+  type Session,
+  type Tensor,
+} from '../../runtime/index.ts';
 import { imageInput, type OutputKind } from '../../signature/index.ts';
-import { outputKind, readAllOutputs, storedOutputs, type TeacherStage } from '../run/index.ts';
+import { assertKinds, readAllOutputs, storedOutputs, type TeacherStage } from '../run/index.ts';
 import type { Manifest, Store } from '../store/index.ts';
 import { type Divergence, divergence, ghostDivergence, klOf, largestKl, logSoftmax } from './divergence.ts';
 import { type TeacherTargets, targetReader } from './read-targets.ts';
@@ -28,8 +35,8 @@ export interface ScoreOptions {
   readonly worst: number;
   /** How to put several teachers together; weights sum to 1. */
   readonly ensemble?: { readonly how: Ensemble; readonly weights: readonly number[] } | undefined;
-  /** What the student gives; `auto` takes what the graph says, else the first batch. */
-  readonly outputs: 'auto' | 'logits' | 'probabilities' | 'sigmoid';
+  /** What the student gives. */
+  readonly outputs: OutputKind;
   readonly input?: string | undefined;
   readonly output?: string | undefined;
   /** Which of the student's outputs the stored classes are, in their order; null: all. */
@@ -182,6 +189,26 @@ function assertClasses({ teachers }: Manifest, student: string, classes: number)
   });
 }
 
+/** Batches as a pipeline takes them. */
+export async function* readyBatches(batches: AsyncIterable<StudentBatch>): AsyncGenerator<Batch<StudentBatch>> {
+  for await (const batch of batches) yield { images: [batch.images], meta: batch };
+}
+
+/** A student as it runs. @throws TemperError USAGE, UNSUPPORTED_* */
+export function studentStage(
+  session: Session,
+  { input, output, classMap = null }: Pick<ScoreOptions, 'input' | 'output' | 'classMap'>,
+): TeacherStage {
+  return {
+    name: session.label,
+    session,
+    input: imageInput(session, input),
+    output: classOutput(session, output),
+    images: 0,
+    classMap,
+  };
+}
+
 /**
  * Runs a student over views of a store's samples and compares it with each teacher, and with all together:
  * T² · KL(softmax(teacher/T) ‖ softmax(student/T)) in nats (Hinton, Vinyals, Dean 2015, section 2), its two parts,
@@ -190,7 +217,7 @@ function assertClasses({ teachers }: Manifest, student: string, classes: number)
  * Of top-K targets the KL is an estimate (the exact rest of the mass, spread evenly), between two bounds, all of them up to
  * the rounding of the stored values.
  * @returns per teacher, then the ensemble if one is asked for and there are several teachers
- * @throws TemperError INPUT_TOO_FEW without rows; MISMATCH_VALUE for another number of classes; NUMERIC_NONFINITE;
+ * @throws TemperError INPUT_TOO_FEW without rows; MISMATCH_VALUE for another number of classes; EXECUTION_OUTPUT for a row that is not of the kind; NUMERIC_NONFINITE;
  * EXECUTION_*; what the batches and the store's parts throw
  */
 export async function scoreStudent(
@@ -198,30 +225,21 @@ export async function scoreStudent(
   session: Session,
   batches: AsyncIterable<StudentBatch>,
   options: ScoreOptions,
-): Promise<{ scores: SourceScore[]; outputs: OutputKind }> {
-  const { temperatures, labelled, worst } = options;
-  const output = classOutput(session, options.output);
-  const student: TeacherStage = {
-    name: session.label,
-    session,
-    input: imageInput(session, options.input),
-    output,
-    images: 0,
-    classMap: options.classMap ?? null,
-  };
+): Promise<SourceScore[]> {
+  const { temperatures, labelled, worst, outputs: kind } = options;
+  const student = studentStage(session, options);
   const reader = targetReader(store);
-  const ready = (async function* () {
-    for await (const batch of batches) yield { images: [batch.images], meta: batch };
-  })();
-  let kind: OutputKind | undefined = options.outputs === 'auto' ? undefined : options.outputs;
   let scorers: ReturnType<typeof targetScorer>[] = [];
   let sources: Source[] = [];
   let done = 0;
   try {
-    for await (const { meta, outputs, rows: count } of runBatches([{ ...student, fetches: [output.name] }], ready)) {
+    for await (const { meta, outputs, rows: count } of runBatches(
+      [{ ...student, fetches: [student.output.name] }],
+      readyBatches(batches),
+    )) {
       const { rows, keys, labels } = meta;
       const all = readAllOutputs(student, outputs[0] ?? {}, count, keys);
-      kind ??= outputKind(student, all);
+      assertKinds(student, all, kind, keys);
       const found = storedOutputs(student, all);
       sources = sourcesOf(store.manifest, reader.read(rows), options);
       if (scorers.length === 0) {
@@ -253,14 +271,11 @@ export async function scoreStudent(
   } finally {
     reader.close();
   }
-  if (done === 0 || kind === undefined) {
+  if (done === 0) {
     throw new TemperError('INPUT_TOO_FEW', 'no row was scored', { hint: 'Check `data`, `rows` and `limit`.' });
   }
-  return {
-    scores: scorers.map((scorer, s) => {
-      const { source, teacher } = sources[s] as Source;
-      return { source, teacher, ...scorer.result() };
-    }),
-    outputs: kind,
-  };
+  return scorers.map((scorer, s) => {
+    const { source, teacher } = sources[s] as Source;
+    return { source, teacher, ...scorer.result() };
+  });
 }

@@ -17,6 +17,7 @@ export {
   defaultRowsPerPart,
   MANIFEST_FILE,
   partRange,
+  RUN_FILE,
   SAMPLES_FILE,
 } from './layout.ts';
 export {
@@ -32,6 +33,7 @@ export {
 export { checkParts, publishManifest } from './merge-store.ts';
 export type { Part, TargetRows, ViewRows } from './open-part.ts';
 export { openStore, type Store } from './open-store.ts';
+export { readRun } from './read-json.ts';
 export { readSamples, samplesHash, samplesText } from './samples.ts';
 export { runHash, startStore } from './start-store.ts';
 export {

@@ -89,9 +89,9 @@ function assertOnce(parts: readonly NumberedFile[], m: number): void {
  * @throws TemperError MISMATCH_VALUE for files that are not one whole job: a worker missing or named twice, other models,
  *   weights, images or settings; INPUT_*, FORMAT_TABLE
  */
-export async function joinPredictions(paths: readonly string[]): Promise<JoinedPredictions> {
+export async function joinPredictions(paths: readonly string[], signal?: AbortSignal): Promise<JoinedPredictions> {
   const files = await Promise.all(
-    paths.map(async (path): Promise<PartFile> => ({ path, models: await readPerImage(path) })),
+    paths.map(async (path): Promise<PartFile> => ({ path, models: await readPerImage(path, signal) })),
   );
   const alone = files.length === 1 && files[0]?.models.every(({ part }) => part === undefined);
   const parts = alone ? undefined : wholeJob(files);

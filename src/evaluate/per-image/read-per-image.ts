@@ -21,7 +21,7 @@ function malformed(path: string, row: number, what: string): TemperError {
   });
 }
 
-async function readRows(path: string): Promise<Record<string, unknown>[]> {
+async function readRows(path: string, signal: AbortSignal | undefined): Promise<Record<string, unknown>[]> {
   const parquet = isParquet(path);
   let bytes: Buffer;
   try {
@@ -42,9 +42,10 @@ async function readRows(path: string): Promise<Record<string, unknown>[]> {
     const { parquetMetadata, parquetReadObjects } = await import('hyparquet');
     const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
     const metadata = parquetMetadata(file);
-    await assertParquetClaims(path, file, metadata);
+    await assertParquetClaims(path, file, metadata, signal);
     return await parquetReadObjects({ file, metadata });
   } catch (error) {
+    signal?.throwIfAborted();
     if (error instanceof TemperError) throw error;
     const what = error instanceof Error ? error.message : String(error);
     throw new TemperError('FORMAT_TABLE', `${path}: cannot be read: ${what}`, {
@@ -55,9 +56,9 @@ async function readRows(path: string): Promise<Record<string, unknown>[]> {
   }
 }
 
-/** Reads what writePerImage wrote, by model in order of appearance. @throws TemperError INPUT_*, FORMAT_TABLE */
-export async function readPerImage(path: string): Promise<PerImage[]> {
-  const rows = await readRows(path);
+/** Reads what writePerImage wrote, by model in order of appearance. @throws TemperError INPUT_*, FORMAT_TABLE; the signal's reason */
+export async function readPerImage(path: string, signal?: AbortSignal): Promise<PerImage[]> {
+  const rows = await readRows(path, signal);
   const byModel = new Map<string, number[]>();
   const text = (row: number, column: string): string => {
     const value = rows[row]?.[column];

@@ -57,6 +57,12 @@ function comparison(
   return { set, size, verdict, fields };
 }
 
+/** What was measured, and what is odd about labels and pictures, in sentences with options in backticks. */
+interface ComparedSizes {
+  readonly comparisons: SizeComparison[];
+  readonly warnings: readonly string[];
+}
+
 /**
  * Measures the model before and after an edit, at both sizes on the same images, in one pass per data set. Nothing is written.
  * @returns by data set, the train size before the test size; one of each where they are equal
@@ -64,7 +70,7 @@ function comparison(
 export async function compareSizes(
   { options, subject: { model }, images, transforms: { train, test }, control }: Run,
   edits: readonly Edit[],
-): Promise<SizeComparison[]> {
+): Promise<ComparedSizes> {
   const choice = {
     ...sessionOptions({ device: options.device, threads: options.threads }),
     externalData: externalDataOf(model),
@@ -74,19 +80,25 @@ export async function compareSizes(
     const after = await openSession({ ...choice, model: applyEdits(model, edits), label: `${model.path}, tuned` });
     try {
       const transforms = sizeText(train) === sizeText(test) ? [test] : [train, test];
-      const stages = transforms.flatMap((transform) => [before, after].map((session) => ({ session, transform })));
+      const stages = transforms.flatMap((transform) => [
+        { session: before, transform, alone: transform === test ? before : undefined },
+        { session: after, transform },
+      ]);
       const found: SizeComparison[] = [];
+      const warnings: string[] = [];
       for (const { name, data } of images.measured) {
         const label = `${name} before and after`;
-        const { evaluations } = await evaluateStages(stages, data, { ...options, label }, control);
+        const { evaluations, pictureNotes } = await evaluateStages(stages, data, { ...options, label }, control);
         const [first] = evaluations;
-        if (first) for (const text of labelWarnings(first.predictions, first.classes)) control.note(`${name}: ${text}`);
+        const labels = first ? labelWarnings(first.predictions, first.classes).map((text) => `${name}: ${text}`) : [];
+        for (const text of labels) control.note(text);
+        warnings.push(...labels, ...pictureNotes.map((text) => `${name}: ${text}`));
         for (const [i, transform] of transforms.entries()) {
           const [one, other] = evaluations.slice(2 * i);
           if (one && other) found.push(comparison(name, transform, [one, other]));
         }
       }
-      return found;
+      return { comparisons: found, warnings };
     } finally {
       await after.close();
     }

@@ -44,6 +44,15 @@ function resized(transform: Transform, size: Size): Transform {
 
 const shortSide = ({ height, width }: Size): number => Math.min(height, width);
 
+/** A resize target at test size, at the train size. */
+function inProportion(resize: number | Size, { train, test }: AtSizes<Size>): number | Size {
+  if (typeof resize === 'number') return Math.round((resize * shortSide(train)) / shortSide(test));
+  return {
+    height: Math.round((resize.height * train.height) / test.height),
+    width: Math.round((resize.width * train.width) / test.width),
+  };
+}
+
 /**
  * The transforms of both sizes: equal options, and a resize target in proportion.
  * @param model the one that takes both sizes
@@ -59,9 +68,10 @@ export function transformsAt(
     return { train: at(sizes.train), test: at(sizes.test) };
   }
   const { resize } = transform;
-  const at = (size: Size, target: number | undefined): Transform =>
+  const at = (size: Size, target: number | Size | undefined): Transform =>
     transformFor({ ...transform, size, ...(target === undefined ? {} : { resize: target }) }, model, input);
-  const test = at(sizes.test, resize);
-  const scale = shortSide(sizes.train) / shortSide(sizes.test);
-  return { train: at(sizes.train, resize === undefined ? undefined : Math.round(resize * scale)), test };
+  return {
+    train: at(sizes.train, resize === undefined ? undefined : inProportion(resize, sizes)),
+    test: at(sizes.test, resize),
+  };
 }

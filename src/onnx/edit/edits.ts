@@ -193,7 +193,7 @@ function inputsNamed(graph: GraphRecord, name: string): readonly ValueInfoRecord
 export function replaceGraphInput(
   graph: GraphRecord,
   name: string,
-  by: Pick<NewTensor, 'name' | 'dataType' | 'dims'>,
+  by: Pick<NewTensor, 'name' | 'dataType'> & { readonly dims: readonly (number | string)[] },
 ): Edit[] {
   return inputsNamed(graph, name).map(({ message }) => ({
     within: graph.message,
@@ -249,6 +249,13 @@ export function setOutputs(
 /** A metadata_props entry as a whole field of ModelProto: it can follow a file's last byte. */
 export function delimitedMetadata({ key, value }: MetadataEntry): Uint8Array {
   return delimited(FIELD.model.metadataProps, entryOf(key, value));
+}
+
+/** Removes all metadata_props entries of a key. */
+export function removeMetadata({ record }: Pick<Model, 'record'>, key: string): Edit[] {
+  return record.metadata
+    .filter((entry) => entry.key === key)
+    .map(({ message: { tagStart, end } }) => ({ within: record.message, start: tagStart, end, pieces: [] }));
 }
 
 /** Appends a metadata_props entry at the end of the file. @throws TemperError OUTPUT_EXISTS if the key is taken */

@@ -1,11 +1,15 @@
 import { TemperError } from '../../core/index.ts';
-import type { ModelRecord } from '../read/model.ts';
+import type { MetadataEntry } from '../read/model.ts';
 
 /** Each step that onnx-temper took on a model is one metadata_props entry: `onnx_temper.1`, `onnx_temper.2`, … */
 const PROVENANCE_PREFIX = 'onnx_temper.';
 
 /** Nine digits. */
 const MAX_STEP = 999_999_999;
+
+interface WithEntries {
+  readonly metadata: readonly MetadataEntry[];
+}
 
 export interface ProvenanceStep {
   readonly step: number;
@@ -15,7 +19,7 @@ export interface ProvenanceStep {
 }
 
 /** The recorded steps in order. */
-export function provenanceSteps(record: Pick<ModelRecord, 'metadata'>): ProvenanceStep[] {
+export function provenanceSteps(record: WithEntries): ProvenanceStep[] {
   return record.metadata
     .flatMap(({ key, value }) => {
       const number = key.startsWith(PROVENANCE_PREFIX) ? key.slice(PROVENANCE_PREFIX.length) : '';
@@ -24,8 +28,13 @@ export function provenanceSteps(record: Pick<ModelRecord, 'metadata'>): Provenan
     .sort((a, b) => a.step - b.step);
 }
 
+/** The key of the step after one that is not written yet. */
+export function stepKeyAfter(key: string): string {
+  return `${PROVENANCE_PREFIX}${Number(key.slice(PROVENANCE_PREFIX.length)) + 1}`;
+}
+
 /** The key of the next step. @throws TemperError FORMAT_LIMIT if no further one can be read back */
-export function nextStepKey(record: Pick<ModelRecord, 'metadata'>): string {
+export function nextStepKey(record: WithEntries): string {
   const step = (provenanceSteps(record).at(-1)?.step ?? 0) + 1;
   if (step > MAX_STEP) throw new TemperError('FORMAT_LIMIT', `metadata_props has ${MAX_STEP} steps of onnx-temper`);
   return `${PROVENANCE_PREFIX}${step}`;

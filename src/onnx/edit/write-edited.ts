@@ -47,7 +47,7 @@ function copySegments(model: Model, segments: readonly Segment[], write: (bytes:
 }
 
 /**
- * Writes an edited model atomically, with its provenance. External data goes to one file named by its content, published
+ * Writes an edited model atomically, with its provenance and other entries for its metadata. External data goes to one file named by its content, published
  * before the model that names it.
  *
  * Memory: a block, whatever the size of the model.
@@ -57,7 +57,12 @@ function copySegments(model: Model, segments: readonly Segment[], write: (bytes:
 export function writeEdited(
   model: Model,
   edits: readonly Edit[],
-  options: { path: string; force: boolean; metadata: MetadataEntry; inline?: ReadonlySet<TensorRecord> },
+  options: {
+    path: string;
+    force: boolean;
+    metadata: MetadataEntry | readonly MetadataEntry[];
+    inline?: ReadonlySet<TensorRecord>;
+  },
 ): WrittenModel {
   const { path, force, metadata, inline } = options;
   assertOutput(model, path, force);
@@ -80,7 +85,7 @@ export function writeEdited(
       setExternalData(record, location ?? '', offset, byteLength),
     );
     copySegments(model, planRewrite(model, [...edits, ...moved]), (bytes) => file.write(bytes));
-    file.write(delimitedMetadata(metadata));
+    for (const entry of [metadata].flat()) file.write(delimitedMetadata(entry));
     model.assertUnchanged();
     const sha256 = file.sha256();
     const dataPath = location && join(dirname(path), location);

@@ -13,6 +13,7 @@ import type {
 } from '../read/model.ts';
 import { samePayload, spansEqual } from '../read/payload.ts';
 import { nodesOf, scopesOf, sparseOf, tensorsOfModel } from '../read/scopes.ts';
+import { KEEP_NORMS } from './folded-norms.ts';
 import { crossedByName } from './name-pairs.ts';
 import { constantTensor, fedInputs } from './nodes.ts';
 import { tensorHolders } from './tensor-holder.ts';
@@ -302,7 +303,7 @@ class Matcher {
         'MISMATCH_TENSOR',
         `${this.other.path}: ${at()}: ${this.template.path} shares this tensor between two places where the other has two different ones, ${JSON.stringify(known.tensor.name)} and ${JSON.stringify(yName)}`,
         {
-          hint: 'Export all snapshots the same way (the same exporter, do_constant_folding=False), so that none merges equal weights.',
+          hint: `Export all snapshots the same way, so that none merges equal weights. ${KEEP_NORMS}`,
           details: { template: this.template.path, path: this.other.path, tensor: xName },
         },
       );

@@ -16,10 +16,10 @@ export type TensorRole =
   | 'unused';
 
 /**
- * What the input of an operator means: a role, `flow` where the role is that of the output, `operand` for arithmetic,
- * `parameter` for a constant that networks may learn too (GeM's exponent, a bound).
+ * What the input of an operator means: a role, `flow` where the role is that of the output, `operand` for arithmetic, `foreign`
+ * for what an operator takes that ONNX does not define, `parameter` for a constant that networks may learn too (GeM's exponent, a bound).
  */
-type Slot = TensorRole | 'flow' | 'operand' | 'parameter';
+type Slot = TensorRole | 'flow' | 'operand' | 'foreign' | 'parameter';
 
 const W: Slot = 'weight';
 const I: Slot = 'shape_or_index';
@@ -113,6 +113,7 @@ const MEANINGS: readonly Exclude<Slot, 'flow'>[] = [
   'shape_or_index',
   'constant',
   'operand',
+  'foreign',
   'parameter',
 ];
 
@@ -172,7 +173,8 @@ export type TensorRoles = ReadonlyMap<TensorRecord, TensorUse>;
  *
  * A float that no operator gives a meaning is a weight; a one-element float of a Constant node in arithmetic (an
  * epsilon, a sqrt(2)) is a constant. An integer of 8 bits or less in arithmetic, or where an operator that is not known
- * reads it, is a code: shapes and indices have 32 or 64 bits.
+ * reads it, is a code: shapes and indices have 32 or 64 bits. Several integers that an operator of another domain reads are codes
+ * whatever their type: 4-bit weights come packed into int32.
  */
 export function classifyTensors(record: ModelRecord): TensorRoles {
   const functions = new Map(record.functions.map((f) => [functionKey(f.domain, f.name, f.overload), f]));
@@ -253,9 +255,10 @@ function rolesOf(value: Value, tensor: TensorRecord, literal: boolean): Readonly
   const meanings = MEANINGS.filter((_, bit) => value.meanings & (1 << bit));
   // Used, but only passed on to an output of the graph: an operand.
   return new Set(
-    (meanings.length > 0 ? meanings : (['operand'] as const)).map((meaning) =>
-      meaning === 'operand' ? operandRole(tensor, literal) : typedRole(tensor, meaning),
-    ),
+    (meanings.length > 0 ? meanings : (['operand'] as const)).map((meaning) => {
+      if (meaning === 'operand') return operandRole(tensor, literal);
+      return meaning === 'foreign' ? foreignRole(tensor, literal) : typedRole(tensor, meaning);
+    }),
   );
 }
 
@@ -264,7 +267,8 @@ const hasMeaning = ({ meanings }: Value, meaning: Exclude<Slot, 'flow'>): boolea
 
 function isLearnable(value: Value, tensor: TensorRecord): boolean {
   if (!isFloat(tensor)) return false;
-  return hasMeaning(value, 'parameter') || (hasMeaning(value, 'operand') && elementCount(tensor.dims) === 1);
+  if (hasMeaning(value, 'parameter')) return true;
+  return (hasMeaning(value, 'operand') || hasMeaning(value, 'foreign')) && elementCount(tensor.dims) === 1;
 }
 
 export function functionKey(domain: string, name: string, overload: string): string {
@@ -272,8 +276,9 @@ export function functionKey(domain: string, name: string, overload: string): str
 }
 
 function slotOf(node: NodeRecord, slot: number): Slot {
-  const slots = node.domain === '' || node.domain === 'com.microsoft' ? SLOTS.get(node.opType) : undefined;
-  return slots?.[slot] ?? slots?.at(-1) ?? 'operand';
+  const isOnnx = node.domain === '' || node.domain === 'ai.onnx';
+  const slots = isOnnx || node.domain === 'com.microsoft' ? SLOTS.get(node.opType) : undefined;
+  return slots?.[slot] ?? slots?.at(-1) ?? (isOnnx ? 'operand' : 'foreign');
 }
 
 const isFloat = (tensor: TensorRecord): boolean => findDataType(tensor.dataType)?.kind === 'float';
@@ -290,6 +295,12 @@ function operandRole(tensor: TensorRecord, literal: boolean): TensorRole {
   if (isCode(tensor)) return 'quantized_weight';
   if (!isFloat(tensor)) return findDataType(tensor.dataType)?.kind === 'integer' ? 'shape_or_index' : 'constant';
   return literal && elementCount(tensor.dims) <= 1 ? 'constant' : 'weight';
+}
+
+/** A single integer counts or chooses something; several may be codes, packed in any type. */
+function foreignRole(tensor: TensorRecord, literal: boolean): TensorRole {
+  const packed = findDataType(tensor.dataType)?.kind === 'integer' && elementCount(tensor.dims) > 1;
+  return packed ? 'quantized_weight' : operandRole(tensor, literal);
 }
 
 /** Integer codes where a weight is expected are a quantized weight. */

@@ -8,7 +8,7 @@ export interface ModelRecord {
   /** Operator set versions by domain; '' is ai.onnx. */
   readonly opsets: ReadonlyMap<string, number>;
   readonly producer: string;
-  readonly metadata: readonly MetadataEntry[];
+  readonly metadata: readonly MetadataRecord[];
   readonly graph: GraphRecord;
   readonly functions: readonly FunctionRecord[];
   /** Graphs of TrainingInfoProto. */
@@ -18,6 +18,11 @@ export interface ModelRecord {
 export interface MetadataEntry {
   readonly key: string;
   readonly value: string;
+}
+
+/** An entry of a file, and where it lies. */
+export interface MetadataRecord extends MetadataEntry {
+  readonly message: Message;
 }
 
 /** What a main graph, a subgraph and a function body have in common. */

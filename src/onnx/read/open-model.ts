@@ -1,5 +1,6 @@
 import {
   type ByteSource,
+  type FileKind,
   type FileSource,
   HEAD_BYTES,
   memorySource,
@@ -12,6 +13,7 @@ import { resolveExternal } from './external-data.ts';
 import type { Model, ModelRecord, TensorRecord } from './model.ts';
 import { tensorsOfModel } from './scopes.ts';
 import { sameSkeleton } from './skeleton.ts';
+import { storedByteLength } from './tensor-size.ts';
 import { walkModel } from './walk.ts';
 
 function externalLocations(record: ModelRecord): string[] {
@@ -26,6 +28,32 @@ export function assertModelFile(source: FileSource): void {
     'onnx',
   ]);
   if (other) throw other;
+}
+
+/** Kinds that begin with so many bytes of their own that no weights do so by chance. */
+const SURE_KINDS: ReadonlySet<unknown> = new Set<FileKind>([
+  ...(['git-lfs', 'html', 'xml', 'pytorch', 'pytorch-legacy', 'hdf5', 'keras', 'npz', 'npy', 'safetensors'] as const),
+]);
+
+/** Bytes that a file of external data must have. */
+function neededBytes(record: ModelRecord, location: string): number {
+  let end = 0;
+  for (const tensor of tensorsOfModel(record)) {
+    const { payload } = tensor;
+    if (payload.kind === 'external' && payload.location === location)
+      end = Math.max(end, payload.offset + (storedByteLength(tensor) || 0));
+  }
+  return end;
+}
+
+/**
+ * Raw weights may begin with any bytes: a file is something else if many of them say so, or some, and it is too short.
+ * @throws TemperError FORMAT_MALFORMED
+ */
+function assertDataFile(file: FileSource, model: string, record: ModelRecord, location: string): void {
+  const head = readBytes(file, 0, Math.min(HEAD_BYTES, file.size));
+  const other = otherKind(file.path, head, `the weights of ${model}`);
+  if (other && (SURE_KINDS.has(other.details.kind) || file.size < neededBytes(record, location))) throw other;
 }
 
 /**
@@ -54,6 +82,7 @@ export function openModel(path: string, like?: Model): Model {
         if (known) return known;
         const opened = openFile(resolveExternal(path, location));
         externals.set(location, opened);
+        assertDataFile(opened, path, record, location);
         return opened;
       },
       assertUnchanged() {

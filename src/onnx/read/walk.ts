@@ -5,7 +5,7 @@ import type {
   Dimension,
   FunctionRecord,
   GraphRecord,
-  MetadataEntry,
+  MetadataRecord,
   ModelRecord,
   NodeRecord,
   Run,
@@ -302,8 +302,8 @@ function readFunction(walk: Walk, message: Message): FunctionRecord {
   return { message, ...text, inputs, outputs, attributes, nodes };
 }
 
-function readMetadata(walk: Walk, message: Message): MetadataEntry {
-  const entry = { key: '', value: '' };
+function readMetadata(walk: Walk, message: Message): MetadataRecord {
+  const entry = { key: '', value: '', message };
   walk.visit(message, (field) => {
     if (field.number === FIELD.entry.key) entry.key = walk.text(field);
     if (field.number === FIELD.entry.value) entry.value = walk.text(field, MAX_METADATA_BYTES);
@@ -325,7 +325,7 @@ export function walkModel(source: ByteSource): ModelRecord {
   let producer = '';
   let graph: GraphRecord | undefined;
   const opsets = new Map<string, number>();
-  const metadata: MetadataEntry[] = [];
+  const metadata: MetadataRecord[] = [];
   const functions: FunctionRecord[] = [];
   const trainingGraphs: GraphRecord[] = [];
   walk.visit(message, (field) => {

@@ -33,8 +33,12 @@ export const isSquare = (chart: Chart): boolean => SQUARE.has(chart.kind);
 const opening = (widthPx: number, heightPx: number, classes: string, id: string): Markup =>
   markup`<svg xmlns="http://www.w3.org/2000/svg" class="${classes}" viewBox="0 0 ${px(widthPx)} ${px(heightPx)}" width="${px(widthPx)}" height="${px(heightPx)}" role="img" aria-labelledby="${id}-title ${id}-description">`;
 
-const words = ({ title, description }: Chart, id: string): Markup =>
-  markup`<title id="${id}-title">${title}</title><desc id="${id}-description">${description}</desc>\n`;
+const words = (chart: Chart, id: string): Markup =>
+  markup`<title id="${id}-title">${chart.title}</title><desc id="${id}-description">${captionOf(chart)}</desc>\n`;
+
+/** What a chart says beside its picture: what it shows, and how it is to be read. */
+export const captionOf = ({ description, drawn }: Chart): string =>
+  drawn === undefined ? description : `${description} ${drawn}`;
 
 /**
  * A chart within a page: laid out once for a phone and once for wider screens, of which the page's style sheet shows one.

@@ -1,4 +1,13 @@
-import { symbol, symbolCircle, symbolCross, symbolDiamond, symbolSquare, symbolTriangle } from 'd3-shape';
+import {
+  symbol,
+  symbolCircle,
+  symbolCross,
+  symbolDiamond,
+  symbolSquare,
+  symbolStar,
+  symbolTriangle,
+  symbolWye,
+} from 'd3-shape';
 import { constantMarkup, type Markup, markup } from '../markup.ts';
 import { point } from './geometry.ts';
 
@@ -7,12 +16,16 @@ import { point } from './geometry.ts';
  * lightened until they stand out from the paper by 3:1 (WCAG 2.2, 1.4.11). Symbols differ too, for prints without colour.
  */
 const SERIES = [
-  { light: '#0072b2', dark: '#56b4e9', shape: symbolCircle },
-  { light: '#c14f00', dark: '#e69f00', shape: symbolSquare },
-  { light: '#00825d', dark: '#2fbf96', shape: symbolTriangle },
-  { light: '#a8527f', dark: '#d897b8', shape: symbolDiamond },
-  { light: '#6e7781', dark: '#9198a1', shape: symbolCross },
+  { light: '#0072b2', dark: '#56b4e9' },
+  { light: '#c14f00', dark: '#e69f00' },
+  { light: '#00825d', dark: '#2fbf96' },
+  { light: '#a8527f', dark: '#d897b8' },
+  { light: '#6e7781', dark: '#9198a1' },
 ] as const;
+const SHAPES = [symbolCircle, symbolSquare, symbolTriangle, symbolDiamond, symbolCross, symbolStar, symbolWye] as const;
+/** Series that differ by colour and shape; as many again are drawn hollow, and no two of all these look alike. */
+const FILLED = SERIES.length * SHAPES.length;
+
 /** Of what the others are compared with. */
 export const BACKGROUND_SERIES = SERIES.length - 1;
 const SYMBOL_AREA_PX = 46;
@@ -20,7 +33,7 @@ const SYMBOL_AREA_PX = 46;
 /** Dashes of the rounds: solid first; long, dotted and mixed ones, none of them that of predictions. */
 const DASHES = ['none', '12 3', '2 3', '10 3 2 3'] as const;
 
-/** More series than colours begin again, with the next shape and another dash each time: no two of 25 look alike. */
+/** More series than colours begin again, with the next shape and another dash each time: no two of 70 look alike. */
 export const seriesClass = (index: number): string => `s${index % SERIES.length}`;
 const roundOf = (index: number): number => Math.floor(index / SERIES.length);
 /** The class of a series' line: its colour, and how it is dashed. */
@@ -30,14 +43,15 @@ export const lineClass = (index: number): string =>
 /** The symbol of a series, with what is said when the pointer rests on it; nothing where there is no place for it. */
 export function symbolMark(index: number, x: number, y: number, title?: string, faded = false): Markup {
   if (!Number.isFinite(x + y)) return markup``;
-  const shape = SERIES[(index + roundOf(index)) % SERIES.length]?.shape ?? symbolCircle;
+  const shape = SHAPES[((index % SERIES.length) + roundOf(index)) % SHAPES.length] ?? symbolCircle;
+  const hollow = Math.floor(index / FILLED) % 2 === 0 ? '' : ' hollow';
   const path = symbol(shape, SYMBOL_AREA_PX).digits(2)() ?? '';
   const hover = title === undefined ? undefined : markup`<title>${title}</title>`;
-  return markup`<path class="dot ${seriesClass(index)}${faded ? ' faded' : ''}" transform="translate(${point(x, y)})" d="${path}">${hover}</path>\n`;
+  return markup`<path class="dot ${seriesClass(index)}${hollow}${faded ? ' faded' : ''}" transform="translate(${point(x, y)})" d="${path}">${hover}</path>\n`;
 }
 
 const paint = (name: string, colour: string): string =>
-  `.chart .${name}{fill:${colour};stroke:${colour}}.chart .line.${name},.chart .whisker.${name}{fill:none}`;
+  `.chart .${name}{fill:${colour};stroke:${colour}}.chart .line.${name},.chart .whisker.${name}{fill:none}.chart .dot.hollow.${name}{stroke:${colour};stroke-width:1.5}`;
 
 interface Paper {
   readonly paper: string;
@@ -51,7 +65,7 @@ const DARK: Paper = { paper: '#0d1117', ink: '#e6edf3', quiet: '#9198a1', grid: 
 
 const paperRules = ({ paper, ink, quiet, grid, axis }: Paper): string =>
   `.chart text{fill:${ink}}.chart .quiet{fill:${quiet}}.chart .grid{stroke:${grid}}.chart .axis{stroke:${axis}}
-.chart .marker,.chart .front{stroke:${quiet}}.chart .paper{fill:${paper};stroke:none}.chart .dot,.chart .halo{stroke:${paper}}.chart .exact{stroke:${ink}}`;
+.chart .marker,.chart .front{stroke:${quiet}}.chart .paper{fill:${paper};stroke:none}.chart .dot.hollow{fill:${paper}}.chart .dot,.chart .halo{stroke:${paper}}.chart .exact{stroke:${ink}}`;
 
 export const FONT_PX = 12;
 export const TITLE_FONT_PX = 15;

@@ -14,6 +14,8 @@ interface Placed {
   /** Ends of the whisker; NaN without an interval. */
   readonly low: number;
   readonly high: number;
+  readonly left: number;
+  readonly right: number;
   readonly series: number;
   readonly onFront: boolean;
   readonly point: ScatterPoint;
@@ -34,9 +36,14 @@ function frontCorners(placed: readonly Placed[], x: Axis): Corner[] {
   });
 }
 
-function whisker({ x, low, high, series }: Placed): Markup | undefined {
-  if (!Number.isFinite(low + high)) return undefined;
-  return markup`<line class="whisker ${seriesClass(series)}" x1="${px(x)}" x2="${px(x)}" y1="${px(low)}" y2="${px(high)}"/>\n`;
+function whiskers({ x, y, low, high, left, right, series }: Placed): Markup {
+  const upright = Number.isFinite(low + high)
+    ? markup`<line class="whisker ${seriesClass(series)}" x1="${px(x)}" x2="${px(x)}" y1="${px(low)}" y2="${px(high)}"/>\n`
+    : undefined;
+  const across = Number.isFinite(left + right)
+    ? markup`<line class="whisker ${seriesClass(series)}" x1="${px(left)}" x2="${px(right)}" y1="${px(y)}" y2="${px(y)}"/>\n`
+    : undefined;
+  return markup`${upright}${across}`;
 }
 
 export function scatterPicture(chart: ScatterChart, widthPx: number): Picture {
@@ -45,7 +52,7 @@ export function scatterPicture(chart: ScatterChart, widthPx: number): Picture {
   const field = frame({
     x,
     y,
-    xValues: points.map((point) => point.x),
+    xValues: points.flatMap((point) => [point.x, point.xLow ?? point.x, point.xHigh ?? point.x]),
     yValues: points
       .flatMap((point) => [point.y, point.low, point.high])
       .filter((value): value is number => typeof value === 'number'),
@@ -61,8 +68,10 @@ export function scatterPicture(chart: ScatterChart, widthPx: number): Picture {
         y: field.y.at(point.y),
         low: field.y.at(point.low ?? Number.NaN),
         high: field.y.at(point.high ?? Number.NaN),
+        left: field.x.at(point.xLow ?? Number.NaN),
+        right: field.x.at(point.xHigh ?? Number.NaN),
         series: groups.indexOf(point.group ?? ''),
-        onFront: chart.front !== true || onFront[i] === true,
+        onFront: chart.front !== true || (point.onFront ?? onFront[i] === true),
         point,
       }),
     )
@@ -84,6 +93,6 @@ export function scatterPicture(chart: ScatterChart, widthPx: number): Picture {
   );
   return {
     heightPx: field.heightPx,
-    drawing: markup`${field.drawing}${front ? markup`<path class="line front" d="${front}"/>\n` : undefined}${placed.map(whisker)}${symbols}${labels.map(labelText)}`,
+    drawing: markup`${field.drawing}${front ? markup`<path class="line front" d="${front}"/>\n` : undefined}${placed.map(whiskers)}${symbols}${labels.map(labelText)}`,
   };
 }

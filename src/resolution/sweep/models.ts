@@ -12,6 +12,7 @@ import {
 import { openCopy, openFreed } from '../freed-session.ts';
 import { probe } from '../probe.ts';
 import { type AnalysedModel, analyseSizes } from '../size-analysis.ts';
+import { checkedSize, type PixelSize, sidesOf, sizeName } from '../sizes.ts';
 import { testTimePool } from '../test-pool.ts';
 import type { PlannedModel } from './plan.ts';
 import type { RowModel } from './rows.ts';
@@ -34,35 +35,27 @@ export interface SweepModel extends PlannedModel, RowModel {
   readonly pooled: SweptGraph | undefined;
   readonly classes: number;
   /** The dims of a batch at a size: of the model's own batch, if it is fixed to one. */
-  readonly dimsAt: (size: number) => number[];
+  readonly dimsAt: (size: PixelSize) => number[];
   close(): Promise<void>;
 }
 
 export interface SweepModelsOptions extends RuntimeOptions {
-  readonly trainSize?: PerModel<number> | undefined;
+  readonly trainSize?: PerModel<PixelSize> | undefined;
   readonly testPool?: boolean | undefined;
 }
 
-function trainSizeOf(path: string, given: number | undefined, fixed: number | undefined): number {
+function trainSizeOf(path: string, given: PixelSize | undefined, fixed: PixelSize | undefined): PixelSize {
+  const wrong = (message: string): TemperError =>
+    new TemperError('USAGE', message, {
+      hint: 'Give `trainSize`: the size in pixels that the network was trained at.',
+    });
   const size = given ?? fixed;
-  if (size !== undefined && Number.isSafeInteger(size) && size >= 1) return size;
-  throw new TemperError(
-    'USAGE',
-    size === undefined ? `${path}: takes any size, and no \`trainSize\` is given` : `\`trainSize\` ${size}`,
-    { hint: 'Give `trainSize`: the size in pixels that the network was trained at.' },
-  );
-}
-
-/** The size of the square that a file is fixed to, if it is. @throws TemperError UNSUPPORTED_GRAPH for another shape */
-function fixedSide(path: string, { fixed }: ModelInput): number | undefined {
-  if (!fixed || fixed.height === fixed.width) return fixed?.height;
-  throw new TemperError('UNSUPPORTED_GRAPH', `${path}: is fixed to ${fixed.height}x${fixed.width}`, {
-    hint: 'A sweep is over squares: export the model with dynamic height and width.',
-  });
+  if (size === undefined) throw wrong(`${path}: takes any size, and no \`trainSize\` is given`);
+  return checkedSize(size, (found) => wrong(`\`trainSize\` ${found}`));
 }
 
 /** A file as it is, where it takes any size; else a copy that does. */
-async function openAtAnySize(file: Model, fixedSize: number | undefined, options: RuntimeOptions) {
+async function openAtAnySize(file: Model, fixedSize: PixelSize | undefined, options: RuntimeOptions) {
   if (fixedSize !== undefined) return openFreed(file, options);
   const [session] = await openSessions([file.path], options, () => undefined);
   return { model: file, session: session as Session, doubt: undefined };
@@ -81,8 +74,7 @@ async function openWith(
   const opened = [session];
   try {
     const input = modelInput(session, options.input);
-    const dimsAt = (size: number): number[] =>
-      imageDims(input, input.batch ?? ANY_BATCH, { height: size, width: size });
+    const dimsAt = (size: PixelSize): number[] => imageDims(input, input.batch ?? ANY_BATCH, sidesOf(size));
     const madeFor = dimsAt(fixedSize ?? trainSize);
     const { classes } = await probe(session, madeFor, options);
     const analysed = (graph: Model): AnalysedModel => analyseSizes(graph, input.name, madeFor);
@@ -125,12 +117,12 @@ export async function openSweepModels(
     for (const [i, path] of paths.entries()) {
       const file = openModel(path);
       try {
-        const fixedSize = fixedSide(path, modelInput(declaredInputs(file), options.input));
+        const { fixed: fixedSize } = modelInput(declaredInputs(file), options.input);
         const given =
           options.trainSize === undefined ? undefined : valueFor(options.trainSize, i, paths.length, 'trainSize');
         const sizes = { fixedSize, trainSize: trainSizeOf(path, given, fixedSize) };
         if (fixedSize !== undefined)
-          note(`${path}: is fixed to ${fixedSize} px; the sweep runs a copy with free sizes`);
+          note(`${path}: is fixed to ${sizeName(fixedSize)} px; the sweep runs a copy with free sizes`);
         opened.push(await openWith(file, names[i] as string, sizes, options));
       } catch (error) {
         file.close();

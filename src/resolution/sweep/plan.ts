@@ -3,12 +3,12 @@ import {
   choiceAtSize,
   type DeclaredInputs,
   type PerModel,
-  presetNote,
   type TransformChoice,
   transformFor,
+  transformNotes,
   valueFor,
 } from '../../signature/index.ts';
-import { type SweepSize, sizesInPixels } from '../sizes.ts';
+import { areaOf, type PixelSize, type SweepSize, sizeName, sizesInPixels } from '../sizes.ts';
 
 /** How a model is changed for a row: not at all, with statistics of the size, with timm's test-time pooling. */
 export type Variant = 'keep' | 'recalibrated' | 'test-pool';
@@ -17,7 +17,7 @@ export type Variant = 'keep' | 'recalibrated' | 'test-pool';
 export interface Cell {
   /** Index of the model. */
   readonly model: number;
-  readonly size: number;
+  readonly size: PixelSize;
   readonly variant: Variant;
   /** The crop ratio that was asked for; that of whole pixels differs a little. Undefined where nobody asked. */
   readonly cropRatio: number | undefined;
@@ -39,7 +39,7 @@ export interface Axes {
 
 /** What the plan needs to know of a model: one that takes any size. */
 export interface PlannedModel {
-  readonly trainSize: number;
+  readonly trainSize: PixelSize;
   readonly declared: DeclaredInputs;
 }
 
@@ -67,22 +67,23 @@ export function planCells(
 ): Cell[] {
   return models.flatMap(({ trainSize, declared }, m) => {
     const choice = valueFor(transform, m, models.length, 'transform');
-    const transformAt = (size: number, cropRatio?: number, interpolation?: Interpolation): Transform =>
+    const transformAt = (size: PixelSize, cropRatio?: number, interpolation?: Interpolation): Transform =>
       transformFor(choiceAtSize(choice, size, { cropRatio, interpolation }), declared, input);
-    const cellsAt = (size: number, interpolation: Interpolation | undefined, firstFilter: boolean): Cell[] => {
+    const cellsAt = (size: PixelSize, interpolation: Interpolation | undefined, firstFilter: boolean): Cell[] => {
       const plain = orUnsaid(axes.cropRatios).flatMap((cropRatio, i): Cell[] => {
         const row = { model: m, size, cropRatio, transform: transformAt(size, cropRatio, interpolation) };
-        const baseline = firstFilter && i === 0 && size === trainSize;
+        const baseline = firstFilter && i === 0 && sizeName(size) === sizeName(trainSize);
         return [
           { ...row, variant: 'keep', baseline },
           ...(axes.recalibrate ? [{ ...row, variant: 'recalibrated' as const, baseline: false }] : []),
         ];
       });
       // Below the train size timm leaves the model as it is.
-      if (!axes.testPool || size <= trainSize) return plain;
+      if (!axes.testPool || areaOf(size) <= areaOf(trainSize)) return plain;
       const own = transformAt(size, undefined, interpolation);
       // A transform without a margin stays as it is.
-      const whole = own.resize.height > size ? transformAt(size, TEST_POOL_CROP, interpolation) : own;
+      const margin = own.resize.height > own.crop.height || own.resize.width > own.crop.width;
+      const whole = margin ? transformAt(size, TEST_POOL_CROP, interpolation) : own;
       return [
         ...plain,
         { model: m, size, cropRatio: undefined, transform: whole, variant: 'test-pool', baseline: false },
@@ -94,10 +95,11 @@ export function planCells(
   });
 }
 
-/** What is said before the work: that a preset is a default, at the train size of each model. */
-export function presetNotes(cells: readonly Cell[], models: number, { transform = {} }: PlanOptions): string[] {
-  const notes = cells
-    .filter(({ baseline }) => baseline)
-    .map((cell) => presetNote(valueFor(transform, cell.model, models, 'transform'), cell.transform));
-  return [...new Set(notes)].filter((note) => note !== undefined);
+/** What is said before the work of the transforms, at the train size of each model. */
+export function planNotes(models: readonly PlannedModel[], { transform = {}, input }: PlanOptions): string[] {
+  const notes = models.flatMap(({ trainSize, declared }, m) => {
+    const choice = valueFor(transform, m, models.length, 'transform');
+    return transformNotes(choiceAtSize(choice, trainSize, {}), declared, input);
+  });
+  return [...new Set(notes)];
 }

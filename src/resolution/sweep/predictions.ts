@@ -1,13 +1,14 @@
 import { TemperError } from '../../core/index.ts';
 import type { Size } from '../../data/index.ts';
 import { type ApparentSize, apparentSize, squareImageRatio } from '../apparent-size.ts';
+import { type PixelSize, sideOf } from '../sizes.ts';
 import type { Cell } from './plan.ts';
 import type { RowModel } from './rows.ts';
 
 /** What the apparent-size argument says of a model, before anything is measured. */
 export interface SizePrediction {
   readonly model: string;
-  readonly trainSize: number;
+  readonly trainSize: PixelSize;
   /** Test size over train size at which objects look as in training: by the test images, and for square ones. */
   readonly ratio: number;
   readonly squareRatio: number;
@@ -38,7 +39,7 @@ export function predictSizes(
 ): PredictedSizes {
   const apparent = new Map<string, ApparentSize>();
   const predictions = models.map(({ name, trainSize }, m): SizePrediction => {
-    const expected = apparentSize(sources, { size: trainSize, scale }, seed);
+    const expected = apparentSize(sources, { size: sideOf(trainSize), scale }, seed);
     const baseline = cells.find((cell) => cell.model === m && cell.baseline);
     if (!baseline) throw new Error('every model has a row at its train size');
     const { crop, resize } = baseline.transform;

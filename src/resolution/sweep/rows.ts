@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import { type FieldRow, paretoFront, type TemperError, version } from '../../core/index.ts';
-import { type DataOptions, type Dataset, rowRangeText, transformFields } from '../../data/index.ts';
+import { type FieldRow, type TemperError, version } from '../../core/index.ts';
+import { type DataOptions, type Dataset, rowRangeText, sizeText, transformFields } from '../../data/index.ts';
 import {
   comparePaired,
   computeMetrics,
@@ -10,9 +10,12 @@ import {
   type Predictions,
   pairedFields,
   scoreFields,
+  speedFields,
+  speedFront,
 } from '../../evaluate/index.ts';
 import type { ApparentSize } from '../apparent-size.ts';
 import type { SizeAnalysis } from '../size-analysis.ts';
+import { type PixelSize, sidesOf, sizeName, sizeRatio } from '../sizes.ts';
 import { type SizeVerdict, sizeVerdict } from '../verdict.ts';
 import type { Cell, Variant } from './plan.ts';
 
@@ -21,15 +24,15 @@ export interface RowModel {
   /** What the table calls it; no two are equal. */
   readonly name: string;
   readonly sha256: string;
-  readonly trainSize: number;
+  readonly trainSize: PixelSize;
   /** The size that the file is fixed to. */
-  readonly fixedSize: number | undefined;
+  readonly fixedSize: PixelSize | undefined;
   /** Why results at all other sizes are doubtful: the copy with free sizes differs from the file. */
   readonly doubt: string | undefined;
   readonly provider: string;
   readonly onnxruntime: string;
   /** What the graph says of a size. */
-  readonly analysisAt: (variant: Variant, size: number) => SizeAnalysis;
+  readonly analysisAt: (variant: Variant, size: PixelSize) => SizeAnalysis;
 }
 
 /** What was measured of a row. */
@@ -46,7 +49,7 @@ export interface SweptCell {
 export interface SweptRow extends Omit<Cell, 'model'> {
   /** File name of the model; its path where two have the same. */
   readonly model: string;
-  readonly trainSize: number;
+  readonly trainSize: PixelSize;
   readonly verdict: SizeVerdict;
   readonly analysis: SizeAnalysis;
   /** What was said of every image; absent for a row that could not be measured, as are the metrics. */
@@ -77,7 +80,7 @@ function endToEnd({ timing, preparationMs }: RowEvaluation, workers: number): nu
 /** The stride that the train size tells: 32 for a map of 7 at 224; padding changes where a size is no multiple of it. */
 function strideOf({ trainSize, analysisAt }: RowModel): number | undefined {
   const [height] = analysisAt('keep', trainSize).map ?? [];
-  return height === undefined ? undefined : 2 ** Math.round(Math.log2(trainSize / height));
+  return height === undefined ? undefined : 2 ** Math.round(Math.log2(sidesOf(trainSize).height / height));
 }
 
 function geometryFields(
@@ -88,12 +91,13 @@ function geometryFields(
 ): FieldRow {
   const { test_size, resize_size, crop_ratio, resize_rule, interpolation } = transformFields(cell.transform);
   const stride = strideOf(model);
+  const { height, width } = sidesOf(cell.size);
   return {
     variant: cell.variant,
-    train_size: model.trainSize,
+    train_size: sizeText({ crop: sidesOf(model.trainSize) }),
     test_size,
-    ratio: cell.size / model.trainSize,
-    inverse_ratio: model.trainSize / cell.size,
+    ratio: sizeRatio(cell.size, model.trainSize),
+    inverse_ratio: sizeRatio(model.trainSize, cell.size),
     resize_size,
     crop_ratio,
     resize_rule,
@@ -102,21 +106,20 @@ function geometryFields(
     padded_share: evaluation?.padded,
     map_height: map?.[0],
     map_width: map?.[1],
-    stride_ok: stride === undefined ? undefined : cell.size % stride === 0,
+    stride_ok: stride === undefined ? undefined : height % stride === 0 && width % stride === 0,
     apparent_size_ratio: apparent?.get(model.name)?.(cell.transform),
     crop_ratio_asked: cell.cropRatio,
   };
 }
 
-function costFields(evaluation: RowEvaluation | undefined, workers: number): FieldRow {
-  const timing = evaluation?.timing;
-  return {
-    img_s_model: timing?.imagesPerSecond,
-    img_s_end2end: evaluation && endToEnd(evaluation, workers),
-    ms_p50: timing?.p50Ms,
-    ms_p95: timing?.p95Ms,
-    batch: timing?.batch,
-  };
+/** Speed of each row, beside that of its model's baseline. */
+function costsOf(swept: readonly SweptCell[], workers: number): FieldRow[] {
+  return swept.map((row) => {
+    const evaluation = measuredOf(row);
+    const baseline = swept.find(({ model, cell }) => model === row.model && cell.baseline);
+    const first = baseline && baseline !== row ? measuredOf(baseline)?.times : undefined;
+    return speedFields(evaluation, evaluation && endToEnd(evaluation, workers), first);
+  });
 }
 
 function provenanceFields({ cell, model }: SweptCell, evaluation: RowEvaluation | undefined, s: RowSettings): FieldRow {
@@ -150,7 +153,7 @@ function comparisons(swept: readonly SweptCell[]): FieldRow[] {
     const baseline = rows.find(({ row }) => row.cell.baseline)?.row;
     const first = baseline && measuredOf(baseline);
     if (!first) continue;
-    const name = `${model.name} at ${baseline.cell.size} px`;
+    const name = `${model.name} at ${sizeName(baseline.cell.size)} px`;
     const paired = rows.flatMap(({ row, i }) => {
       const second = row === baseline ? undefined : measuredOf(row);
       return second ? [{ i, comparison: comparePaired(first.predictions, second.predictions) }] : [];
@@ -162,17 +165,19 @@ function comparisons(swept: readonly SweptCell[]): FieldRow[] {
 }
 
 /** Whether a row is on the front of accuracy against throughput, over all models of the sweep. */
-function paretoFlags(swept: readonly SweptCell[], metrics: readonly (Metrics | undefined)[]): (boolean | undefined)[] {
-  const points = swept.flatMap((row, i) => {
+function paretoFlags(swept: readonly SweptCell[]): (boolean | undefined)[] {
+  const measured = swept.flatMap((row, i) => {
     const evaluation = measuredOf(row);
-    const top1 = metrics[i]?.top1;
-    return evaluation && top1 !== undefined ? [{ i, x: evaluation.timing.imagesPerSecond, y: top1 }] : [];
+    return evaluation ? [{ i, evaluation }] : [];
   });
-  const front = paretoFront(points, { x: 'higher', y: 'higher' });
-  const flags = new Array<boolean | undefined>(swept.length).fill(undefined);
-  for (const [k, { i }] of points.entries()) flags[i] = front[k];
-  return flags;
+  const front = speedFront(measured.map(({ evaluation }) => evaluation));
+  const flags = new Map(measured.map(({ i }, k) => [i, front[k]]));
+  return swept.map((_, i) => flags.get(i));
 }
+
+/** Whether the row is at the size that the file is fixed to. */
+const isOwn = ({ size }: Cell, { fixedSize }: RowModel): boolean =>
+  fixedSize !== undefined && sizeName(size) === sizeName(fixedSize);
 
 const NO_SCORES = { n_images: 0 };
 
@@ -194,14 +199,15 @@ export function sweptRows(swept: readonly SweptCell[], settings: RowSettings): S
     return evaluation && computeMetrics(evaluation.predictions);
   });
   const paired = comparisons(swept);
-  const pareto = paretoFlags(swept, metrics);
+  const costs = costsOf(swept, settings.workers);
+  const pareto = paretoFlags(swept);
   const scores = scoresOf(swept, metrics, settings.seed);
   return swept.map((row, i) => {
     const { cell, model, outcome } = row;
     const evaluation = measuredOf(row);
     const analysis = model.analysisAt(cell.variant, cell.size);
     const failed = 'failed' in outcome ? outcome.failed : undefined;
-    const verdict = sizeVerdict(analysis.findings, failed, cell.size === model.fixedSize ? undefined : model.doubt);
+    const verdict = sizeVerdict(analysis.findings, failed, isOwn(cell, model) ? undefined : model.doubt);
     return {
       ...cell,
       model: model.name,
@@ -217,7 +223,7 @@ export function sweptRows(swept: readonly SweptCell[], settings: RowSettings): S
         verdict_reason: verdict.reason,
         ...scores[i],
         ...paired[i],
-        ...costFields(evaluation, settings.workers),
+        ...costs[i],
         gmacs: analysis.gmacs,
         gmacs_note: failed ? undefined : analysis.gmacsNote,
         pareto: pareto[i],

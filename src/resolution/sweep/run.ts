@@ -37,7 +37,7 @@ interface Work {
   readonly options: SweepRunOptions;
 }
 
-export interface SweepRun extends Pick<EvaluatedStages, 'quarantine' | 'sources'> {
+export interface SweepRun extends Pick<EvaluatedStages, 'quarantine' | 'sources' | 'pictureNotes'> {
   readonly swept: readonly SweptCell[];
 }
 
@@ -54,7 +54,7 @@ async function recalibratedModels(
   const { train } = options;
   const cells = all.filter(({ variant }) => variant === 'recalibrated');
   if (cells.length === 0 || !train) return new Map();
-  const { dataset, rows } = await openData(train, { labelled: false });
+  const { dataset, rows } = await openData(train, { labelled: false, signal });
   const hashes = cells.map(({ transform }) => transformHash(transform));
   const distinct = [...new Set(hashes)];
   const modelOf = ({ model }: Cell): SweepModel => models[model] as SweepModel;
@@ -82,7 +82,7 @@ async function recalibratedModels(
         model: modelOf(cell).graph.model,
         images: distinct.indexOf(hashes[i] as string),
       })),
-      { ...sessionOptions(options), batches: batches(), onProgress: (images) => bar.update(images) },
+      { ...sessionOptions(options), batches: batches(), note, onProgress: (images) => bar.update(images) },
     );
     return new Map(cells.map((cell, i) => [cell, sized[i] as SizedModel]));
   } finally {
@@ -138,13 +138,18 @@ export async function runSweep(work: Work, control: Control): Promise<SweepRun> 
   const opened: Session[] = [];
   try {
     const prepared = await prepareAll(work, control, opened);
-    const runnable = cells.flatMap(({ transform }, i) => {
+    const runnable = cells.flatMap(({ transform, baseline }, i) => {
       const found = prepared[i];
-      return found && 'session' in found ? [{ i, transform, ...found }] : [];
+      return found && 'session' in found ? [{ i, transform, ...found, alone: baseline ? found.bare : undefined }] : [];
     });
     if (runnable.length === 0) throw (prepared[0] as Failed).failed;
     const label = `${runnable.length} rows`;
-    const { evaluations, quarantine, sources } = await evaluateStages(runnable, chosen, { ...options, label }, control);
+    const { evaluations, quarantine, sources, pictureNotes } = await evaluateStages(
+      runnable,
+      chosen,
+      { ...options, label, pictures: 'all' },
+      control,
+    );
     const outcomes = new Map<number, ModelEvaluation | Failed>();
     for (const [k, { i, failure: failed }] of runnable.entries()) {
       const error = failed();
@@ -157,7 +162,7 @@ export async function runSweep(work: Work, control: Control): Promise<SweepRun> 
     }));
     const failed = swept.flatMap(({ outcome }) => ('failed' in outcome ? [outcome.failed] : []));
     if (failed[0] && failed.length === swept.length) throw failed[0];
-    return { swept, quarantine, sources };
+    return { swept, quarantine, sources, pictureNotes };
   } finally {
     await Promise.all(opened.map((session) => session.close()));
   }

@@ -11,18 +11,13 @@ import { openSession } from '../../../src/runtime/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { FILE_KINDS } from '../../support/file-kinds.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
+import { zipStart } from '../../support/zip-start.ts';
 
 const LFS = Buffer.from(
   `version https://git-lfs.github.com/spec/v1\noid sha256:${'4d7a'.repeat(16)}\nsize 12345\n`,
   'latin1',
 );
 const HTML = Buffer.from('\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n');
-const zipOf = (name: string): Buffer => {
-  const header = Buffer.alloc(30);
-  header.write('PK\x03\x04', 'latin1');
-  header.writeUInt16LE(name.length, 26);
-  return Buffer.concat([header, Buffer.from(name), Buffer.alloc(64)]);
-};
 const safetensors = (): Buffer => {
   const json = Buffer.from('{"fc.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}');
   const length = Buffer.alloc(8);
@@ -33,12 +28,13 @@ const safetensors = (): Buffer => {
 /** What is met in place of a model, an image or a table, and what is said of it. */
 const FOREIGN: readonly (readonly [name: string, bytes: Buffer, says: RegExp])[] = [
   ['a Git LFS pointer', LFS, /is a Git LFS pointer, not the file itself.*git lfs pull/],
+  ['the text of a link', Buffer.from('../../../blobs/ec1cf651a66985ce'), /the text of a symbolic link.*core\.symlinks/],
   ['a web page', HTML, /is a web page \(HTML\)/],
-  ['a PyTorch zip', zipOf('archive/data.pkl'), /is a PyTorch checkpoint.*torch\.onnx\.export/],
+  ['a PyTorch zip', zipStart('archive/data.pkl'), /is a PyTorch checkpoint.*torch\.onnx\.export/],
   ['a legacy PyTorch pickle', Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.', 'latin1'), /PyTorch/],
   ['a safetensors file', safetensors(), /is a safetensors file/],
   ['a Keras file', Buffer.from('\x89HDF\r\n\x1a\n\0\0\0', 'latin1'), /HDF5/],
-  ['an archive', zipOf('model.txt'), /is a zip archive/],
+  ['an archive', zipStart('model.txt'), /is a zip archive/],
   ['a compressed file', gzipSync('x'), /is compressed with gzip/],
 ];
 

@@ -184,3 +184,38 @@ test('bootstrap intervals: reproducible, close to the normal law for a mean, and
   }
   assert.ok(covered >= 133 && covered <= 149, `${covered} of 150`);
 });
+
+/** Predictions whose calibration is off by a factor of the logits. */
+function stretched(n: number, factor: number, ...keys: (number | string)[]) {
+  const { rows, labels } = calibratedModel(random(0, ...keys), n, 5);
+  const z = rows.map((row) => row.map((v) => factor * v));
+  return scoreBatch(makeOutput(z), names(n), labels, { kind: 'logits' });
+}
+
+test('an interval of the calibration error holds its estimate, and what is measured on so many images, over seeds', () => {
+  for (const [n, factor] of [
+    [40, 1],
+    [200, 1],
+    [200, 1.5],
+    [1000, 1],
+  ] as const) {
+    const measured: number[] = [];
+    const intervals: { lo: number; hi: number }[] = [];
+    for (let seed = 0; seed < 60; seed++) {
+      const predictions = stretched(n, factor, 'ece', n, factor, seed);
+      const { ece } = computeMetrics(predictions);
+      const { lo, hi } = metricIntervals(predictions, { seed, replicates: 300 }).ece;
+      assert.ok(0 <= lo && lo <= ece && ece <= hi, `n ${n}, seed ${seed}: ${ece} in ${lo} to ${hi}`);
+      measured.push(ece);
+      intervals.push({ lo, hi });
+    }
+    const expected = average(measured);
+    const covered = intervals.filter(({ lo, hi }) => lo <= expected && expected <= hi).length;
+    assert.ok(covered >= 54, `n ${n}, factor ${factor}: ${covered} of 60 hold the expectation ${expected}`);
+  }
+});
+
+test('a single image, and images that are all sure and right, have an interval of their error', () => {
+  const { ece } = metricIntervals(calibratedPredictions(1, 3, 'one'), { seed: 0 });
+  assert.ok(ece.lo <= ece.hi);
+});

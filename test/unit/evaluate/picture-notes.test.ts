@@ -24,4 +24,9 @@ test("pictures of the network's own size that a preset resizes are remarked on; 
   assert.deepEqual(pictureNotes(many(28), [resolveTransform({ preset: 'none', size: 28 })]), []);
   assert.deepEqual(pictureNotes(many(32), [resolveTransform({ size: 28 })]), []);
   assert.deepEqual(pictureNotes([], [resolveTransform({})]), []);
+  // A sweep is remarked on where every row does so.
+  const [own, other] = [resolveTransform({ size: 28 }), resolveTransform({ size: 32 })];
+  assert.equal(pictureNotes(many(28), [own, other]).length, 1);
+  assert.deepEqual(pictureNotes(many(28), [own, other], 'all'), []);
+  assert.equal(pictureNotes(many(28), [own], 'all').length, 1);
 });

@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import { type ErrorCode, random, TemperError } from '../../../src/core/index.ts';
 import {
   concatPredictions,
-  detectOutputs,
+  kindEvidence,
   probabilitiesOf,
   type Scoring,
   scoreBatch,
 } from '../../../src/evaluate/index.ts';
+import type { ClassOutput } from '../../../src/runtime/index.ts';
 import { calibratedModel, makeOutput, names, softmax } from '../../support/synthetic-predictions.ts';
 
 const close = (a: number, b: number, tolerance = 1e-12): void =>
@@ -15,6 +16,13 @@ const close = (a: number, b: number, tolerance = 1e-12): void =>
 
 function fails(code: ErrorCode, run: () => unknown): void {
   assert.throws(run, (error) => error instanceof TemperError && error.code === code && error.hint !== undefined);
+}
+
+/** What the values of one batch say. */
+function detectOutputs(output: ClassOutput): string {
+  const evidence = kindEvidence();
+  evidence.add(output);
+  return evidence.settled();
 }
 
 const { rows, labels } = calibratedModel(random(1, 'predictions'), 200, 7);

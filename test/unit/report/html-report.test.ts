@@ -51,6 +51,16 @@ test('every table can be scrolled with the keyboard, and has a name; its heading
   }
 });
 
+test('a table that a phone cuts says so, without a script; every table has a shadow where it goes on', () => {
+  const cues = all('span').filter(({ attributes }) => attributes.class === 'sideways');
+  assert.ok(cues.length > 0 && cues.length < all('table').length);
+  for (const { text } of cues) assert.match(text, /^scroll sideways/);
+  const style = all('style')[0]?.text ?? '';
+  assert.match(style, /\.scroll\{[^}]*overflow-x:auto[^}]*var\(--shade\)[^}]*scroll\}/);
+  assert.match(style, /\.sideways\{display:none/);
+  assert.match(style, /@media \(max-width:40rem\)\{[^@]*\.sideways\{display:block\}/);
+});
+
 test('the policy names exactly the script and the style sheet of the page', () => {
   const policy = all('meta').find(({ attributes }) => attributes['http-equiv'] === 'Content-Security-Policy');
   const hash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;

@@ -6,10 +6,10 @@ import {
   readAhead,
   runBatches,
   type Session,
-  summarizeTiming,
   type Tensor,
   type Tensors,
 } from '../../../src/runtime/index.ts';
+import { stageOrder } from '../../../src/runtime/pipeline.ts';
 import type { ValueInfo } from '../../../src/signature/index.ts';
 import { IDENTITY, ints, makeModel } from '../../support/small-models.ts';
 
@@ -184,16 +184,62 @@ test('a fixed graph that returns another batch than it was given is not mended b
   await session.close();
 });
 
-test('timing leaves out the first batch, and short batches from the percentiles', () => {
-  const rows = [8, ...new Array<number>(20).fill(8), 3];
-  const ms = [1000, ...Array.from({ length: 20 }, (_, i) => i + 1), 100];
-  const timing = summarizeTiming(rows, ms);
-  assert.deepEqual(timing, {
-    images: 171,
-    imagesPerSecond: (163 / (210 + 100)) * 1000,
-    p50Ms: 10,
-    p95Ms: 19,
-    batch: 8,
-  });
-  assert.deepEqual(summarizeTiming([5], [10]), { images: 5, imagesPerSecond: 500, p50Ms: 10, p95Ms: 10, batch: 5 });
+test('models take batches in turn: each is as often first and last, and follows each of the others', () => {
+  const orders = (n: number, batches: number) => Array.from({ length: batches }, (_, batch) => stageOrder(n, batch));
+  assert.deepEqual(orders(1, 2), [[0], [0]]);
+  assert.deepEqual(orders(2, 4), [
+    [0, 1],
+    [1, 0],
+    [1, 0],
+    [0, 1],
+  ]);
+  for (const n of [3, 4, 7]) {
+    const all = orders(n, 2 * n);
+    for (let place = 0; place < n; place++) {
+      const there = all.map((order) => order[place]);
+      assert.deepEqual(new Set(there).size, n, `each of ${n} stands at ${place}`);
+    }
+    for (const order of all)
+      assert.deepEqual(
+        order.toSorted((a, b) => a - b),
+        [...order.keys()],
+      );
+  }
+});
+
+test('results are those of the models, whatever the order in which they ran', async () => {
+  const ran: number[] = [];
+  const sessions = await Promise.all([0, 1, 2].map(() => openSession({ model: IDENTITY, device: 'cpu', threads: 1 })));
+  const stages = sessions.map((session, i) => ({
+    session: {
+      ...session,
+      run: (feeds: Tensors, fetches?: readonly string[]) => {
+        ran.push(i);
+        return session.run(feeds, fetches);
+      },
+    } satisfies Session,
+    input: session.inputs[0] as ValueInfo,
+    fetches: ['y'],
+    images: i,
+  }));
+  async function* batches() {
+    for (let meta = 0; meta < 4; meta++)
+      yield {
+        images: [0, 1, 2].map(
+          (i): Tensor => ({
+            type: 'float32',
+            dims: [1, 3],
+            data: new Float32Array(3).fill(10 * meta + i),
+          }),
+        ),
+        meta,
+      };
+  }
+  for await (const { meta, outputs } of runBatches(stages, batches()))
+    assert.deepEqual(
+      outputs.map(({ y }) => y?.data[0]),
+      [0, 1, 2].map((i) => 10 * meta + i),
+    );
+  assert.deepEqual(ran, [0, 1, 2, 1, 2, 0, 2, 0, 1, 2, 1, 0]);
+  await Promise.all(sessions.map((session) => session.close()));
 });

@@ -53,7 +53,7 @@ function tableOf(classes: readonly string[]): Dataset {
 test('numbers as indices need no folder of every class, but each must be a class of the model', async () => {
   const table = await open(['3', '7'], 'numeric');
   assertLabels(table, model(8));
-  assert.throws(() => assertLabels(table, model(7)), { code: 'FORMAT_LABEL', message: /label 7/ });
+  assert.throws(() => assertLabels(table, model(7)), { code: 'MISMATCH_VALUE', message: /label 7.* m\.onnx/ });
   await assert.rejects(open(['3', 'cat'], 'numeric'), { code: 'FORMAT_LABEL', message: /class folder cat/ });
 });
 
@@ -90,4 +90,19 @@ test('what tools leave in a data set is no class and no image', async () => {
   const table = await openDataset(writeTree(temporaryFolder(), Object.fromEntries(files.map((name) => [name, '']))));
   assert.deepEqual(table.classes, ['a', 'b']);
   assert.equal(table.length, 2);
+});
+
+test('valid classes out of order, with folders in the order of their text, are refused unless names tell', async () => {
+  const table = await open(['ant', 'bee', 'cat']);
+  assertLabels(table, model(9), { places: [1, 4, 7] });
+  assert.throws(() => assertLabels(table, model(9), { places: [4, 1, 7] }), {
+    code: 'MISMATCH_VALUE',
+    message: /`validClasses` is not in order \(4 before 1\): bee may be class 1 or 4/,
+    hint: /Sort `validClasses`.*`classes` FILE/,
+  });
+  const names = ['a', 'bee', 'c', 'd', 'ant', 'f', 'g', 'cat', 'i'];
+  assertLabels(table, model(9, names), { places: [4, 1, 7] });
+  assert.throws(() => assertLabels(table, model(9, names), { places: [1, 4, 7] }), { message: /ant is class 4/ });
+  // The user says that folders count by their text: then the list counts by its lines.
+  assertLabels(await open(['ant', 'bee', 'cat'], 'sorted'), model(9), { places: [4, 1, 7] });
 });

@@ -149,3 +149,20 @@ test('a missing file is INPUT_NOT_FOUND', async () => {
     dropDuplicates([SNAPSHOTS[0]!, join(root, 'nowhere.onnx')]),
   );
 });
+
+test('equal weights whose tensors a file lists in another order count once; exchanged weights do not', () => {
+  const folder = fresh();
+  const tensors: TestTensor[] = [
+    { name: 'a', dims: [2], values: [1, 2] },
+    { name: 'b', dims: [2], values: [3, 4] },
+  ];
+  const model = weightsModel(tensors);
+  writeModel(join(folder, 'epoch_1.onnx'), model);
+  writeModel(join(folder, 'last.onnx'), { ...model, initializers: (model.initializers ?? []).toReversed() });
+  const exchanged = tensors.map((one, i) => ({ ...one, values: tensors[1 - i]?.values ?? [] }));
+  writeModel(join(folder, 'epoch_2.onnx'), weightsModel(exchanged));
+  assert.deepEqual(dropped(folder, 'epoch_1.onnx', 'epoch_2.onnx', 'last.onnx'), {
+    kept: ['epoch_1.onnx', 'epoch_2.onnx'],
+    dropped: ['last.onnx is epoch_1.onnx'],
+  });
+});

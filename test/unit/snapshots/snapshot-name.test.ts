@@ -130,3 +130,13 @@ test('natural order compares runs of digits as numbers, whatever their length an
   const sorted = ['e_9', 'e_010', 'e_10', 'e_99', 'e_100', 'e_100a', 'ea'];
   assert.deepEqual(sorted.toReversed().sort(compareNatural), sorted);
 });
+
+test('a second number behind checkpoint counts steps where it rises with the first, else it is a metric', () => {
+  assert.deepEqual(stepsOf('checkpoint_14-237.onnx'), [237]);
+  assert.deepEqual(
+    stepsOf('checkpoint_14-237.onnx', 'checkpoint_15-253.onnx', 'checkpoint_15-260.onnx'),
+    [237, 253, 260],
+  );
+  assert.deepEqual(stepsOf('checkpoint_14-237.onnx', 'checkpoint_15-221.onnx', 'checkpoint_16-230.onnx'), [14, 15, 16]);
+  assert.deepEqual(stepsOf('ckpt-9-41.onnx', 'ckpt-10-38.onnx'), [9, 10]);
+});

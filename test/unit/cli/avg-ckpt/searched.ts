@@ -6,6 +6,7 @@ import {
   scoreModels,
 } from '../../../../src/evaluate/index.ts';
 import type { SearchedCandidate, SearchRecord } from '../../../../src/search/index.ts';
+import { READING } from '../../../support/reading.ts';
 
 /** Predictions on n images of two classes, of which the first `right` are right. */
 export function predictions(n: number, right: number): Predictions {
@@ -64,10 +65,12 @@ export function searched(
     greedySoup: undefined,
     prunedSoup: undefined,
     weights: { 'epoch_1.onnx': 1 },
+    reading: READING,
     snapshotReads: 1,
     evaluations: 2,
     fromCache: 0,
     cache: 'best.onnx.search.jsonl',
+    warnings: [],
     seconds: 1,
     evaluatingSeconds: 0.5,
   };

@@ -44,3 +44,9 @@ test('what is missing is named, with the option that gives it', () => {
     assert.match(error.hint ?? '', flag);
   }
 });
+
+test('each data set names its own columns', () => {
+  const { train, val } = fixResOptions(args({ 'train-label-column': 'y', 'val-path-column': 'photo' }));
+  assert.deepEqual([train.pathColumn, train.labelColumn], [undefined, 'y']);
+  assert.deepEqual([val.pathColumn, val.labelColumn], ['photo', undefined]);
+});

@@ -5,6 +5,7 @@ import { fixResText, tuningText } from '../../../../cli/fix-res/text.ts';
 import { guardVerdict, type Predictions, scoreBatch } from '../../../../src/evaluate/index.ts';
 import type { FixResRecord } from '../../../../src/fixres/index.ts';
 import { chartSvg } from '../../../../src/report/index.ts';
+import { READING } from '../../../support/reading.ts';
 
 /** 100 images of two classes, of which the first `right` are right. */
 function predictions(right: number): Predictions {
@@ -34,6 +35,8 @@ function record(more: Partial<FixResRecord> = {}): FixResRecord {
     layer: { name: 'bn2', kind: 'kept' },
     classifier: 'fc.weight',
     changed: ['fc.weight'],
+    reading: READING,
+    warnings: [],
     settings: { mode: 'paper', optimizer: { lr: 0.1 }, targets: null },
     ...more,
   };

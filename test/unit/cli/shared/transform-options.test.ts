@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TransformArguments } from '../../../../cli/shared/transform-options.ts';
 import { TRANSFORM, transformsOf } from '../../../../cli/shared/transform-options.ts';
-import { transformText } from '../../../../cli/shared/transform-text.ts';
+import { transformText, transformWords } from '../../../../cli/shared/transform-text.ts';
 import type { ErrorCode } from '../../../../src/core/index.ts';
 import { type Transform, transformFields } from '../../../../src/data/index.ts';
 import type { Session } from '../../../../src/runtime/index.ts';
@@ -122,4 +122,22 @@ test('a mean of pixels to 255 is refused with the value that is meant, and taken
     one({ mean, std, 'mean-scale': '255' }),
     one({ mean: '0.485,0.456,0.406', std: '0.229,0.224,0.225' }),
   );
+});
+
+test('the words of a transform give it again, whatever its size, target, rule, filter, colours and type', () => {
+  const same = (words: Words, of = RGB): void => {
+    const transform = one(words, of);
+    const said = transformWords(transform)
+      .split(' --')
+      .map((part) => part.replace(/^--/, '').split(' '));
+    assert.deepEqual(one(Object.fromEntries(said) as Words, of), transform, JSON.stringify(words));
+  };
+  for (const preset of ['torchvision', 'timm', 'fixres', 'none'])
+    for (const size of ['224', '160x224', '21x30']) same({ preset, size });
+  for (const rule of ['short', 'long', 'height', 'squash', 'border'])
+    same({ size: '20x28', 'crop-ratio': '0.875', 'resize-rule': rule, interpolation: 'lanczos', orientation: 'exif' });
+  same({ size: '30', resize: '40', mean: '0.1,0.2,0.30000000000000004', std: '1', color: 'bgr' });
+  same({ size: '30', resize: '40x50' });
+  const raw = session(['N', 3, 'H', 'W'], 'uint8');
+  for (const preset of ['none', 'timm']) same({ preset, size: '32', 'resize-rule': 'border' }, raw);
 });

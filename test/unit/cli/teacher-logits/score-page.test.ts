@@ -4,6 +4,7 @@ import { scorePage } from '../../../../cli/teacher-logits/score-page.ts';
 import { scoreText } from '../../../../cli/teacher-logits/score-text.ts';
 import { classRows, openStore, scoreRows, scoreWords } from '../../../../src/distill/index.ts';
 import { htmlReport, markdownReport } from '../../../../src/report/index.ts';
+import { READING } from '../../../support/reading.ts';
 import { scoreMadeUp } from '../../../support/score-made-up.ts';
 import { makeStore, storeRun } from '../../../support/target-store.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
@@ -20,6 +21,7 @@ const record = {
   rows: scoreRows(scores, fields),
   classRows: classRows(scores, undefined),
   transform: undefined,
+  reading: READING,
   badImages: [],
 };
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { type DataOptions, openData, readClassMap } from '../../../../src/data/index.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
@@ -94,4 +95,30 @@ test('a class map is read from CSV in either order, and refused in other columns
     'goldfish,3',
   ]);
   await expectFailure('FORMAT_TABLE', [/other columns/], () => readClassMap(write('bad.csv', 'a,b,c\nx,y,z\n')));
+});
+
+test('columns of a Parquet file are named as those of a table', async () => {
+  const bytes = (name: string): Uint8Array => Buffer.from(name);
+  const columnData = [
+    { name: 'photo', data: [bytes('a.png'), bytes('c.JPEG')], type: 'BYTE_ARRAY' as const },
+    { name: 'thumb', data: [bytes('x'), bytes('y')], type: 'BYTE_ARRAY' as const },
+    { name: 'diagnosis', data: [4, 0], type: 'INT32' as const },
+    { name: 'label', data: [9, 9], type: 'INT32' as const },
+  ];
+  const path = join(folder, 'odd.parquet');
+  writeFileSync(path, new Uint8Array(parquetWriteBuffer({ columnData })));
+  const rows = async (more: Partial<DataOptions>) =>
+    (await tableOf(path, more)).map((row) => (row as unknown[]).slice(1));
+  await expectFailure('FORMAT_TABLE', [/no image column/, /pathColumn/], () => tableOf(path));
+  assert.deepEqual(await rows({ pathColumn: 'photo', labelColumn: 'diagnosis' }), [
+    [4, 'a.png'],
+    [0, 'c.JPEG'],
+  ]);
+  assert.deepEqual(await rows({ pathColumn: 'thumb' }), [
+    [9, 'x'],
+    [9, 'y'],
+  ]);
+  await expectFailure('USAGE', [/no such column.*photo, thumb/], () => tableOf(path, { pathColumn: 'foto' }));
+  await expectFailure('USAGE', [/no such column/], () => tableOf(path, { pathColumn: 'photo', labelColumn: 'z' }));
+  await expectFailure('FORMAT_TABLE', [/diagnosis holds no images/], () => tableOf(path, { pathColumn: 'diagnosis' }));
 });

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { TemperError } from '../../../../src/core/index.ts';
-import { type Interpolation, type Pixels, type ResampleOptions, resample } from '../../../../src/data/index.ts';
+import { type PillowFilter, type Pixels, type ResampleOptions, resample } from '../../../../src/data/index.ts';
 import { noise } from '../../../support/noise.ts';
 
 interface Case {
@@ -11,10 +11,10 @@ interface Case {
   readonly target: [number, number];
   readonly channels: 1 | 3 | 4;
   readonly box?: [number, number, number, number];
-  readonly sha256: Record<Interpolation, string>;
+  readonly sha256: Record<PillowFilter, string>;
 }
 interface Whole extends Omit<Case, 'sha256'> {
-  readonly kernel: Interpolation;
+  readonly kernel: PillowFilter;
   readonly base64: string;
 }
 

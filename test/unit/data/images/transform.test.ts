@@ -85,16 +85,19 @@ test('the 256 levels normalise to the float32 of torch', () => {
 test('geometry of known cases: rounding down of the long side, half to even of the offset, portraits of FixRes', () => {
   const crop = { width: 224, height: 224 };
   const resize = { width: 256, height: 256 };
-  const landscape = planGeometry({ width: 500, height: 375 }, 'short', resize, crop);
+  const landscape = planGeometry({ width: 500, height: 375 }, { resizeRule: 'short', resize, crop });
   assert.deepEqual(landscape.resized, { width: 341, height: 256 });
   assert.deepEqual(landscape.crop, { left: 58, top: 16, ...crop });
-  const portrait = planGeometry({ width: 375, height: 500 }, 'height', resize, crop);
+  const portrait = planGeometry({ width: 375, height: 500 }, { resizeRule: 'height', resize, crop });
   assert.deepEqual(portrait.resized, { width: 192, height: 256 });
   assert.deepEqual(portrait.padding, { left: 16, top: 0, right: 16, bottom: 0 });
   assert.ok(isPadded(portrait) && !isPadded(landscape));
   assert.ok(!isEnlarged(landscape));
-  assert.ok(isEnlarged(planGeometry({ width: 500, height: 200 }, 'short', resize, crop)));
-  assert.deepEqual(planGeometry({ width: 1, height: 1000 }, 'long', resize, crop).resized, { width: 1, height: 256 });
+  assert.ok(isEnlarged(planGeometry({ width: 500, height: 200 }, { resizeRule: 'short', resize, crop })));
+  assert.deepEqual(planGeometry({ width: 1, height: 1000 }, { resizeRule: 'long', resize, crop }).resized, {
+    width: 1,
+    height: 256,
+  });
 });
 
 test('a picture a thousand times wider than high is cropped without resizing the whole', () => {
@@ -197,4 +200,9 @@ test('contradictory or impossible options are usage errors', () => {
     { interpolation: 'cubic' as 'bicubic' },
   ];
   for (const options of wrong) assert.throws(() => resolveTransform(options), usage, JSON.stringify(options));
+});
+
+test('a grey network of raw pixels needs no mean', () => {
+  const { mean, std, fill } = resolveTransform({ color: 'grey', dtype: 'uint8' });
+  assert.deepEqual([mean, std, fill], [[], [], [0]]);
 });

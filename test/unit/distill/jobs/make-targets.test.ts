@@ -34,6 +34,15 @@ test('a dry run says how large, and writes nothing', async () => {
   assert.ok(!existsSync(at('dry')));
 });
 
+test('pictures that do not fit the transform are remarked on; with views, which are crops of training, not', async () => {
+  const warnings = async (more: object) =>
+    (await makeTargets({ ...common, out: at('odd'), dryRun: true, ...more })).warnings;
+  assert.deepEqual(await warnings({}), []);
+  const preset = { transform: { size: 8, mean: [0.5], std: [0.5] } };
+  assert.match(String(await warnings(preset)), /own size, 8, but are resized to 9.*`preset` none `size` 8/);
+  assert.deepEqual(await warnings({ ...preset, views: { augment: { flip: 0.5 }, count: 2 } }), []);
+});
+
 test('a gate sees the scores; where it says no the parts stay without a manifest', async () => {
   const options = { ...common, out: at('gated') };
   const seen: (number | null)[] = [];

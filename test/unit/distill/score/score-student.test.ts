@@ -171,10 +171,10 @@ test('top-K: the bounds enclose the KL of whole rows at every K, and meet where 
   }
 });
 
-test('a student of probabilities is recognised and scored by log p', async () => {
-  const { scores, outputs } = await scoreMadeUp(full, { outputs: 'auto' }, studentLogits, 'Softmax');
-  assert.equal(outputs, 'probabilities');
-  const reference = (await scoreMadeUp(full, { outputs: 'auto' })).scores;
+test('a student of probabilities is scored by log p; outputs that are none are refused as such', async () => {
+  const { scores } = await scoreMadeUp(full, { outputs: 'probabilities' }, studentLogits, 'Softmax');
+  const reference = (await scoreMadeUp(full)).scores;
+  await expectFailure('EXECUTION_OUTPUT', [/not probabilities/], () => scoreMadeUp(full, { outputs: 'probabilities' }));
   for (const [t, { kl }] of scores[0]?.temperatures.entries() ?? [])
     near(kl, reference[0]?.temperatures[t]?.kl ?? 0, 1e-5);
 });

@@ -46,6 +46,13 @@ test('a resize target is that of the test size; at the train size it is in propo
   ]);
 });
 
+test('a resize target of two sides is in proportion side by side', () => {
+  assert.deepEqual(targets(transformsAt(ANY, SIZES, { transform: { resize: { height: 333, width: 400 } } })), [
+    [224, 224, 233, 280],
+    [320, 320, 333, 400],
+  ]);
+});
+
 test('a whole transform is used as it is at its own size, and in proportion at others', () => {
   const whole = resolveTransform({
     size: 320,

@@ -213,3 +213,15 @@ test('one node with 50,000 inputs and 50,000 outputs is no 2.5 billion edges', (
   const nodes = [op('Concat', ['t', ...inputs], outputs), op('Conv', ['x', 'o49999'])];
   assert.ok(cpuMs(() => assert.deepEqual(roleOf(nodes), ['weight'])) < 5000);
 });
+
+test('several integers that an operator of another domain reads are codes, whatever their type; a single one is a count', () => {
+  const packed: TensorSpec = { type: 6, dims: [2, 4], raw: Buffer.alloc(32) };
+  const one: TensorSpec = { type: 7, dims: [], raw: Buffer.alloc(8) };
+  for (const domain of ['my', 'com.microsoft', 'org.gptq']) {
+    for (const tensor of [packed, INT64, INT8])
+      assert.deepEqual(roleOf([{ ...op('Unheard', ['x', 't']), domain }], tensor), ['quantized_weight'], domain);
+    assert.deepEqual(roleOf([{ ...op('Unheard', ['x', 't']), domain }], one), ['shape_or_index'], domain);
+    assert.deepEqual(roleOf([{ ...op('Unheard', ['x', 't']), domain }]), ['weight'], domain);
+  }
+  assert.deepEqual(roleOf([op('Unheard', ['x', 't'])], packed), ['shape_or_index']);
+});

@@ -133,3 +133,24 @@ test('3,000 spellings of one location are read, or run into the limit of open fi
     model.close();
   }
 });
+
+test('a file that is something else than the weights is named: surely by a long beginning, else where it is too short', () => {
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 8\n`;
+  const page = '<!DOCTYPE html><html><body>Sign in</body></html>';
+  for (const [text, is] of [
+    [pointer, /is a Git LFS pointer, not the file itself; expected the weights of .*model\.onnx/],
+    [page, /is a web page/],
+    ['', /is empty/],
+    ['{"error":1', /is a JSON text/],
+  ] as const) {
+    writeFileSync(join(folder, 'other.bin'), text);
+    const offset = text.startsWith('{') ? 8 : 0;
+    const { message } = assertFails(() => read({ location: 'other.bin', offset }), 'FORMAT_MALFORMED');
+    assert.match(message, is);
+  }
+  // Weights may begin like a gzip, or like a text: their length tells that they are weights.
+  for (const bytes of [Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), Buffer.from('{"error"')]) {
+    writeFileSync(join(folder, 'weights.bin'), bytes);
+    assert.deepEqual(Buffer.from(read({ location: 'weights.bin' })), bytes);
+  }
+});

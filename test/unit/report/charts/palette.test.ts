@@ -3,6 +3,23 @@ import { test } from 'node:test';
 import { chartSvg } from '../../../../src/report/index.ts';
 import { parseMarkup } from '../../../support/markup-tokens.ts';
 
+test('symbols of seventy curves differ', () => {
+  const elements = parseMarkup(
+    chartSvg({
+      kind: 'scatter',
+      title: 'Many groups',
+      description: '',
+      x: { label: 'size' },
+      y: { label: 'top-1' },
+      points: Array.from({ length: 70 }, (_, i) => ({ x: i, y: i, label: String(i), group: String(i) })),
+    }),
+  );
+  const looks = elements
+    .filter(({ attributes }) => attributes.class?.startsWith('dot ') && attributes.transform !== undefined)
+    .map(({ attributes }) => `${attributes.class} ${attributes.d}`);
+  assert.equal(new Set(looks).size, 70);
+});
+
 test('twelve curves differ in colour or symbol, and in colour or dash', () => {
   const elements = parseMarkup(
     chartSvg({

@@ -2,13 +2,14 @@ import { random } from '../../../../src/core/index.ts';
 import { resolveTransform } from '../../../../src/data/index.ts';
 import type { Predictions } from '../../../../src/evaluate/index.ts';
 import type { SizeAnalysis } from '../../../../src/resolution/index.ts';
+import { areaOf, type PixelSize, sidesOf } from '../../../../src/resolution/sizes.ts';
 import type { Cell, Variant } from '../../../../src/resolution/sweep/plan.ts';
 import type { RowEvaluation, RowModel, RowSettings, SweptCell } from '../../../../src/resolution/sweep/rows.ts';
 
-export const analysis = (size: number): SizeAnalysis => ({
-  gmacs: size ** 2 / 1e4,
+export const analysis = (size: PixelSize): SizeAnalysis => ({
+  gmacs: areaOf(size) / 1e4,
   gmacsNote: undefined,
-  map: [Math.ceil(size / 32), Math.ceil(size / 32)],
+  map: [Math.ceil(sidesOf(size).height / 32), Math.ceil(sidesOf(size).width / 32)],
   findings: [],
 });
 
@@ -43,12 +44,13 @@ export const evaluation = (share: number, imagesPerSecond: number, n = 400): Row
   outputs: 'logits',
   classes: 6,
   timing: { images: n, imagesPerSecond, p50Ms: 1, p95Ms: 2, batch: 64 },
+  times: { rows: [n], ms: [(1000 * n) / imagesPerSecond] },
   enlarged: 0.25,
   padded: 0,
   preparationMs: 10,
 });
 
-export const cell = (size: number, more: Partial<Cell> = {}): Cell => ({
+export const cell = (size: PixelSize, more: Partial<Cell> = {}): Cell => ({
   model: 0,
   size,
   variant: 'keep' satisfies Variant,

@@ -1,5 +1,5 @@
-import type { Session } from '../../runtime/index.ts';
-import type { ValueInfo } from '../../signature/index.ts';
+import type { Session } from '../runtime/index.ts';
+import type { ValueInfo } from '../signature/index.ts';
 
 /**
  * Differences that are none, relative to a row's range of logits: float32 sums in another order on the CPU; TF32 and other
@@ -7,8 +7,6 @@ import type { ValueInfo } from '../../signature/index.ts';
  */
 const TOLERANCES: Readonly<Record<string, number>> = { cpu: 2e-5, cuda: 5e-3, webgpu: 5e-3 };
 const HALF_TOLERANCE = 1e-2;
-/** Of the inputs' mean and deviation: the same images, transformed in the same way. */
-export const INPUT_TOLERANCE = 1e-6;
 
 /**
  * How far logits of the same image may lie apart, relative to their range.

@@ -1,10 +1,19 @@
-import { TemperError } from '../../core/index.ts';
-import type { BatchInput } from '../../data/index.ts';
-import { type ClassOutput, readClassOutput, runBatches, type Tensor } from '../../runtime/index.ts';
-import type { TeacherStage } from './teacher-stage.ts';
+import { TemperError } from '../core/index.ts';
+import { type ClassOutput, readClassOutput, runBatches, type Session, type Tensor } from '../runtime/index.ts';
+import type { ValueInfo } from '../signature/index.ts';
+import { logitTolerance } from './tolerance.ts';
 
 /** Images of the first batch that are run alone too. */
 const ALONE = 4;
+
+/** A network as it runs over images. */
+interface RunningNetwork {
+  readonly session: Session;
+  readonly input: ValueInfo;
+  readonly output: ValueInfo;
+  /** Which of a batch's inputs it takes. */
+  readonly images: number;
+}
 
 /** A row of a batch, per transform, as a batch of its own. */
 export interface LoneRow {
@@ -13,7 +22,7 @@ export interface LoneRow {
 }
 
 /** Some rows spread over a batch, copied. None of a batch of one. */
-export function loneRows(inputs: readonly BatchInput[]): LoneRow[] {
+export function loneRows(inputs: readonly Tensor[]): LoneRow[] {
   const [rows = 0] = inputs[0]?.dims ?? [];
   const count = rows < 2 ? 0 : Math.min(ALONE, rows);
   return Array.from({ length: count }, (_, i) => {
@@ -45,16 +54,16 @@ export function rowDifference(joint: ArrayLike<number>, alone: ArrayLike<number>
 /**
  * How far a network's outputs of an image alone and in a batch lie apart: about 0 but for networks that look at the whole batch
  * (dynamic quantization takes its scales from it, BatchNormalization in training mode its statistics).
- * @param batch what each teacher gave for the batch @returns per teacher; 0 for a network that takes no image alone
- * @throws TemperError what the signal aborts with; EXECUTION_MEMORY
+ * @param batch what each network gave for the batch @returns per network; 0 for one that takes no image alone
  */
 export async function batchDependence(
-  teachers: readonly TeacherStage[],
+  networks: readonly RunningNetwork[],
   batch: readonly ClassOutput[],
   lone: readonly LoneRow[],
 ): Promise<number[]> {
-  const most = teachers.map(() => 0);
-  const stages = teachers.map(({ session, input, output, images }) => ({
+  const most = networks.map(() => 0);
+  if (networks.length === 0) return most;
+  const stages = networks.map(({ session, input, output, images }) => ({
     session,
     input,
     images,
@@ -65,7 +74,7 @@ export async function batchDependence(
   }
   try {
     for await (const { meta: row, outputs } of runBatches(stages, batches())) {
-      for (const [i, { session, output }] of teachers.entries()) {
+      for (const [i, { session, output }] of networks.entries()) {
         const { classes, data } = batch[i] as ClassOutput;
         const alone = readClassOutput(session, output, outputs[i] ?? {}, 1);
         const joint = data.subarray(row * classes, (row + 1) * classes);
@@ -74,7 +83,19 @@ export async function batchDependence(
     }
   } catch (error) {
     // A constant Reshape, for example: what the network makes of its own batches is told when they run.
-    if (!(error instanceof TemperError && ['EXECUTION_RUN', 'EXECUTION_OUTPUT'].includes(error.code))) throw error;
+    if (!(error instanceof TemperError && /^(EXECUTION|NUMERIC)_/.test(error.code))) throw error;
   }
   return most;
+}
+
+/** That a network's scores depend on the batch, in words; undefined for differences that rounding explains. */
+export function dependenceText(
+  { session, output }: Pick<RunningNetwork, 'session' | 'output'>,
+  found: number,
+): string | undefined {
+  if (found <= logitTolerance({ session, output })) return undefined;
+  return (
+    `its logits depend on the batch (by up to ${found.toPrecision(2)} of a row's range), as those of dynamically ` +
+    'quantized networks do'
+  );
 }

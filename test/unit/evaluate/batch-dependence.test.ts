@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loneRows, rowDifference } from '../../../../src/distill/run/batch-dependence.ts';
+import { loneRows, rowDifference } from '../../../src/evaluate/batch-dependence.ts';
 
 test('a difference is relative to the range of the outputs, and to 1 where they are close', () => {
   assert.equal(rowDifference([0, 10], [0, 10]), 0);

@@ -1,0 +1,2 @@
+export type { Facts, FactValue, InspectedFile, InspectedTensor, Problem } from './inspected.ts';
+export { type InspectionRecord, type InspectOptions, inspect } from './job.ts';
