@@ -3,7 +3,7 @@ import { type Fingerprint, fingerprintOf } from './fingerprint.ts';
 import { byName, type Explained, type Search, tried, valuesLike } from './search.ts';
 import type { StateKey } from './state-values.ts';
 import type { TemplateTensor } from './template-tensors.ts';
-import { reorderings } from './view.ts';
+import { placesOf, reorderings } from './view.ts';
 
 export const operandOf = ({ key, dims }: StateKey): Operand => ({ key, dims });
 
@@ -19,15 +19,20 @@ export function findCopy(search: Search, tensor: TemplateTensor, own: Fingerprin
   };
   const copy = (of: Operand): Expression => ({ kind: 'copy', of });
   for (const key of keys) {
-    if (printLike(key).ordered !== key.print.ordered) continue;
+    if (printLike(key).sampled !== key.print.sampled) continue;
     const found = tried(search, tensor, copy(operandOf(key)));
     if (found) return found;
   }
-  for (const key of keys) {
-    if (printLike(key).unordered !== key.print.unordered) continue;
-    for (const view of reorderings(key.dims, tensor.dims)) {
-      const found = tried(search, tensor, copy({ ...operandOf(key), view }));
-      if (found) return found;
+  for (const group of search.state.alike(tensor.count)) {
+    const [first] = group as [StateKey];
+    const values = valuesLike(search, tensor, first);
+    for (const view of reorderings(first.dims, tensor.dims)) {
+      const places = placesOf(view, first.print.head.length);
+      for (const key of group) {
+        if (!key.print.head.every((value, i) => Object.is(value, values[places[i] as number]))) continue;
+        const found = tried(search, tensor, copy({ ...operandOf(key), view }));
+        if (found) return found;
+      }
     }
   }
   return undefined;

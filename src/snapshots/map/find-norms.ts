@@ -1,6 +1,6 @@
 import type { NormScale } from './expression.ts';
 import { moduleOf, type Search } from './search.ts';
-import type { StateKey } from './state-values.ts';
+import type { StateKey, StateValues } from './state-values.ts';
 import { UNIT, type Values } from './values.ts';
 
 /** Epsilons of the frameworks' layers (torch 1e-5, TensorFlow and Keras 1e-3, others); a folded graph does not say which. */
@@ -25,15 +25,38 @@ export interface NamedLayer {
 export const vectorsOf = ({ state }: Search, channels: number): readonly StateKey[] =>
   state.sized(channels).filter(({ dims }) => dims.length === 1);
 
+const known = new WeakMap<StateValues, Map<number, NamedLayers>>();
+
+/** Layers, and each with every usual epsilon. */
+interface NamedLayers {
+  readonly layers: readonly NamedLayer[];
+  readonly norms: readonly NormScale[];
+}
+
+/** Layers of so many channels that names hold together, found once. */
+function layersOf(search: Search, channels: number): NamedLayers {
+  const bySize = known.get(search.state) ?? new Map<number, NamedLayers>();
+  known.set(search.state, bySize);
+  const found = bySize.get(channels);
+  if (found) return found;
+  const layers = findLayers(search, channels);
+  const made = { layers, norms: layers.flatMap((layer) => EPSILONS.map((epsilon) => scaleOf(layer, epsilon))) };
+  bySize.set(channels, made);
+  return made;
+}
+
+export const namedLayers = (search: Search, channels: number): readonly NamedLayer[] =>
+  layersOf(search, channels).layers;
+
 /** Layers whose vectors of so many channels stand in one module. */
-export function namedLayers(search: Search, channels: number): NamedLayer[] {
+function findLayers(search: Search, channels: number): NamedLayer[] {
   const vectors = vectorsOf(search, channels);
-  const known = new Set(vectors.map(({ key }) => key));
+  const present = new Set(vectors.map(({ key }) => key));
   return vectors.flatMap(({ key }): NamedLayer[] => {
     if (!VARIANCES.test(key)) return [];
     const module = moduleOf(key);
     const part = (names: readonly string[]): string | undefined =>
-      names.map((name) => module + name).find((name) => known.has(name));
+      names.map((name) => module + name).find((name) => present.has(name));
     const [mean, scale, shift] = [part(PARTS.mean), part(PARTS.scale), part(PARTS.shift)];
     if (mean === undefined) return [];
     return [
@@ -54,23 +77,32 @@ interface Candidate {
   readonly worst: number;
 }
 
-/** The candidate if it is within the tolerance in every channel whose ratio is known. */
+/** Those that are within the tolerance in every channel whose ratio is known. */
+function allWithin(search: Search, norms: Iterable<NormScale>, ratios: Float64Array, tolerance: number): Candidate[] {
+  const candidates: Candidate[] = [];
+  for (const norm of norms) {
+    const candidate = compared(search, norm, ratios, tolerance);
+    if (candidate) candidates.push(candidate);
+  }
+  return candidates;
+}
+
 function compared(
   { state: { values } }: Search,
   norm: NormScale,
   ratios: Float64Array,
   tolerance: number,
-): Candidate[] {
+): Candidate | undefined {
   const [variance, scale] = [values(norm.variance), norm.scale === undefined ? undefined : values(norm.scale)];
   let worst = 0;
   for (let c = 0; c < ratios.length; c++) {
     const wanted = ratios[c] as number;
     if (Number.isNaN(wanted)) continue;
     const error = Math.abs((scale?.[c] ?? 1) / Math.sqrt((variance[c] as number) + norm.epsilon) - wanted);
-    if (!(error <= tolerance * Math.abs(wanted) + Number.MIN_VALUE)) return [];
+    if (!(error <= tolerance * Math.abs(wanted) + Number.MIN_VALUE)) return undefined;
     if (wanted !== 0) worst = Math.max(worst, error / Math.abs(wanted));
   }
-  return [{ norm, worst }];
+  return { norm, worst };
 }
 
 const scaleOf = ({ scale, variance }: Pick<NamedLayer, 'scale' | 'variance'>, epsilon: number): NormScale =>
@@ -114,13 +146,12 @@ function* anyLayers(search: Search, ratios: Float64Array, tolerance: number): Ge
 /** The layers whose γ/√(σ²+ε) is a scale that was measured, the nearest first. @param ratios of every channel, NaN where unknown */
 export function findNorms(search: Search, ratios: Float64Array, tolerance: number): NormScale[] {
   const { values } = search.state;
-  const layers = namedLayers(search, ratios.length);
+  const { layers, norms } = layersOf(search, ratios.length);
   const nearest = (norms: Iterable<NormScale>): NormScale[] =>
-    [...norms]
-      .flatMap((norm) => compared(search, norm, ratios, tolerance))
+    allWithin(search, norms, ratios, tolerance)
       .sort((a, b) => a.worst - b.worst)
       .map(({ norm }) => norm);
-  const named = nearest(layers.flatMap((layer) => EPSILONS.map((epsilon) => scaleOf(layer, epsilon))));
+  const named = nearest(norms);
   if (named.length > 0) return named;
   const unusual = nearest(
     layers.flatMap((layer) => {

@@ -2,10 +2,8 @@ import type { Values } from './values.ts';
 
 /** What tells tensors apart without holding them. Equal fingerprints are a guess: the values are compared afterwards. */
 export interface Fingerprint {
-  /** Of the values in order. */
-  readonly ordered: string;
-  /** Of the values in any order. */
-  readonly unordered: string;
+  /** Of the number of values and of some of them, in order. */
+  readonly sampled: string;
   /** Whether all values are the same number. */
   readonly uniform: boolean;
   /** The first values. */
@@ -13,6 +11,8 @@ export interface Fingerprint {
 }
 
 const HEAD = 32;
+/** Values of a large tensor that its fingerprint is made of. */
+const SAMPLED = 1024;
 
 /** Bits of the values as 32-bit words. */
 export const wordsOf = (values: Values): Uint32Array =>
@@ -26,27 +26,29 @@ export function mixed(word: number): number {
   return h ^ (h >>> 16);
 }
 
-export function fingerprintOf(values: Values): Fingerprint {
+/** A hash of the values at every `step`-th place. */
+function hashed(values: Values, step: number): string {
   const words = wordsOf(values);
-  const perValue = values instanceof Float64Array ? 2 : 1;
-  let [a, b, c, d] = [1, 2, 0, 0];
-  let uniform = true;
-  for (let i = 0; i < words.length; i += perValue) {
-    const low = mixed(words[i] as number);
-    const h = perValue === 1 ? low : mixed(low ^ (words[i + 1] as number));
+  const wide = values instanceof Float64Array;
+  let [a, b] = [1, 2];
+  for (let i = 0; i < values.length; i += step) {
+    const h = wide ? mixed(mixed(words[2 * i] as number) ^ (words[2 * i + 1] as number)) : mixed(words[i] as number);
     a = Math.imul(a, 0x9e3779b1) + h;
     b = Math.imul(b ^ h, 0x01000193);
-    c = (c + h) | 0;
-    d = (d + Math.imul(h, h | 1)) | 0;
-    if (uniform && i > 0) {
-      uniform = words[i] === words[0] && (perValue === 1 || words[i + 1] === words[1]);
-    }
   }
-  const count = values.length;
-  return {
-    ordered: `${count} ${a >>> 0} ${b >>> 0}`,
-    unordered: `${count} ${c >>> 0} ${d >>> 0}`,
-    uniform,
-    head: values.slice(0, HEAD),
-  };
+  return `${values.length} ${a >>> 0} ${b >>> 0}`;
 }
+
+function isUniform(values: Values): boolean {
+  const [first] = values;
+  for (let i = 1; i < values.length; i++) if (!Object.is(values[i], first)) return false;
+  return true;
+}
+
+export function fingerprintOf(values: Values): Fingerprint {
+  const step = Math.max(1, Math.floor(values.length / SAMPLED));
+  return { sampled: hashed(values, step), uniform: isUniform(values), head: values.slice(0, HEAD) };
+}
+
+/** A hash of all values, in order. */
+export const hashOf = (values: Values): string => hashed(values, 1);

@@ -118,7 +118,7 @@ function assertFloat(template: Model): void {
 export function makeMap(template: Model, reference: StateTable, others: readonly StateTable[]): StateMap {
   assertFloat(template);
   const search = newSearch(template, reference);
-  const peers = peersOf(others);
+  const peers = peersOf(search.state, others);
   const uniform = explainCopies(search);
   explainDerived(search, new Set(uniform));
   const notes = resolveEquals(search, peers);

@@ -2,15 +2,15 @@ import { TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import type { StateTable } from '../state-table.ts';
 import { alignKeys, assertMapped } from './align-keys.ts';
-import { fingerprintOf } from './fingerprint.ts';
+import { fingerprintOf, hashOf } from './fingerprint.ts';
 import { makeMap, type StateMap } from './make-map.ts';
 import { stateFloats } from './state-values.ts';
 import { type TemplateTensor, templateTensors, templateValues } from './template-tensors.ts';
 import { floatOf, rounded } from './values.ts';
 
 /** Tensors that are looked for to tell checkpoints apart: some small ones, read in no time. */
-const SAMPLED = 48;
-const LARGEST_SAMPLE = 1 << 14;
+const SAMPLED = 24;
+const LARGEST_SAMPLE = 1 << 12;
 const SMALLEST_SAMPLE = 4;
 
 /** Small tensors of different numbers, the largest first: weights rather than settings. */
@@ -22,20 +22,18 @@ function samplesOf(template: Model): readonly TemplateTensor[] {
     .slice(0, SAMPLED);
 }
 
-/** How many of a template's samples a checkpoint holds, in any order of their values. */
+/** How many of a template's samples a checkpoint holds. */
 function held(template: Model, samples: readonly TemplateTensor[], table: StateTable): number {
   const counts = new Set(samples.map(({ count }) => count));
   const prints = new Map<string, Set<string>>();
   for (const { name, type, dims } of table.tensors.values()) {
     const float = floatOf(type);
     if (float === undefined || !counts.has(dims.reduce((product, dim) => product * dim, 1))) continue;
-    prints.set(float, (prints.get(float) ?? new Set<string>()).add(fingerprintOf(stateFloats(table, name)).unordered));
+    prints.set(float, (prints.get(float) ?? new Set<string>()).add(hashOf(stateFloats(table, name))));
   }
   return samples.filter((tensor) => {
     const values = templateValues(template, tensor);
-    return [...prints].some(([type, known]) =>
-      known.has(fingerprintOf(rounded(values, type as TemplateTensor['type'])).unordered),
-    );
+    return [...prints].some(([type, known]) => known.has(hashOf(rounded(values, type as TemplateTensor['type']))));
   }).length;
 }
 

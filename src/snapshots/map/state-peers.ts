@@ -1,7 +1,7 @@
 import { elementCount } from '../../onnx/index.ts';
 import type { StateTable } from '../state-table.ts';
-import { fingerprintOf } from './fingerprint.ts';
-import type { StateKey } from './state-values.ts';
+import { hashOf } from './fingerprint.ts';
+import type { StateKey, StateValues } from './state-values.ts';
 import { stateFloats } from './state-values.ts';
 
 /** The other checkpoints of a run, asked about single tensors: each is read once, when it is asked for. */
@@ -13,7 +13,7 @@ export interface Peers {
   readonly tables: readonly StateTable[];
 }
 
-export function peersOf(tables: readonly StateTable[]): Peers {
+export function peersOf(state: Pick<StateValues, 'hash'>, tables: readonly StateTable[]): Peers {
   const prints = tables.map(() => new Map<string, string>());
   const printOf = (i: number, key: StateKey): string => {
     const table = tables[i] as StateTable;
@@ -23,7 +23,7 @@ export function peersOf(tables: readonly StateTable[]): Peers {
     const print =
       tensor === undefined || elementCount(tensor.dims) !== key.count
         ? 'another tensor'
-        : fingerprintOf(stateFloats(table, key.key)).ordered;
+        : hashOf(stateFloats(table, key.key));
     prints[i]?.set(key.key, print);
     return print;
   };
@@ -31,7 +31,7 @@ export function peersOf(tables: readonly StateTable[]): Peers {
   return {
     tables,
     differs(key) {
-      const known = differing.get(key.key) ?? tables.some((_, i) => printOf(i, key) !== key.print.ordered);
+      const known = differing.get(key.key) ?? tables.some((_, i) => printOf(i, key) !== state.hash(key));
       differing.set(key.key, known);
       return known;
     },

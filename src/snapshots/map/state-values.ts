@@ -1,7 +1,7 @@
 import type { FloatType } from '../../core/index.ts';
 import { elementCount } from '../../onnx/index.ts';
 import type { StateTable, StateTensor } from '../state-table.ts';
-import { type Fingerprint, fingerprintOf } from './fingerprint.ts';
+import { type Fingerprint, fingerprintOf, hashOf } from './fingerprint.ts';
 import { floatOf, readValues, type Values } from './values.ts';
 
 /** A float tensor of a state dict. */
@@ -20,6 +20,10 @@ export interface StateValues {
   readonly byName: ReadonlyMap<string, StateKey>;
   /** Keys of so many elements. */
   readonly sized: (count: number) => readonly StateKey[];
+  /** The same, by type and dims. */
+  readonly alike: (count: number) => readonly (readonly StateKey[])[];
+  /** Of all values of a key, made when it is asked for. */
+  readonly hash: (key: StateKey) => string;
   /** Keys whose values are the same, to the bit and in this order. */
   readonly equals: (key: StateKey) => readonly StateKey[];
   readonly values: (key: string) => Values;
@@ -79,13 +83,32 @@ export function stateValues(table: StateTable): StateValues {
     ];
   });
   const bySize = grouped(keys, ({ count }) => count);
-  const byPrint = grouped(keys, ({ print, type }) => `${type} ${print.ordered}`);
+  const byPrint = grouped(keys, ({ print, type }) => `${type} ${print.sampled}`);
+  const groups = new Map<number, readonly (readonly StateKey[])[]>();
+  const alike = (count: number): readonly (readonly StateKey[])[] => {
+    const found = groups.get(count) ?? [
+      ...grouped(bySize.get(count) ?? [], ({ dims, type }) => `${type} ${dims}`).values(),
+    ];
+    groups.set(count, found);
+    return found;
+  };
+  const hashes = new Map<StateKey, string>();
+  const hash = (key: StateKey): string => {
+    const known = hashes.get(key) ?? hashOf(stateFloats(table, key.key));
+    hashes.set(key, known);
+    return known;
+  };
   return {
     table,
     keys,
     byName: new Map(keys.map((key) => [key.key, key])),
     sized: (count) => bySize.get(count) ?? [],
-    equals: ({ print, type }) => byPrint.get(`${type} ${print.ordered}`) ?? [],
+    alike,
+    hash,
+    equals(key) {
+      const alike = byPrint.get(`${key.type} ${key.print.sampled}`) ?? [];
+      return alike.length < 2 ? alike : alike.filter((other) => hash(other) === hash(key));
+    },
     values: cachedValues((key) => stateFloats(table, key)),
   };
 }

@@ -61,6 +61,17 @@ export function writeView(values: Values, view: View, into: Values): void {
   });
 }
 
+/** Where the first elements of a tensor stand in a reordering of it. */
+export function placesOf({ dims, strides }: View, count: number): number[] {
+  const own = rowMajor(dims);
+  return Array.from({ length: count }, (_, i) =>
+    dims.reduce(
+      (place, dim, axis) => place + (Math.floor(i / (strides[axis] as number)) % dim) * (own[axis] as number),
+      0,
+    ),
+  );
+}
+
 /** Marks which elements of a tensor a view reads. */
 export function markView(view: View, marks: Uint8Array): void {
   const length = view.dims.at(-1) ?? 1;
