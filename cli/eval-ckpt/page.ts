@@ -1,5 +1,5 @@
 import type { FieldRow } from '../../src/core/index.ts';
-import type { EvaluatedModel, ModelScores } from '../../src/evaluate/index.ts';
+import type { EvaluatedModel, EvaluationRecord, ModelScores } from '../../src/evaluate/index.ts';
 import {
   type Chart,
   type Column,
@@ -10,8 +10,10 @@ import {
   type Section,
 } from '../../src/report/index.ts';
 import { flagText } from '../shared/flag-text.ts';
-import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
 import { DIFFERENCE, PAIRED_COLUMNS, SCORE_COLUMNS } from '../shared/sections/score-columns.ts';
+import { calibrationSection } from './calibration-section.ts';
+import { classSection } from './class-section.ts';
+import { errorSection, flipSection, sliceSection } from './difference-sections.ts';
 
 interface Gate {
   /** The expression, if there is one. */
@@ -30,6 +32,12 @@ const SPEED_COLUMNS: readonly Column[] = [
   { field: 'ms_p50', header: 'p50 of a batch', unit: 'ms', digits: 2 },
   { field: 'ms_p95', header: 'p95 of a batch', unit: 'ms', digits: 2 },
   { field: 'batch', header: 'batch', unit: 'images' },
+];
+
+/** By labels of several classes. */
+const REAL: readonly Column[] = [
+  { field: 'real_top1', header: 'top-1 (Real)', percent: true, interval: ['real_top1_lo', 'real_top1_hi'] },
+  { field: 'real_top5', header: 'top-5 (Real)', percent: true, interval: ['real_top5_lo', 'real_top5_hi'] },
 ];
 
 const number = (row: FieldRow, field: string): number => Number(row[field]);
@@ -146,7 +154,8 @@ function speedSection(scores: readonly ModelScores[]): Section[] {
 }
 
 /** The report of eval-ckpt. */
-export function evaluationPage(scores: readonly EvaluatedModel[], gate: Gate, command: string): Page {
+export function evaluationPage(record: EvaluationRecord, gate: Gate, command: string): Page {
+  const scores = record.models;
   const [first] = scores;
   const rows = scores.map(({ fields }) => fields);
   const several = scores.length > 1;
@@ -165,14 +174,20 @@ export function evaluationPage(scores: readonly EvaluatedModel[], gate: Gate, co
             kind: 'table',
             caption:
               '95 % intervals: Wilson for accuracies, bootstrap for the rest. ECE is biased upwards: compare it with that of a perfectly calibrated model.',
-            columns: SCORE_COLUMNS,
+            columns: rows.some(({ real_top1 }) => real_top1 !== undefined)
+              ? [...SCORE_COLUMNS, ...REAL]
+              : SCORE_COLUMNS,
             rows,
             ...(several ? { highlight: [scores.indexOf(bestOf(scores))] } : {}),
           },
         ],
       },
       ...pairedSection(scores),
-      { heading: 'Calibration', parts: scores.map((one) => reliabilityChart(nameOf(one), one)) },
+      calibrationSection(scores),
+      ...flipSection(record),
+      ...sliceSection(record),
+      ...scores.map((one) => classSection(one, record.classNames, several)),
+      ...errorSection(record),
       ...speedSection(scores),
     ],
     provenance: factsOf(rows, ['n_images', ...Object.keys(first?.provenance ?? {})], 'model'),

@@ -36,8 +36,15 @@ export interface EvaluateModelsOptions {
   readonly images?: readonly number[] | undefined;
   /** Batches prepared while one runs. */
   readonly ahead?: number | undefined;
-  /** Told of every model's outputs, batch by batch, with the number of the batch's first image. */
-  readonly onOutputs?: ((model: number, output: ClassOutput, first: number) => void) | undefined;
+  /** A further output of the models that is computed, for `onOutputs`. */
+  readonly further?: string | undefined;
+  /**
+   * Told of every model's outputs, batch by batch, with the number of the batch's first image, and of the further output, which is
+   * read as class scores are.
+   */
+  readonly onOutputs?:
+    | ((model: number, output: ClassOutput, first: number, further: ClassOutput | undefined) => void)
+    | undefined;
   /** Called after each batch with the number of images so far. */
   readonly onProgress?: ((images: number) => void) | undefined;
 }
@@ -66,9 +73,11 @@ export async function evaluateModels(
   const models = sessions.map((session, i) => {
     const input = imageInput(session, options.input);
     const output = classOutput(session, options.output);
-    const stage = { session, input, fetches: [output.name], images: options.images?.[i] ?? 0 };
+    const further = options.further === undefined ? undefined : classOutput(session, options.further);
+    const fetches = further ? [output.name, further.name] : [output.name];
+    const stage = { session, input, fetches, images: options.images?.[i] ?? 0 };
     const scores: CollectedScores = collectScores(said, session.facts().outputKind(output.name), valid);
-    return { stage, output, scores, classes: 0, ms: [] as number[] };
+    return { stage, output, further, scores, classes: 0, ms: [] as number[] };
   });
   const checkLabels = (session: Session, count?: number): void => {
     const known = modelClasses(session, options.output);
@@ -92,7 +101,8 @@ export async function evaluateModels(
       const output = readClassOutput(session, model.output, result.outputs[i] ?? {}, result.rows, keys);
       model.classes = classesOf(output.classes);
       if (images === 0) checkLabels(session, model.classes);
-      options.onOutputs?.(i, output, images);
+      const more = model.further && readClassOutput(session, model.further, result.outputs[i] ?? {}, result.rows, keys);
+      options.onOutputs?.(i, output, images, more);
       model.scores.add(output, keys, labels);
       model.ms.push(result.ms[i] as number);
     }

@@ -20,8 +20,11 @@ import {
   transformFields,
 } from '../data/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
-import { batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
+import { batchOf, openSessions, type RuntimeOptions, type Session, type SessionChoice } from '../runtime/index.ts';
 import { modelInput, type OutputKind, type PerModel, type TransformChoice } from '../signature/index.ts';
+import { readRealLabels, realFields } from './analysis/real-labels.ts';
+import { readSlices, sliceRows } from './analysis/slices.ts';
+import { isMeasuredBefore, measuredBaseline } from './baseline.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
 import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';
@@ -39,6 +42,17 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
   readonly data?: DataOptions | undefined;
   /** Instead of `models` and `data`: files of predictions of every image, those of all workers of one job. */
   readonly from?: readonly string[] | undefined;
+  /**
+   * What the models are compared with, instead of the first of them: a model, which is measured with them and counts as the first, or a
+   * file of one model's predictions of the same images.
+   */
+  readonly baseline?: string | undefined;
+  /**
+   * JSON with all classes of each image (ImageNet-Real): a list in ImageNet's file order, or an object by key. Adds top-1 and top-5 by them.
+   */
+  readonly realLabels?: string | undefined;
+  /** A CSV of what is known of the images: `key` first, then any columns, each of which is a way to slice them. */
+  readonly slices?: string | undefined;
   /** From an image to the network's input: for all models, or one for each. @default torchvision's preset at the model's size */
   readonly transform?: PerModel<TransformChoice> | undefined;
   /** What the models give. @default 'auto': told by the graph, else by all values */
@@ -69,6 +83,10 @@ export interface EvaluationRecord {
   readonly source: string;
   /** Images that could not be decoded and were left out. */
   readonly badImages: readonly BadImageRecord[];
+  /** Names of the classes by index, where a model's file or the data says them. */
+  readonly classNames: readonly string[];
+  /** Top-1 of each slice and model (docs/columns.md), those that fewest of are right first; empty without `slices`. */
+  readonly slices: readonly FieldRow[];
 }
 
 /** How outputs that are no logits are scored, for people. */
@@ -125,8 +143,15 @@ function measuredModel(
 
 type MeasuredPart = Measured & Partial<Pick<EvaluatedModel, 'transform' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
 
-interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages'> {
+interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages' | 'classNames'> {
   readonly measured: readonly MeasuredPart[];
+}
+
+/** By a model's file; else by folders that are numbered as the model's classes are. */
+function namesOf(sessions: readonly Session[], { dataset }: ChosenData, isSubset: boolean): readonly string[] {
+  const said = sessions.map((session) => session.facts().classNames?.value).find((names) => names !== undefined);
+  const folders = isSubset || dataset.classesFrom === 'map' ? undefined : dataset.classes;
+  return said ?? folders ?? [];
 }
 
 async function measure(
@@ -164,7 +189,8 @@ async function measure(
           classes: evaluation.classes,
         };
       });
-      return { measured, source: all.dataset.source, badImages: quarantine };
+      const classNames = namesOf(sessions, all, valid !== undefined);
+      return { measured, source: all.dataset.source, badImages: quarantine, classNames };
     } finally {
       await Promise.all(sessions.map((session) => session.close()));
     }
@@ -180,6 +206,7 @@ async function measuredBefore(from: readonly string[], seed: number): Promise<Me
     measured: models.map((one) => ({ ...one, timing: {}, provenance: { ...fields, seed, version } })),
     source: from.join(', '),
     badImages: [],
+    classNames: [],
   };
 }
 
@@ -199,7 +226,14 @@ async function measuredBefore(from: readonly string[], seed: number): Promise<Me
  * console.log(models.map(({ fields }) => [fields.model, fields.top1]));
  */
 export async function evaluate(options: EvaluateOptions, control: JobControl = {}): Promise<EvaluationRecord> {
-  const { models = [], data, from, seed = 0 } = options;
+  const { models: named = [], data, from, baseline, slices, realLabels, seed = 0 } = options;
+  const before = baseline !== undefined && isMeasuredBefore(baseline);
+  if (baseline !== undefined && from !== undefined && !before) {
+    throw new TemperError('USAGE', `\`baseline\` ${baseline}: a model cannot be measured with \`from\``, {
+      hint: "Name a file of the baseline's predictions.",
+    });
+  }
+  const models = baseline === undefined || before || named.length === 0 ? named : [baseline, ...named];
   const watched = controlOf(control);
   if ((models.length === 0) === (from === undefined)) {
     throw new TemperError('USAGE', from === undefined ? 'no model is named' : '`from` needs no models', {
@@ -209,17 +243,28 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   if (from === undefined && data === undefined) {
     throw new TemperError('USAGE', 'no data set is named', { hint: 'Give `data` SRC (a folder of class folders, …).' });
   }
+  const real = realLabels === undefined ? undefined : readRealLabels(realLabels);
+  const realHash = realLabels === undefined ? undefined : await sha256OfFile(realLabels);
+  const known = slices === undefined ? undefined : await readSlices(slices);
   const found = from ? await measuredBefore(from, seed) : await measure(models, data as DataOptions, options, watched);
   watched.signal.throwIfAborted();
-  const scores = scoreModels(found.measured, seed);
+  const measured = before ? [await measuredBaseline(baseline, found.measured), ...found.measured] : found.measured;
+  const scores = scoreModels(measured, seed);
   const evaluated = scores.map((score, i): EvaluatedModel => {
-    const { transform, part, classes } = found.measured[i] ?? {};
-    return { ...score, transform, part, warnings: labelWarnings(score.predictions, classes) };
+    const { transform, part, classes }: Partial<MeasuredPart> = measured[i] ?? {};
+    const further =
+      real && realLabels !== undefined
+        ? { ...realFields(score.predictions, real, realLabels), real_labels_sha256: realHash }
+        : {};
+    const fields = { ...score.fields, ...further };
+    return { ...score, fields, transform, part, warnings: labelWarnings(score.predictions, classes) };
   });
   for (const { fields, warnings } of evaluated) for (const text of warnings) watched.note(`${fields.model}: ${text}`);
   return {
     models: evaluated,
     source: found.source,
     badImages: found.badImages,
+    classNames: found.classNames,
+    slices: known && slices !== undefined ? sliceRows(evaluated, known, slices) : [],
   };
 }
