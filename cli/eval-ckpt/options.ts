@@ -22,6 +22,11 @@ const SCORING = grouped('Scoring:', {
     describe:
       "Release check such as 'top1>=0.89', or 'top1_diff_lo>=-0.002' with --baseline; several with commas; exit code 1 if missed",
   },
+  ensemble: {
+    type: 'boolean',
+    default: false,
+    describe: "Score the mean of the models' probabilities, and of their logits, too (not of --baseline)",
+  },
   'real-labels': {
     type: 'string',
     describe:
@@ -82,6 +87,7 @@ export const EVAL_CKPT = describeCommand({
     ['$0 a.onnx b.onnx --data val/ --preset timm --size 224', 'two models in one pass, compared in pairs'],
     ["$0 m.onnx --data val/ --gate 'top1>=0.76'", 'a release check'],
     ["$0 int8.onnx --data val/ --baseline float.onnx --gate 'top1_diff_lo>=-0.005'", 'no more than half a point lost'],
+    ['$0 run/*.onnx --data val/ --ensemble --baseline swa.onnx', 'average or ensemble?'],
     ['$0 --from predictions.parquet', 'the same numbers again'],
     ['$0 --from p-0.parquet,p-1.parquet', 'and those of two workers, --shard 0/2 and 1/2, as one'],
   ],
@@ -118,6 +124,9 @@ export function checkTogether(args: EvalCkptArguments): void {
       hint: 'Give it to eval-ckpt --from, with the files of all workers.',
     });
   }
+  if (args.shard !== undefined && args.ensemble) {
+    throw new TemperError('USAGE', '--ensemble has no use with --shard', { hint: 'Run it on all images at once.' });
+  }
   const none = args.models.length === 0;
   if (none === (args.from === undefined)) {
     throw new TemperError('USAGE', none ? 'no model is named' : '--from needs no models', {
@@ -142,15 +151,16 @@ export function evaluateOptions(
   models: readonly string[],
   environment: Environment,
 ): EvaluateOptions {
-  const { from, outputs, baseline, slices, seed } = args;
+  const { from, outputs, baseline, slices, ensemble, seed } = args;
   const realLabels = args['real-labels'];
-  if (from) return { from, baseline, slices, realLabels, seed };
+  if (from) return { from, baseline, slices, realLabels, ensemble, seed };
   return {
     ...runtimeOf(args),
     models,
     baseline,
     slices,
     realLabels,
+    ensemble,
     data: dataOf(args),
     // A baseline that is a model counts as the first.
     transform: transformsOf(

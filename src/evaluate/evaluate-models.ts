@@ -23,6 +23,13 @@ export interface LabelledBatch {
   readonly labels: ArrayLike<number>;
 }
 
+/** What belongs to a batch of outputs. */
+interface BatchOutputs {
+  readonly keys: readonly string[];
+  readonly labels: ArrayLike<number>;
+  readonly further: ClassOutput | undefined;
+}
+
 export interface EvaluateModelsOptions {
   /** Names of the image input and of the class output, where a model has several. */
   readonly input?: string | undefined;
@@ -39,12 +46,10 @@ export interface EvaluateModelsOptions {
   /** A further output of the models that is computed, for `onOutputs`. */
   readonly further?: string | undefined;
   /**
-   * Told of every model's outputs, batch by batch, with the number of the batch's first image, and of the further output, which is
-   * read as class scores are.
+   * Told of every model's outputs, batch by batch, models in their order, with the number of the batch's first image, its images, and the
+   * further output, which is read as class scores are.
    */
-  readonly onOutputs?:
-    | ((model: number, output: ClassOutput, first: number, further: ClassOutput | undefined) => void)
-    | undefined;
+  readonly onOutputs?: ((model: number, output: ClassOutput, first: number, of: BatchOutputs) => void) | undefined;
   /** Called after each batch with the number of images so far. */
   readonly onProgress?: ((images: number) => void) | undefined;
 }
@@ -101,8 +106,9 @@ export async function evaluateModels(
       const output = readClassOutput(session, model.output, result.outputs[i] ?? {}, result.rows, keys);
       model.classes = classesOf(output.classes);
       if (images === 0) checkLabels(session, model.classes);
-      const more = model.further && readClassOutput(session, model.further, result.outputs[i] ?? {}, result.rows, keys);
-      options.onOutputs?.(i, output, images, more);
+      const further =
+        model.further && readClassOutput(session, model.further, result.outputs[i] ?? {}, result.rows, keys);
+      options.onOutputs?.(i, output, images, { keys, labels, further });
       model.scores.add(output, keys, labels);
       model.ms.push(result.ms[i] as number);
     }

@@ -20,11 +20,19 @@ import {
   transformFields,
 } from '../data/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
-import { batchOf, openSessions, type RuntimeOptions, type Session, type SessionChoice } from '../runtime/index.ts';
+import {
+  batchOf,
+  classOutput,
+  openSessions,
+  type RuntimeOptions,
+  type Session,
+  type SessionChoice,
+} from '../runtime/index.ts';
 import { modelInput, type OutputKind, type PerModel, type TransformChoice } from '../signature/index.ts';
 import { readRealLabels, realFields } from './analysis/real-labels.ts';
 import { readSlices, sliceRows } from './analysis/slices.ts';
 import { isMeasuredBefore, measuredBaseline } from './baseline.ts';
+import { type Ensemble, ensembleOf, measuredEnsemble, memberKinds } from './ensemble.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
 import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';
@@ -51,6 +59,8 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
    * JSON with all classes of each image (ImageNet-Real): a list in ImageNet's file order, or an object by key. Adds top-1 and top-5 by them.
    */
   readonly realLabels?: string | undefined;
+  /** Join the models' answers too: the mean of their probabilities, and of their logits, as two more models. @default false */
+  readonly ensemble?: boolean | undefined;
   /** A CSV of what is known of the images: `key` first, then any columns, each of which is a way to slice them. */
   readonly slices?: string | undefined;
   /** From an image to the network's input: for all models, or one for each. @default torchvision's preset at the model's size */
@@ -141,7 +151,8 @@ function measuredModel(
   };
 }
 
-type MeasuredPart = Measured & Partial<Pick<EvaluatedModel, 'transform' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
+type MeasuredPart = Measured &
+  Partial<Pick<EvaluatedModel, 'transform' | 'part'>> & { readonly classes?: number | undefined };
 
 interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages' | 'classNames'> {
   readonly measured: readonly MeasuredPart[];
@@ -152,6 +163,12 @@ function namesOf(sessions: readonly Session[], { dataset }: ChosenData, isSubset
   const said = sessions.map((session) => session.facts().classNames?.value).find((names) => names !== undefined);
   const folders = isSubset || dataset.classesFrom === 'map' ? undefined : dataset.classes;
   return said ?? folders ?? [];
+}
+
+function joinedOf(members: readonly Session[], valid: ValidClasses | undefined, options: EvaluateOptions): Ensemble {
+  const { outputs = 'auto', output } = options;
+  const named = members.map((session) => ({ session, output: classOutput(session, output).name }));
+  return ensembleOf(memberKinds(named, outputs === 'auto' ? undefined : outputs), valid);
 }
 
 async function measure(
@@ -174,7 +191,20 @@ async function measure(
       const chosen = shard ? { ...all, rows: shardRows(all.rows, batch, shard) } : all;
       const hashes = await Promise.all(models.map(modelFileSha256));
       const subset = await subsetFields(validClasses, valid);
-      const { evaluations, quarantine } = await evaluateSessions(sessions, chosen, { ...options, valid }, control);
+      const first = Number(options.baseline !== undefined && !isMeasuredBefore(options.baseline));
+      const joined = options.ensemble ? joinedOf(sessions.slice(first), valid, options) : undefined;
+      const { evaluations, quarantine } = await evaluateSessions(
+        sessions,
+        chosen,
+        {
+          ...options,
+          valid,
+          onOutputs: (model, output, _, { keys, labels }) => {
+            if (model >= first) joined?.add(model - first, output, keys, labels);
+          },
+        },
+        control,
+      );
       noteBadImages(quarantine, note);
       const names = numberRepeated(models);
       const measured = evaluations.map((evaluation, i): MeasuredPart => {
@@ -190,7 +220,11 @@ async function measure(
         };
       });
       const classNames = namesOf(sessions, all, valid !== undefined);
-      return { measured, source: all.dataset.source, badImages: quarantine, classNames };
+      const { transform, classes } = measured[first] ?? {};
+      const ensembles = joined
+        ? measuredEnsemble(joined, measured.slice(first)).map((one) => ({ ...one, transform, classes }))
+        : [];
+      return { measured: [...measured, ...ensembles], source: all.dataset.source, badImages: quarantine, classNames };
     } finally {
       await Promise.all(sessions.map((session) => session.close()));
     }
@@ -242,6 +276,15 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   }
   if (from === undefined && data === undefined) {
     throw new TemperError('USAGE', 'no data set is named', { hint: 'Give `data` SRC (a folder of class folders, …).' });
+  }
+  if (options.ensemble && from !== undefined) {
+    throw new TemperError(
+      'USAGE',
+      '`ensemble` has no use with `from`: a file of predictions has no scores of all classes',
+      {
+        hint: 'Name the models with `data`.',
+      },
+    );
   }
   const real = realLabels === undefined ? undefined : readRealLabels(realLabels);
   const realHash = realLabels === undefined ? undefined : await sha256OfFile(realLabels);

@@ -62,6 +62,18 @@ const HEADS = {
     append(graph, node('MatMul', [x, 'turned'], ['product']));
     append(graph, node('Add', [b, 'product'], ['logits']));
   },
+  /** A 1x1 convolution without a bias, and a mean over places behind it. */
+  conv: (graph: Graph) => {
+    const gemm = graph.node?.pop();
+    const [x, w] = (gemm?.input ?? []) as [string, string];
+    const weight = graph.initializer?.find(({ name }) => name === w);
+    if (weight) weight.dims = [...(weight.dims ?? []), 1, 1];
+    append(graph, node('Unsqueeze', [x, 'places'], ['maps']));
+    append(graph, node('Conv', ['maps', w], ['scores'], { kernel_shape: [1, 1] }));
+    append(graph, node('GlobalAveragePool', ['scores'], ['means']));
+    append(graph, node('Flatten', ['means'], ['out'], { axis: 1 }));
+    graph.initializer?.push({ name: 'places', dims: [2], dataType: 7, rawData: rawBytes('int64', [2, 3]) });
+  },
   /** One score: class 1 against class 0. */
   single: (graph: Graph) => {
     append(graph, node('Sub', ['logits', 'middle'], ['centred']));

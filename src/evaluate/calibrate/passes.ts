@@ -77,7 +77,7 @@ export async function measure(
         ...options,
         output,
         ...(place?.reader ? { further: place.value } : {}),
-        onOutputs: (_, given, __, further) => kept.add(further ?? given),
+        onOutputs: (_, given, __, { further }) => kept.add(further ?? given),
       },
       control,
     );

@@ -97,6 +97,7 @@ test('one score of two classes: temperature and vector scaling', async () => {
 for (const [head, writtenAs] of [
   ['gemm', 'weights'],
   ['matmul-add', 'weights'],
+  ['conv', 'weights'],
   ['softmax', 'nodes'],
   ['sigmoid', 'weights'],
   ['qdq', 'nodes'],
