@@ -110,8 +110,16 @@ const INSPECT = command(
   async () => (await import('./inspect/command.ts')).inspect,
 );
 
+/** A subcommand of onnx-temper only. */
+const CALIBRATE = command(
+  'calibrate',
+  'Fit a temperature (or a scale and shift of each class) and put it into the model, if that is better',
+  async () => (await import('./calibrate/options.ts')).CALIBRATE,
+  async () => (await import('./calibrate/command.ts')).calibrateCommand,
+);
+
 export const ONNX_TEMPER = rootCommand(
   'onnx-temper',
   'Get the last points of accuracy out of saved image-classifier snapshots, on ONNX files',
-  [AVG_CKPT, EVAL_CKPT, BN_RECAL, TEACHER_LOGITS, RES_SWEEP, FIX_RES, INSPECT],
+  [AVG_CKPT, EVAL_CKPT, BN_RECAL, TEACHER_LOGITS, RES_SWEEP, FIX_RES, CALIBRATE, INSPECT],
 );

@@ -4,10 +4,12 @@ import { csvText } from '../../src/report/index.ts';
 import { DEFAULT_PATTERN, expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
 import { flagText } from '../shared/flag-text.ts';
-import { missedGates, parseGate } from '../shared/gate.ts';
 import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
+import { writeAnalysisTables } from './analysis-tables.ts';
+import { appendSummary } from './ci-summary.ts';
+import { gatesOf, missedBy } from './gates.ts';
 import { checkTogether, type EvalCkptArguments, evaluateOptions } from './options.ts';
 import { evaluationPage } from './page.ts';
 import { writePerImage } from './per-image-file.ts';
@@ -18,12 +20,26 @@ const isNamed = (path: string | undefined): path is string => path !== undefined
 
 /** What can be refused before any work. @throws TemperError USAGE, OUTPUT_* */
 function checkFiles(args: EvalCkptArguments, models: readonly string[]): void {
-  const { csv, report, quarantine, force, 'per-image': perImage } = args;
+  const { csv, report, quarantine, force, confusion, flips, 'per-image': perImage, 'per-class': perClass } = args;
   if (perImage !== undefined) isParquet(perImage);
   if (report !== undefined) reportFormat(report);
-  const inputs = [...models, args.data, args.labels, args.classes, args['valid-classes'], ...(args.from ?? [])];
-  checkOutputs([perImage, csv, quarantine, report].filter(isNamed), inputs.filter(isNamed), force);
-  for (const path of [csv, quarantine]) assertCsvName(path);
+  const inputs = [
+    ...models,
+    args.data,
+    args.labels,
+    args.classes,
+    args['valid-classes'],
+    args.baseline,
+    args.slices,
+    args['real-labels'],
+    ...(args.from ?? []),
+  ];
+  checkOutputs(
+    [perImage, csv, quarantine, report, perClass, confusion, flips].filter(isNamed),
+    inputs.filter(isNamed),
+    force,
+  );
+  for (const path of [csv, quarantine, perClass, confusion, flips]) assertCsvName(path);
 }
 
 /** Where the images that were left out can be found, if any were. */
@@ -36,7 +52,7 @@ function listedIn({ quarantine, json }: EvalCkptArguments): string {
 
 export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Promise<number> {
   checkTogether(args);
-  const gates = args.gate === undefined ? [] : args.gate.split(',').map(parseGate);
+  const gates = gatesOf(args);
   const models = args.models.length === 0 ? [] : expandInputs(args.models, DEFAULT_PATTERN, () => false);
   checkFiles(args, models);
   const record = await evaluate(evaluateOptions(args, models, terminal.environment), terminal.control);
@@ -44,7 +60,8 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
   const rows = record.models.map(({ fields }) => fields);
   if (record.badImages.length > 0) terminal.note(listedIn(args));
   if (perImage !== undefined) {
-    await writePerImage(perImage, record.models, force);
+    // A baseline has predictions of its own already, or may be kept by a run of its own.
+    await writePerImage(perImage, args.baseline === undefined ? record.models : record.models.slice(1), force);
     terminal.wrote(perImage, 'predictions of every image');
   }
   if (quarantine !== undefined) {
@@ -53,11 +70,16 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
     terminal.wrote(quarantine, 'images that were left out');
   }
   writeCsv(args.csv, rows, { force }, terminal);
-  const missed = rows.flatMap((row) => missedGates(gates, row));
+  writeAnalysisTables(record, args, terminal);
+  const missed = missedBy(record.models, gates, args);
   const passed = missed.length === 0;
   if (report !== undefined) {
     writeReport(report, evaluationPage(record, { passed, asked: args.gate, missed }, terminal.commandLine), force);
     terminal.wrote(report, 'report');
+  }
+  if (args.summary !== undefined) {
+    appendSummary(args.summary, evaluationPage(record, { passed, asked: args.gate, missed }, terminal.commandLine));
+    terminal.wrote(args.summary, 'summary, appended');
   }
   const verdict = gates.length > 0 && passed ? [`met ${args.gate}`] : missed;
   terminal.print(
@@ -68,6 +90,7 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
       gates: { passed, missed },
       warnings: warningsOf(record).map(flagText),
       bad_images: record.badImages,
+      ...(args.slices === undefined ? {} : { slices: record.slices }),
     },
     evaluationText(record, verdict),
   );

@@ -19,13 +19,36 @@ const SCORING = grouped('Scoring:', {
   'valid-classes': { type: 'string', describe: 'File of class indices: score on this subset (ImageNet-A, -R)' },
   gate: {
     type: 'string',
-    describe: "Release check such as 'top1>=0.89' or top1:0.89; several with commas; exit code 1 if missed",
+    describe:
+      "Release check such as 'top1>=0.89', or 'top1_diff_lo>=-0.002' with --baseline; several with commas; exit code 1 if missed",
+  },
+  ensemble: {
+    type: 'boolean',
+    default: false,
+    describe: "Score the mean of the models' probabilities, and of their logits, too (not of --baseline)",
+  },
+  'real-labels': {
+    type: 'string',
+    describe:
+      "All classes of each image, as JSON: a list in ImageNet's file order (ImageNet-Real), or an object by key",
+  },
+  slices: {
+    type: 'string',
+    describe: 'CSV of what is known of the images: key, then any columns; top-1 of each value, worst first',
+  },
+  baseline: {
+    type: 'string',
+    describe: 'What the models are compared with: a model, or a --per-image file of one; gates are asked of the others',
   },
 } as const);
 
 const OUTPUT = grouped('Output:', {
+  summary: { type: 'string', describe: "Append scores and verdict to this Markdown file: a CI job's page" },
   csv: { type: 'string', alias: 'out', describe: 'The table as CSV' },
   'per-image': { type: 'string', describe: 'Predictions of every image, as .csv or .parquet' },
+  'per-class': { type: 'string', describe: 'Precision, recall, F1 of every class, and their means, as CSV' },
+  flips: { type: 'string', describe: 'Images that only one model gets right, each model against the first, as CSV' },
+  confusion: { type: 'string', describe: 'Which class was taken for which, and how often, as CSV' },
   quarantine: {
     type: 'string',
     describe: 'Images that --on-bad-image skip left out, as CSV: row, key, code, message',
@@ -63,6 +86,8 @@ export const EVAL_CKPT = describeCommand({
   examples: [
     ['$0 a.onnx b.onnx --data val/ --preset timm --size 224', 'two models in one pass, compared in pairs'],
     ["$0 m.onnx --data val/ --gate 'top1>=0.76'", 'a release check'],
+    ["$0 int8.onnx --data val/ --baseline float.onnx --gate 'top1_diff_lo>=-0.005'", 'no more than half a point lost'],
+    ['$0 run/*.onnx --data val/ --ensemble --baseline swa.onnx', 'average or ensemble?'],
     ['$0 --from predictions.parquet', 'the same numbers again'],
     ['$0 --from p-0.parquet,p-1.parquet', 'and those of two workers, --shard 0/2 and 1/2, as one'],
   ],
@@ -94,6 +119,14 @@ export function checkTogether(args: EvalCkptArguments): void {
       hint: 'Leave it out.',
     });
   }
+  if (args.shard !== undefined && args.baseline !== undefined) {
+    throw new TemperError('USAGE', '--baseline has no use with --shard', {
+      hint: 'Give it to eval-ckpt --from, with the files of all workers.',
+    });
+  }
+  if (args.shard !== undefined && args.ensemble) {
+    throw new TemperError('USAGE', '--ensemble has no use with --shard', { hint: 'Run it on all images at once.' });
+  }
   const none = args.models.length === 0;
   if (none === (args.from === undefined)) {
     throw new TemperError('USAGE', none ? 'no model is named' : '--from needs no models', {
@@ -118,13 +151,22 @@ export function evaluateOptions(
   models: readonly string[],
   environment: Environment,
 ): EvaluateOptions {
-  const { from, outputs, seed } = args;
-  if (from) return { from, seed };
+  const { from, outputs, baseline, slices, ensemble, seed } = args;
+  const realLabels = args['real-labels'];
+  if (from) return { from, baseline, slices, realLabels, ensemble, seed };
   return {
     ...runtimeOf(args),
     models,
+    baseline,
+    slices,
+    realLabels,
+    ensemble,
     data: dataOf(args),
-    transform: transformsOf(args, models.length),
+    // A baseline that is a model counts as the first.
+    transform: transformsOf(
+      args,
+      models.length + Number(baseline !== undefined && !/\.(csv|parquet)$/i.test(baseline)),
+    ),
     graphOptimization: args['graph-optimization'],
     outputs,
     validClasses: args['valid-classes'],

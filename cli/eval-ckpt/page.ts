@@ -1,8 +1,7 @@
 import type { FieldRow } from '../../src/core/index.ts';
 import type { EvaluationRecord, ModelScores } from '../../src/evaluate/index.ts';
-import { type Chart, factsOf, type Page, type Part, type Section } from '../../src/report/index.ts';
+import { type Chart, type Column, factsOf, type Page, type Part, type Section } from '../../src/report/index.ts';
 import { readingSection } from '../shared/sections/reading-section.ts';
-import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
 import {
   PAIRED_COLUMNS,
   pairedRow,
@@ -12,6 +11,9 @@ import {
   xInterval,
 } from '../shared/sections/score-columns.ts';
 import { warningParts } from '../shared/sections/warnings.ts';
+import { calibrationSection } from './calibration-section.ts';
+import { classSection } from './class-section.ts';
+import { errorSection, flipSection, sliceSection } from './difference-sections.ts';
 import { bestOf, nameOf, pairedSentence, summaryOf, warningsOf } from './sentences.ts';
 
 interface Gate {
@@ -20,6 +22,12 @@ interface Gate {
   readonly passed: boolean;
   readonly missed: readonly string[];
 }
+
+/** By labels of several classes. */
+const REAL: readonly Column[] = [
+  { field: 'real_top1', header: 'top-1 (Real)', percent: true, interval: ['real_top1_lo', 'real_top1_hi'] },
+  { field: 'real_top5', header: 'top-5 (Real)', percent: true, interval: ['real_top5_lo', 'real_top5_hi'] },
+];
 
 const number = (row: FieldRow, field: string): number => Number(row[field]);
 function gateVerdict({ asked, passed, missed }: Gate): Part[] {
@@ -127,14 +135,20 @@ export function evaluationPage(record: EvaluationRecord, gate: Gate, command: st
             kind: 'table',
             caption:
               '95 % intervals: Wilson for accuracies, bootstrap for the rest. ECE is biased upwards: compare it with that of a perfectly calibrated model.',
-            columns: SCORE_COLUMNS,
+            columns: rows.some(({ real_top1 }) => real_top1 !== undefined)
+              ? [...SCORE_COLUMNS, ...REAL]
+              : SCORE_COLUMNS,
             rows,
             ...(several ? { highlight: [scores.indexOf(bestOf(scores))] } : {}),
           },
         ],
       },
       ...pairedSection(scores),
-      { heading: 'Calibration', parts: scores.map((one) => reliabilityChart(nameOf(one), one)) },
+      calibrationSection(scores),
+      ...flipSection(record),
+      ...sliceSection(record),
+      ...scores.map((one) => classSection(one, record.classNames, several)),
+      ...errorSection(record),
       ...speedSection(scores),
       ...readingSection(scores.map((one) => ({ model: nameOf(one), reading: one.reading }))),
     ],

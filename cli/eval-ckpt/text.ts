@@ -20,9 +20,21 @@ function settingsText({ models, source }: EvaluationRecord): string {
   return settings.map(({ model, text }) => `${model}: ${text}\n`).join('');
 }
 
+/** By labels of several classes, where there are any. */
+function realText({ models }: EvaluationRecord): string {
+  const percent = (value: unknown): string => (100 * Number(value)).toFixed(2);
+  return models
+    .filter(({ fields }) => fields.real_top1 !== undefined)
+    .map(
+      ({ fields: f }) =>
+        `${f.model}: by the real labels top-1 ${percent(f.real_top1)} % (${percent(f.real_top1_lo)} to ${percent(f.real_top1_hi)}), top-5 ${percent(f.real_top5)} %, on ${f.n_real} images\n`,
+    )
+    .join('');
+}
+
 /** The tables of scores and comparisons, what they were measured with, and the gates. */
 export function evaluationText(record: EvaluationRecord, verdict: readonly string[]): string {
   const compared = pairedSentence(record.models);
   const sentence = compared === '' ? '' : `${compared}\n`;
-  return `${scoreText(record.models)}${sentence}\n${settingsText(record)}${verdict.map((text) => `${text}\n`).join('')}`;
+  return `${scoreText(record.models)}${sentence}\n${realText(record)}${settingsText(record)}${verdict.map((text) => `${text}\n`).join('')}`;
 }

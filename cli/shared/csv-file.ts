@@ -14,7 +14,7 @@ export function assertCsvName(path: string | undefined): void {
   });
 }
 
-/** Writes rows as CSV, columns in the order of the first row, if a file is named. @throws TemperError OUTPUT_* */
+/** Writes rows as CSV, columns in the order in which rows have them, if a file is named. @throws TemperError OUTPUT_* */
 export function writeCsv(
   path: string | undefined,
   rows: readonly FieldRow[],
@@ -22,6 +22,6 @@ export function writeCsv(
   terminal: Terminal,
 ): void {
   if (path === undefined) return;
-  writeFileAtomic(path, csvText(Object.keys(rows[0] ?? {}), rows), { force });
+  writeFileAtomic(path, csvText([...new Set(rows.flatMap((row) => Object.keys(row)))], rows), { force });
   terminal.wrote(path, what);
 }

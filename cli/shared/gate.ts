@@ -12,10 +12,33 @@ const DIRECTIONS: Readonly<Record<string, '>=' | '<='>> = {
   img_s_end2end: '>=',
   ms_p50: '<=',
   ms_p95: '<=',
+  ...Object.fromEntries(['', '_lo', '_hi'].map((end) => [`top1_difference${end}`, '>='] as const)),
+  ...Object.fromEntries(
+    ['nll', 'brier', 'ece15'].flatMap((name) =>
+      ['', '_lo', '_hi'].map((end) => [`${name}_difference${end}`, '<='] as const),
+    ),
+  ),
+  img_s_ratio: '>=',
+  real_top1: '>=',
+  real_top5: '>=',
+  recall_min: '>=',
 };
+/** The recall of one class, by its index. */
+const CLASS_RECALL = /^recall_\d+$/;
+/** Short names that are typed. */
+const SHORT: readonly (readonly [RegExp, string])[] = [
+  [/^ece(?=_|$)/, 'ece15'],
+  [/_diff(?=_|$)/, '_difference'],
+];
+
+/** Which way is better; undefined for a field that no gate can ask for. */
+function directionOf(field: string): '>=' | '<=' | undefined {
+  if (CLASS_RECALL.test(field)) return '>=';
+  return Object.hasOwn(DIRECTIONS, field) ? DIRECTIONS[field] : undefined;
+}
 
 /** Fields that are fractions: a limit over 1 was meant as a percentage. */
-const FRACTIONS: ReadonlySet<string> = new Set(['top1', 'top5', 'mean_per_class', 'ece15']);
+const FRACTIONS = /^(top1|top5|mean_per_class|ece15|recall_.*|real_top[15])(_difference.*)?$/;
 
 export interface Gate {
   readonly text: string;
@@ -41,14 +64,15 @@ export function parseGate(text: string): Gate {
       hint: "Write --gate 'top1>=0.9'; several are separated by commas.",
     });
   }
-  const [, field = '', operator, number] = /^([a-z0-9_]+)\s*(?:([<>=:]+)(.*))?$/.exec(text.trim()) ?? [];
+  const [, typed = '', operator, number] = /^([a-z0-9_]+)\s*(?:([<>=:]+)(.*))?$/.exec(text.trim()) ?? [];
   const limit = number === undefined || number.trim() === '' ? Number.NaN : Number(number);
-  const better = Object.hasOwn(DIRECTIONS, field) ? DIRECTIONS[field] : undefined;
+  const field = SHORT.reduce((name, [short, long]) => name.replace(short, long), typed);
+  const better = directionOf(field);
   const details = { gate: text };
   if (!better) {
     throw new TemperError(
       'USAGE',
-      `--gate ${text}: no such field, expected one of ${Object.keys(DIRECTIONS).join(', ')}`,
+      `--gate ${text}: no such field, expected one of ${Object.keys(DIRECTIONS).join(', ')}, recall_CLASS`,
       { details },
     );
   }
@@ -67,7 +91,7 @@ export function parseGate(text: string): Gate {
       details,
     });
   }
-  if (limit > 1 && FRACTIONS.has(field)) {
+  if (Math.abs(limit) > 1 && FRACTIONS.test(field)) {
     throw new TemperError('USAGE', `--gate ${text}: ${field} is a fraction, at most 1`, {
       hint: `Write ${field}${operator}${Number((limit / 100).toPrecision(12))}.`,
       details,
@@ -75,6 +99,9 @@ export function parseGate(text: string): Gate {
   }
   return { text, field, operator: operator === ':' ? better : (operator as Gate['operator']), limit };
 }
+
+/** Whether a gate needs something to compare with. */
+export const needsBaseline = ({ field }: Gate): boolean => /_difference|^img_s_ratio$/.test(field);
 
 /** Why a row misses gates; empty if it meets all. A value that was not measured misses. */
 export function missedGates(gates: readonly Gate[], row: FieldRow): string[] {

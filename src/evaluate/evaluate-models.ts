@@ -27,6 +27,13 @@ export interface LabelledBatch {
   readonly labels: ArrayLike<number>;
 }
 
+/** What belongs to a batch of outputs. */
+interface BatchOutputs {
+  readonly keys: readonly string[];
+  readonly labels: ArrayLike<number>;
+  readonly further: ClassOutput | undefined;
+}
+
 export interface EvaluateModelsOptions {
   /** Names of the image input and of the class output, where a model has several. */
   readonly input?: string | undefined;
@@ -42,8 +49,13 @@ export interface EvaluateModelsOptions {
   readonly alone?: readonly (Session | undefined)[] | undefined;
   /** Batches prepared while one runs. */
   readonly ahead?: number | undefined;
-  /** Told of every model's outputs, batch by batch, with the number of the batch's first image. */
-  readonly onOutputs?: ((model: number, output: ClassOutput, first: number) => void) | undefined;
+  /** A further output of the models that is computed, for `onOutputs`. */
+  readonly further?: string | undefined;
+  /**
+   * Told of every model's outputs, batch by batch, models in their order, with the number of the batch's first image, its images, and the
+   * further output, which is read as class scores are.
+   */
+  readonly onOutputs?: ((model: number, output: ClassOutput, first: number, of: BatchOutputs) => void) | undefined;
   /** Called after each batch with the number of images so far. */
   readonly onProgress?: ((images: number) => void) | undefined;
 }
@@ -123,10 +135,12 @@ export async function evaluateModels(
   const models = sessions.map((session, i) => {
     const input = imageInput(session, options.input);
     const output = classOutput(session, options.output);
-    const stage = { session, input, fetches: [output.name], images: options.images?.[i] ?? 0 };
+    const further = options.further === undefined ? undefined : classOutput(session, options.further);
+    const fetches = further ? [output.name, further.name] : [output.name];
+    const stage = { session, input, fetches, images: options.images?.[i] ?? 0 };
     const scores: CollectedScores = collectScores(said, session.facts().outputKind(output.name), valid);
     const first = undefined as ClassOutput | undefined;
-    return { stage, output, scores, first, classes: 0, ms: [] as number[], dims: [] as readonly number[] };
+    return { stage, output, further, scores, first, classes: 0, ms: [] as number[], dims: [] as readonly number[] };
   });
   const checkLabels = (session: Session, count?: number): void => {
     const known = modelClasses(session, options.output);
@@ -159,7 +173,9 @@ export async function evaluateModels(
         model.dims = result.meta.dims[model.stage.images] ?? [];
         model.first = output;
       }
-      options.onOutputs?.(i, output, images);
+      const further =
+        model.further && readClassOutput(session, model.further, result.outputs[i] ?? {}, result.rows, keys);
+      options.onOutputs?.(i, output, images, { keys, labels, further });
       model.scores.add(output, keys, labels);
       model.ms.push(result.ms[i] as number);
     }

@@ -49,7 +49,7 @@ export interface EvaluatedStages {
 /** How images are read and models are run in an evaluation. */
 export interface StageOptions
   extends Pick<RuntimeOptions, 'batch' | 'workers' | 'input' | 'output'>,
-    Pick<EvaluateModelsOptions, 'outputs' | 'valid'> {
+    Pick<EvaluateModelsOptions, 'outputs' | 'valid' | 'further' | 'onOutputs'> {
   /** Stop at an image that cannot be decoded, or leave it out and list it. @default 'fail' */
   readonly onBadImage?: 'fail' | 'skip' | undefined;
   /** Whether a transform that resizes pictures of its own size is remarked on, or only if all do, as a sweep has many sizes. @default 'each' */
@@ -106,7 +106,7 @@ export async function evaluateStages(
   options: StageOptions,
   { note, progress, signal }: Control,
 ): Promise<EvaluatedStages> {
-  const { input, output, outputs, valid, label } = options;
+  const { input, output, outputs, valid, label, further, onOutputs } = options;
   const sessions = stages.map(({ session }) => session);
   const transforms = stages.flatMap(({ transform }) => (transform ? [transform] : []));
   const hashes = transforms.map(transformHash);
@@ -138,7 +138,8 @@ export async function evaluateStages(
   try {
     const images = stages.map((_, i) => Math.max(0, distinct.indexOf(hashes[i] ?? '')));
     const evaluations = await evaluateModels(sessions, batches(), {
-      ...{ input, output, outputs, valid, images, dataset, alone: stages.map(({ alone }) => alone) },
+      ...{ input, output, outputs, valid, images, dataset, further, onOutputs },
+      alone: stages.map(({ alone }) => alone),
       onProgress: (done) => bar.update(done),
     });
     const seconds = (performance.now() - start) / 1000;

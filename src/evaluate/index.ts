@@ -1,4 +1,17 @@
+export { adaptiveError, riskCoverage } from './analysis/confidence.ts';
+export {
+  confusedClasses,
+  confusionCells,
+  confusionRows,
+  worstPairs,
+} from './analysis/confusion.ts';
+export { confidentErrors, flipRows } from './analysis/flips.ts';
+export { classRows, meanRows } from './analysis/per-class.ts';
 export { batchDependence, dependenceText, type LoneRow, loneRows } from './batch-dependence.ts';
+export { calibrate } from './calibrate/job.ts';
+export type { CalibrateOptions } from './calibrate/options.ts';
+export { calibrationDifference } from './calibrate/paired-differences.ts';
+export type { CalibrationRecord } from './calibrate/record.ts';
 export { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
 export {
   type EvaluatedStages,

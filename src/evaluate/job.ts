@@ -20,7 +20,15 @@ import {
   transformFields,
 } from '../data/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
-import { type BatchTimes, batchOf, openSessions, type RuntimeOptions, type SessionChoice } from '../runtime/index.ts';
+import {
+  type BatchTimes,
+  batchOf,
+  classOutput,
+  openSessions,
+  type RuntimeOptions,
+  type Session,
+  type SessionChoice,
+} from '../runtime/index.ts';
 import {
   type ModelReading,
   modelInput,
@@ -28,6 +36,10 @@ import {
   type PerModel,
   type TransformChoice,
 } from '../signature/index.ts';
+import { readRealLabels, realFields } from './analysis/real-labels.ts';
+import { readSlices, sliceRows } from './analysis/slices.ts';
+import { isMeasuredBefore, measuredBaseline } from './baseline.ts';
+import { type Ensemble, ensembleOf, measuredEnsemble, memberKinds } from './ensemble.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
 import { evaluationReading } from './evaluation-reading.ts';
 import { labelWarnings } from './label-warnings.ts';
@@ -47,6 +59,19 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
   readonly data?: DataOptions | undefined;
   /** Instead of `models` and `data`: files of predictions of every image, those of all workers of one job. */
   readonly from?: readonly string[] | undefined;
+  /**
+   * What the models are compared with, instead of the first of them: a model, which is measured with them and counts as the first, or a
+   * file of one model's predictions of the same images.
+   */
+  readonly baseline?: string | undefined;
+  /**
+   * JSON with all classes of each image (ImageNet-Real): a list in ImageNet's file order, or an object by key. Adds top-1 and top-5 by them.
+   */
+  readonly realLabels?: string | undefined;
+  /** Join the models' answers too: the mean of their probabilities, and of their logits, as two more models. @default false */
+  readonly ensemble?: boolean | undefined;
+  /** A CSV of what is known of the images: `key` first, then any columns, each of which is a way to slice them. */
+  readonly slices?: string | undefined;
   /** From an image to the network's input: for all models, or one for each. @default what is found (docs/preprocessing.md), else torchvision's preset */
   readonly transform?: PerModel<TransformChoice> | undefined;
   /** What the models give. @default 'auto': told by the graph, else by all values */
@@ -81,6 +106,10 @@ export interface EvaluationRecord {
   readonly badImages: readonly BadImageRecord[];
   /** What is odd about pictures and transforms, in sentences; options are named in backticks. */
   readonly pictureNotes: readonly string[];
+  /** Names of the classes by index, where a model's file or the data says them. */
+  readonly classNames: readonly string[];
+  /** Top-1 of each slice and model (docs/columns.md), those that fewest of are right first; empty without `slices`. */
+  readonly slices: readonly FieldRow[];
 }
 
 /** How outputs that are no logits are scored, for people. */
@@ -131,10 +160,23 @@ function measuredModel(
 }
 
 type MeasuredPart = Measured &
-  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part'> & Pick<ModelEvaluation, 'classes'>>;
+  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part'>> & { readonly classes?: number | undefined };
 
-interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages' | 'pictureNotes'> {
+interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages' | 'classNames' | 'pictureNotes'> {
   readonly measured: readonly MeasuredPart[];
+}
+
+/** By a model's file; else by folders that are numbered as the model's classes are. */
+function namesOf(sessions: readonly Session[], { dataset }: ChosenData, isSubset: boolean): readonly string[] {
+  const said = sessions.map((session) => session.facts().classNames?.value).find((names) => names !== undefined);
+  const folders = isSubset || dataset.classesFrom === 'map' ? undefined : dataset.classes;
+  return said ?? folders ?? [];
+}
+
+function joinedOf(members: readonly Session[], valid: ValidClasses | undefined, options: EvaluateOptions): Ensemble {
+  const { outputs = 'auto', output } = options;
+  const named = members.map((session) => ({ session, output: classOutput(session, output).name }));
+  return ensembleOf(memberKinds(named, outputs === 'auto' ? undefined : outputs), valid);
 }
 
 async function measure(
@@ -157,10 +199,18 @@ async function measure(
       const chosen = shard ? { ...all, rows: shardRows(all.rows, batch, shard) } : all;
       const hashes = await Promise.all(models.map(modelFileSha256));
       const subset = await subsetFields(validClasses, valid);
+      const first = Number(options.baseline !== undefined && !isMeasuredBefore(options.baseline));
+      const joined = options.ensemble ? joinedOf(sessions.slice(first), valid, options) : undefined;
       const { evaluations, quarantine, pictureNotes } = await evaluateSessions(
         sessions,
         chosen,
-        { ...options, valid },
+        {
+          ...options,
+          valid,
+          onOutputs: (model, output, _, { keys, labels }) => {
+            if (model >= first) joined?.add(model - first, output, keys, labels);
+          },
+        },
         control,
       );
       noteBadImages(quarantine, note);
@@ -182,7 +232,18 @@ async function measure(
           classes: evaluation.classes,
         };
       });
-      return { measured, source: all.dataset.source, badImages: quarantine, pictureNotes };
+      const classNames = namesOf(sessions, all, valid !== undefined);
+      const { transform, classes } = measured[first] ?? {};
+      const ensembles = joined
+        ? measuredEnsemble(joined, measured.slice(first)).map((one) => ({ ...one, transform, classes }))
+        : [];
+      return {
+        measured: [...measured, ...ensembles],
+        source: all.dataset.source,
+        badImages: quarantine,
+        classNames,
+        pictureNotes,
+      };
     } finally {
       await Promise.all(sessions.map((session) => session.close()));
     }
@@ -199,6 +260,7 @@ async function measuredBefore(from: readonly string[], seed: number, signal: Abo
     source: from.join(', '),
     badImages: [],
     pictureNotes: [],
+    classNames: [],
   };
 }
 
@@ -218,7 +280,14 @@ async function measuredBefore(from: readonly string[], seed: number, signal: Abo
  * console.log(models.map(({ fields }) => [fields.model, fields.top1]));
  */
 export async function evaluate(options: EvaluateOptions, control: JobControl = {}): Promise<EvaluationRecord> {
-  const { models = [], data, from, seed = 0 } = options;
+  const { models: named = [], data, from, baseline, slices, realLabels, seed = 0 } = options;
+  const before = baseline !== undefined && isMeasuredBefore(baseline);
+  if (baseline !== undefined && from !== undefined && !before) {
+    throw new TemperError('USAGE', `\`baseline\` ${baseline}: a model cannot be measured with \`from\``, {
+      hint: "Name a file of the baseline's predictions.",
+    });
+  }
+  const models = baseline === undefined || before || named.length === 0 ? named : [baseline, ...named];
   const watched = controlOf(control);
   if ((models.length === 0) === (from === undefined)) {
     throw new TemperError('USAGE', from === undefined ? 'no model is named' : '`from` needs no models', {
@@ -228,14 +297,32 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   if (from === undefined && data === undefined) {
     throw new TemperError('USAGE', 'no data set is named', { hint: 'Give `data` SRC (a folder of class folders, …).' });
   }
+  if (options.ensemble && from !== undefined) {
+    throw new TemperError(
+      'USAGE',
+      '`ensemble` has no use with `from`: a file of predictions has no scores of all classes',
+      {
+        hint: 'Name the models with `data`.',
+      },
+    );
+  }
+  const real = realLabels === undefined ? undefined : readRealLabels(realLabels);
+  const realHash = realLabels === undefined ? undefined : await sha256OfFile(realLabels);
+  const known = slices === undefined ? undefined : await readSlices(slices);
   const found = from
     ? await measuredBefore(from, seed, watched.signal)
     : await measure(models, data as DataOptions, options, watched);
   watched.signal.throwIfAborted();
-  const scores = scoreModels(found.measured, seed);
+  const measured = before ? [await measuredBaseline(baseline, found.measured), ...found.measured] : found.measured;
+  const scores = scoreModels(measured, seed);
   const evaluated = scores.map((score, i): EvaluatedModel => {
-    const { transform, reading, part, classes } = found.measured[i] ?? {};
-    return { ...score, transform, reading, part, warnings: labelWarnings(score.predictions, classes) };
+    const { transform, reading, part, classes }: Partial<MeasuredPart> = measured[i] ?? {};
+    const further =
+      real && realLabels !== undefined
+        ? { ...realFields(score.predictions, real, realLabels), real_labels_sha256: realHash }
+        : {};
+    const fields = { ...score.fields, ...further };
+    return { ...score, fields, transform, reading, part, warnings: labelWarnings(score.predictions, classes) };
   });
   for (const { fields, warnings } of evaluated) for (const text of warnings) watched.note(`${fields.model}: ${text}`);
   return {
@@ -243,5 +330,7 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
     source: found.source,
     badImages: found.badImages,
     pictureNotes: found.pictureNotes,
+    classNames: found.classNames,
+    slices: known && slices !== undefined ? sliceRows(evaluated, known, slices) : [],
   };
 }

@@ -78,5 +78,22 @@ export function chartTable(chart: Chart): Table {
         ],
         rows: chart.dots.map((dot) => ({ ...dot })),
       };
+    case 'matrix':
+      return {
+        kind: 'table',
+        caption,
+        columns: [
+          { field: 'label', header: 'class' },
+          { field: 'predicted', header: 'taken for' },
+          { field: 'count', header: 'images' },
+          { field: 'share', header: 'of the class', percent: true, digits: 1 },
+        ],
+        rows: chart.cells.map(({ row, column, count, share }) => ({
+          label: chart.names[row],
+          predicted: chart.names[column],
+          count,
+          share,
+        })),
+      };
   }
 }

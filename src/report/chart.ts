@@ -126,4 +126,18 @@ export interface DotChart extends ChartText {
   readonly markers?: readonly Marker[];
 }
 
-export type Chart = LineChart | ScatterChart | ReliabilityChart | DotChart;
+/** Counts of what was meant (rows) and said (columns): a confusion matrix, or the part of one that matters. */
+export interface MatrixChart extends ChartText {
+  readonly kind: 'matrix';
+  /** Names of the classes, in the order of rows and columns. */
+  readonly names: readonly string[];
+  /** Cells that are not empty; shares are of the row, and decide how dark a cell is. */
+  readonly cells: readonly {
+    readonly row: number;
+    readonly column: number;
+    readonly count: number;
+    readonly share: number;
+  }[];
+}
+
+export type Chart = LineChart | ScatterChart | ReliabilityChart | DotChart | MatrixChart;

@@ -53,7 +53,7 @@ const NO_BASH = has('bash') ? false : 'no bash here';
 const NO_ZSH = has('zsh') ? false : 'no zsh here';
 
 test('bash completes options, by new and old names', { skip: NO_BASH }, () => {
-  assert.deepEqual(inBash('eval-ckpt', 'm.onnx', '--per'), ['--per-image']);
+  assert.deepEqual(inBash('eval-ckpt', 'm.onnx', '--per'), ['--per-image', '--per-class']);
   assert.deepEqual(inBash('eval-ckpt', '--img'), ['--img-size']);
   const all = inBash('eval-ckpt', 'm.onnx', '--');
   for (const option of ['--data', '--csv', '--help']) assert.ok(all.includes(option), option);
@@ -79,7 +79,7 @@ test('bash leaves words that are files to its own completion', { skip: NO_BASH }
 });
 
 test('zsh completes options, values, subcommands and files', { skip: NO_ZSH }, () => {
-  assert.deepEqual(inZsh('eval-ckpt', 'm.onnx', '--per'), ['--per-image']);
+  assert.deepEqual(inZsh('eval-ckpt', 'm.onnx', '--per'), ['--per-image', '--per-class']);
   assert.deepEqual(inZsh('eval-ckpt', 'm.onnx', '--on-bad-image', ''), ['fail', 'skip']);
   assert.deepEqual(inZsh('teacher-logits', 'v'), ['verify']);
   assert.deepEqual(inZsh('eval-ckpt', 'm.onnx', '--data', ''), ['FILES']);

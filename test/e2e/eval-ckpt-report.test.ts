@@ -28,7 +28,10 @@ const texts = (elements: readonly Element[], tag: string): string[] =>
 test('the page has the scores, the comparison, reliability diagrams, speed, the command and the provenance', () => {
   const elements = parseMarkup(readFileSync(at('run.html'), 'utf8'));
   assert.deepEqual(texts(elements, 'h1'), ['2 models evaluated']);
-  assert.deepEqual(texts(elements, 'h2'), ['Scores', 'Against epoch_14.onnx', 'Calibration', 'Speed', 'Provenance']);
+  assert.deepEqual(texts(elements, 'h2'), [
+    ...['Scores', 'Against epoch_14.onnx', 'Calibration', 'What changed'],
+    ...['Classes of epoch_14.onnx', 'Classes of epoch_25.onnx', 'Surest errors', 'Speed', 'Provenance'],
+  ]);
   const cells = texts(elements, 'td');
   for (const { top1, nll } of models) {
     assert.ok(cells.includes((100 * Number(top1)).toFixed(2)));
@@ -37,7 +40,10 @@ test('the page has the scores, the comparison, reliability diagrams, speed, the 
   const titles = elements.filter(({ tag, attributes }) => tag === 'title' && attributes.id).map(({ text }) => text);
   assert.deepEqual(
     [...new Set(titles)],
-    ['Top-1 accuracy', 'Reliability of epoch_14.onnx', 'Reliability of epoch_25.onnx', 'Accuracy against throughput'],
+    [
+      ...['Top-1 accuracy', 'Reliability of epoch_14.onnx', 'Reliability of epoch_25.onnx', 'Risk and coverage'],
+      ...['Confusion', 'Accuracy against throughput'],
+    ],
   );
   assert.match(texts(elements, 'code')[0] ?? '', /^eval-ckpt .*epoch_14\.onnx .* --gate 'top1>=0\.1' --json --quiet/);
   const facts = Object.fromEntries(texts(elements, 'dt').map((name, i) => [name, texts(elements, 'dd')[i]]));

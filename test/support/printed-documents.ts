@@ -120,9 +120,17 @@ function evaluations({ folder, run, table }: Session): void {
   );
   table('eval-ckpt --csv', 'scores.csv');
   table('eval-ckpt --per-image', 'p.csv');
-  run('eval-ckpt', EVAL_CKPT, ['--from', 'p.csv']);
+  const tables = ['--per-class', 'per-class.csv', '--confusion', 'confusion.csv', '--flips', 'flips.csv'];
+  const keys = Array.from({ length: 60 }, (_, i) => `${String(i).padStart(9, '0')},${i % 2}\n`);
+  writeFileSync(join(folder, 'slices.csv'), `key,half\n${keys.join('')}`);
+  writeFileSync(join(folder, 'real.json'), JSON.stringify(keys.map((_, i) => [i % 10])));
+  run('eval-ckpt', EVAL_CKPT, ['--from', 'p.csv', ...tables, '--slices', 'slices.csv', '--real-labels', 'real.json']);
+  table('eval-ckpt --flips', 'flips.csv');
+  table('eval-ckpt --per-class', 'per-class.csv');
+  table('eval-ckpt --confusion', 'confusion.csv');
   run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, '--batch', '16', '--shard', '0/2', '--per-image', 'p-0.csv']);
   table('eval-ckpt --per-image', 'p-0.csv');
+  run('eval-ckpt', EVAL_CKPT, [OLD, NEWEST, ...TEST, ...common, '--ensemble']);
   writeFileSync(join(folder, 'all.txt'), '0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n');
   run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, '--limit', '40', '--valid-classes', 'all.txt']);
   run('eval-ckpt', EVAL_CKPT, [OLD, ...badPictures(folder), ...common, '--quarantine', 'bad.csv']);
@@ -213,9 +221,16 @@ function inspections({ folder, run }: Session): void {
   );
 }
 
+function calibrations({ run, table }: Session): void {
+  const common = ['calibrate', OLD, ...VAL, ...SIZED, ...ON_CPU, '--allow-worse'];
+  run('calibrate', ONNX_TEMPER, [...common, '--out', 'calibrated.onnx', '--csv', 'stages.csv']);
+  table('calibrate --csv', 'stages.csv');
+}
+
 /** Runs every command, small, in the folder. */
 export function printedDocuments(folder: string): readonly Printed[] {
   const of = session(folder);
-  for (const part of [averages, searches, evaluations, recalibrations, targets, sweeps, tunings, inspections]) part(of);
+  const parts = [averages, searches, evaluations, recalibrations, targets, sweeps, tunings, calibrations, inspections];
+  for (const part of parts) part(of);
   return of.printed;
 }

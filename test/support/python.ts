@@ -40,3 +40,10 @@ export function runPeer<T>(script: string, ...args: readonly string[]): T {
   if (python === undefined) throw new Error('no Python with numpy');
   return runPython(python, [`test/conformance/peers/${script}`, ...args]);
 }
+
+/** Runs a script of test/conformance/peers with a Python that has these modules. */
+export function runPeerWith<T>(modules: readonly string[], script: string, ...args: readonly string[]): T {
+  const python = findPython(...modules);
+  if (python === undefined) throw new Error(`no Python with ${modules.join(', ')}`);
+  return runPython(python, [`test/conformance/peers/${script}`, ...args]);
+}

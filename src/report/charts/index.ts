@@ -2,6 +2,7 @@ import type { Chart } from '../chart.ts';
 import { type Markup, markup, markupText, px } from '../markup.ts';
 import { dotsPicture } from './dots.ts';
 import { linesPicture } from './lines.ts';
+import { matrixPicture } from './matrix.ts';
 import { chartStyle, TITLE_FONT_PX } from './palette.ts';
 import type { Picture } from './picture.ts';
 import { reliabilityPicture } from './reliability.ts';
@@ -21,6 +22,8 @@ function draw(chart: Chart, widthPx: number): Picture {
       return reliabilityPicture(chart, widthPx);
     case 'dots':
       return dotsPicture(chart, widthPx);
+    case 'matrix':
+      return matrixPicture(chart, widthPx);
   }
 }
 

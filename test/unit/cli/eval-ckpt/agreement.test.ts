@@ -41,6 +41,8 @@ const record: EvaluationRecord = {
   })),
   source: 'val/',
   badImages: [],
+  classNames: [],
+  slices: [],
   pictureNotes: ['most pictures are enlarged; give `preset` none'],
 };
 const page = evaluationPage(record, { asked: undefined, passed: true, missed: [] }, 'eval-ckpt a.onnx b.onnx c.onnx');

@@ -1,0 +1,17 @@
+import { appendFileSync } from 'node:fs';
+import { writeError } from '../../src/core/index.ts';
+import { markdownReport, type Page } from '../../src/report/index.ts';
+
+/** Of a report, what answers first: scores and verdict, and the comparison. */
+const SECTIONS = 2;
+
+/** Appends the head of a report to a file that others write to, such as GitHub's job summary. @throws TemperError OUTPUT_WRITE */
+export function appendSummary(path: string, page: Page): void {
+  const sections = page.sections.filter(({ heading }, i) => i === 0 || (i < SECTIONS && heading.startsWith('Against')));
+  const provenance = page.provenance.filter(({ name }) => /^(data|n_images|version)/.test(name));
+  try {
+    appendFileSync(path, `${markdownReport({ ...page, sections, provenance })}\n`);
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { type FieldRow, TemperError } from '../core/index.ts';
+import type { ClassOutput, Session } from '../runtime/index.ts';
+import type { OutputKind } from '../signature/index.ts';
+import { asClasses, OUTPUT_KINDS, rowOf } from './output-kind.ts';
+import { concatPredictions, type Predictions, scoreBatch, type ValidClasses } from './predictions.ts';
+import type { Measured } from './scores.ts';
+
+/** How answers are joined: the mean of probabilities, or of logits (which is that of ln p, up to a constant of the image). */
+const ENSEMBLE_RULES = ['probability', 'logit'] as const;
+type Rule = (typeof ENSEMBLE_RULES)[number];
+
+/** Joins the outputs of several models, batch by batch. Memory: one batch of scores, and 48 bytes an image. */
+export interface Ensemble {
+  /** Called for each member in turn, for every batch. @throws TemperError MISMATCH_VALUE for other classes than the first has */
+  add(member: number, output: ClassOutput, keys: readonly string[], labels: ArrayLike<number>): void;
+  end(): Readonly<Record<Rule, Predictions>>;
+}
+
+/** What each member gives, by the user or its graph: one batch alone cannot tell. @throws TemperError USAGE */
+export function memberKinds(
+  members: readonly { readonly session: Session; readonly output: string }[],
+  said: OutputKind | undefined,
+): OutputKind[] {
+  if (members.length < 2) {
+    throw new TemperError('USAGE', `\`ensemble\` of ${members.length} models, expected 2 or more`, {
+      hint: 'Name the models whose answers are joined.',
+    });
+  }
+  return members.map(({ session, output }) => {
+    const kind = said ?? session.facts().outputKind(output)?.value;
+    if (kind !== undefined) return kind;
+    throw new TemperError(
+      'USAGE',
+      `${session.label}: its graph does not tell what it gives, which \`ensemble\` needs to know`,
+      {
+        hint: 'Say it with `outputs`.',
+      },
+    );
+  });
+}
+
+/** ln p of the rows of a batch, in float64. */
+function logProbabilities(given: ClassOutput, kind: OutputKind): Float64Array {
+  const { output, kind: scored } = asClasses(given, kind);
+  const { rows, classes, smallest } = output;
+  const { score } = OUTPUT_KINDS[scored];
+  const least = Math.log(smallest);
+  const all = new Float64Array(rows * classes);
+  for (let row = 0; row < rows; row++) {
+    const z = Float64Array.from(rowOf(output, row), (value) => score(value, output));
+    const max = z.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+    const sum = max + Math.log(z.reduce((total, value) => total + Math.exp(value - max), 0));
+    all.set(
+      z.map((value) => Math.max(least, value - sum)),
+      row * classes,
+    );
+  }
+  return all;
+}
+
+export function ensembleOf(kinds: readonly OutputKind[], valid: ValidClasses | undefined): Ensemble {
+  const parts: Record<Rule, Predictions[]> = { probability: [], logit: [] };
+  let sums: Record<Rule, Float64Array> | undefined;
+  return {
+    add(member, output, keys, labels) {
+      const logs = logProbabilities(output, kinds[member] as OutputKind);
+      if (member === 0 || !sums)
+        sums = { probability: new Float64Array(logs.length), logit: new Float64Array(logs.length) };
+      const { probability, logit } = sums;
+      if (logs.length !== logit.length) {
+        const [found, expected] = [logs, logit].map(({ length }) => length / output.rows);
+        throw new TemperError('MISMATCH_VALUE', `\`ensemble\`: a model of ${found} classes with one of ${expected}`, {
+          hint: 'Name models of the same classes.',
+        });
+      }
+      for (const [i, log] of logs.entries()) {
+        logit[i] = (logit[i] as number) + log / kinds.length;
+        probability[i] = (probability[i] as number) + Math.exp(log) / kinds.length;
+      }
+      if (member < kinds.length - 1) return;
+      const joined = { ...output, classes: logs.length / output.rows };
+      const scored = (data: Float64Array, kind: OutputKind): Predictions =>
+        scoreBatch({ ...joined, data }, keys, labels, { kind, valid });
+      parts.probability.push(scored(probability, 'probabilities'));
+      parts.logit.push(scored(logit, 'logits'));
+    },
+    end: () => ({ probability: concatPredictions(parts.probability), logit: concatPredictions(parts.logit) }),
+  };
+}
+
+/** An ensemble as models of a table: all members must run for every image, so that their times add up. */
+export function measuredEnsemble(ensemble: Ensemble, members: readonly Measured[]): Measured[] {
+  const found = ensemble.end();
+  const speeds = members.map(({ timing }) => Number(timing.img_s_model));
+  const seconds = speeds.reduce((sum, speed) => sum + 1 / speed, 0);
+  const hash = createHash('sha256');
+  for (const member of members) hash.update(`${String(member.provenance.model_sha256)}\n`);
+  const model_sha256 = hash.digest('hex');
+  const provenance: FieldRow = members[0]?.provenance ?? {};
+  return ENSEMBLE_RULES.map((rule) => ({
+    model: `mean ${rule} of ${members.length} models`,
+    predictions: found[rule],
+    timing:
+      Number.isFinite(seconds) && seconds > 0 ? { img_s_model: 1 / seconds, batch: members[0]?.timing.batch } : {},
+    provenance: {
+      ...provenance,
+      model_sha256,
+      outputs: rule === 'probability' ? 'probabilities' : 'logits',
+      ensemble: rule,
+    },
+  }));
+}
