@@ -115,7 +115,7 @@ export function namedData<P extends Purpose>(name: P, purpose: string, before?: 
 }
 
 /** The purposes of images that commands know. */
-type Purpose = 'train' | 'val' | 'test' | 'shifted';
+type Purpose = 'train' | 'val' | 'test' | 'shifted' | 'reference';
 
 type NamedArguments = {
   readonly [K in Purpose | `${Purpose}-labels`]?: string | undefined;

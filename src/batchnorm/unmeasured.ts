@@ -2,7 +2,7 @@ import { TemperError } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import type { ResultOptions } from './job-options.ts';
-import { storedStatistics } from './statistics.ts';
+import { storedStatistics } from './stored-statistics.ts';
 
 /** Converters that write scale and bias with the statistics in them (keras-onnx#213, onnxmltools#323). */
 const FOLDING_PRODUCERS = /keras2onnx|onnxmltools|coremltools/i;
@@ -25,7 +25,7 @@ export function assertMeasured(
     const { mean, variance } = storedStatistics(model, layer);
     return mean.every((value) => value === 0) && variance.every((value) => isOne(value, layer.epsilon));
   };
-  if (!layers.every(isPlaceholder)) return;
+  if (layers.length === 0 || !layers.every(isPlaceholder)) return;
   const { path, record } = model;
   const who = FOLDING_PRODUCERS.test(record.producer) ? `, as ${record.producer} does` : ' (keras2onnx, onnxmltools)';
   const what = `${path}: every mean is 0 and every variance 1: these statistics were never measured, or the exporter folded them into scale and bias${who}: recalibrating the latter breaks the network`;

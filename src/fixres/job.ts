@@ -13,7 +13,7 @@ import {
   type WrittenModel,
   writeEdited,
 } from '../onnx/index.ts';
-import { declaredInputs, outputName, presetNote } from '../signature/index.ts';
+import { declaredInputs, outputName, presetNote, transformsAt } from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
 import type { FixResOptions } from './options.ts';
 import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';
@@ -21,7 +21,7 @@ import { openImageSets } from './run/image-sets.ts';
 import type { Run, Subject } from './run/run.ts';
 import { type Settings, settingsOf } from './run/settings.ts';
 import { modelForSizes } from './run/sized-model.ts';
-import { askedSizes, transformsAt } from './run/sizes.ts';
+import { askedSizes } from './run/sizes.ts';
 import { checkpointPath, type Tuned, tune } from './run/tune.ts';
 import { type Tuning, tuningOf } from './run/tuning.ts';
 import { type HistoryRow, removeCheckpoint } from './train/checkpoint.ts';

@@ -22,7 +22,7 @@ export {
 export { encodeModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
 export { freeZeroDims } from './edit/free-zero-dims.ts';
 export { nextStepKey, provenanceSteps } from './edit/provenance.ts';
-export { type Rewrite, rewriter } from './edit/rewrite.ts';
+export { type Rewrite, type Rewriter, rewriter } from './edit/rewrite.ts';
 export { freeBatch, keepOnly, sessionModel } from './edit/session-model.ts';
 export { assertOutput, type WrittenModel, writeEdited } from './edit/write-edited.ts';
 export { duplicateValue } from './graph/duplicate-value.ts';
@@ -31,6 +31,7 @@ export { freeNames } from './graph/free-names.ts';
 export { type GraphIndex, indexGraph, type StoredInput } from './graph/graph-index.ts';
 export { matchGraphs } from './graph/match-graphs.ts';
 export { attributeOf, constantTensor, readsOf } from './graph/nodes.ts';
+export { pooledValues } from './graph/pooled-values.ts';
 export { type TensorHolder, tensorHolders } from './graph/tensor-holder.ts';
 export { classifyTensors, type TensorRole } from './graph/tensor-role.ts';
 export { assertInference, assertInferenceFile, trainingNode } from './graph/training-mode.ts';

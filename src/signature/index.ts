@@ -13,4 +13,5 @@ export {
 } from './model-transform.ts';
 export type { OutputKind } from './output-kind.ts';
 export { outputName, pickValue } from './pick-value.ts';
+export { type AtSizes, transformsAt } from './transforms-at.ts';
 export type { DeclaredInputs, TensorType, ValueInfo } from './value-info.ts';
