@@ -16,7 +16,7 @@ function checkWorker({ out, csv, report, 'moments-out': moments }: BnRecalArgume
 /** `--dry-run`: the layers, and why. */
 function listLayers({ model, layers }: BnRecalArguments, terminal: Terminal): number {
   const candidates = fileCandidates(model, layers);
-  terminal.print({ model, layers: candidates }, candidatesText(candidates));
+  terminal.print({ model, candidates }, candidatesText(candidates));
   return 0;
 }
 

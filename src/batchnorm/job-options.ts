@@ -56,8 +56,6 @@ export interface RecalibrateOptions extends ResultOptions {
   readonly reference?: DataOptions | undefined;
   /** Of folded layers: the size at which the network has them. @default `trainSize`, else the size that the model is fixed to */
   readonly referenceSize?: number | Size | undefined;
-  /** Of folded layers: the views in which the network has them, those of training. @default `views` */
-  readonly referenceViews?: ViewOptions | undefined;
   /** The size that the network was trained at. */
   readonly trainSize?: number | Size | undefined;
   /**
@@ -136,7 +134,6 @@ export function checkRecalibration(options: RecalibrateOptions): void {
   checkResultOptions(options);
   assertCount('samples', samples);
   assertCount('views', views?.count, MOST.views);
-  assertCount('referenceViews', options.referenceViews?.count, MOST.views);
 }
 
 const isNamed = (path: string | undefined): path is string => path !== undefined;

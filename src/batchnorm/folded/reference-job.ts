@@ -35,7 +35,7 @@ function referenceChoice({ model, images, options }: ReferenceJob): ImageOptions
   const declared = declaredInputs(model);
   const size = referenceSize ?? trainSize ?? modelInput(declared, input).fixed;
   const source = reference ?? data;
-  const rest = { ...options, data: source, batch: images.batch, views: options.referenceViews ?? options.views };
+  const rest = { ...options, data: source, batch: images.batch };
   if (images.transform === undefined) {
     if (referenceSize === undefined) return rest;
     throw new TemperError(
@@ -130,11 +130,9 @@ export async function referenceOf(
 ): Promise<Reference | undefined> {
   const { model, chosen, images, options } = job;
   if (chosen.folded.length === 0) {
-    const { reference, referenceSize, referenceViews, ingredients } = options;
+    const { reference, referenceSize, ingredients } = options;
     const [idle] =
-      Object.entries({ reference, referenceSize, referenceViews, ingredients }).find(
-        ([, value]) => value !== undefined,
-      ) ?? [];
+      Object.entries({ reference, referenceSize, ingredients }).find(([, value]) => value !== undefined) ?? [];
     if (idle !== undefined) control.note(`\`${idle}\` has no use: ${model.path} keeps its BatchNormalization`);
     return undefined;
   }
