@@ -18,7 +18,7 @@ import { traceOf } from './traces.ts';
  * it had none; a pattern takes it. `apart`: it has another purpose; only its own name takes it. `impossible`: nothing can
  * be folded into it.
  */
-export type FoldedVerdict = 'candidate' | 'doubtful' | 'apart' | 'impossible';
+type FoldedVerdict = 'candidate' | 'doubtful' | 'apart' | 'impossible';
 
 /** A layer that was looked at, and what was found. */
 export interface ConsideredLayer {

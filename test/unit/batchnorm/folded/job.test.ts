@@ -49,9 +49,9 @@ test('two workers and a merge give the bytes of one; a file of moments serves as
 
 test('level by level works too, and the settings say what the reference was', async () => {
   const { result } = await recalibrate({ ...JOB, method: 'sequential', out: at('levels.onnx') });
-  const { reference } = result?.settings as { reference: { transform: { crop: unknown }; n_images: number } };
-  assert.deepEqual(reference.transform.crop, { height: 20, width: 20 });
-  assert.equal(reference.n_images, 48);
+  const settings = JSON.stringify(result?.settings.reference);
+  assert.match(settings, /"crop":\{"height":20,"width":20\}/);
+  assert.match(settings, /"n_images":48/);
 });
 
 test('the snapshots of an average must be there, or be named; the model itself may be', async () => {
