@@ -34,6 +34,13 @@ function runPython<T>(python: string, args: readonly string[], cwd = process.cwd
   return JSON.parse(stdout) as T;
 }
 
+/** Runs a script of test/conformance/peers with a Python that has these modules. */
+export function runPeerWith<T>(modules: readonly string[], script: string, ...args: readonly string[]): T {
+  const python = findPython(...modules);
+  if (python === undefined) throw new Error(`no Python with ${modules.join(', ')}`);
+  return runPython(python, [`test/conformance/peers/${script}`, ...args]);
+}
+
 /** Runs a script of test/conformance/peers with a Python that has numpy, or numpy and Pillow. */
 export function runPeer<T>(script: string, ...args: readonly string[]): T {
   const python = findPython('numpy', 'PIL') ?? findPython('numpy');
