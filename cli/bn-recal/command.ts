@@ -1,8 +1,9 @@
-import { recalibrate } from '../../src/batchnorm/index.ts';
+import { fileCandidates, recalibrate } from '../../src/batchnorm/index.ts';
 import { TemperError } from '../../src/core/index.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { type BnRecalArguments, recalibrateOptions } from './options.ts';
 import { checkFiles, showRecord } from './result.ts';
+import { candidatesText } from './text.ts';
 
 /** A worker measures: it has no result to make tables and pages of. @throws TemperError USAGE */
 function checkWorker({ out, csv, report, 'moments-out': moments }: BnRecalArguments): void {
@@ -12,11 +13,22 @@ function checkWorker({ out, csv, report, 'moments-out': moments }: BnRecalArgume
   throw new TemperError('USAGE', `--${idle} has no use without --out`, { hint: 'Give it to bn-recal merge.' });
 }
 
+/** `--dry-run`: the layers, and why. */
+function listLayers({ model, layers }: BnRecalArguments, terminal: Terminal): number {
+  const candidates = fileCandidates(model, layers);
+  terminal.print({ model, candidates }, candidatesText(candidates));
+  return 0;
+}
+
 export async function bnRecal(args: BnRecalArguments, terminal: Terminal): Promise<number> {
+  if (args['dry-run']) return listLayers(args, terminal);
   checkWorker(args);
   checkFiles(
     args,
-    [args.model, args.data, args.labels, args.classes, args.val, args['val-labels']],
+    [
+      ...[args.model, args.data, args.labels, args.classes, args.val, args['val-labels'], args.reference],
+      ...(args.ingredients ?? []),
+    ],
     args['moments-out'],
   );
   const record = await recalibrate(recalibrateOptions(args, terminal.environment), terminal.control);

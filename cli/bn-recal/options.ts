@@ -66,21 +66,45 @@ const MEASURING = grouped('Recalibration:', {
   'moments-out': { type: 'string', describe: 'Moments of the batches, for bn-recal merge; with --shard of one worker' },
   layers: {
     type: 'string',
-    describe: 'Only these layers, with * for any characters; several with commas',
+    describe: 'Only these layers, with * for any characters; several with commas (--dry-run lists them)',
     coerce: stringList,
   },
+  'dry-run': { type: 'boolean', default: false, describe: 'List the layers, and why others are none; measure nothing' },
 } as const);
+
+/** What stands for the statistics that folding lost. */
+const FOLDED = {
+  ...namedData('reference', 'whose statistics a folded network has (default: --data), or a file of --moments-out'),
+  ...grouped('Folded BatchNormalization:', {
+    'reference-size': {
+      type: 'string',
+      describe: 'Size at which it has them (default: --train-size, else that of the model)',
+      coerce: wholeNumber('reference-size', 1),
+    },
+    'train-size': {
+      type: 'string',
+      describe: 'Size that the network was trained at',
+      coerce: wholeNumber('train-size', 1),
+    },
+    ingredients: {
+      type: 'string',
+      array: true,
+      describe: 'Snapshots of an average, whose statistics are the goal (default: those of its record)',
+    },
+  } as const),
+};
 
 /** bn-recal: statistics that fit the weights. */
 export const BN_RECAL = describeCommand({
   usage: '<model>',
   positionals: {
-    model: { type: 'string', demandOption: true, describe: 'ONNX model with BatchNormalization kept' },
+    model: { type: 'string', demandOption: true, describe: 'ONNX model with BatchNormalization, kept or folded' },
   },
-  options: { ...DATA, ...MEASURING, ...SHARD, ...VIEWS, ...RESULT },
+  options: { ...DATA, ...MEASURING, ...FOLDED, ...SHARD, ...VIEWS, ...RESULT },
   examples: [
     ['$0 swa.onnx --data train/ --augment rrc,flip --out swa-bn.onnx', 'on the views that it was trained with'],
     ['$0 swa.onnx --data train/ --size 288 --val val/ --out swa-288.onnx', 'for another size, if that is better'],
+    ['$0 folded.onnx --data train/ --train-size 224 --size 288 --out folded-288.onnx', 'of a network trained at 224'],
   ],
   epilogue:
     'Exit codes: 1 --val shows no improvement, nothing was written; 2 usage, 3 input or an output that exists, 4 format, ' +
@@ -124,6 +148,10 @@ export function recalibrateOptions(args: BnRecalArguments, environment: Environm
     samples: args.samples,
     method: args.method,
     layers: args.layers,
+    reference: namedDataOf('reference', args),
+    referenceSize: args['reference-size'],
+    trainSize: args['train-size'],
+    ingredients: args.ingredients,
     views: viewsOf(args),
     seed: args.seed,
   };

@@ -1,4 +1,4 @@
-import type { LayerReport, RecalibrationResult } from '../../src/batchnorm/index.ts';
+import type { LayerCandidate, LayerReport, RecalibrationResult } from '../../src/batchnorm/index.ts';
 import { plainDecimal } from '../../src/report/index.ts';
 import { textTable } from '../shared/text-table.ts';
 
@@ -28,6 +28,22 @@ function layersText(reports: readonly LayerReport[]): string {
     ]),
   );
   return `${table}${LEGEND}`;
+}
+
+/** What `--dry-run` shows: each layer, whether it is recalibrated, and why. */
+export function candidatesText(candidates: readonly LayerCandidate[]): string {
+  const chosen = candidates.filter((one) => one.chosen).length;
+  const table = textTable(
+    ['layer', 'operator', 'channels', 'recalibrated', 'why'],
+    candidates.map((one) => [
+      one.name,
+      one.operator,
+      one.channels === undefined ? '' : String(one.channels),
+      one.chosen ? `yes, ${one.kind}` : 'no',
+      one.reason,
+    ]),
+  );
+  return `${table}${chosen} of ${candidates.length} layers are recalibrated\n`;
 }
 
 /** The table of layers, what it was measured from, the guard, and whether the model was written. */

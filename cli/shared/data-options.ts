@@ -122,7 +122,7 @@ export function namedData<P extends Purpose>(name: P, purpose: string, before?: 
 }
 
 /** The purposes of images that commands know. */
-type Purpose = 'train' | 'val' | 'test' | 'shifted';
+type Purpose = 'train' | 'val' | 'test' | 'shifted' | 'reference';
 
 type NamedArguments = {
   readonly [K in Purpose | `${Purpose}-${'labels' | 'path-column' | 'label-column'}`]?: string | undefined;

@@ -138,7 +138,7 @@ function foldedNote({ record }: Model): string[] {
         ? 'BatchNormalization was folded into Conv by the exporter'
         : 'no BatchNormalization, and Conv with bias: if the network had it, the exporter folded it';
   return [
-    `${how}: averages of folded weights are good for snapshots of one late run, and their statistics cannot be recalibrated. ${KEEP_NORMS}`,
+    `${how}: averages of folded weights are good for snapshots of one late run; bn-recal corrects them with the snapshots' own moments (\`ingredients\`). ${KEEP_NORMS}`,
   ];
 }
 

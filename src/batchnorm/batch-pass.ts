@@ -12,6 +12,7 @@ import type { MomentsRun, RunSettings } from './moments-run.ts';
 
 /** What is measured, on which images, and who is told. */
 export interface Measurement {
+  /** The graph that is run: a copy of the file where layers are folded. */
   readonly model: Model;
   readonly layers: readonly BatchNormLayer[];
   readonly images: JobImages;
@@ -99,7 +100,7 @@ export async function momentsPass(
   const { images: seen, provider, onnxruntime } = await onePass(job, worker, (batch) => found.push(batch));
   const run: MomentsRun = { ...settings, provider, onnxruntime };
   const mine = withEmptyBatches(found, batchesOf(images, worker), layers);
-  const sha256 = writeMomentsFile(out.path, run, mine, out);
+  const sha256 = writeMomentsFile(out.path, run, mine, { ...out, layers });
   return {
     moments: { path: out.path, sha256, batches: mine.length, batchesInAll: run.batches },
     collected: (estimator) => {

@@ -17,6 +17,8 @@ import {
   standardisesWeights,
   type TensorRecord,
 } from '../onnx/index.ts';
+import type { FoldableLayer } from './folded/foldable-layer.ts';
+import type { Statistics } from './statistics.ts';
 
 /** A parameter of a layer: where its values lie. */
 export interface LayerParameter {
@@ -42,9 +44,18 @@ export interface BatchNormLayer {
   readonly variance: LayerParameter;
   /** Element type of its input (TensorProto.DataType). */
   readonly inputType: number;
+  /**
+   * Of a layer that was put behind a folded one, in a throw-away copy: that one, the moments that its output should have, and what
+   * is added to the variance of each channel in place of epsilon.
+   */
+  readonly folded?: FoldableLayer | undefined;
+  readonly goal?: Statistics | undefined;
+  readonly floors?: Float64Array | undefined;
+  /** Of a kept layer in a throw-away copy: the same layer of the file. */
+  readonly source?: BatchNormLayer | undefined;
 }
 
-interface SkippedLayer {
+export interface SkippedLayer {
   readonly name: string;
   readonly reason: string;
 }
@@ -125,19 +136,19 @@ function noLayers({ path, record }: Model): TemperError {
 }
 
 /**
- * Finds every BatchNormalization layer, and says why those that cannot be served are skipped.
- * @throws TemperError UNSUPPORTED_GRAPH if there is none (with the export call that keeps them), if the model was exported
- * in training mode (Dropout alone counts), or if its opset has no kernel
+ * The BatchNormalization layers that a model keeps, and why those that cannot be served are skipped; none may be there.
+ * @throws TemperError UNSUPPORTED_GRAPH if the model was exported in training mode (Dropout alone counts), or if its opset has no
+ * kernel
  */
-export function findLayers(model: Model): FoundLayers {
+export function keptLayers(model: Model): FoundLayers {
   const { record, path } = model;
   const opset = record.opsets.get('') ?? 0;
   const index = indexGraph(model);
   const all = scopesOf(record)
     .flatMap((scope) => [...nodesOf(scope)].filter(isBatchNorm))
     .filter((node) => index.place(node) < 0 || !standardisesWeights(node, index));
+  if (all.length === 0) return { layers: [], skipped: [] };
   const details = { path };
-  if (all.length === 0) throw noLayers(model);
   if (opset < FIRST_OPSET) {
     throw new TemperError(
       'UNSUPPORTED_GRAPH',
@@ -191,37 +202,25 @@ export function findLayers(model: Model): FoundLayers {
       inputType: types(node.inputs[0] ?? '') || mean.dataType,
     });
   }
-  if (layers.length === 0) {
-    const [first] = skipped;
-    throw new TemperError(
-      'UNSUPPORTED_GRAPH',
-      `${path}: none of its ${skipped.length} BatchNormalization layers can be recalibrated: ${first?.name}: ${first?.reason}`,
-      {
-        hint: KEEP_NORMS,
-        details: { ...details, skipped },
-      },
-    );
-  }
   return { layers, skipped };
 }
 
-/** The layers whose names fit a pattern (`*` for any characters); all without one. @throws TemperError USAGE if none fits */
-export function chooseLayers(
-  layers: readonly BatchNormLayer[],
-  patterns: readonly string[],
-): readonly BatchNormLayer[] {
-  if (patterns.length === 0) return layers;
-  const tests = patterns.map(
-    (pattern) => new RegExp(`^${pattern.replace(/[\\^$.|+?()[\]{}]/g, '\\$&').replace(/\*/g, '.*')}$`, 's'),
+/** Why none of a model's layers can be recalibrated, though it has some. */
+function noneServed({ path }: Model, skipped: FoundLayers['skipped']): TemperError {
+  const [first] = skipped;
+  return new TemperError(
+    'UNSUPPORTED_GRAPH',
+    `${path}: none of its ${skipped.length} BatchNormalization layers can be recalibrated: ${first?.name}: ${first?.reason}`,
+    { hint: KEEP_NORMS, details: { path, skipped } },
   );
-  const chosen = layers.filter(({ name }) => tests.some((test) => test.test(name)));
-  const idle = patterns.find((_, i) => !layers.some(({ name }) => tests[i]?.test(name)));
-  if (idle === undefined) return chosen;
-  throw new TemperError(
-    'USAGE',
-    `\`layers\` ${idle}: fits no layer; there are ${layers.map(({ name }) => name).join(', ')}`,
-    {
-      hint: 'Name layers as the report does, with * for any characters.',
-    },
-  );
+}
+
+/**
+ * {@link keptLayers} of a model that must have some.
+ * @throws TemperError UNSUPPORTED_GRAPH if there is none, with what became of them
+ */
+export function findLayers(model: Model): FoundLayers {
+  const found = keptLayers(model);
+  if (found.layers.length > 0) return found;
+  throw found.skipped.length > 0 ? noneServed(model, found.skipped) : noLayers(model);
 }

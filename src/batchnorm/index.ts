@@ -1,6 +1,19 @@
+export {
+  type ChosenLayers,
+  chooseLayers,
+  fileCandidates,
+  type LayerCandidate,
+  layerCandidates,
+} from './choose-layers.ts';
 export type { BatchMoments, NumberedBatch } from './collect-moments.ts';
 export { blend, ESTIMATORS, type EstimatorName } from './estimators.ts';
-export { type BatchNormLayer, chooseLayers, type FoundLayers, findLayers } from './find-layers.ts';
+export { type BatchNormLayer, type FoundLayers, findLayers } from './find-layers.ts';
+export { correctionOf } from './folded/correction.ts';
+export { findFolded } from './folded/find-folded.ts';
+export { corrected } from './folded/fold-back.ts';
+export type { FoldableLayer } from './folded/foldable-layer.ts';
+export { averagedGoals, goalsHash, layersLike, outputMoments } from './folded/reference.ts';
+export { type Unfolded, unfold } from './folded/unfold.ts';
 export { recalibrate } from './job.ts';
 export { type JobImages, numberedBatches } from './job-images.ts';
 export type { MergeMomentsOptions, RecalibrateOptions, ResultOptions } from './job-options.ts';

@@ -1,5 +1,5 @@
 import { assertCount, checkOutputs, MOST, TemperError } from '../core/index.ts';
-import type { DataOptions, Shard, ViewOptions } from '../data/index.ts';
+import type { DataOptions, Shard, Size, ViewOptions } from '../data/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { checkRuntime, type RuntimeOptions } from '../runtime/index.ts';
 import type { CarryOptions, TransformChoice } from '../signature/index.ts';
@@ -30,7 +30,7 @@ export interface ResultOptions extends RuntimeOptions, CarryOptions {
 
 /** What `recalibrate` measures, and what it makes of it. */
 export interface RecalibrateOptions extends ResultOptions {
-  /** An ONNX model with BatchNormalization kept. */
+  /** An ONNX model with BatchNormalization kept, or folded into its convolutions. */
   readonly model: string;
   /** The images; labels are not needed. */
   readonly data: DataOptions;
@@ -44,8 +44,25 @@ export interface RecalibrateOptions extends ResultOptions {
   readonly samples?: number | undefined;
   /** `batch`: one pass; `sequential`: exact, one pass for each level of depth. @default 'batch' */
   readonly method?: 'batch' | 'sequential' | undefined;
-  /** Only these layers, with * for any characters. @default all */
+  /**
+   * Only these layers, with * for any characters; a name without * takes one that is no candidate, too.
+   * @default all that are kept, and all that BatchNormalization seems to have been folded into
+   */
   readonly layers?: readonly string[] | undefined;
+  /**
+   * Of folded layers: images whose statistics the network has, such as those of training; or a file of moments, whose
+   * reference is used again. @default `data`
+   */
+  readonly reference?: DataOptions | undefined;
+  /** Of folded layers: the size at which the network has them. @default `trainSize`, else the size that the model is fixed to */
+  readonly referenceSize?: number | Size | undefined;
+  /** The size that the network was trained at. */
+  readonly trainSize?: number | Size | undefined;
+  /**
+   * Of folded layers: the snapshots that the model is an average of, whose moments are the goal.
+   * @default those of its record, which must lie beside it or in a folder there; the model itself where it is no average
+   */
+  readonly ingredients?: readonly string[] | undefined;
   /** Training views of every image. @default the evaluation transform, once */
   readonly views?: ViewOptions | undefined;
   /**
@@ -123,7 +140,7 @@ const isNamed = (path: string | undefined): path is string => path !== undefined
 
 /** Refuses outputs that cannot be written, or are an input. @throws TemperError OUTPUT_EXISTS, OUTPUT_IS_INPUT, OUTPUT_WRITE, USAGE */
 export function checkJobOutputs(
-  model: Model,
+  model: Pick<Model, 'path' | 'externalLocations' | 'external'>,
   outputs: readonly (string | undefined)[],
   sets: readonly (DataOptions | undefined)[],
   options: { readonly more?: readonly string[]; readonly force: boolean },

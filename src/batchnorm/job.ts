@@ -4,11 +4,15 @@ import { type ChosenData, openData } from '../data/index.ts';
 import { type Model, openModel } from '../onnx/index.ts';
 import { assertLabels, configTargets, declaredClasses } from '../signature/index.ts';
 import { batchPass, type Collected, type Measurement, momentsPass, type WrittenMoments } from './batch-pass.ts';
-import { type BatchNormLayer, chooseLayers, findLayers } from './find-layers.ts';
+import { type ChosenLayers, chooseLayers } from './choose-layers.ts';
+import { keptLayers } from './find-layers.ts';
+import type { Reference } from './folded/reference.ts';
+import { referenceOf } from './folded/reference-job.ts';
+import { unfold } from './folded/unfold.ts';
 import { batchesOf, ONE_WORKER } from './job-images.ts';
 import { checkJobOutputs, checkRecalibration, type RecalibrateOptions, type ResultOptions } from './job-options.ts';
-import { levelPasses, levelsPath } from './level-passes.ts';
-import { allExist, assertMadeBefore } from './made-before.ts';
+import { leftReference, levelPasses, levelsPath } from './level-passes.ts';
+import { allExist, assertMadeBefore, readReferenceOf } from './made-before.ts';
 import { runSettings } from './moments-run.ts';
 import { openImages } from './open-images.ts';
 import { publishResult, type RecalibrationRecord } from './result.ts';
@@ -39,27 +43,22 @@ export async function openGuard(
 
 /** Refuses what cannot be written; a folder of moments is made. @throws TemperError OUTPUT_* */
 function checkOutputFiles(model: Model, options: RecalibrateOptions, keepsMoments: boolean): void {
-  const { out, momentsOut, data, val, force = false } = options;
+  const { out, momentsOut, data, val, reference, ingredients: more = [], force = false } = options;
   if (momentsOut !== undefined) makeParent(momentsOut);
-  checkJobOutputs(model, [out, momentsOut], [data, val], { force: force || keepsMoments });
-  if (out !== undefined) checkJobOutputs(model, configTargets(out, options), [data, val], { force });
+  checkJobOutputs(model, [out, momentsOut], [data, val, reference], { more, force: force || keepsMoments });
+  if (out !== undefined) checkJobOutputs(model, configTargets(out, options), [data, val, reference], { more, force });
   // A file of this job's levels may be there, and is replaced: but nothing else.
   if (options.method === 'sequential' && out !== undefined)
-    checkJobOutputs(model, [levelsPath(out)], [data, val], { force: true });
+    checkJobOutputs(model, [levelsPath(out)], [data, val, reference], { more, force: true });
 }
 
 /** @param writes whether this job writes the model: of a worker's moments the merge makes it */
-function layersOf(
-  model: Model,
-  options: RecalibrateOptions,
-  writes: boolean,
-  { note }: Control,
-): readonly BatchNormLayer[] {
-  const found = findLayers(model);
-  const layers = chooseLayers(found.layers, options.layers ?? []);
-  if (writes) assertMeasured(model, found.layers, options, note);
-  for (const { name, reason } of found.skipped) note(`${name} is left as it is: ${reason}`);
-  return layers;
+function layersOf(model: Model, options: RecalibrateOptions, writes: boolean, { note }: Control): ChosenLayers {
+  const chosen = chooseLayers(model, options.layers ?? []);
+  if (writes) assertMeasured(model, keptLayers(model).layers, options, note);
+  for (const text of chosen.notes) note(text);
+  for (const { name, reason } of chosen.skipped) note(`${name} is left as it is: ${reason}`);
+  return chosen;
 }
 
 interface Passes {
@@ -83,21 +82,17 @@ async function passesOf(job: Measurement, options: RecalibrateOptions): Promise<
 
 /** Measures, and makes the model of it; the levels that were kept are removed when it is written. */
 async function measureAndPublish(
+  file: Model,
   job: Measurement,
   val: ChosenData | undefined,
   options: RecalibrateOptions,
 ): Promise<RecalibrationRecord> {
-  const { control, model } = job;
+  const { control } = job;
   const { out } = options;
   const { collected, moments } = await passesOf(job, options);
   if (collected === undefined || out === undefined) return { skipped: [], moments, result: undefined };
-  const result = await publishResult(
-    model,
-    collected,
-    val,
-    { ...options, transform: options.transform ?? {}, out },
-    control,
-  );
+  const settled = { ...options, transform: options.transform ?? {}, out };
+  const result = await publishResult(file, collected, val, settled, control);
   if (options.method === 'sequential') {
     const levels = levelsPath(out);
     if (result.written) rmSync(levels, { force: true });
@@ -106,11 +101,21 @@ async function measureAndPublish(
   return { skipped: [], moments, result };
 }
 
+/** The reference that an earlier run of the same command has left: not measured again. */
+function leftBehind({ out, momentsOut, method, skipExisting = false }: RecalibrateOptions): Reference | undefined {
+  if (method === 'sequential' && out !== undefined) return leftReference(levelsPath(out));
+  return skipExisting && momentsOut !== undefined ? readReferenceOf(momentsOut) : undefined;
+}
+
 /**
  * Measures the BatchNormalization statistics of a model again on images, after averaging or for another size or domain, and
  * writes the model with them: population statistics as in fvcore's precise BN (Wu and Johnson 2021, arXiv 2105.07576), or
  * those of torch's update_bn. With `val` the new model is written only if it is better than the old one (exact McNemar).
  * With `momentsOut` the moments of the batches are kept, so that several workers can share the work: see mergeMoments.
+ *
+ * Layers that BatchNormalization was folded into are recalibrated too: the moments of their outputs on `reference` stand for what
+ * folding lost, and y' = (y - μ_new) σ_ref/σ_new + μ_ref goes into weight and bias. For an average of snapshots they are those of the
+ * snapshots, averaged (REPAIR, Jordan et al. 2023, arXiv 2211.08403).
  *
  * Memory: three batches of images and the activations of one; with `momentsOut` two numbers for each channel and batch.
  * Nothing is published before the guard but `momentsOut` and, with `method` sequential, the levels that are done
@@ -137,17 +142,20 @@ export async function recalibrate(options: RecalibrateOptions, control: JobContr
   let val: ChosenData | undefined;
   try {
     checkOutputFiles(model, options, isThere);
-    const layers = layersOf(model, options, out !== undefined && !isThere, watched);
+    const chosen = layersOf(model, options, out !== undefined && !isThere, watched);
     if (!isThere) val = await openGuard(model, options);
-    const images = await openImages(model, layers, options, watched);
+    const probe = unfold(model, chosen);
+    const images = await openImages(probe.model, probe.layers, options, watched);
     try {
-      const settings = await runSettings(model, layers, images);
+      const reference = await referenceOf({ model, chosen, images, options }, watched, () => leftBehind(options));
+      const { model: graph, layers } = unfold(model, chosen, reference?.goals);
+      const settings = await runSettings(model, layers, images, reference);
       if (isThere && momentsOut !== undefined) {
         assertMadeBefore(momentsOut, settings, batchesOf(images, shard), device);
         return skipped([out, momentsOut], watched.note);
       }
-      const job = { model, layers, images, settings, runtime: { device, threads }, control: watched };
-      return await measureAndPublish(job, val, options);
+      const job = { model: graph, layers, images, settings, runtime: { device, threads }, control: watched };
+      return await measureAndPublish(model, job, val, options);
     } finally {
       await images.dataset.close();
     }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { openFile, type Progress, TemperError } from '../core/index.ts';
 import { sessionOptions } from '../runtime/index.ts';
 import type { Collected, Measurement } from './batch-pass.ts';
+import type { Reference } from './folded/reference.ts';
 import { numberedBatches, ONE_WORKER } from './job-images.ts';
 import { type LevelsFile, levelsDone, readLevelsFile, writeLevelsFile } from './levels-file.ts';
 import { type LevelDone, type Ran, recalibrateSequentially } from './measure.ts';
@@ -12,16 +13,23 @@ export const levelsPath = (out: string): string => `${out}.levels`;
 
 const OTHER_JOB = 'Repeat the command that began it, or delete the file to begin with the first level.';
 
-/** What an interrupted run left, if it is of this job. @throws TemperError FORMAT_*; MISMATCH_VALUE if it is of another */
-function leftOver(path: string, settings: RunSettings, note: (text: string) => void): LevelsFile | undefined {
+function readLeftOver(path: string): LevelsFile | undefined {
   if (!existsSync(path)) return undefined;
   const source = openFile(path);
-  let file: LevelsFile;
   try {
-    file = readLevelsFile(source);
+    return readLevelsFile(source);
   } finally {
     source.close();
   }
+}
+
+/** The goals that an interrupted run left. @throws TemperError FORMAT_* */
+export const leftReference = (path: string): Reference | undefined => readLeftOver(path)?.reference;
+
+/** What an interrupted run left, if it is of this job. @throws TemperError FORMAT_*; MISMATCH_VALUE if it is of another */
+function leftOver(path: string, settings: RunSettings, note: (text: string) => void): LevelsFile | undefined {
+  const file = readLeftOver(path);
+  if (!file) return undefined;
   const { provider, onnxruntime, processor } = file.run;
   assertSameRun({ path: 'this command', run: { ...settings, provider, onnxruntime } }, file, OTHER_JOB);
   if (processor !== settings.processor)
@@ -77,7 +85,7 @@ export async function levelPasses(
     const run = runOn(ran);
     if (file) assertSamePass({ run, images: ran.images }, file);
     done.push(level);
-    writeLevelsFile(path, run, ran.images, done);
+    writeLevelsFile(path, run, ran.images, done, layers);
   };
   const total = images.rows.length * (images.views?.count ?? 1) * (levels - done.length);
   const bar = overPasses(control.progress(`recalibrating ${layers.length} layers`, total));

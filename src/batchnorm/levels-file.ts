@@ -8,24 +8,38 @@ import {
   writeSafetensors,
 } from '../core/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
+import {
+  type KeptReference,
+  readReference,
+  referenceLayers,
+  referenceShapes,
+  referenceTensors,
+} from './folded/reference-tensors.ts';
 import type { LevelDone, MeasuredLayer } from './measure.ts';
-import { type MomentsRun, runOf } from './moments-run.ts';
+import { formatOf, type MomentsRun, runOf } from './moments-run.ts';
 import type { Statistics } from './statistics.ts';
 import { tensorReader } from './tensor-reader.ts';
 
-/** The version of the file's layout. */
-const FORMAT = 'onnx-temper levels 1';
+/** The file's layout; its version tells whether it keeps a reference. */
+const FORMAT = 'onnx-temper levels';
 const HINT =
   'It keeps the levels of bn-recal `method` sequential that are done. Delete it to begin with the first one.';
 
 /**
  * Writes the statistics of the levels that are done as safetensors, in place of what was written after the level before:
  * `layer` [K], the positions in the run's layers, rising; `count` [K]; `images` [1]; and for layer l `mean.l` and
- * `variance.l` [C], as float64. The file is published atomically: a kill at any time leaves the levels before or all.
+ * `variance.l` [C], as float64; of folded layers the goals, `reference_mean.l` and `reference_variance.l` [C]. The file is published atomically: a kill at any time leaves the levels before or all.
  * @param images of a pass
+ * @param layers of the run, with their goals
  * @throws TemperError OUTPUT_WRITE
  */
-export function writeLevelsFile(path: string, run: MomentsRun, images: number, levels: readonly LevelDone[]): void {
+export function writeLevelsFile(
+  path: string,
+  run: MomentsRun,
+  images: number,
+  levels: readonly LevelDone[],
+  layers: readonly BatchNormLayer[] = [],
+): void {
   const positions = new Map(run.layers.map(({ name }, l) => [name, l]));
   const measured = levels
     .flatMap((level) => level.measured)
@@ -50,11 +64,12 @@ export function writeLevelsFile(path: string, run: MomentsRun, images: number, l
         }),
       ),
     ),
+    ...referenceTensors(layers),
   ];
   const file = openAtomic(path);
   try {
     const metadata = new Map([
-      ['format', FORMAT],
+      ['format', formatOf(FORMAT, run)],
       ['run', canonicalJson(run)],
     ]);
     writeSafetensors(file, tensors, metadata);
@@ -70,6 +85,8 @@ export interface LevelsFile {
   readonly run: MomentsRun;
   /** Images of a pass. */
   readonly images: number;
+  /** The goals of folded layers. */
+  readonly reference: KeptReference | undefined;
   readonly done: readonly { readonly name: string; readonly statistics: Statistics; readonly count: number }[];
 }
 
@@ -100,6 +117,8 @@ export function readLevelsFile(source: ByteSource): LevelsFile {
       ];
     }),
   ]);
+  const goals = referenceLayers(file);
+  for (const [name, shape] of referenceShapes(run, goals)) shapes.set(name, shape);
   const read = tensorReader(file, shapes, malformed);
   const counts = Array.from(read('count', [BigUint64Array]), Number);
   const [images = 0] = Array.from(read('images', [BigUint64Array]), Number);
@@ -114,7 +133,7 @@ export function readLevelsFile(source: ByteSource): LevelsFile {
     return { name, statistics, count: counts[i] as number };
   });
   if (new Set(done.map(({ name }) => name)).size !== layers.length) throw malformed('a layer is there twice');
-  return { path, run, images, done };
+  return { path, run, images, reference: readReference(run, goals, read, malformed), done };
 }
 
 /** Levels all of whose layers a file has. */

@@ -1,8 +1,23 @@
 import { existsSync } from 'node:fs';
 import { openFile, outputExists, TemperError } from '../core/index.ts';
 import type { Device } from '../runtime/index.ts';
+import type { Reference } from './folded/reference.ts';
 import { readMomentsFile } from './moments-file.ts';
 import { assertSameRun, type RunSettings } from './moments-run.ts';
+
+/** The goals of folded layers that a file of moments keeps; nothing of a file that is none: it is compared later. */
+export function readReferenceOf(path: string): Reference | undefined {
+  if (!existsSync(path)) return undefined;
+  const source = openFile(path);
+  try {
+    return readMomentsFile(source).reference;
+  } catch (error) {
+    if (error instanceof TemperError && error.code.startsWith('FORMAT_')) return undefined;
+    throw error;
+  } finally {
+    source.close();
+  }
+}
 
 /** Whether all outputs are there, so that a job that skips what exists has nothing to do. */
 export function allExist(outputs: readonly (string | undefined)[]): boolean {

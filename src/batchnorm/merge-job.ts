@@ -3,8 +3,10 @@ import type { ChosenData } from '../data/index.ts';
 import { type Model, modelSha256, openModel } from '../onnx/index.ts';
 import { configTargets } from '../signature/index.ts';
 import type { Collected } from './batch-pass.ts';
+import { chooseLayers } from './choose-layers.ts';
 import type { EstimatorName } from './estimators.ts';
-import { findLayers } from './find-layers.ts';
+import { type BatchNormLayer, keptLayers } from './find-layers.ts';
+import { unfold } from './folded/unfold.ts';
 import { openGuard, skipped } from './job.ts';
 import { checkJobOutputs, checkResultOptions, type MergeMomentsOptions } from './job-options.ts';
 import { allExist } from './made-before.ts';
@@ -27,10 +29,18 @@ async function assertModelOf({ run }: MergedMoments, model: Model): Promise<void
   );
 }
 
+/** The layers that were measured, in their order. @throws TemperError MISMATCH_VALUE for one that the model has not */
+function layersOfRun(model: Model, { run, reference }: MergedMoments): readonly BatchNormLayer[] {
+  const names = run.layers.map(({ name }) => name);
+  // By their own names they are found whatever they were chosen for.
+  const chosen = chooseLayers(model, names);
+  const byName = new Map(unfold(model, chosen, reference?.goals).layers.map((layer) => [layer.name, layer]));
+  return names.map((name) => byName.get(name) as BatchNormLayer);
+}
+
 /** Statistics of the layers that were measured, from all batches in their order. */
 function collect(model: Model, merged: MergedMoments, estimator: EstimatorName): Collected {
-  const wanted = new Set(merged.run.layers.map(({ name }) => name));
-  const layers = findLayers(model).layers.filter(({ name }) => wanted.has(name));
+  const layers = layersOfRun(model, merged);
   let images = 0;
   function* counted() {
     for (const batch of merged.batches()) {
@@ -90,7 +100,7 @@ export async function mergeMoments(
   try {
     for (const path of moments) sources.push(openFile(path));
     checkJobOutputs(model, [out, ...configTargets(out, options)], [val], { more: moments, force });
-    assertMeasured(model, findLayers(model).layers, options, watched.note);
+    assertMeasured(model, keptLayers(model).layers, options, watched.note);
     guard = await openGuard(model, options);
     return await merge(options, model, sources, guard, watched);
   } finally {

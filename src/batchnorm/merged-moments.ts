@@ -1,5 +1,6 @@
 import { TemperError } from '../core/index.ts';
 import type { BatchMoments } from './collect-moments.ts';
+import type { Reference } from './folded/reference.ts';
 import { MOMENTS_HINT, type MomentsFile } from './moments-file.ts';
 import { assertSameRun, type MomentsRun } from './moments-run.ts';
 
@@ -7,6 +8,8 @@ export interface MergedMoments {
   readonly run: Omit<MomentsRun, 'processor'>;
   /** The processor types of the workers. With several, the bytes may differ from one worker's by roundings. */
   readonly processors: readonly string[];
+  /** The goals of folded layers, which all workers had. */
+  readonly reference: Reference | undefined;
   /**
    * All batches in batch order, read one at a time: folding them does what one worker does, operation by operation.
    * Batches without an image (none could be decoded) are left out, as a worker leaves them out.
@@ -66,6 +69,7 @@ export function mergeMomentsFiles(files: readonly MomentsFile[]): MergedMoments 
   }
   return {
     run,
+    reference: first.reference,
     processors: [...new Set(files.map(({ run: { processor } }) => processor))].sort(),
     *batches() {
       for (let batch = 0; batch < run.batches; batch++) {

@@ -9,11 +9,18 @@ import {
 } from '../core/index.ts';
 import type { BatchMoments, LayerMoments } from './collect-moments.ts';
 import type { BatchNormLayer } from './find-layers.ts';
-import { type MomentsRun, runOf } from './moments-run.ts';
+import {
+  type KeptReference,
+  readReference,
+  referenceLayers,
+  referenceShapes,
+  referenceTensors,
+} from './folded/reference-tensors.ts';
+import { formatOf, type MomentsRun, runOf } from './moments-run.ts';
 import { tensorReader } from './tensor-reader.ts';
 
-/** The version of the file's layout. */
-const FORMAT = 'onnx-temper moments 1';
+/** The file's layout; its version tells whether it keeps a reference. */
+const FORMAT = 'onnx-temper moments';
 export const MOMENTS_HINT = 'Give files that bn-recal `momentsOut` wrote; a damaged one is made again by its worker.';
 
 /** Batches of a job whose moments are written: a worker holds its own in memory, and the merge numbers them all. */
@@ -43,7 +50,7 @@ export function withEmptyBatches(
 /**
  * Writes the moments of a worker's batches as safetensors, in batch order: `batch` and `images` [K], `count` [K, L], and
  * for layer l `mean.l` and `variance.l` [K, C] as the runtime gave them (F32 or F64); the run as canonical JSON in the
- * metadata. A worker without batches writes a file all the same: it did its part. The file is published atomically.
+ * metadata; of folded layers `reference_mean.l` and `reference_variance.l` [C], the goals. A worker without batches writes a file all the same: it did its part. The file is published atomically.
  * @throws TemperError OUTPUT_EXISTS unless `force`; OUTPUT_WRITE
  * @returns its SHA-256
  */
@@ -51,7 +58,7 @@ export function writeMomentsFile(
   path: string,
   run: MomentsRun,
   batches: readonly BatchMoments[],
-  options: { readonly force: boolean },
+  options: { readonly force: boolean; readonly layers?: readonly BatchNormLayer[] | undefined },
 ): string {
   const rows = batches.toSorted((a, b) => a.batch - b.batch);
   const layerTensor = (what: 'mean' | 'variance', layer: number, channels: number): SafetensorsTensor => {
@@ -72,6 +79,7 @@ export function writeMomentsFile(
       layerTensor('mean', l, channels),
       layerTensor('variance', l, channels),
     ]),
+    ...referenceTensors(options.layers ?? []),
   ];
   const file = openAtomic(path);
   try {
@@ -79,7 +87,7 @@ export function writeMomentsFile(
       file,
       tensors,
       new Map([
-        ['format', FORMAT],
+        ['format', formatOf(FORMAT, run)],
         ['run', canonicalJson(run)],
       ]),
     );
@@ -97,6 +105,8 @@ export interface MomentsFile {
   readonly run: MomentsRun;
   /** The batches that it holds, rising. */
   readonly batches: Uint32Array;
+  /** The goals of folded layers. */
+  readonly reference: KeptReference | undefined;
   /** @param index position in `batches` */
   read(index: number): BatchMoments;
 }
@@ -126,7 +136,9 @@ export function readMomentsFile(source: ByteSource): MomentsFile {
     new TemperError('FORMAT_MALFORMED', `${path}: ${what}`, { hint: MOMENTS_HINT, details: { path } });
   const run = runOf(file.metadata, FORMAT, malformed);
   const rows = file.tensors.get('batch')?.shape[0] ?? 0;
-  const read = tensorReader(file, expectedShapes(run, rows), malformed);
+  const goals = referenceLayers(file);
+  const shapes = new Map([...expectedShapes(run, rows), ...referenceShapes(run, goals)]);
+  const read = tensorReader(file, shapes, malformed);
   const batches = read('batch', [Uint32Array]);
   const images = read('images', [Uint32Array]);
   batches.forEach((batch, i) => {
@@ -144,6 +156,7 @@ export function readMomentsFile(source: ByteSource): MomentsFile {
     path,
     run,
     batches,
+    reference: readReference(run, goals, read, malformed),
     read(index) {
       const counts = Array.from(read('count', [BigUint64Array], index, index + 1), Number);
       if (!counts.every(Number.isSafeInteger)) throw malformed(`a count of batch ${batches[index]} is over 2^53`);

@@ -149,9 +149,17 @@ export function momentsGraph(
       { name: names.shape, dataType: INT64 },
     );
     if (!batchNormalised || !kept.has(layer.node)) return;
+    const variance = layer.floors ? `${names.variance}.floored` : names.variance;
+    if (layer.floors) {
+      const floor = `${PREFIX}${k}.floor`;
+      append(floor, type, [layer.channels], encodeFloats(layer.floors, type, layer.name, 'channel'));
+      edits.push(
+        insertNode(graph, { opType: 'Add', inputs: [names.variance, floor], outputs: [variance] }, layer.node),
+      );
+    }
     for (const [slot, name, parameter] of [
       [3, names.mean, layer.mean],
-      [4, names.variance, layer.variance],
+      [4, variance, layer.variance],
     ] as const) {
       const wanted = parameter.dataType;
       const given = wanted === type ? name : `${name}.cast`;
@@ -168,9 +176,13 @@ export function momentsGraph(
   });
   frozen.forEach(({ layer, statistics }, k) => {
     if (!kept.has(layer.node)) return;
+    const { floors } = layer;
+    const variance = floors
+      ? statistics.variance.map((value, c) => value + (floors[c] as number))
+      : statistics.variance;
     for (const [slot, values, parameter] of [
       [3, statistics.mean, layer.mean],
-      [4, statistics.variance, layer.variance],
+      [4, variance, layer.variance],
     ] as const) {
       const { dataType } = parameter;
       const name = `${PREFIX}.frozen${k}.${slot}`;

@@ -5,6 +5,7 @@ import { canonicalJson, TemperError, version } from '../core/index.ts';
 import { rowsHash } from '../data/index.ts';
 import { type Model, modelSha256 } from '../onnx/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
+import type { Reference } from './folded/reference.ts';
 import { batchCount, type JobImages } from './job-images.ts';
 
 /** What batch moments were made from, and by what. Workers of one job agree on all of it but the processor. */
@@ -28,6 +29,8 @@ export interface MomentsRun {
   readonly batches: number;
   /** Layers measured, in the order of BatchMoments. */
   readonly layers: readonly { readonly name: string; readonly channels: number }[];
+  /** Of folded layers: what their goals were measured on and from, and the hash of the goals, as canonical JSON. */
+  readonly reference?: string | undefined;
   readonly provider: string;
   readonly onnxruntime: string;
   /** Processor type: other types may round in another order. Workers may differ in it, and the merged result says so. */
@@ -37,11 +40,12 @@ export interface MomentsRun {
 /** A run before a session tells its provider. */
 export type RunSettings = Omit<MomentsRun, 'provider' | 'onnxruntime'>;
 
-/** What a job measures, and on what. */
+/** What a job measures, and on what. @param model the file, whatever copy of it is measured */
 export async function runSettings(
   model: Model,
   layers: readonly BatchNormLayer[],
   images: JobImages,
+  reference?: Pick<Reference, 'text'>,
 ): Promise<RunSettings> {
   const transform = canonicalJson(images.transform ?? null);
   return {
@@ -56,6 +60,7 @@ export async function runSettings(
     batch_size: images.batch,
     batches: batchCount(images),
     layers: layers.map(({ name, channels }) => ({ name, channels })),
+    ...(reference ? { reference: reference.text } : {}),
     processor: cpus()[0]?.model ?? 'unknown',
   };
 }
@@ -65,8 +70,16 @@ const isHash = (value: unknown): boolean => typeof value === 'string' && /^[0-9a
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
+function isJsonObject(text: unknown): boolean {
+  try {
+    return typeof text === 'string' && isObject(JSON.parse(text));
+  } catch {
+    return false;
+  }
+}
+
 /** The fields of a run, and what they may be. */
-const FIELDS: Readonly<Record<keyof MomentsRun, (value: unknown) => boolean>> = {
+const FIELDS: Readonly<Record<keyof Required<MomentsRun>, (value: unknown) => boolean>> = {
   version: isText,
   model_sha256: isHash,
   data: isText,
@@ -81,13 +94,18 @@ const FIELDS: Readonly<Record<keyof MomentsRun, (value: unknown) => boolean>> = 
     Array.isArray(value) &&
     value.length > 0 &&
     value.every((layer: unknown) => isObject(layer) && isText(layer.name) && isCount(layer.channels)),
+  reference: (value) => value === undefined || isJsonObject(value),
   provider: isText,
   onnxruntime: isText,
   processor: isText,
 };
 
+/** A run with a reference needs more of a file: readers of the format before must refuse it. */
+export const formatOf = (format: string, { reference }: Pick<MomentsRun, 'reference'>): string =>
+  `${format} ${reference === undefined ? 1 : 2}`;
+
 /**
- * The run in a file's metadata, which names the file's `format` and holds the run as JSON.
+ * The run in a file's metadata, which names the file's `format` with its version and holds the run as JSON.
  * @throws what `malformed` makes of what is wrong
  */
 export function runOf(
@@ -96,7 +114,8 @@ export function runOf(
   malformed: (what: string) => TemperError,
 ): MomentsRun {
   const found = metadata.get('format');
-  if (found !== format) throw malformed(`format ${JSON.stringify(found)}, expected "${format}"`);
+  if (found !== `${format} 1` && found !== `${format} 2`)
+    throw malformed(`format ${JSON.stringify(found)}, expected "${format} 1" or "${format} 2"`);
   let run: unknown;
   try {
     run = JSON.parse(metadata.get('run') ?? '');
@@ -107,6 +126,8 @@ export function runOf(
   for (const [field, valid] of Object.entries(FIELDS)) {
     if (!valid(fields[field])) throw malformed(`${field} of the run is ${JSON.stringify(fields[field])}`);
   }
+  if (found !== formatOf(format, fields as Pick<MomentsRun, 'reference'>))
+    throw malformed(`format ${found} of another kind of run`);
   return fields as unknown as MomentsRun;
 }
 
@@ -119,6 +140,7 @@ const REMEDIES: Partial<Record<keyof MomentsRun, string>> = {
   model_sha256: 'Give all workers the same model file.',
   data_table_sha256: 'Give all workers the same data: same files, same labels.',
   provider: 'Run all workers on one kind of device (`device`), so that the result does not depend on who did what.',
+  reference: 'Give all workers the same reference; or make it once, and give `reference` the moments that hold it.',
   onnxruntime: 'Run all workers with one version of onnxruntime-node.',
 };
 
@@ -135,7 +157,7 @@ export interface WrittenRun {
  */
 export function assertSameRun(reference: WrittenRun, file: WrittenRun, hint?: string): void {
   for (const field of SETTINGS) {
-    const [expected, found] = [canonicalJson(reference.run[field]), canonicalJson(file.run[field])];
+    const [expected, found] = [canonicalJson(reference.run[field] ?? null), canonicalJson(file.run[field] ?? null)];
     if (expected === found) continue;
     throw new TemperError(
       'MISMATCH_VALUE',

@@ -12,7 +12,7 @@ const FEW_SAMPLES = 1000;
 /** Below, layers that a batch normalises by itself are biased by a percent and more. */
 const SMALL_BATCH = 8;
 
-type ImageOptions = Pick<
+export type ImageOptions = Pick<
   RecalibrateOptions,
   | ('data' | 'transform' | 'views' | 'samples' | 'seed' | 'method' | 'onBadImage')
   | ('batch' | 'workers' | 'input' | 'device' | 'threads')

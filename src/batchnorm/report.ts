@@ -1,5 +1,6 @@
 import type { BatchNormLayer } from './find-layers.ts';
-import type { Statistics } from './statistics.ts';
+import { correctionOf } from './folded/correction.ts';
+import { CONSTANT_DEVIATION, type Statistics } from './statistics.ts';
 
 /** What recalibration changed in one layer. Field names as in CSV and JSON. */
 export interface LayerReport {
@@ -19,7 +20,7 @@ export interface LayerReport {
   readonly mean_abs_max_after: number;
   readonly variance_max_before: number;
   readonly variance_max_after: number;
-  /** Channels that were constant on all images, to float32's precision. */
+  /** Channels that were constant on all images, to float32's precision; of a folded layer all that keep their scale. */
   readonly zero_variance_channels: number;
 }
 
@@ -29,15 +30,13 @@ const largest = (values: Iterable<number>): number => {
   return most;
 };
 
-/** Standard deviations below this part of the mean are its own rounding: a constant 0.1 has a variance of 1e-17. */
-const CONSTANT = 1e-6;
-
 export function layerReport(layer: BatchNormLayer, values: number, before: Statistics, after: Statistics): LayerReport {
+  const epsilon = (c: number): number => layer.floors?.[c] ?? layer.epsilon;
   const shifts = before.mean.map(
-    (mean, c) => ((after.mean[c] as number) - mean) / Math.sqrt((before.variance[c] as number) + layer.epsilon),
+    (mean, c) => ((after.mean[c] as number) - mean) / Math.sqrt((before.variance[c] as number) + epsilon(c)),
   );
   const ratios = before.variance
-    .map((variance, c) => ((after.variance[c] as number) + layer.epsilon) / (variance + layer.epsilon))
+    .map((variance, c) => ((after.variance[c] as number) + epsilon(c)) / (variance + epsilon(c)))
     .sort();
   return {
     layer: layer.name,
@@ -53,9 +52,10 @@ export function layerReport(layer: BatchNormLayer, values: number, before: Stati
     mean_abs_max_after: largest(after.mean),
     variance_max_before: largest(before.variance),
     variance_max_after: largest(after.variance),
-    zero_variance_channels: after.variance.filter(
-      (variance, c) => variance <= (CONSTANT * (after.mean[c] as number)) ** 2,
-    ).length,
+    zero_variance_channels: layer.goal
+      ? correctionOf(layer.goal, after).constantChannels
+      : after.variance.filter((variance, c) => variance <= (CONSTANT_DEVIATION * (after.mean[c] as number)) ** 2)
+          .length,
   };
 }
 

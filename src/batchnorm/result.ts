@@ -3,7 +3,15 @@ import { basename } from 'node:path';
 import { type Control, canonicalJson, type FieldRow, version } from '../core/index.ts';
 import type { ChosenData, Transform } from '../data/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
-import { type Model, modelHashes, nextStepKey, type Rewrite, type WrittenModel, writeEdited } from '../onnx/index.ts';
+import {
+  type Model,
+  modelHashes,
+  nextStepKey,
+  type Rewrite,
+  rewriter,
+  type WrittenModel,
+  writeEdited,
+} from '../onnx/index.ts';
 import {
   carried,
   declaredInputs,
@@ -15,12 +23,15 @@ import {
 } from '../signature/index.ts';
 import type { Collected, WrittenMoments } from './batch-pass.ts';
 import { blend } from './estimators.ts';
+import { correctionOf } from './folded/correction.ts';
+import { foldBack } from './folded/fold-back.ts';
 import { guardEdits } from './guard.ts';
 import type { ResultOptions } from './job-options.ts';
 import type { MeasuredLayer } from './measure.ts';
 import { type LayerReport, layerReport, shiftWarnings } from './report.ts';
-import { type Statistics, storedStatistics } from './statistics.ts';
-import { statisticsEdits } from './write-back.ts';
+import type { Statistics } from './statistics.ts';
+import { storedStatistics } from './stored-statistics.ts';
+import { storeStatistics } from './write-back.ts';
 
 /** A model with new statistics, written or refused. */
 export interface RecalibrationResult {
@@ -62,19 +73,37 @@ export interface Recalibrated extends Rewrite {
   readonly reports: readonly LayerReport[];
 }
 
-/** Blends measured statistics with the file's, and makes the edits and the report of them. */
+/**
+ * Blends measured statistics with the file's, and makes the edits and the report of them: new statistics of kept layers, corrections
+ * of folded ones.
+ * @param model the file
+ */
 export function recalibrated(
   model: Model,
   measured: readonly MeasuredLayer[],
   prior: number,
   images: number,
 ): Recalibrated {
-  const changes = measured.map(({ layer, statistics, count }) => {
-    const before = storedStatistics(model, layer);
+  const changes = measured.map(({ layer: { source, ...layer }, statistics, count }) => {
+    const own = source ?? layer;
+    const before = storedStatistics(model, own);
     const after: Statistics = blend(before, statistics, prior, images);
-    return { layer, statistics: after, report: layerReport(layer, count, before, after) };
+    // A copy has a level for each layer that was put in.
+    return { layer: own, statistics: after, report: layerReport({ ...own, level: layer.level }, count, before, after) };
   });
-  return { reports: changes.map(({ report }) => report), ...statisticsEdits(model, changes) };
+  const rewrite = rewriter(model);
+  storeStatistics(
+    changes.filter(({ layer }) => layer.folded === undefined),
+    rewrite,
+  );
+  foldBack(
+    model,
+    changes.flatMap(({ layer: { folded, goal }, statistics }) =>
+      folded && goal ? [{ layer: folded, correction: correctionOf(goal, statistics) }] : [],
+    ),
+    rewrite,
+  );
+  return { reports: changes.map(({ report }) => report), edits: rewrite.edits, inline: rewrite.inline };
 }
 
 /** How statistics were measured and used: what the file of moments does not say. */
@@ -90,7 +119,7 @@ function settingsOf(
   { run, images }: Pick<Collected, 'run' | 'images'>,
   how: ResultSettings,
 ): Readonly<Record<string, unknown>> {
-  const { version: _, model_sha256: __, layers, views, transform, ...settings } = run;
+  const { version: _, model_sha256: __, layers, views, transform, reference, ...settings } = run;
   return {
     tool: 'onnx-temper',
     version,
@@ -99,6 +128,7 @@ function settingsOf(
     ...settings,
     transform: JSON.parse(transform) as unknown,
     views: JSON.parse(views) as unknown,
+    ...(reference === undefined ? {} : { reference: JSON.parse(reference) as unknown }),
     layers: layers.length,
     n_images: images,
     ...how,

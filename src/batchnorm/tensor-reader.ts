@@ -1,7 +1,7 @@
 import type { SafetensorsArray, SafetensorsFile, TemperError } from '../core/index.ts';
 
 /** Reads rows [start, end) of a tensor, all of them by default, as one of `types`. */
-type TensorReader = <T extends SafetensorsArray>(
+export type TensorReader = <T extends SafetensorsArray>(
   name: string,
   types: readonly (new (length: number) => T)[],
   start?: number,

@@ -2,7 +2,7 @@ import { TemperError } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import type { ResultOptions } from './job-options.ts';
-import { storedStatistics } from './statistics.ts';
+import { storedStatistics } from './stored-statistics.ts';
 
 /** Converters that write scale and bias with the statistics in them (keras-onnx#213, onnxmltools#323). */
 const FOLDING_PRODUCERS = /keras2onnx|onnxmltools|coremltools/i;

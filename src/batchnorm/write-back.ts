@@ -1,4 +1,4 @@
-import { encodeFloats, type Model, type Rewrite, rewriter } from '../onnx/index.ts';
+import { encodeFloats, type Model, type Rewrite, type Rewriter, rewriter } from '../onnx/index.ts';
 import type { BatchNormLayer, LayerParameter } from './find-layers.ts';
 import type { Statistics } from './statistics.ts';
 
@@ -15,6 +15,12 @@ export interface LayerStatistics {
  */
 export function statisticsEdits(model: Model, changes: readonly LayerStatistics[]): Rewrite {
   const rewrite = rewriter(model);
+  storeStatistics(changes, rewrite);
+  return rewrite;
+}
+
+/** {@link statisticsEdits} beside other changes of the same file. */
+export function storeStatistics(changes: readonly LayerStatistics[], rewrite: Rewriter): void {
   const store = (layer: BatchNormLayer, slot: 3 | 4, parameter: LayerParameter, values: Float64Array): void => {
     const what = slot === 3 ? 'running_mean' : 'running_var';
     const { dataType } = parameter;
@@ -25,5 +31,4 @@ export function statisticsEdits(model: Model, changes: readonly LayerStatistics[
     store(layer, 3, layer.mean, statistics.mean);
     store(layer, 4, layer.variance, statistics.variance);
   }
-  return rewrite;
 }

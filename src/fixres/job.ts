@@ -23,6 +23,7 @@ import {
   measuredWith,
   outputName,
   transformNotes,
+  transformsAt,
   writeConfigs,
 } from '../signature/index.ts';
 import { cutModel, type Mode } from './cut/cut.ts';
@@ -33,7 +34,7 @@ import { openImageSets } from './run/image-sets.ts';
 import type { Run, Subject } from './run/run.ts';
 import { type Settings, settingsOf } from './run/settings.ts';
 import { modelForSizes } from './run/sized-model.ts';
-import { askedSizes, transformsAt } from './run/sizes.ts';
+import { askedSizes } from './run/sizes.ts';
 import { checkpointPath, type Tuned, tune } from './run/tune.ts';
 import { type Tuning, tuningOf } from './run/tuning.ts';
 import { type HistoryRow, removeCheckpoint } from './train/checkpoint.ts';

@@ -23,7 +23,7 @@ export {
 export { encodeModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
 export { freeZeroDims } from './edit/free-zero-dims.ts';
 export { nextStepKey, provenanceSteps, stepKeyAfter } from './edit/provenance.ts';
-export { type Rewrite, rewriter } from './edit/rewrite.ts';
+export { type Rewrite, type Rewriter, rewriter } from './edit/rewrite.ts';
 export { freeBatch, keepOnly, sessionModel } from './edit/session-model.ts';
 export { assertOutput, type WrittenModel, writeEdited } from './edit/write-edited.ts';
 export { duplicateValue } from './graph/duplicate-value.ts';
@@ -33,6 +33,7 @@ export { graphSha256 } from './graph/graph-hash.ts';
 export { type GraphIndex, indexGraph, type StoredInput } from './graph/graph-index.ts';
 export { matchGraphs } from './graph/match-graphs.ts';
 export { attributeOf, constantTensor, readsOf } from './graph/nodes.ts';
+export { pooledValues } from './graph/pooled-values.ts';
 export { type TensorHolder, tensorHolders } from './graph/tensor-holder.ts';
 export { classifyTensors, type TensorRole } from './graph/tensor-role.ts';
 export { assertInference, assertInferenceFile, standardisesWeights, trainingNode } from './graph/training-mode.ts';

@@ -1,12 +1,4 @@
-import {
-  type BatchNormLayer,
-  chooseLayers,
-  findLayers,
-  layerFolds,
-  openMoments,
-  statisticsEdits,
-  unmeasuredText,
-} from '../batchnorm/index.ts';
+import { layerFolds, openMoments, recalibrated, type Unfolded } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
 import { applyEdits, type Model } from '../onnx/index.ts';
 import { type Device, readAhead, type Tensor } from '../runtime/index.ts';
@@ -17,6 +9,8 @@ const AHEAD = 2;
 /** One model, and which of a batch's images it is recalibrated on: once per size. */
 export interface SizeJob {
   readonly model: Model;
+  /** The copy that is measured, and its layers; jobs that share it share a session. */
+  readonly measured: Unfolded;
   /** Index among the images of a batch. */
   readonly images: number;
 }
@@ -39,23 +33,15 @@ export type SizedModel = { readonly bytes: Uint8Array } | { readonly failed: Tem
  * bn-recal's default). A job that fails is reported at its place, and ends no other.
  *
  * Memory: one moments session per model, two batches at all sizes, and a copy of the model file per job in the end.
- * @throws TemperError UNSUPPORTED_GRAPH for a model without BatchNormalization; what the batches throw
+ * @throws TemperError EXECUTION_*; what the batches throw
  */
 export async function recalibrateSizes(
   jobs: readonly SizeJob[],
   options: RecalibrateSizesOptions,
 ): Promise<SizedModel[]> {
-  const models = [...new Set(jobs.map(({ model }) => model))];
-  const layersOf = new Map<Model, readonly BatchNormLayer[]>(
-    models.map((model) => [model, chooseLayers(findLayers(model).layers, [])]),
-  );
-  for (const [model, layers] of layersOf) {
-    const text = unmeasuredText(model, layers);
-    if (text !== undefined) options.note?.(text);
-  }
-  const sessions = new Map<Model, Awaited<ReturnType<typeof openMoments>>>();
-  const states = jobs.map(({ model }) => ({
-    folds: layerFolds(layersOf.get(model) as readonly BatchNormLayer[], 'population'),
+  const sessions = new Map<Unfolded, Awaited<ReturnType<typeof openMoments>>>();
+  const states = jobs.map(({ measured }) => ({
+    folds: layerFolds(measured.layers, 'population'),
     failed: undefined as TemperError | undefined,
   }));
   const attempt = async <T>(i: number, work: () => Promise<T>): Promise<T | undefined> => {
@@ -70,19 +56,19 @@ export async function recalibrateSizes(
   };
   try {
     const { device, threads } = options;
-    for (const model of models) {
-      const layers = layersOf.get(model) as readonly BatchNormLayer[];
-      sessions.set(model, await openMoments(model, layers, { device, threads, batchNormalised: true }));
+    for (const measured of new Set(jobs.map((job) => job.measured))) {
+      const { model, layers } = measured;
+      sessions.set(measured, await openMoments(model, layers, { device, threads, batchNormalised: true }));
     }
     let [number, done] = [0, 0];
     for await (const batch of readAhead(options.batches, AHEAD)) {
       const at = number++;
-      for (const [i, { model, images }] of jobs.entries()) {
+      for (const [i, { measured, images }] of jobs.entries()) {
         const tensor = batch[images] as Tensor;
         // The last job that takes a tensor takes it over.
         const last = jobs.findLastIndex((job) => job.images === images) === i;
         const own = last ? tensor : { ...tensor, data: tensor.data.slice() };
-        const session = sessions.get(model);
+        const session = sessions.get(measured);
         const moments = await attempt(i, async () => session?.run({ batch: at, images: own }));
         if (moments) states[i]?.folds.add(moments);
       }
@@ -95,7 +81,7 @@ export async function recalibrateSizes(
   return Promise.all(
     jobs.map(async ({ model }, i): Promise<SizedModel> => {
       const state = states[i] as (typeof states)[number];
-      const edits = await attempt(i, async () => statisticsEdits(model, state.folds.measured()).edits);
+      const edits = await attempt(i, async () => recalibrated(model, state.folds.measured(), 0, 0).edits);
       return edits ? { bytes: applyEdits(model, edits) } : { failed: state.failed as TemperError };
     }),
   );

@@ -1,5 +1,5 @@
 import { distinctRecipes, type Family, type Recipe, uniformRecipe } from './recipes.ts';
-import { type BnMode, type BnVariant, VARIANTS } from './scorer.ts';
+import type { BnVariant } from './scorer.ts';
 import { learnedTrials } from './soups.ts';
 
 /** What a search is going to evaluate, as far as it is known before. */
@@ -36,12 +36,11 @@ export function expectedWork(
   recipes: readonly Recipe[],
   families: ReadonlySet<Family>,
   n: number,
-  bn: BnMode,
+  forms: readonly BnVariant[],
 ): ExpectedWork {
   const known = distinctRecipes([...recipes, uniformRecipe(n)]);
   const averages = known.length - n;
   const later = FROM_SCORES.filter(({ family, least }) => families.has(family) && n >= least);
-  const forms = VARIANTS[bn];
   const count = known.length + later.reduce((sum, one) => sum + one.count(n), 0);
   const each = forms.length > 1 ? `, each with ${forms.map((form) => FORMS[form]).join(' and with ')}` : '';
   const guesses = later.map(({ family, count: of, amount }) => `${amount} ${of(n)} ${family}`);

@@ -1,23 +1,23 @@
-import { createHash } from 'node:crypto';
 import type { Row } from '../average/index.ts';
 import {
+  averagedGoals,
+  type ChosenLayers,
   type CollectOptions,
-  collectMoments,
-  layerFolds,
+  corrected,
+  correctionOf,
+  type FoldableLayer,
+  findFolded,
+  goalsHash,
+  layersLike,
   type NumberedBatch,
+  outputMoments,
   recalibrateByBatch,
   type Statistics,
+  unfold,
 } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
-import { decodeFloats, encodeFloats, type Model } from '../onnx/index.ts';
+import { decodeFloats, elementCount, encodeFloats, type Model, type TensorRecord } from '../onnx/index.ts';
 import type { NamedCandidate } from './evaluator.ts';
-import {
-  type ChannelGoals,
-  EPSILON,
-  type FoldedConvolution,
-  foldedConvolutions,
-  withNorms,
-} from './folded-convolutions.ts';
 import { modelOf, type PreparedModel, valuesAt } from './prepared-model.ts';
 import type { Replay } from './replay.ts';
 
@@ -27,6 +27,24 @@ export interface RepairOptions extends Pick<CollectOptions, 'device' | 'threads'
   readonly models: readonly Model[];
   readonly images: Replay<NumberedBatch>;
   readonly signal: AbortSignal;
+}
+
+/**
+ * The layers of prepared snapshots that a BatchNormalization can have been folded into: candidates of bn-recal whose weight and bias
+ * are averaged floats of their own. Layers that had none by name count too: any network of convolutions can be repaired.
+ */
+export function repairableLayers(
+  { model, records }: PreparedModel,
+  verdicts: readonly string[] = ['candidate'],
+): Pick<ChosenLayers, 'folded'> & { readonly kept: readonly never[] } {
+  const averaged = new Set(records);
+  const folded = findFolded(model).considered.flatMap(({ layer, verdict }): FoldableLayer[] => {
+    if (!layer?.bias || !verdicts.includes(verdict)) return [];
+    const { weight, bias, channels } = layer;
+    const own = [weight, bias].every(({ tensor, exclusive, codes }) => exclusive && !codes && averaged.has(tensor));
+    return own && elementCount(bias.tensor.dims) === channels ? [layer] : [];
+  });
+  return { kept: [], folded };
 }
 
 /** Where a convolution's weight and bias lie among the stored tensors. */
@@ -43,7 +61,7 @@ interface Slots {
  */
 export class Repairer {
   private readonly options: RepairOptions;
-  private readonly convolutions: readonly FoldedConvolution[];
+  private readonly layers: readonly FoldableLayer[];
   private readonly slots: readonly Slots[];
   private readonly known = new Map<number, readonly Statistics[]>();
 
@@ -52,14 +70,12 @@ export class Repairer {
     const { prepared } = options;
     const places = new Map(prepared.records.map((record, slot) => [record, slot]));
     this.options = options;
-    this.convolutions = foldedConvolutions(prepared.model).filter(
-      ({ weight, bias }) => places.has(weight) && places.has(bias),
-    );
-    this.slots = this.convolutions.map(({ weight, bias }) => ({
-      weight: places.get(weight) as number,
-      bias: places.get(bias) as number,
+    this.layers = repairableLayers(prepared, ['candidate', 'doubtful']).folded;
+    this.slots = this.layers.map(({ weight, bias }) => ({
+      weight: places.get(weight.tensor) as number,
+      bias: places.get(bias?.tensor as TensorRecord) as number,
     }));
-    if (this.convolutions.length > 0) return;
+    if (this.layers.length > 0) return;
     throw new TemperError(
       'UNSUPPORTED_GRAPH',
       `${options.models[0]?.path}: no convolution that BatchNormalization was folded into`,
@@ -71,7 +87,7 @@ export class Repairer {
 
   /** Names of the convolutions. */
   get names(): readonly string[] {
-    return this.convolutions.map(({ name }) => name);
+    return this.layers.map(({ name }) => name);
   }
 
   /** The stored tensors that a repair changes. */
@@ -98,53 +114,28 @@ export class Repairer {
     const known = this.known.get(i);
     if (known) return known;
     const snapshot = this.options.models[i] as Model;
-    const own = foldedConvolutions(snapshot);
-    const same = this.convolutions.every(({ channels }, k) => own[k]?.channels === channels);
-    if (own.length !== this.convolutions.length || !same) {
-      throw new TemperError('MISMATCH_GRAPH', `${snapshot.path}: its convolutions are not in the order of the others`, {
-        hint: 'Export the snapshots with the same settings.',
-        details: { path: snapshot.path },
-      });
-    }
-    const { model, layers } = withNorms(snapshot, own);
-    const folds = layerFolds(layers, 'population');
-    await collectMoments(model, layers, { ...this.collecting(), batchNormalised: false }, (batch) => folds.add(batch));
-    const measured = folds.measured().map(({ statistics }) => statistics);
+    const own = layersLike(this.options.prepared.model, this.layers, snapshot);
+    const { goals: measured } = await outputMoments(snapshot, own, this.collecting());
     this.known.set(i, measured);
     return measured;
   }
 
   /** What a row's channels should be like. */
-  private async goals({ coefficients, divisor }: Row): Promise<ChannelGoals[]> {
-    const goals = this.convolutions.map(({ channels }) => ({
-      deviation: new Float64Array(channels),
-      mean: new Float64Array(channels),
-    }));
-    for (const [i, coefficient] of coefficients.entries()) {
-      if (coefficient === 0) continue;
-      const weight = coefficient / divisor;
-      for (const [k, { mean, variance }] of (await this.ofSnapshot(i)).entries()) {
-        const goal = goals[k] as ChannelGoals;
-        for (let c = 0; c < mean.length; c++) {
-          goal.mean[c] = (goal.mean[c] as number) + weight * (mean[c] as number);
-          goal.deviation[c] = (goal.deviation[c] as number) + weight * Math.sqrt(variance[c] as number);
-        }
-      }
-    }
-    return goals;
+  private async goals({ coefficients, divisor }: Row): Promise<readonly Statistics[]> {
+    const parts: { goals: readonly Statistics[]; weight: number }[] = [];
+    for (const [i, coefficient] of coefficients.entries())
+      if (coefficient !== 0) parts.push({ goals: await this.ofSnapshot(i), weight: coefficient / divisor });
+    return averagedGoals(parts);
   }
 
   /** Tells results with other goals apart. */
   async goalsHash(row: Row): Promise<string> {
-    const hash = createHash('sha256');
-    for (const { deviation, mean } of await this.goals(row))
-      for (const values of [deviation, mean]) hash.update(new Uint8Array(values.buffer));
-    return hash.digest('hex');
+    return goalsHash(await this.goals(row));
   }
 
   /**
-   * The candidate with repaired convolutions: with m and v measured and a = σ / √(v + ε), W' = a W and b' = a (b - m) + μ. A channel that
-   * does not vary keeps its weights.
+   * The candidate with repaired convolutions: with m and v measured and a = σ / √v, W' = a W and b' = a (b - m) + μ (correctionOf of
+   * bn-recal). A channel that does not vary keeps its scale.
    *
    * Memory: two copies of the weights.
    * @throws TemperError EXECUTION_*, NUMERIC_*
@@ -154,27 +145,27 @@ export class Repairer {
     if (row.coefficients.filter((coefficient) => coefficient !== 0).length === 1) return candidate;
     const { prepared } = this.options;
     const goals = await this.goals(row);
-    const { model, layers } = withNorms(modelOf(prepared, candidate, candidate.name), this.convolutions, goals);
+    const measuredModel = modelOf(prepared, candidate, candidate.name);
+    const { model, layers } = unfold(measuredModel, { kept: [], folded: this.layers }, goals);
     const { measured } = await recalibrateByBatch(model, layers, 'population', this.collecting());
+    const found = new Map(measured.map(({ layer, statistics }) => [layer.folded, statistics]));
     const copy = { name: candidate.name, graph: candidate.graph.slice(), weights: candidate.weights.slice() };
-    for (const [k, { name, weight, bias, channels }] of this.convolutions.entries()) {
-      const { statistics } = measured[k] as (typeof measured)[number];
-      const goal = goals[k] as ChannelGoals;
-      const factors = statistics.variance.map((v, c) =>
-        v > 0 ? (goal.deviation[c] as number) / Math.sqrt(v + EPSILON) : 1,
-      );
+    for (const [k, layer] of this.layers.entries()) {
+      const { name } = layer;
       const slots = this.slots[k] as Slots;
-      const change = (slot: number, dataType: number, of: (value: number, i: number) => number): void => {
-        const place = valuesAt(prepared, copy, slot);
-        place.set(encodeFloats(decodeFloats(place.slice(), dataType, name).map(of), dataType, name));
-      };
-      const perFilter = weight.dims.reduce((product, dim) => product * dim, 1) / channels;
-      change(slots.weight, weight.dataType, (value, i) => (factors[Math.floor(i / perFilter)] as number) * value);
-      change(
-        slots.bias,
-        bias.dataType,
-        (value, c) => (factors[c] as number) * (value - (statistics.mean[c] as number)) + (goal.mean[c] as number),
+      const correction = correctionOf(goals[k] as Statistics, found.get(layer) as Statistics);
+      const [weight, bias] = [slots.weight, slots.bias].map((slot) => valuesAt(prepared, copy, slot)) as [
+        Uint8Array,
+        Uint8Array,
+      ];
+      const types = [layer.weight.tensor.dataType, layer.bias?.tensor.dataType as number] as const;
+      const made = corrected(
+        layer,
+        { weight: decodeFloats(weight.slice(), types[0], name), bias: decodeFloats(bias.slice(), types[1], name) },
+        correction,
       );
+      weight.set(encodeFloats(made.weight, types[0], name));
+      bias.set(encodeFloats(made.bias, types[1], name));
     }
     return copy;
   }

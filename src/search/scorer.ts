@@ -18,19 +18,12 @@ export const BN_MODES = ['average', 'recalibrate', 'auto', 'repair'] as const;
 export type BnMode = (typeof BN_MODES)[number];
 export type BnVariant = Exclude<BnMode, 'auto'>;
 
-/** The forms of each candidate. */
-export const VARIANTS: Readonly<Record<BnMode, readonly BnVariant[]>> = {
-  average: ['average'],
-  recalibrate: ['recalibrate'],
-  auto: ['average', 'recalibrate'],
-  repair: ['repair'],
-};
-
 /** What candidates are made of, run on, and known by. */
 export interface ScorerSetup {
   readonly ingredients: Ingredients;
   readonly evaluator: CandidateEvaluator;
-  readonly bn: BnMode;
+  /** The forms that each candidate is tried in. */
+  readonly forms: readonly BnVariant[];
   readonly layers: readonly BatchNormLayer[];
   readonly selection: Replay<LabelledBatch>;
   readonly trainImages: Replay<NumberedBatch> | undefined;
@@ -105,16 +98,16 @@ export class Scorer {
   }
 
   private async batch(recipes: readonly Recipe[]): Promise<void> {
-    const { bn } = this.setup;
+    const { forms: variants } = this.setup;
     const made: Made[] = [];
     for (const [i, candidate] of (await this.make(recipes)).entries()) {
       const recipe = recipes[i] as Recipe;
       const contentHash = createHash('sha256').update(candidate.graph).update(candidate.weights).digest('hex');
-      const goalsHash = bn === 'repair' ? await this.repairer().goalsHash(recipe.row) : undefined;
+      const goalsHash = variants.includes('repair') ? await this.repairer().goalsHash(recipe.row) : undefined;
       made.push({ recipe, candidate, contentHash, goalsHash });
     }
     const forms: Evaluated[][] = recipes.map(() => []);
-    for (const variant of VARIANTS[bn]) {
+    for (const variant of variants) {
       const scored = await this.scoreForm(variant, made);
       for (const [i, recipe] of recipes.entries())
         forms[i]?.push({ recipe, bn: variant, ...(scored.get(i) as Scored) });
@@ -126,7 +119,8 @@ export class Scorer {
   /** What results are kept under: everything that they depend on. */
   private keyOf({ contentHash, goalsHash }: Made, variant: BnVariant): string {
     const { settingsHash, trainHash } = this.setup;
-    const parts = [contentHash, settingsHash, variant, variant === 'average' ? null : trainHash, goalsHash];
+    const goals = variant === 'repair' ? goalsHash : undefined;
+    const parts = [contentHash, settingsHash, variant, variant === 'average' ? null : trainHash, goals];
     return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
   }
 

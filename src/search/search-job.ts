@@ -30,10 +30,10 @@ import {
 } from './ingredients.ts';
 import { DEFAULT_MEMORY_BYTES, memoryShares } from './memory-shares.ts';
 import { FAMILIES, type Family, linearRecipes, type RecipeOptions } from './recipes.ts';
-import { Repairer } from './repair.ts';
+import { Repairer, repairableLayers } from './repair.ts';
 import { openResultsCache } from './results-cache.ts';
 import { type Reported, runSearch, type SearchResult } from './run-search.ts';
-import type { BnMode } from './scorer.ts';
+import type { BnMode, BnVariant } from './scorer.ts';
 import {
   candidateName,
   chosenBy,
@@ -52,7 +52,10 @@ export interface SearchOptions extends MeasuringOptions, Pick<RecipeOptions, 'la
   readonly force?: boolean | undefined;
   /** Kinds of averages; single snapshots are always candidates. @default all but 'learned', which takes hundreds of evaluations */
   readonly include?: readonly Exclude<Family, 'single'>[] | undefined;
-  /** BatchNormalization statistics of each candidate. @default 'auto' with `train`, else 'average' */
+  /**
+   * BatchNormalization statistics of each candidate; `auto` tries all that the network allows.
+   * @default 'auto' with `train`, else 'average'
+   */
   readonly bn?: BnMode | undefined;
   /** Results that a later search goes on from. @default beside `out`: `<out>.search.jsonl` */
   readonly cache?: string | undefined;
@@ -72,7 +75,8 @@ export function statisticsMode({ bn, train }: Pick<SearchOptions, 'bn' | 'train'
 /** What these snapshots can have of what was asked for. */
 interface Possible {
   readonly families: readonly Family[];
-  readonly bn: BnMode;
+  /** The forms of each candidate. */
+  readonly forms: readonly BnVariant[];
   /** The layers to measure. */
   readonly layers: readonly BatchNormLayer[];
 }
@@ -88,9 +92,12 @@ function possible(
   const left = quantized && include.includes('robust');
   if (left) note('robust averages are left out: quantized snapshots have weighted means only');
   const families = left ? include.filter((family) => family !== 'robust') : include;
-  if (mode === 'average' || mode === 'repair') return { families, bn: mode, layers: [] };
-  const layers = recalibrableLayers(opened, mode === 'recalibrate', note);
-  return { families, bn: layers.length === 0 ? 'average' : mode, layers };
+  if (mode === 'average' || mode === 'repair') return { families, forms: [mode], layers: [] };
+  const isFolded = mode === 'auto' && repairableLayers(opened.ingredients.prepared).folded.length > 0;
+  const layers = recalibrableLayers(opened, mode === 'recalibrate', isFolded ? () => {} : note);
+  const measured: readonly BnVariant[] = layers.length > 0 ? ['recalibrate'] : [];
+  if (mode === 'recalibrate') return { families, forms: measured, layers };
+  return { families, forms: ['average', ...measured, ...(isFolded ? (['repair'] as const) : [])], layers };
 }
 
 const hashOf = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
@@ -106,7 +113,7 @@ interface Searched {
 
 async function search(
   opened: OpenedSnapshots,
-  { families, bn, layers }: Possible,
+  { families, forms, layers }: Possible,
   data: SearchData,
   options: SearchOptions & { readonly cache: string },
   { note, progress, signal }: Control,
@@ -118,12 +125,14 @@ async function search(
   const { trainImages: images } = data;
   const evaluator = candidateEvaluator(opened, options, data.val.dataset);
   const repairer =
-    bn === 'repair' && images ? new Repairer({ prepared, models, images, device, threads, signal }) : undefined;
+    forms.includes('repair') && images
+      ? new Repairer({ prepared, models, images, device, threads, signal })
+      : undefined;
   const probed = await evaluator.probe(templateCandidate(opened));
   sayProvider(probed, device, note);
   const recipes = linearRecipes(plan.snapshots, { families, last, window, decay, sigmaRel, note });
   const facts = { seed: options.seed ?? 0, provider: probed.provider, onnxruntime: probed.ortVersion };
-  const expected = expectedWork(recipes, new Set(families), models.length, bn);
+  const expected = expectedWork(recipes, new Set(families), models.length, forms);
   note(expected.text);
   const bar = progress('evaluating candidates', expected.total);
   try {
@@ -132,7 +141,7 @@ async function search(
       evaluator,
       recipes,
       families: new Set(families),
-      bn,
+      forms,
       layers,
       selection: data.parts[0],
       report: data.parts[1],
@@ -158,7 +167,9 @@ function givenOf(
   repairer: Repairer | undefined,
 ): ReadonlyMap<TensorRecord, Uint8Array> | undefined {
   if (bn === 'recalibrate') return givenStatistics(opened, candidate, layers);
-  return repairer && recipe.family !== 'single' ? givenValues(opened, candidate, repairer.changed) : undefined;
+  return repairer && bn === 'repair' && recipe.family !== 'single'
+    ? givenValues(opened, candidate, repairer.changed)
+    : undefined;
 }
 
 /**

@@ -35,4 +35,5 @@ export {
   type ReadModel,
   transformReading,
 } from './reading.ts';
+export { type AtSizes, transformsAt } from './transforms-at.ts';
 export { type DeclaredInputs, isTensorType, type TensorType, type ValueInfo } from './value-info.ts';

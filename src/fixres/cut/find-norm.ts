@@ -1,6 +1,13 @@
 import { type BatchNormLayer, findLayers } from '../../batchnorm/index.ts';
 import { TemperError } from '../../core/index.ts';
-import { elementCount, type GraphIndex, type Model, type NodeRecord, type StoredInput } from '../../onnx/index.ts';
+import {
+  elementCount,
+  type GraphIndex,
+  type Model,
+  type NodeRecord,
+  pooledValues,
+  type StoredInput,
+} from '../../onnx/index.ts';
 import { type Classifier, weightOf } from './find-classifier.ts';
 
 /** The last normalised layer before the classifier: a BatchNormalization, or a convolution that one was folded into. */
@@ -29,12 +36,7 @@ interface NormWeights {
   readonly variance: StoredInput;
 }
 
-/** What leaves one value a channel: behind it, a 1x1 convolution is a linear layer (squeeze-and-excitation, heads). */
-const GLOBAL_POOLS: ReadonlySet<string> = new Set(['GlobalAveragePool', 'GlobalMaxPool', 'ReduceMean', 'ReduceMax']);
-
 interface Facts {
-  /** Values that hold one number a channel. */
-  readonly pooled: ReadonlySet<string>;
   /** By layer: how many layers lie before it on the longest way from the input. */
   readonly depths: ReadonlyMap<NodeRecord, number>;
 }
@@ -43,21 +45,19 @@ const isLayer = (node: NodeRecord): boolean =>
   node.domain === '' && (node.opType === 'BatchNormalization' || node.opType === 'Conv');
 
 function factsOf(index: GraphIndex): Facts {
-  const pooled = new Set<string>();
+  const pooled = pooledValues(index);
   const depths = new Map<NodeRecord, number>();
   const byValue = new Map<string, number>();
   for (const node of index.nodes) {
     const data = index.dataInputs(node);
-    const small = GLOBAL_POOLS.has(node.opType) || (data.length > 0 && data.every((name) => pooled.has(name)));
     const before = data.reduce((most, name) => Math.max(most, byValue.get(name) ?? 0), 0);
-    const layer = isLayer(node) && !small;
+    const layer = isLayer(node) && !node.outputs.some((name) => pooled.has(name));
     if (layer) depths.set(node, before);
     for (const output of node.outputs) {
-      if (small) pooled.add(output);
       byValue.set(output, layer ? before + 1 : before);
     }
   }
-  return { pooled, depths };
+  return { depths };
 }
 
 /** The layers that are met first on every way back from a value. */

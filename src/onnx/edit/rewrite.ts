@@ -14,6 +14,8 @@ export interface Rewrite {
 /** A rewrite that is being put together. */
 export interface Rewriter extends Rewrite {
   add(edits: Iterable<Edit>): void;
+  /** A name that nothing in the model has: the wanted one, or one like it. */
+  freeName(wanted: string): string;
   /** Appends an initializer to the main graph, under the name that it has or a free one. @returns the name */
   append(tensor: NewTensor): string;
   /**
@@ -44,6 +46,7 @@ export function rewriter(model: Model): Rewriter {
     add(more) {
       for (const edit of more) edits.push(edit);
     },
+    freeName,
     append,
     replace(node, slot, { tensor, exclusive }, values) {
       if (exclusive) {

@@ -1,8 +1,11 @@
 import type { ModelRecord, NodeRecord } from '../read/model.ts';
 
-/** The export that keeps BatchNormalization (torch 2.13: the first form keeps all layers, where the default folds them). */
+/**
+ * The export that keeps BatchNormalization, by exporter (torch 2.13: each form keeps all layers, where the default folds them; its
+ * newer exporter is the default since 2.9).
+ */
 export const KEEP_NORMS =
-  'Export with BatchNormalization kept: model.eval(), then torch.onnx.export(..., optimize=False); before torch 2.9, or with dynamo=False: torch.onnx.export(..., training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False).';
+  'Export with BatchNormalization kept: model.eval(), then torch.onnx.export(..., optimize=False); before torch 2.9, or with dynamo=False: torch.onnx.export(..., training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False). tf2onnx, and Keras through it, always folds: bn-recal takes such files.';
 
 /** Convolutions of ONNX, and those that onnxruntime writes when it optimizes. */
 const CONVOLUTIONS: ReadonlySet<string> = new Set(['Conv', 'FusedConv', 'NhwcFusedConv']);

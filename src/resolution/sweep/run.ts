@@ -1,5 +1,21 @@
+import {
+  type ChosenLayers,
+  chooseLayers,
+  type NumberedBatch,
+  outputMoments,
+  type Unfolded,
+  unfold,
+  unmeasuredText,
+} from '../../batchnorm/index.ts';
 import { type Control, TemperError } from '../../core/index.ts';
-import { type ChosenData, type DataOptions, loadBatches, openData, transformHash } from '../../data/index.ts';
+import {
+  type ChosenData,
+  type DataOptions,
+  loadBatches,
+  openData,
+  type Transform,
+  transformHash,
+} from '../../data/index.ts';
 import { type EvaluatedStages, evaluateStages, type ModelEvaluation } from '../../evaluate/index.ts';
 import {
   batchOf,
@@ -46,27 +62,22 @@ const failure = (error: unknown): Failed => {
   throw error;
 };
 
-/** One model per recalibrated row, from one pass over the images of training. */
-async function recalibratedModels(
-  { models, cells: all, options }: Work,
-  { note, progress, signal }: Control,
-): Promise<Map<Cell, SizedModel>> {
-  const { train } = options;
-  const cells = all.filter(({ variant }) => variant === 'recalibrated');
-  if (cells.length === 0 || !train) return new Map();
-  const { dataset, rows } = await openData(train, { labelled: false, signal });
-  const hashes = cells.map(({ transform }) => transformHash(transform));
-  const distinct = [...new Set(hashes)];
-  const modelOf = ({ model }: Cell): SweepModel => models[model] as SweepModel;
-  const bar = progress(`recalibrating at ${cells.length} sizes`, rows.length);
+/** The images of training, in all of some transforms at once. */
+function trainBatches(
+  { models, options }: Work,
+  { dataset, rows }: ChosenData,
+  transforms: readonly Transform[],
+  { note, signal }: Pick<Control, 'note' | 'signal'>,
+): AsyncGenerator<readonly Tensor[]> {
+  const batch = batchOf(
+    options,
+    models.map(({ input }) => input.batch),
+  );
   async function* batches(): AsyncGenerator<readonly Tensor[]> {
     const loaded = loadBatches(dataset, {
       rows,
-      transforms: distinct.map((hash) => (cells[hashes.indexOf(hash)] as Cell).transform),
-      batch: batchOf(
-        options,
-        cells.map((cell) => modelOf(cell).input.batch),
-      ),
+      transforms,
+      batch,
       workers: workersOf(options),
       onBadImage: options.onBadImage ?? 'fail',
       quarantine: ({ key, error }) => note(`left out ${key}: ${error.message}`),
@@ -76,18 +87,91 @@ async function recalibratedModels(
       yield inputs as readonly Tensor[];
     }
   }
+  return batches();
+}
+
+/**
+ * What each row is measured on: the model, or a copy with BatchNormalization behind its folded layers, whose goals are the moments
+ * at the train size in the transform that is like the row's.
+ */
+async function measuredCopies(
+  work: Work,
+  cells: readonly Cell[],
+  train: ChosenData,
+  control: Control,
+): Promise<Unfolded[]> {
+  const { models, cells: all, options } = work;
+  const layers = models.map(({ graph: { model } }) => chooseLayers(model, []));
+  const known = new Map<string, Unfolded>();
+  const measure = async (at: number, transform: Transform): Promise<Unfolded> => {
+    const { model } = (models[at] as SweepModel).graph;
+    const chosen = layers[at] as ChosenLayers;
+    if (chosen.folded.length === 0) return unfold(model, chosen);
+    async function* batches(): AsyncGenerator<NumberedBatch> {
+      let batch = 0;
+      for await (const [images] of trainBatches(work, train, [transform], { ...control, note: () => {} }))
+        yield { batch: batch++, images: images as Tensor };
+    }
+    const { goals } = await outputMoments(model, chosen.folded, { ...sessionOptions(options), batches });
+    return unfold(model, chosen, goals);
+  };
+  const copies: Unfolded[] = [];
+  for (const { model, cropRatio, transform } of cells) {
+    const { trainSize } = models[model] as SweepModel;
+    const trained = all.find(
+      (one) =>
+        one.model === model &&
+        one.size === trainSize &&
+        one.cropRatio === cropRatio &&
+        one.transform.interpolation === transform.interpolation,
+    )?.transform;
+    const isFolded = (layers[model] as ChosenLayers).folded.length > 0;
+    const key = isFolded ? `${model} ${transformHash(trained ?? transform)}` : `${model}`;
+    const copy = known.get(key) ?? (await measure(model, trained ?? transform));
+    known.set(key, copy);
+    copies.push(copy);
+  }
+  for (const [i, { kept, notes }] of layers.entries()) {
+    const { model } = (models[i] as SweepModel).graph;
+    const unmeasured = unmeasuredText(model, kept);
+    if (unmeasured !== undefined) control.note(unmeasured);
+    for (const text of notes) control.note(`${model.path}: ${text}`);
+  }
+  return copies;
+}
+
+/** One model per recalibrated row, from one pass over the images of training. */
+async function recalibratedModels(work: Work, control: Control): Promise<Map<Cell, SizedModel>> {
+  const { models, cells: all, options } = work;
+  const { train } = options;
+  const cells = all.filter(({ variant }) => variant === 'recalibrated');
+  if (cells.length === 0 || !train) return new Map();
+  const chosen = await openData(train, { labelled: false, signal: control.signal });
+  const hashes = cells.map(({ transform }) => transformHash(transform));
+  const distinct = [...new Set(hashes)];
+  const transforms = distinct.map((hash) => (cells[hashes.indexOf(hash)] as Cell).transform);
   try {
-    const sized = await recalibrateSizes(
-      cells.map((cell, i) => ({
-        model: modelOf(cell).graph.model,
-        images: distinct.indexOf(hashes[i] as string),
-      })),
-      { ...sessionOptions(options), batches: batches(), note, onProgress: (images) => bar.update(images) },
-    );
-    return new Map(cells.map((cell, i) => [cell, sized[i] as SizedModel]));
+    const copies = await measuredCopies(work, cells, chosen, control);
+    const bar = control.progress(`recalibrating at ${cells.length} sizes`, chosen.rows.length);
+    try {
+      const sized = await recalibrateSizes(
+        cells.map(({ model }, i) => ({
+          model: (models[model] as SweepModel).graph.model,
+          measured: copies[i] as Unfolded,
+          images: distinct.indexOf(hashes[i] as string),
+        })),
+        {
+          ...sessionOptions(options),
+          batches: trainBatches(work, chosen, transforms, control),
+          onProgress: (images) => bar.update(images),
+        },
+      );
+      return new Map(cells.map((cell, i) => [cell, sized[i] as SizedModel]));
+    } finally {
+      bar.end();
+    }
   } finally {
-    bar.end();
-    await dataset.close();
+    await chosen.dataset.close();
   }
 }
 

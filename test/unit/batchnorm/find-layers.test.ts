@@ -218,8 +218,8 @@ test('mean and variance of different lengths are refused', () => {
 });
 
 test('--layers: names and * patterns in graph order; a dot is a dot; one that fits nothing is refused', () => {
-  const { layers } = find(SNAPSHOTS[0] as string);
-  const chosen = (...patterns: string[]) => chooseLayers(layers, patterns).map(({ name }) => name);
+  const model = openModel(SNAPSHOTS[0] as string);
+  const chosen = (...patterns: string[]) => chooseLayers(model, patterns).kept.map(({ name }) => name);
   assert.equal(chosen().length, 9);
   assert.deepEqual(chosen('layer2.*', 'bn1'), ['bn1', 'layer2.bn1', 'layer2.bn2', 'layer2.down.1']);
   assert.deepEqual(chosen('*.bn2'), ['layer1.bn2', 'layer2.bn2', 'layer3.bn2']);

@@ -4,9 +4,9 @@ import { expectedWork } from '../../../src/search/expected-work.ts';
 import { FAMILIES, type Family, linearRecipes } from '../../../src/search/recipes.ts';
 import { epochs } from '../average/candidates.ts';
 
-function expected(n: number, families: readonly Family[], bn: Parameters<typeof expectedWork>[3]) {
+function expected(n: number, families: readonly Family[], bn: 'average' | 'auto' | 'repair') {
   const recipes = linearRecipes(epochs(n), { families, last: [2, n], decay: [0.5], note: () => {} });
-  return expectedWork(recipes, new Set(families), n, bn);
+  return expectedWork(recipes, new Set(families), n, bn === 'auto' ? ['average', 'recalibrate'] : [bn]);
 }
 
 test('what is known before is counted exactly: each candidate once, in each of its forms', () => {
@@ -35,7 +35,7 @@ test('of two snapshots every soup is known, and of one nothing is averaged', () 
     '2 snapshots and 1 average to evaluate: 3 evaluations',
   );
   assert.equal(
-    expectedWork(linearRecipes(epochs(1), { families: FAMILIES, note: () => {} }), new Set(FAMILIES), 1, 'average')
+    expectedWork(linearRecipes(epochs(1), { families: FAMILIES, note: () => {} }), new Set(FAMILIES), 1, ['average'])
       .total,
     1,
   );

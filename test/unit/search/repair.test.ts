@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { chooseTemplate, planTensors, type Row, storedTensors } from '../../../src/average/index.ts';
-import { collectMoments, layerFolds, type NumberedBatch, type Statistics } from '../../../src/batchnorm/index.ts';
+import { chooseLayers, type NumberedBatch, outputMoments, type Statistics } from '../../../src/batchnorm/index.ts';
 import { loadBatches, openDataset, resolveTransform } from '../../../src/data/index.ts';
 import { type Model, openModel } from '../../../src/onnx/index.ts';
 import { makeCandidates } from '../../../src/search/candidate-weights.ts';
-import { foldedConvolutions, withNorms } from '../../../src/search/folded-convolutions.ts';
 import { inMemory, modelOf, prepareModel } from '../../../src/search/prepared-model.ts';
 import { Repairer } from '../../../src/search/repair.ts';
 import { RULES } from '../../support/average.ts';
@@ -43,10 +42,7 @@ async function* batches(): AsyncGenerator<NumberedBatch> {
 
 /** Mean and variance of what every convolution gives, as the network is. */
 async function outputsOf(model: Model): Promise<readonly Statistics[]> {
-  const { model: copy, layers } = withNorms(model, foldedConvolutions(model));
-  const folds = layerFolds(layers, 'population');
-  await collectMoments(copy, layers, { ...RUN, batches, batchNormalised: false }, (batch) => folds.add(batch));
-  return folds.measured().map(({ statistics }) => statistics);
+  return (await outputMoments(model, chooseLayers(model, []).folded, { ...RUN, batches })).goals;
 }
 
 test('after a repair every channel of every convolution has the mean and deviation of the ingredients, averaged like weights', async () => {

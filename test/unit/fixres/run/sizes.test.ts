@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resolveTransform, type Transform } from '../../../../src/data/index.ts';
-import { askedSizes, transformsAt } from '../../../../src/fixres/run/sizes.ts';
+import { askedSizes } from '../../../../src/fixres/run/sizes.ts';
 import type { DeclaredInputs, ValueInfo } from '../../../../src/signature/index.ts';
+import { transformsAt } from '../../../../src/signature/index.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 
 const model = (...dims: ValueInfo['dims']): DeclaredInputs => ({
