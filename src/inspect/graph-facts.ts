@@ -1,4 +1,4 @@
-import { findLayers, unmeasuredText } from '../batchnorm/index.ts';
+import { findLayers, type LayerCandidate, layerCandidates, unmeasuredText } from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
 import {
   classifyTensors,
@@ -92,6 +92,32 @@ export function externalFacts(model: Model): { readonly facts: Facts; readonly e
   return { facts: factsOf({ external_data: files.length === 0 ? undefined : fact(files, 'data_location') }), error };
 }
 
+/** Layers that are named of each reason; bn-recal `dryRun` lists all. */
+const NAMED_LAYERS = 3;
+
+/** Layers that BatchNormalization may have been folded into, in words, by reason. */
+function candidateTexts(candidates: readonly LayerCandidate[]): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const { name, chosen, reason } of candidates) {
+    const why = `${chosen ? 'taken' : 'left'}, as ${reason}`;
+    byReason.set(why, [...(byReason.get(why) ?? []), name]);
+  }
+  return [...byReason].map(([why, names]) => {
+    const rest = names.length > NAMED_LAYERS ? `, ${names.length - NAMED_LAYERS} more` : '';
+    return `${names.slice(0, NAMED_LAYERS).join(', ')}${rest} (${why})`;
+  });
+}
+
+/** What can be recalibrated of a network whose BatchNormalization is gone; empty where that cannot be told. */
+function foldedLayers(model: Model): readonly LayerCandidate[] {
+  try {
+    return layerCandidates(model).filter(({ kind }) => kind === 'folded');
+  } catch (error) {
+    if (error instanceof TemperError) return [];
+    throw error;
+  }
+}
+
 /** What became of the BatchNormalization of training. */
 export function normFacts(model: Model, note: (text: string) => void): Facts {
   const { record } = model;
@@ -99,7 +125,14 @@ export function normFacts(model: Model, note: (text: string) => void): Facts {
     .flatMap((scope) => [...nodesOf(scope)])
     .filter(({ opType, domain }) => opType === 'BatchNormalization' && domain === '');
   if (all.length === 0) {
-    // Of folded layers: what their convolutions tell of them will stand here too.
+    const candidates = foldedLayers(model);
+    const taken = candidates.filter(({ chosen }) => chosen).length;
+    if (taken > 0) {
+      return {
+        batch_norm: fact(`folded into ${plural(taken, 'layer')}, which bn-recal takes`, GRAPH),
+        folded_layers: fact(candidateTexts(candidates), GRAPH),
+      };
+    }
     const folded = foldedNorms(record);
     const how =
       folded === 'onnxruntime'
