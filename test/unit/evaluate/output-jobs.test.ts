@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type proto from 'onnx-proto';
 import { TemperError } from '../../../src/core/index.ts';
 import type { DataOptions } from '../../../src/data/index.ts';
-import { evaluate, fixRes, sweep } from '../../../src/index.ts';
+import { evaluate, fixRes, recalibrate, searchAverages, swag, sweep } from '../../../src/index.ts';
 import { makeTargets, scoreTargets } from '../../../src/targets.ts';
 import { bnNode, parametersOf } from '../../support/batchnorm.ts';
 import { idxBytes } from '../../support/dataset-files.ts';
@@ -65,6 +65,9 @@ interface Head {
 const UNTRAINABLE = { fixRes: 'UNSUPPORTED_GRAPH' } as const;
 const ONE_SCORE = { ...UNTRAINABLE, makeTargets: 'UNSUPPORTED_GRAPH', scoreTargets: 'UNSUPPORTED_GRAPH' } as const;
 
+/** Values alone tell what it is, and the first ones tell wrong. */
+const UNCLEAR = 'logits that begin like probabilities of classes';
+
 const HEADS: Readonly<Record<string, Head>> = {
   logits: { kind: 'logits', nodes: [node('Identity', ['z'], ['y'])] },
   Softmax: { kind: 'probabilities', nodes: [node('Softmax', ['z'], ['y'])] },
@@ -72,7 +75,7 @@ const HEADS: Readonly<Record<string, Head>> = {
   Sigmoid: { kind: 'sigmoid', refused: UNTRAINABLE, nodes: [node('Sigmoid', ['z'], ['y'])] },
   Relu: { kind: 'logits', nodes: [node('Relu', ['z'], ['y'])] },
   // The first images have little contrast: their scores lie in 0..1, and the graph says nothing.
-  'logits that begin like probabilities of classes': {
+  [UNCLEAR]: {
     kind: 'logits',
     silent: true,
     refused: UNTRAINABLE,
@@ -103,8 +106,8 @@ const HEADS: Readonly<Record<string, Head>> = {
     kind: 'probabilities',
     refused: UNTRAINABLE,
     nodes: [
-      node('Softmax', ['z'], ['p']),
-      node('QuantizeLinear', ['p', 'step'], ['q']),
+      node('Softmax', ['z'], ['soft']),
+      node('QuantizeLinear', ['soft', 'step'], ['q']),
       node('DequantizeLinear', ['q', 'step'], ['y']),
     ],
   },
@@ -179,6 +182,8 @@ interface Said {
   readonly outputs?: unknown;
   readonly top1?: number | null | undefined;
   readonly nll?: unknown;
+  /** NLL on images that the job chose: the same in each of its runs. */
+  readonly own?: number | undefined;
   /** 0 for a network against itself. */
   readonly kl?: number | undefined;
 }
@@ -200,6 +205,24 @@ const JOBS: Readonly<Record<string, { readonly run: (given: Given) => Promise<Sa
       const transform = { preset: 'none' } as const;
       const [row] = (await sweep({ ...HOW, models: models.slice(0, 1), data, batch, transform, ...sizes })).rows;
       return { outputs: row?.fields.outputs, top1: row?.metrics?.top1, nll: row?.metrics?.nll };
+    },
+  },
+  recalibrate: {
+    async run({ models: [model = ''], data, batch, out }) {
+      const options = { ...HOW, model, data, val: data, batch, transform: TRANSFORM, out: `${out}.onnx` };
+      return { top1: (await recalibrate(options)).result?.guard?.before };
+    },
+  },
+  searchAverages: {
+    async run({ models, data, batch, out }) {
+      const options = { ...HOW, inputs: models, val: data, batch, transform: TRANSFORM, out: `${out}.onnx` };
+      return { own: (await searchAverages(options)).best.metrics.nll };
+    },
+  },
+  swag: {
+    async run({ models, data, batch }) {
+      const options = { ...HOW, inputs: models, val: data, batch, transform: TRANSFORM, samples: 2 };
+      return { own: (await swag(options)).models?.[0]?.metrics.nll };
     },
   },
   fixRes: {
@@ -253,14 +276,16 @@ for (const [name, head] of Object.entries(HEADS)) {
     const models = snapshots(join(root, `run-${count++}`), head);
     const labels = (data: DataOptions): DataOptions =>
       head.scores === 1 ? { ...data, labels: twoClasses(data) } : data;
-    // Jobs read outputs through the evaluation's one reading, but for those of targets: one head shows it in each of them.
-    const everywhere = name === 'logits';
+    // Jobs read outputs through the evaluation's one reading, but for those of targets: two heads show it in each of them.
+    const everywhere = name === 'logits' || name === UNCLEAR;
     let reference: Said = {};
     for (const [job, { run }] of Object.entries(JOBS)) {
       let first: Said | undefined;
       if (!everywhere && !['evaluate', 'scoreTargets'].includes(job)) continue;
       const runs = head.silent || job === 'evaluate' ? BY_VALUES : BY_GRAPH;
       for (const [batch, order] of runs) {
+        // Another order is other keys, by which the halves of a search are drawn.
+        if (job === 'searchAverages' && order === 'backward') continue;
         const where = `${job}, batch ${batch}, ${order}`;
         const given = { models, data: labels(SETS[order]), batch, out: join(root, `out-${count++}`) };
         const refused = head.refused?.[job];
@@ -275,6 +300,7 @@ for (const [name, head] of Object.entries(HEADS)) {
         else if (said.outputs !== undefined) assert.equal(said.outputs, head.kind, where);
         if (said.top1 !== undefined) near(said.top1, reference.top1, `${where}: top-1`);
         if (said.nll !== undefined) near(said.nll, reference.nll, `${where}: NLL`);
+        if (said.own !== undefined) near(said.own, first.own, `${where}: NLL of its own images`);
         if (said.kl !== undefined) near(said.kl, 0, `${where}: KL to itself`);
       }
     }
