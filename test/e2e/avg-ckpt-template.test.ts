@@ -95,6 +95,11 @@ test('checkpoints that are cut off or of another network are refused before anyt
     'fixtures/trainer/run/checkpoint-2.pth.tar',
     ...template,
   ]);
+  fails(6, 'MISMATCH_INPUT', /Average one kind of files/, [
+    folder,
+    join(EXPORTS, 'mobile', 'legacy.onnx'),
+    ...template,
+  ]);
   const cutTemplate = join(root, 'cut.onnx');
   writeFileSync(cutTemplate, readFileSync(join(folder, 'last.onnx')).subarray(0, 3000));
   fails(4, 'FORMAT_MALFORMED', /cut\.onnx/, [folder, '--template', cutTemplate]);
