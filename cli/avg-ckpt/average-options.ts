@@ -51,6 +51,18 @@ export const SELECTION = grouped('Which snapshots:', {
   },
 } as const);
 
+/** The graph that averages of training checkpoints go into. */
+export const TEMPLATE = {
+  template: {
+    type: 'string',
+    describe: 'An ONNX export of one of the training checkpoints: their averages go into copies of it',
+  },
+  'template-of': {
+    type: 'string',
+    describe: 'The checkpoint that --template was exported from (default: found by value among the inputs)',
+  },
+} as const;
+
 const METHODS = [
   'uniform',
   'ema',

@@ -5,9 +5,9 @@ import { byteCount, grouped } from '../shared/option-values.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
 import { TRANSFORM, transformsOf } from '../shared/transform-options.ts';
 import { VIEWS, viewsOf } from '../shared/view-options.ts';
-import { SELECTION, TENSORS } from './average-options.ts';
+import { SELECTION, TEMPLATE, TENSORS } from './average-options.ts';
 
-const { pattern, order, start, end, every, 'allow-duplicates': allowDuplicates } = SELECTION;
+const { pattern, order, start, end, every, state, 'allow-duplicates': allowDuplicates } = SELECTION;
 const { match, 'on-int-mismatch': onIntMismatch, 'allow-nonfinite': allowNonfinite } = TENSORS;
 const { seed, classes, 'on-bad-image': onBadImage } = DATA;
 
@@ -22,7 +22,8 @@ export const CANDIDATES = {
   } as const),
   ...namedData('train', 'for the BatchNormalization statistics of each candidate', 'bn'),
   ...{ seed, classes, 'on-bad-image': onBadImage },
-  ...{ pattern, order, start, end, every, 'allow-duplicates': allowDuplicates },
+  ...{ pattern, order, start, end, every, state, 'allow-duplicates': allowDuplicates },
+  ...grouped('Which snapshots:', TEMPLATE),
   ...{ match, 'on-int-mismatch': onIntMismatch, 'allow-nonfinite': allowNonfinite },
   ...VIEWS,
   ...TRANSFORM,
@@ -47,6 +48,9 @@ export function candidateOptions(args: CandidateArguments): Omit<CandidateOption
     start: args.start,
     end: args.end,
     every: args.every,
+    state: args.state,
+    template: args.template,
+    templateOf: args['template-of'],
     allowDuplicates: args['allow-duplicates'],
     match: args.match,
     onIntMismatch: args['on-int-mismatch'],

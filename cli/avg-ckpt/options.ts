@@ -4,19 +4,12 @@ import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { grouped } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
-import { METHOD, methodOf, SELECTION, selectionOf, TENSORS, tensorsOf } from './average-options.ts';
+import { METHOD, methodOf, SELECTION, selectionOf, TEMPLATE, TENSORS, tensorsOf } from './average-options.ts';
 
 const OUTPUT = grouped('Output:', {
   out: { type: 'string', describe: 'The averaged model' },
   'out-dir': { type: 'string', describe: 'A folder for several averages, named by method; made if it is missing' },
-  template: {
-    type: 'string',
-    describe: 'An ONNX export of one of the training checkpoints: their averages go into copies of it',
-  },
-  'template-of': {
-    type: 'string',
-    describe: 'The checkpoint that --template was exported from (default: found by value among the inputs)',
-  },
+  ...TEMPLATE,
   'dry-run': { type: 'boolean', default: false, describe: 'Print the plan and check the graphs only' },
   dtype: {
     choices: FLOAT_TYPES,

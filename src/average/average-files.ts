@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { FloatType } from '../core/index.ts';
 import type { Model, TensorRecord } from '../onnx/index.ts';
+import { givenRecord } from './given.ts';
 import { type StoredTensor, storedTensors } from './output-layout.ts';
 import { type RequantizationError, requantizer } from './quantized/requantize.ts';
 import type { AverageRecord, RecordedInput } from './record.ts';
@@ -36,22 +36,6 @@ export interface AverageJob extends Pick<StreamOptions, 'allowNonfinite' | 'give
 }
 
 type ModelDigests = ReturnType<typeof modelDigests>;
-
-/** Which tensors hold given values, and what these are, in the order of the plan. */
-export function givenRecord(
-  { tensors }: TensorPlan,
-  given: ReadonlyMap<TensorRecord, Uint8Array>,
-): NonNullable<AverageRecord['given']> {
-  const hash = createHash('sha256');
-  const names: string[] = [];
-  for (const { name, template } of tensors) {
-    const values = given.get(template);
-    if (!values) continue;
-    hash.update(values);
-    names.push(name);
-  }
-  return { tensors: names, sha256: hash.digest('hex') };
-}
 
 function recordOf(
   job: AverageJob,
@@ -90,7 +74,7 @@ function recordOf(
     allow_nonfinite: job.allowNonfinite,
     ...(job.rules.quantized === 'float' ? { quantized: 'float' } : {}),
     ...(requantized && requantized.tensors > 0 ? { requantized: requantizedRecord(requantized) } : {}),
-    ...(given ? { given: givenRecord(job.plan, given) } : {}),
+    ...(given ? { given: givenRecord(job.plan.tensors, given) } : {}),
     ...(job.chosenBy ? { chosen_by: job.chosenBy } : {}),
     inputs: used.map(({ input }) => input),
   };

@@ -1,13 +1,5 @@
 import { dirname } from 'node:path';
-import {
-  type Control,
-  checkOutputs,
-  controlOf,
-  type FloatType,
-  type JobControl,
-  TemperError,
-  version,
-} from '../core/index.ts';
+import { type Control, checkOutputs, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { type CarryOptions, configTargets, inherited, writeConfigs } from '../signature/index.ts';
 import { findSnapshots, isAverage, withModels } from '../snapshots/index.ts';
@@ -22,7 +14,7 @@ import {
 import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
 import { makeFolder, outputPaths, type Targets } from './output-paths.ts';
 import type { Plan } from './plan/plan.ts';
-import { areCheckpoints, planFiles } from './plan-files.ts';
+import { areCheckpoints, assertModelOptions, planFiles } from './plan-files.ts';
 import { averageStates, planStateAverages } from './states/average-states.ts';
 import type { TemplateOptions } from './states/template-map.ts';
 import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
@@ -69,18 +61,6 @@ function withTensors<T>(
       return use({ plan, models, templateIndex, tensors });
     },
   );
-}
-
-/** What only training checkpoints take. @throws TemperError USAGE */
-function assertModelOptions({ state, template, templateOf }: AverageOptions): void {
-  const [option] = Object.entries({ state, template, templateOf }).flatMap(([name, value]) =>
-    value === undefined ? [] : [name],
-  );
-  if (option === undefined) return;
-  throw new TemperError('USAGE', `\`${option}\` is for training checkpoints; these are ONNX models`, {
-    hint: `Leave \`${option}\` out.`,
-    details: { option },
-  });
 }
 
 /** Bytes that averaging reads, external data too. */

@@ -1,7 +1,8 @@
 import { TemperError } from '../core/index.ts';
-import { candidatesOfFiles, dropDuplicates, isCheckpoint, isModel } from '../snapshots/index.ts';
+import { candidatesOfFiles, dropDuplicates, isCheckpoint, isModel, type StateChoice } from '../snapshots/index.ts';
 import { type AveragingOptions, withTables } from './averaging-options.ts';
 import { type Plan, planRows } from './plan/plan.ts';
+import type { TemplateOptions } from './states/template-map.ts';
 
 /**
  * Plans over files: duplicates are dropped first, unless allowed.
@@ -31,5 +32,21 @@ export function areCheckpoints(paths: readonly string[]): boolean {
   throw new TemperError('MISMATCH_INPUT', `${checkpoint} is a training checkpoint, ${other} an ONNX model`, {
     hint: 'Average one kind of files at a time.',
     details: { checkpoint, other },
+  });
+}
+
+/** What only training checkpoints take. @throws TemperError USAGE */
+export function assertModelOptions({
+  state,
+  template,
+  templateOf,
+}: TemplateOptions & { readonly state?: StateChoice | undefined }): void {
+  const [option] = Object.entries({ state, template, templateOf }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
+  if (option === undefined) return;
+  throw new TemperError('USAGE', `\`${option}\` is for training checkpoints; these are ONNX models`, {
+    hint: `Leave \`${option}\` out.`,
+    details: { option },
   });
 }

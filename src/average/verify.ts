@@ -1,15 +1,16 @@
 import { dirname } from 'node:path';
 import { controlOf, type JobControl } from '../core/index.ts';
-import { type Model, matchGraphs, openModel, readPayload, type TensorRecord } from '../onnx/index.ts';
+import { type Model, openModel } from '../onnx/index.ts';
 import { recordAs, recordedText } from '../signature/index.ts';
 import { isWrittenState } from '../snapshots/index.ts';
-import { averageInto, givenRecord } from './average-files.ts';
+import { averageInto } from './average-files.ts';
 import { changedData, comparedFiles } from './compared-files.ts';
 import { findInput, hashCache } from './find-input.ts';
+import { changedGiven, givenNote, givenValues } from './given.ts';
 import { type AverageRecord, readRecord, recordedRow } from './record.ts';
 import { verifyMapped } from './states/verify-mapped.ts';
 import { verifyState } from './states/verify-states.ts';
-import { planTensors, type TensorPlan } from './tensor-plan.ts';
+import { planTensors } from './tensor-plan.ts';
 import type { AverageVerdict } from './verdict.ts';
 
 export interface VerifyAverageOptions {
@@ -17,23 +18,6 @@ export interface VerifyAverageOptions {
   readonly file: string;
   /** Where to look for its snapshots, besides its own folder. @default [] */
   readonly inputs?: readonly string[] | undefined;
-}
-
-/** The values that the subject holds where its record says that they were measured on data: they cannot be recomputed. */
-function givenValues(
-  subject: Model,
-  template: Model,
-  { tensors }: TensorPlan,
-  names: readonly string[],
-): Map<TensorRecord, Uint8Array> {
-  const pairs = matchGraphs(template, subject).tensors;
-  const wanted = new Set(names);
-  return new Map(
-    tensors.flatMap(({ name, template: record }) => {
-      const own = wanted.has(name) ? pairs.get(record)?.tensor : undefined;
-      return own ? [[record, readPayload(subject, own)] as const] : [];
-    }),
-  );
 }
 
 /** Computes the average again from its inputs and says where the file differs. */
@@ -47,8 +31,8 @@ async function recomputed(
   const rules = { bn, onIntMismatch, match, quantized };
   const { target, findings } = comparedFiles(subject);
   const plan = planTensors(models, record.template, rules);
-  const given = record.given && givenValues(subject, models[record.template] as Model, plan, record.given.tensors);
-  const isOther = given && givenRecord(plan, given).sha256 !== record.given?.sha256;
+  const given =
+    record.given && givenValues(subject, models[record.template] as Model, plan.tensors, record.given.tensors);
   await averageInto(
     {
       models,
@@ -73,12 +57,7 @@ async function recomputed(
     },
     [target],
   );
-  return [
-    ...(isOther
-      ? [`${subject.path}: the statistics that were measured on data are not those that were written (SHA-256 differs)`]
-      : []),
-    ...findings(),
-  ];
+  return [...changedGiven(subject.path, plan.tensors, given, record.given), ...findings()];
 }
 
 /**
@@ -100,7 +79,11 @@ export async function verifyAverage(
   const models: Model[] = [];
   try {
     const { record } = readRecord(subject);
-    if (record.template_file) return await verifyMapped(subject, record, inputs, signal);
+    if (record.template_file) {
+      const verdict = await verifyMapped(subject, record, inputs, signal);
+      for (const text of verdict.notes ?? []) note(text);
+      return verdict;
+    }
     const hashOf = hashCache();
     const found = record.inputs.map((input) =>
       findInput(input, [dirname(path), ...inputs], path, hashOf, (at, of) => changedData(at, of, hashOf)),
@@ -112,8 +95,7 @@ export async function verifyAverage(
     findings.push(...(await recomputed(subject, record, models, signal)));
     const ok = findings.length === 0;
     if (!record.given) return { file: path, ok, findings };
-    const count = record.given.tensors.length;
-    const text = `${count} tensors were measured on data: compared with their recorded SHA-256, not recomputed`;
+    const text = givenNote(record.given);
     note(text);
     return { file: path, ok, findings, notes: [text] };
   } finally {

@@ -1,14 +1,20 @@
-import type { PlanOptions, TensorRules } from '../average/index.ts';
+import type { PlanOptions, TemplateOptions, TensorRules } from '../average/index.ts';
 import type { DataOptions, ViewOptions } from '../data/index.ts';
 import type { RuntimeOptions } from '../runtime/index.ts';
 import type { TransformChoice } from '../signature/index.ts';
+import type { StateChoice } from '../snapshots/index.ts';
 
 /** What every job over candidates in memory is told: which snapshots, on which images, with how much memory. */
-export interface CandidateOptions extends RuntimeOptions, Pick<PlanOptions, 'order' | 'start' | 'end' | 'every'> {
-  /** Snapshots: ONNX files, folders of them, or globs. Averages that avg-ckpt wrote into a folder are left out. */
+export interface CandidateOptions
+  extends RuntimeOptions,
+    TemplateOptions,
+    Pick<PlanOptions, 'order' | 'start' | 'end' | 'every'> {
+  /** Snapshots: ONNX files, or training checkpoints with a `template`, folders of them, or globs. Averages that avg-ckpt wrote into a folder are left out. */
   readonly inputs: readonly string[];
-  /** Files of a folder that are snapshots. @default '*.onnx' */
+  /** Files of a folder that are snapshots. @default '*.onnx'; where there are none, training checkpoints */
   readonly pattern?: string | undefined;
+  /** Which weights of training checkpoints: a rule, or a key of the file. @default 'auto', EMA weights where there are some */
+  readonly state?: StateChoice | undefined;
   /** Keep snapshots that are the same bytes as another. @default false */
   readonly allowDuplicates?: boolean | undefined;
   /** How tensors are paired: by place in the graph, and report other names, refuse them, or do not report. @default 'auto' */

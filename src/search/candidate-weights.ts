@@ -1,15 +1,16 @@
-import { type Row, rowOver, type StoredTensor, TensorStream } from '../average/index.ts';
+import { type Row, rowOver, type Sink, type StoredTensor, TensorStream } from '../average/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { type CandidateModel, type PreparedModel, valuesAt } from './prepared-model.ts';
 
 /** What candidates are made of. */
 export interface Ingredients {
-  /** In plan order. */
-  readonly models: readonly Model[];
+  /** How many there are. */
+  readonly snapshots: number;
+  /** The template's tensors that get new values. */
   readonly stored: readonly StoredTensor[];
   readonly prepared: PreparedModel;
-  readonly allowNonfinite: boolean;
-  readonly signal: AbortSignal;
+  /** What computes rows from these snapshots alone. */
+  readonly writer: (rows: readonly Row[], snapshots: readonly number[]) => SlotWriter;
 }
 
 /** Bytes that a candidate takes. */
@@ -32,14 +33,26 @@ function sinkInto(bytes: Uint8Array) {
   };
 }
 
-/** The ingredients that some row uses, so that no other is read. */
-function used({ models, stored }: Ingredients, rows: readonly Row[]) {
-  const indexes = [...models.keys()].filter((i) => rows.some(({ coefficients }) => coefficients[i] !== 0));
-  const pick = <T>(values: readonly T[]): T[] => indexes.map((i) => values[i] as T);
-  return {
-    models: pick(models),
-    rows: rows.map((row) => rowOver(row, pick(row.coefficients), (input) => indexes.indexOf(input))),
-    stored: stored.map((one) => ({ ...one, tensor: { ...one.tensor, sources: pick(one.tensor.sources) } })),
+/** Writes a stored tensor of every row. */
+type SlotWriter = (slot: number, sinks: readonly Sink[]) => Promise<void>;
+
+/** What writes rows that are made from ONNX snapshots. */
+export function modelWriter(
+  models: readonly Model[],
+  stored: readonly StoredTensor[],
+  options: { readonly allowNonfinite: boolean; readonly signal: AbortSignal },
+): Ingredients['writer'] {
+  return (rows, snapshots) => {
+    const pick = <T>(values: readonly T[]): T[] => snapshots.map((i) => values[i] as T);
+    const stream = new TensorStream({
+      ...options,
+      models: pick(models),
+      rows: rows.map((row) => rowOver(row, pick(row.coefficients), (input) => snapshots.indexOf(input))),
+    });
+    return (slot, sinks) => {
+      const one = stored[slot] as StoredTensor;
+      return stream.tensor({ ...one, tensor: { ...one.tensor, sources: pick(one.tensor.sources) } }, sinks);
+    };
   };
 }
 
@@ -52,22 +65,24 @@ function used({ models, stored }: Ingredients, rows: readonly Row[]) {
  * @throws TemperError NUMERIC_*, FORMAT_*, INPUT_*, INTERRUPTED
  */
 export async function makeCandidates(
-  ingredients: Ingredients,
+  { prepared, stored, snapshots, writer }: Ingredients,
   rows: readonly Row[],
 ): Promise<{ candidates: CandidateModel[]; reads: number }> {
-  const { prepared, allowNonfinite, signal } = ingredients;
   const patched = prepared.places.some((place) => place.in === 'graph');
   const candidates = rows.map(() => ({
     graph: patched ? prepared.graph.slice() : prepared.graph,
     weights: prepared.emptyWeights(),
   }));
-  const { models, rows: restricted, stored } = used(ingredients, rows);
-  const stream = new TensorStream({ models, rows: restricted, allowNonfinite, signal });
-  for (const [i, one] of stored.entries()) {
-    await stream.tensor(
-      one,
-      candidates.map((candidate) => sinkInto(valuesAt(prepared, candidate, i))),
+  // No snapshot is read that no row uses.
+  const used = Array.from({ length: snapshots }, (_, i) => i).filter((i) =>
+    rows.some(({ coefficients }) => coefficients[i] !== 0),
+  );
+  const write = writer(rows, used);
+  for (const slot of stored.keys()) {
+    await write(
+      slot,
+      candidates.map((candidate) => sinkInto(valuesAt(prepared, candidate, slot))),
     );
   }
-  return { candidates, reads: models.length };
+  return { candidates, reads: used.length };
 }

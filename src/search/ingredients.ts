@@ -1,40 +1,60 @@
 import {
+  type AverageJob,
+  type AveragingOptions,
+  areCheckpoints,
+  assertModelOptions,
+  averageFiles,
   chooseTemplate,
+  type MappedSnapshots,
   type Plan,
+  type PublishedOutput,
+  planFiles,
   planTensors,
+  type Row,
   storedTensors,
-  type TensorPlan,
   type TensorRules,
+  withMappedSnapshots,
 } from '../average/index.ts';
 import { type BatchNormLayer, findLayers } from '../batchnorm/index.ts';
-import { type Control, TemperError } from '../core/index.ts';
+import { type Control, TemperError, version } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { assertInference, type Model, type TensorRecord } from '../onnx/index.ts';
 import { sessionOptions } from '../runtime/index.ts';
+import { type Candidate, withModels } from '../snapshots/index.ts';
 import type { CandidateOptions } from './candidate-options.ts';
-import type { Ingredients } from './candidate-weights.ts';
+import { type Ingredients, makeCandidates, modelWriter } from './candidate-weights.ts';
 import { CandidateEvaluator, type NamedCandidate, statisticSlots } from './evaluator.ts';
 import { DEFAULT_MEMORY_BYTES, memoryShares } from './memory-shares.ts';
-import { inMemory, prepareModel, valuesAt } from './prepared-model.ts';
+import { type CandidateModel, inMemory, modelOf, prepareModel, valuesAt } from './prepared-model.ts';
+import { meanOf } from './recipes.ts';
 
 /** Snapshots that are planned, opened, and kept in memory where they fit. */
 export interface OpenedSnapshots {
   readonly plan: Plan;
-  /** The files, for what is written. */
+  /** The files that say how images are shown: the snapshots, or the template that training checkpoints go into. */
   readonly models: readonly Model[];
   readonly templateIndex: number;
-  readonly rules: TensorRules;
-  readonly tensors: TensorPlan;
+  /** Some weights are quantized codes. */
+  readonly quantized: boolean;
   readonly ingredients: Ingredients;
   /** The snapshots were read whole, once. */
   readonly inMemory: boolean;
+  /** A snapshot as a model that can be run. */
+  readonly snapshot: (i: number) => Promise<Model>;
+  /** Writes rows from the files, as averages are written. */
+  readonly write: (
+    rows: readonly Row[],
+    paths: readonly string[],
+    force: boolean,
+    more: Pick<AverageJob, 'given' | 'chosenBy' | 'carried'>,
+  ) => Promise<readonly PublishedOutput[]>;
 }
 
 const bytesOf = (model: Model): number =>
   model.source.size + model.externalLocations.reduce((sum, location) => sum + model.external(location).size, 0);
 
 /** Plans the tensors of opened snapshots and prepares the graph. @throws TemperError as planTensors, prepareModel */
-export function openIngredients(
+function openIngredients(
   plan: Plan,
   models: readonly Model[],
   options: CandidateOptions,
@@ -50,26 +70,86 @@ export function openIngredients(
   const kept = fits ? models.map(inMemory) : models;
   const template = kept[templateIndex] as Model;
   const stored = storedTensors(template, tensors.tensors, undefined);
-  const prepared = prepareModel(template, stored);
+  const job = { models, templateIndex, plan: tensors, rules, dtype: undefined, version, allowNonfinite, signal };
   return {
     plan,
     models,
     templateIndex,
-    rules,
-    tensors,
-    ingredients: { models: kept, stored, prepared, allowNonfinite, signal },
+    quantized: tensors.tensors.some(({ treatment }) => treatment === 'quantized'),
+    ingredients: {
+      snapshots: models.length,
+      stored,
+      prepared: prepareModel(template, stored),
+      writer: modelWriter(kept, stored, { allowNonfinite, signal }),
+    },
     inMemory: fits,
+    snapshot: async (i) => kept[i] as Model,
+    write: (rows, paths, force, more) =>
+      averageFiles({ ...job, ...more, steps: plan.snapshots.map(({ step }) => step), rows }, paths, force),
   };
+}
+
+/** Training checkpoints whose averages go into a template. @throws TemperError as prepareModel */
+function mappedIngredients({ plan, template, stored, writer, write }: MappedSnapshots): OpenedSnapshots {
+  assertInference(template);
+  const prepared = prepareModel(template, stored);
+  const ingredients = { snapshots: plan.snapshots.length, stored, prepared, writer };
+  return {
+    plan,
+    models: [template],
+    templateIndex: 0,
+    quantized: false,
+    ingredients,
+    inMemory: false,
+    async snapshot(i) {
+      const { name, file } = plan.snapshots[i] as Candidate;
+      const { candidates } = await makeCandidates(ingredients, [meanOf(name, plan.snapshots.length, [i])]);
+      return modelOf(prepared, candidates[0] as CandidateModel, file);
+    },
+    write,
+  };
+}
+
+/**
+ * Plans over snapshots, opens them, and closes them when `use` is done. Training checkpoints are averaged as state dicts, and put into
+ * `template` by the map that was proved.
+ * @param selection which snapshots
+ * @param planned told the plan before anything large is read
+ * @throws TemperError USAGE, INPUT_*, FORMAT_*, MISMATCH_*, UNSUPPORTED_*
+ */
+export function withSnapshots<T>(
+  paths: readonly string[],
+  { selection, ...options }: CandidateOptions & { readonly selection: AveragingOptions },
+  control: Control,
+  planned: (plan: Plan) => void,
+  use: (opened: OpenedSnapshots) => Promise<T>,
+): Promise<T> {
+  const { allowDuplicates = false, allowNonfinite, template, templateOf, state } = options;
+  if (!areCheckpoints(paths)) {
+    assertModelOptions(options);
+    const plan = planFiles(paths, selection, allowDuplicates, control.note);
+    planned(plan);
+    const files = plan.snapshots.map(({ file }) => file);
+    return withModels(files, (models) => use(openIngredients(plan, models, options, control)));
+  }
+  if (template === undefined) {
+    throw new TemperError('USAGE', `${paths[0]}: training checkpoints cannot be run without a graph`, {
+      hint: 'Give an ONNX export of one of them: `template` model.onnx.',
+      details: { path: paths[0] },
+    });
+  }
+  const mapped = { ...selection, allowDuplicates, allowNonfinite, template, templateOf, state };
+  return withMappedSnapshots(paths, mapped, control, planned, (opened) => use(mappedIngredients(opened)));
 }
 
 /** The layers that can be recalibrated in memory; empty where the network keeps none. */
 export function recalibrableLayers(
-  { ingredients: { prepared } }: OpenedSnapshots,
+  { ingredients: { prepared }, models, templateIndex }: OpenedSnapshots,
   required: boolean,
   note: (text: string) => void,
 ): readonly BatchNormLayer[] {
   try {
-    const { layers, skipped } = findLayers(prepared.model);
+    const { layers, skipped } = findLayers({ ...prepared.model, path: (models[templateIndex] as Model).path });
     for (const { name, reason } of skipped) note(`${name} is left as it is: ${reason}`);
     statisticSlots(prepared, layers);
     return layers;
@@ -82,9 +162,10 @@ export function recalibrableLayers(
 
 /** The evaluator of prepared candidates, on images of a data set. @throws TemperError USAGE for a device that is none */
 export function candidateEvaluator(
-  { ingredients: { prepared, signal } }: OpenedSnapshots,
+  { ingredients: { prepared } }: OpenedSnapshots,
   options: CandidateOptions,
   dataset: Dataset,
+  signal: AbortSignal,
 ): CandidateEvaluator {
   const { input, output } = options;
   return new CandidateEvaluator({ prepared, ...sessionOptions(options), input, output, dataset, signal });

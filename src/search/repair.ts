@@ -23,8 +23,10 @@ import type { Replay } from './replay.ts';
 
 export interface RepairOptions extends Pick<CollectOptions, 'device' | 'threads'> {
   readonly prepared: PreparedModel;
-  /** The ingredients, in plan order. */
-  readonly models: readonly Model[];
+  /** What messages call the network. */
+  readonly path: string;
+  /** An ingredient, by its place in the plan. */
+  readonly snapshot: (i: number) => Promise<Model>;
   readonly images: Replay<NumberedBatch>;
   readonly signal: AbortSignal;
 }
@@ -78,7 +80,7 @@ export class Repairer {
     if (this.layers.length > 0) return;
     throw new TemperError(
       'UNSUPPORTED_GRAPH',
-      `${options.models[0]?.path}: no convolution that BatchNormalization was folded into`,
+      `${options.path}: no convolution that BatchNormalization was folded into`,
       {
         hint: 'Networks that keep their layers are recalibrated: `bn` recalibrate.',
       },
@@ -113,7 +115,7 @@ export class Repairer {
   private async ofSnapshot(i: number): Promise<readonly Statistics[]> {
     const known = this.known.get(i);
     if (known) return known;
-    const snapshot = this.options.models[i] as Model;
+    const snapshot = await this.options.snapshot(i);
     const own = layersLike(this.options.prepared.model, this.layers, snapshot);
     const { goals: measured } = await outputMoments(snapshot, own, this.collecting());
     this.known.set(i, measured);

@@ -72,7 +72,7 @@ async function searchSoups(
 export async function runSearch(setup: SearchSetup): Promise<SearchResult> {
   const { ingredients, recipes, evaluator } = setup;
   const scorer = new Scorer(setup);
-  const scored = await scorer.score([...recipes, uniformRecipe(ingredients.models.length)]);
+  const scored = await scorer.score([...recipes, uniformRecipe(ingredients.snapshots)]);
   const uniform = scored.pop() as Evaluated;
   const singles = scored.filter((_, i) => recipes[i]?.family === 'single');
   const soups = await searchSoups(scorer, setup, singles);

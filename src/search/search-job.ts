@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { planFiles } from '../average/index.ts';
 import type { BatchNormLayer } from '../batchnorm/index.ts';
 import {
   type Control,
@@ -14,7 +13,7 @@ import { labelWarnings } from '../evaluate/index.ts';
 import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { sayProvider, sessionOptions } from '../runtime/index.ts';
 import { fileReading } from '../signature/index.ts';
-import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
+import { findSnapshots } from '../snapshots/index.ts';
 import { halves, type MeasuringOptions, withCandidateData } from './candidate-data.ts';
 import { candidateBytes } from './candidate-weights.ts';
 import type { CandidateEvaluator } from './evaluator.ts';
@@ -24,9 +23,9 @@ import {
   givenStatistics,
   givenValues,
   type OpenedSnapshots,
-  openIngredients,
   recalibrableLayers,
   templateCandidate,
+  withSnapshots,
 } from './ingredients.ts';
 import { DEFAULT_MEMORY_BYTES, memoryShares } from './memory-shares.ts';
 import { FAMILIES, type Family, linearRecipes, type RecipeOptions } from './recipes.ts';
@@ -88,8 +87,7 @@ function possible(
   mode: BnMode,
   note: (text: string) => void,
 ): Possible {
-  const quantized = opened.tensors.tensors.some(({ treatment }) => treatment === 'quantized');
-  const left = quantized && include.includes('robust');
+  const left = opened.quantized && include.includes('robust');
   if (left) note('robust averages are left out: quantized snapshots have weighted means only');
   const families = left ? include.filter((family) => family !== 'robust') : include;
   if (mode === 'average' || mode === 'repair') return { families, forms: [mode], layers: [] };
@@ -118,21 +116,22 @@ async function search(
   options: SearchOptions & { readonly cache: string },
   { note, progress, signal }: Control,
 ): Promise<Searched> {
-  const { ingredients, plan } = opened;
+  const { ingredients, plan, snapshot } = opened;
   const { last, window, decay, sigmaRel, output, memory = DEFAULT_MEMORY_BYTES } = options;
   const { device, threads } = sessionOptions(options);
-  const { prepared, models } = ingredients;
+  const { prepared } = ingredients;
+  const { path } = opened.models[opened.templateIndex] as Model;
   const { trainImages: images } = data;
-  const evaluator = candidateEvaluator(opened, options, data.val.dataset);
+  const evaluator = candidateEvaluator(opened, options, data.val.dataset, signal);
   const repairer =
     forms.includes('repair') && images
-      ? new Repairer({ prepared, models, images, device, threads, signal })
+      ? new Repairer({ prepared, path, snapshot, images, device, threads, signal })
       : undefined;
   const probed = await evaluator.probe(templateCandidate(opened));
   sayProvider(probed, device, note);
   const recipes = linearRecipes(plan.snapshots, { families, last, window, decay, sigmaRel, note });
   const facts = { seed: options.seed ?? 0, provider: probed.provider, onnxruntime: probed.ortVersion };
-  const expected = expectedWork(recipes, new Set(families), models.length, forms);
+  const expected = expectedWork(recipes, new Set(families), ingredients.snapshots, forms);
   note(expected.text);
   const bar = progress('evaluating candidates', expected.total);
   try {
@@ -194,47 +193,53 @@ function givenOf(
 export async function searchAverages(options: SearchOptions, control: JobControl = {}): Promise<SearchRecord> {
   const watched = controlOf(control);
   const { note } = watched;
-  const { inputs, pattern = DEFAULT_PATTERN, order, start, end, every, out, force = false, seed = 0 } = options;
+  const { order, start, end, every, out, force = false, seed = 0 } = options;
   const { include = DEFAULT_FAMILIES, cache = `${out}.search.jsonl`, allowWorse = false } = options;
   const mode = statisticsMode(options);
-  const paths = expandInputs(inputs, pattern, leaveOutOutputs(out, note));
-  const plan = planFiles(paths, { order, start, end, every }, options.allowDuplicates ?? false, note);
+  const paths = findSnapshots(options, note);
   checkOutputs([out], paths, force);
   const began = performance.now();
-  const files = plan.snapshots.map(({ file }) => file);
-  return withModels(files, async (models) => {
-    const opened = openIngredients(plan, models, options, watched);
-    const found = possible(opened, include, mode, note);
-    return withCandidateData(opened, options, halves, watched, async (data) => {
-      const searched = await search(opened, found, data, { ...options, cache }, watched);
-      const { result, repairer, facts, evaluator } = searched;
-      const seconds = (performance.now() - began) / 1000;
-      const { bestSingle, best } = result.report;
-      const chosen = result.verdict && !result.verdict.better && !allowWorse ? bestSingle : best;
-      const given = givenOf(opened, chosen, found.layers, repairer);
-      const labels = labelWarnings(bestSingle.predictions, bestSingle.classes).map(
-        (text) => `${candidateName(bestSingle.evaluated)}: ${text}`,
-      );
-      for (const text of labels) note(text);
-      const why = chosenBy(result, chosen.evaluated, data, facts);
-      const [output] = await writeAverages(opened, [chosen.evaluated.recipe.row], [out], force, {
-        given: [given],
-        chosenBy: why,
-        images: data,
+  const selected = { ...options, selection: { order, start, end, every } };
+  return withSnapshots(
+    paths,
+    selected,
+    watched,
+    () => {},
+    async (opened) => {
+      const { models, plan } = opened;
+      const files = plan.snapshots.map(({ file }) => file);
+      const found = possible(opened, include, mode, note);
+      return withCandidateData(opened, options, halves, watched, async (data) => {
+        const searched = await search(opened, found, data, { ...options, cache }, watched);
+        const { result, repairer, facts, evaluator } = searched;
+        const seconds = (performance.now() - began) / 1000;
+        const { bestSingle, best } = result.report;
+        const chosen = result.verdict && !result.verdict.better && !allowWorse ? bestSingle : best;
+        const given = givenOf(opened, chosen, found.layers, repairer);
+        const labels = labelWarnings(bestSingle.predictions, bestSingle.classes).map(
+          (text) => `${candidateName(bestSingle.evaluated)}: ${text}`,
+        );
+        for (const text of labels) note(text);
+        const why = chosenBy(result, chosen.evaluated, data, facts);
+        const [output] = await writeAverages(opened, [chosen.evaluated.recipe.row], [out], force, {
+          given: [given],
+          chosenBy: why,
+          images: data,
+        });
+        return {
+          output: output as WrittenModel,
+          ...foundRecord(result, chosen.evaluated, files, settingFields(data, facts), seed),
+          reading: fileReading(models[opened.templateIndex] as Model, options, {
+            transform: data.transform,
+            choice: options.transform,
+          }),
+          snapshotReads: opened.inMemory ? files.length : result.reads,
+          cache,
+          warnings: [...labels, ...data.pictureNotes],
+          seconds,
+          evaluatingSeconds: evaluator.seconds,
+        };
       });
-      return {
-        output: output as WrittenModel,
-        ...foundRecord(result, chosen.evaluated, files, settingFields(data, facts), seed),
-        reading: fileReading(models[opened.templateIndex] as Model, options, {
-          transform: data.transform,
-          choice: options.transform,
-        }),
-        snapshotReads: opened.inMemory ? files.length : result.reads,
-        cache,
-        warnings: [...labels, ...data.pictureNotes],
-        seconds,
-        evaluatingSeconds: evaluator.seconds,
-      };
-    });
-  });
+    },
+  );
 }

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type PlanOptions, planFiles, type Row, type SwagRow, swagRows } from '../average/index.ts';
+import { type Plan, type PlanOptions, type Row, type SwagRow, swagRows } from '../average/index.ts';
 import type { BatchNormLayer } from '../batchnorm/index.ts';
 import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
 import { labelWarnings, type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
 import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { fileReading, type ModelReading, type OutputKind } from '../signature/index.ts';
-import { DEFAULT_PATTERN, expandInputs, leaveOutOutputs, withModels } from '../snapshots/index.ts';
+import { findSnapshots } from '../snapshots/index.ts';
 import { BayesianAverage } from './bayesian-average.ts';
 import { type CandidateData, type MeasuredImages, undivided, withCandidateData } from './candidate-data.ts';
 import type { CandidateOptions } from './candidate-options.ts';
@@ -16,8 +16,8 @@ import {
   candidateEvaluator,
   givenStatistics,
   type OpenedSnapshots,
-  openIngredients,
   recalibrableLayers,
+  withSnapshots,
 } from './ingredients.ts';
 import { writeAverages } from './write-averages.ts';
 
@@ -186,17 +186,19 @@ function checkOptions({ outDir, val, train, samples = SAMPLES }: SwagOptions): v
 export async function swag(options: SwagOptions, control: JobControl = {}): Promise<SwagRecord> {
   const watched = controlOf(control);
   const { note } = watched;
-  const { inputs, pattern = DEFAULT_PATTERN, order, start, end, every, last, first } = options;
+  const { order, start, end, every, last, first } = options;
   const { val, train, outDir, force = false, seed = 0, samples = SAMPLES, rank, covarianceScale: scale } = options;
   checkOptions(options);
-  const paths = expandInputs(inputs, pattern, leaveOutOutputs(undefined, note));
-  const selection = { order, start, end, every, last, first };
-  const plan = planFiles(paths, selection, options.allowDuplicates ?? false, note);
-  const snapshots = plan.snapshots.map(({ file }) => file);
-  const rows = swagRows(snapshots.length, { samples, seed, rank, scale }) as [SwagRow, ...SwagRow[]];
-  const targets = outDir === undefined ? undefined : targetsOf(outDir, rows, paths, force);
-  return withModels(snapshots, async (models) => {
-    const opened = openIngredients(plan, models, options, watched);
+  const paths = findSnapshots(options, note);
+  const selected = { ...options, selection: { order, start, end, every, last, first } };
+  let rows: readonly SwagRow[] = [];
+  let targets: readonly string[] | undefined;
+  const planned = ({ snapshots }: Plan): void => {
+    rows = swagRows(snapshots.length, { samples, seed, rank, scale });
+    targets = outDir === undefined ? undefined : targetsOf(outDir, rows, paths, force);
+  };
+  return withSnapshots(paths, selected, watched, planned, async (opened) => {
+    const { models, plan } = opened;
     const layers = train ? recalibrableLayers(opened, true, note) : [];
     if (layers.length === 0) note('statistics of the samples are the mean ones: give `train`, or run bn-recal on each');
     const sampled =
@@ -212,8 +214,8 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
             choice: options.transform,
           }),
           ...(await evaluateSamples(
-            { opened, layers, data, evaluator: candidateEvaluator(opened, options, data.val.dataset) },
-            rows,
+            { opened, layers, data, evaluator: candidateEvaluator(opened, options, data.val.dataset, watched.signal) },
+            rows as [SwagRow, ...SwagRow[]],
             seed,
             watched,
           )),
@@ -222,13 +224,13 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
     const outputs = targets
       ? await writeAverages(opened, rows, targets, force, sampled ?? { given: undefined, images: undefined })
       : [];
-    const { rank: drawnRank, scale: drawnScale } = rows[0].swag;
+    const { rank: drawnRank, scale: drawnScale } = (rows[0] as SwagRow).swag;
     return {
       seed,
       samples,
       rank: drawnRank,
       covarianceScale: drawnScale,
-      snapshots,
+      snapshots: plan.snapshots.map(({ file }) => file),
       recalibratedLayers: layers.length,
       models: sampled?.scores,
       reading: sampled?.reading,

@@ -1,5 +1,4 @@
-import { type AverageJob, averageFiles, type Row } from '../average/index.ts';
-import { version } from '../core/index.ts';
+import type { AverageJob, Row } from '../average/index.ts';
 import type { Model, WrittenModel } from '../onnx/index.ts';
 import { carriedBy } from '../signature/index.ts';
 import type { MeasuredImages } from './candidate-data.ts';
@@ -11,30 +10,16 @@ import type { OpenedSnapshots } from './ingredients.ts';
  * @throws TemperError as averageFiles
  */
 export async function writeAverages(
-  { models, plan, templateIndex, tensors, rules, ingredients: { allowNonfinite, signal } }: OpenedSnapshots,
+  { models, templateIndex, write }: OpenedSnapshots,
   rows: readonly Row[],
   paths: readonly string[],
   force: boolean,
   { images, ...measured }: Pick<AverageJob, 'given' | 'chosenBy'> & { readonly images: MeasuredImages | undefined },
 ): Promise<WrittenModel[]> {
-  const template = models[templateIndex] as Model;
-  const carried = carriedBy(models, template, images?.transform, {
+  const carried = carriedBy(models, models[templateIndex] as Model, images?.transform, {
     names: images?.val.dataset.classes,
     choice: images?.choice,
   });
-  const steps = plan.snapshots.map(({ step }) => step);
-  const job = {
-    models,
-    steps,
-    templateIndex,
-    plan: tensors,
-    rules,
-    rows,
-    dtype: undefined,
-    version,
-    carried,
-    ...measured,
-  };
-  const written = await averageFiles({ ...job, allowNonfinite, signal }, paths, force);
+  const written = await write(rows, paths, force, { ...measured, carried });
   return written.map(({ path, bytes, sha256, data }) => ({ path, bytes, sha256, data }));
 }

@@ -10,7 +10,7 @@ export { type ProvedMap, proveMap } from './map/prove-map.ts';
 export { decodeValues, type Values } from './map/values.ts';
 export { withModels } from './open-snapshots.ts';
 export { openState } from './open-state.ts';
-export { isAverage, isWrittenState, leaveOutOutputs } from './own-outputs.ts';
+export { isAverage, isWrittenState } from './own-outputs.ts';
 export {
   baseName,
   type Candidate,

@@ -11,7 +11,9 @@ import {
   statisticKeys,
   type Values,
 } from '../../snapshots/index.ts';
+import type { AverageJob } from '../average-files.ts';
 import type { AveragedTensor } from '../averaged-tensor.ts';
+import { givenRecord } from '../given.ts';
 import { type StoredTensor, storedTensors } from '../output-layout.ts';
 import type { AverageRecord, RecordedFile } from '../record.ts';
 import type { Row } from '../rows/row.ts';
@@ -21,7 +23,7 @@ import type { StatePlan, SummedState } from './plan-states.ts';
 import { recordedFiles, type StateJob, stateRecord } from './write-states.ts';
 
 /** Averages of state dicts that are put into a template. */
-export interface MappedJob extends StateJob {
+export interface MappedJob extends StateJob, Pick<AverageJob, 'given' | 'chosenBy' | 'carried'> {
   readonly template: Model;
   readonly map: ProvedMap;
   /** What the output says of its map; of an output that is made again, what it said. */
@@ -91,7 +93,7 @@ function averagedKeys(
 }
 
 /** Tensors of the template that get new values. */
-function storedEntries({ template, map, dtype }: MappedJob): {
+export function storedEntries({ template, map, dtype }: Pick<MappedJob, 'template' | 'map' | 'dtype'>): {
   readonly entries: readonly MapEntry[];
   readonly stored: readonly StoredTensor[];
 } {
@@ -117,21 +119,30 @@ function slotWriter(
   stored: readonly StoredTensor[],
   stream: TensorStream,
 ) {
-  const { template, rows, plan, allowNonfinite } = job;
+  const { template, rows, plan, given, allowNonfinite } = job;
   const averages = averagedKeys(stream, plan, rows.length);
   const tensors = new Map(plan.tensors.map((tensor) => [tensor.name, tensor]));
   return async (slot: number, sinks: readonly Sink[]): Promise<void> => {
     const entry = entries[slot] as MapEntry;
     const { type, byteLength } = stored[slot] as StoredTensor;
     const copied = tensors.get(copiedKey(entry) ?? '');
-    if (copied && copied.type === type) return stream.tensor({ tensor: copied, type, byteLength }, sinks);
+    const { record } = entry.tensor;
+    if (copied && copied.type === type)
+      return stream.tensor({ tensor: { ...copied, template: record }, type, byteLength }, sinks);
     const values = new Map<string, readonly Values[]>();
     for (const key of keysOf(entry.expression)) values.set(key, await averages(key));
     for (const [row, sink] of sinks.entries()) {
       const of = (key: string): Values => values.get(key)?.[row] as Values;
-      sink.write(mappedBytes(template, entry, of, { type: type as FloatType, allowNonfinite }));
+      const measured = given?.[row]?.get(record);
+      sink.write(measured ?? mappedBytes(template, entry, of, { type: type as FloatType, allowNonfinite }));
     }
   };
+}
+
+/** What writes a stored tensor of every row: the same bytes as averageMappedInto writes, without files. */
+export function mappedSlots(job: MappedJob): (slot: number, sinks: readonly Sink[]) => Promise<void> {
+  const { entries, stored } = storedEntries(job);
+  return slotWriter(job, entries, stored, new TensorStream({ ...job, models: job.tables }));
 }
 
 /** The files of the checkpoint that proved the map, unless it is one of those that are averaged. */
@@ -145,8 +156,15 @@ export const mappedFiles = (job: MappedJob): FileSource[] => [
   ...referenceFiles(job),
 ];
 
-function mappedRecord(job: MappedJob, row: Row, digests: readonly string[]): AverageRecord {
+function mappedRecord(
+  job: MappedJob,
+  stored: readonly StoredTensor[],
+  rowIndex: number,
+  digests: readonly string[],
+): AverageRecord {
   const { tables, template, map } = job;
+  const row = job.rows[rowIndex] as Row;
+  const given = job.given?.[rowIndex];
   const count = tables.reduce((sum, { files }) => sum + files.length, 0);
   const templateCount = 1 + template.externalLocations.length;
   const { file, sha256, data } = modelDigests(template, digests.slice(count, count + templateCount));
@@ -159,6 +177,15 @@ function mappedRecord(job: MappedJob, row: Row, digests: readonly string[]): Ave
     template_file: { file, sha256, ...(data.length > 0 ? { data } : {}) },
     template_of: { ...recordedReference(map.reference, reference) },
     map: job.summary,
+    ...(given
+      ? {
+          given: givenRecord(
+            stored.map(({ tensor }) => tensor),
+            given,
+          ),
+        }
+      : {}),
+    ...(job.chosenBy ? { chosen_by: job.chosenBy } : {}),
     inputs,
   };
 }
@@ -190,7 +217,8 @@ export function averageMappedInto(job: MappedJob, files: readonly OutputFiles[])
       assertUnchanged() {
         for (const opened of [...tables, template, job.map.reference]) opened.assertUnchanged();
       },
-      recordOf: (row, digests) => mappedRecord(job, rows[row] as Row, digests),
+      recordOf: (row, digests) => mappedRecord(job, stored, row, digests),
+      carried: job.carried,
       signal: job.signal,
     },
     files,

@@ -1,11 +1,13 @@
 import { dirname } from 'node:path';
 import { type Model, openModel } from '../../onnx/index.ts';
+import { recordAs, recordedText } from '../../signature/index.ts';
 import { openState, proveMap, type StateTable } from '../../snapshots/index.ts';
 import { changedData, comparedFiles } from '../compared-files.ts';
 import { findInput, hashCache } from '../find-input.ts';
+import { changedGiven, givenNote, givenValues } from '../given.ts';
 import { type AverageRecord, type RecordedFile, recordedRow } from '../record.ts';
 import type { AverageVerdict } from '../verdict.ts';
-import { averageMappedInto, withStatistics } from './mapped-outputs.ts';
+import { averageMappedInto, storedEntries, withStatistics } from './mapped-outputs.ts';
 import { planStates } from './plan-states.ts';
 import { findState } from './verify-states.ts';
 
@@ -20,6 +22,9 @@ async function recomputed(
 ): Promise<string[]> {
   const { target, findings } = comparedFiles(subject);
   const map = proveMap(template, [() => [reference]], tables);
+  const dtype = record.dtype ?? undefined;
+  const stored = storedEntries({ template, map, dtype }).stored.map(({ tensor }) => tensor);
+  const given = record.given && givenValues(subject, template, stored, record.given.tensors);
   const coefficients = record.inputs.map(({ coefficient }) => coefficient);
   await averageMappedInto(
     {
@@ -28,17 +33,21 @@ async function recomputed(
       plan: withStatistics(planStates(tables, record.bn), map, record.bn),
       bn: record.bn,
       rows: [recordedRow(record, coefficients)],
-      dtype: record.dtype ?? undefined,
+      dtype,
       version: record.version,
       allowNonfinite: record.allow_nonfinite,
       template,
       map,
+      given: [given],
+      chosenBy: record.chosen_by,
+      // It was measured, or inherited: taken as it is.
+      carried: recordAs(template, recordedText(subject)),
       summary: record.map as NonNullable<AverageRecord['map']>,
       signal,
     },
     [target],
   );
-  return findings();
+  return [...changedGiven(subject.path, stored, given, record.given), ...findings()];
 }
 
 /**
@@ -73,7 +82,8 @@ export async function verifyMapped(
     const same = record.inputs.findIndex((input) => input.sha256 === of.sha256 && input.state === of.state);
     const proving = tables[same] ?? kept(openState(reference.path, { state: of.state }));
     const findings = await recomputed(subject, record, kept(openModel(template.path)), proving, tables, signal);
-    return { file: path, ok: findings.length === 0, findings };
+    const ok = findings.length === 0;
+    return { file: path, ok, findings, ...(record.given ? { notes: [givenNote(record.given)] } : {}) };
   } finally {
     for (const one of opened) one.close();
   }

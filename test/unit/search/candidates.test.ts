@@ -4,7 +4,12 @@ import { test } from 'node:test';
 import { chooseTemplate, planTensors, type Row, storedTensors } from '../../../src/average/index.ts';
 import { type Model, openModel } from '../../../src/onnx/index.ts';
 import { openSession, type Tensors } from '../../../src/runtime/index.ts';
-import { candidateBytes, type Ingredients, makeCandidates } from '../../../src/search/candidate-weights.ts';
+import {
+  candidateBytes,
+  type Ingredients,
+  makeCandidates,
+  modelWriter,
+} from '../../../src/search/candidate-weights.ts';
 import { type CandidateModel, inMemory, prepareModel, WEIGHTS_LOCATION } from '../../../src/search/prepared-model.ts';
 import { average, RULES } from '../../support/average.ts';
 import { FILE_KINDS, type FileKind, type Weights } from '../../support/file-kinds.ts';
@@ -33,7 +38,8 @@ async function withIngredients<T>(files: readonly string[], use: (made: Ingredie
     const stored = storedTensors(template, planTensors(models, at, RULES).tensors, undefined);
     const prepared = prepareModel(template, stored);
     const { signal } = new AbortController();
-    return await use({ models, stored, prepared, allowNonfinite: false, signal });
+    const writer = modelWriter(models, stored, { allowNonfinite: false, signal });
+    return await use({ snapshots: models.length, stored, prepared, writer });
   } finally {
     for (const model of opened) model.close();
   }

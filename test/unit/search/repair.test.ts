@@ -5,7 +5,7 @@ import { chooseTemplate, planTensors, type Row, storedTensors } from '../../../s
 import { chooseLayers, type NumberedBatch, outputMoments, type Statistics } from '../../../src/batchnorm/index.ts';
 import { loadBatches, openDataset, resolveTransform } from '../../../src/data/index.ts';
 import { type Model, openModel } from '../../../src/onnx/index.ts';
-import { makeCandidates } from '../../../src/search/candidate-weights.ts';
+import { makeCandidates, modelWriter } from '../../../src/search/candidate-weights.ts';
 import { inMemory, modelOf, prepareModel } from '../../../src/search/prepared-model.ts';
 import { Repairer } from '../../../src/search/repair.ts';
 import { RULES } from '../../support/average.ts';
@@ -45,6 +45,11 @@ async function outputsOf(model: Model): Promise<readonly Statistics[]> {
   return (await outputMoments(model, chooseLayers(model, []).folded, { ...RUN, batches })).goals;
 }
 
+const named = (models: readonly Model[]) => ({
+  path: 'snapshots',
+  snapshot: async (i: number) => models[i] as Model,
+});
+
 test('after a repair every channel of every convolution has the mean and deviation of the ingredients, averaged like weights', async () => {
   const models = opened.map(inMemory);
   const at = chooseTemplate(models);
@@ -52,9 +57,10 @@ test('after a repair every channel of every convolution has the mean and deviati
   const prepared = prepareModel(models[at] as Model, stored);
   const { signal } = new AbortController();
   const images = { pass: batches, kept: false } as unknown as ConstructorParameters<typeof Repairer>[0]['images'];
-  const { candidates } = await makeCandidates({ models, stored, prepared, allowNonfinite: false, signal }, [ROW]);
+  const writer = modelWriter(models, stored, { allowNonfinite: false, signal });
+  const { candidates } = await makeCandidates({ snapshots: models.length, stored, prepared, writer }, [ROW]);
   const candidate = { ...(candidates[0] as (typeof candidates)[number]), name: 'weighted' };
-  const repairer = new Repairer({ ...RUN, prepared, models, images, signal });
+  const repairer = new Repairer({ ...RUN, prepared, ...named(models), images, signal });
   assert.equal(repairer.names.length, 9);
   const repaired = await repairer.repair(candidate, ROW);
   const before = await outputsOf(modelOf(prepared, candidate, 'average'));
@@ -84,7 +90,7 @@ test('one snapshot alone is left as it is', async () => {
   const prepared = prepareModel(models[0] as Model, stored);
   const { signal } = new AbortController();
   const images = { pass: batches, kept: false } as unknown as ConstructorParameters<typeof Repairer>[0]['images'];
-  const repairer = new Repairer({ ...RUN, prepared, models, images, signal });
+  const repairer = new Repairer({ ...RUN, prepared, ...named(models), images, signal });
   const candidate = { kind: 'linear', name: 'one', graph: prepared.graph, weights: prepared.emptyWeights() };
   assert.equal(
     await repairer.repair(candidate, { kind: 'linear', name: 'one', coefficients: [0, 3, 0], divisor: 3 }),
