@@ -23,7 +23,14 @@ export {
 } from './batchnorm/index.ts';
 export { type ErrorCode, type JobControl, type Observer, type Progress, TemperError } from './core/index.ts';
 export type { DataOptions, RowRange, Shard, Transform, TransformOptions, ViewOptions } from './data/index.ts';
-export { type EvaluateOptions, type EvaluationRecord, evaluate } from './evaluate/index.ts';
+export {
+  type EvaluateOptions,
+  type EvaluationRecord,
+  evaluate,
+  type FindTransformOptions,
+  type FoundTransformRecord,
+  findTransform,
+} from './evaluate/index.ts';
 export { type FixResOptions, type FixResRecord, fixRes } from './fixres/index.ts';
 export {
   type Facts,

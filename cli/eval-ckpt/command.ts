@@ -8,6 +8,7 @@ import { missedGates, parseGate } from '../shared/gate.ts';
 import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
+import { evalFindTransform } from './find-transform.ts';
 import { checkTogether, type EvalCkptArguments, evaluateOptions } from './options.ts';
 import { evaluationPage } from './page.ts';
 import { writePerImage } from './per-image-file.ts';
@@ -35,6 +36,7 @@ function listedIn({ quarantine, json }: EvalCkptArguments): string {
 }
 
 export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Promise<number> {
+  if (args['find-transform']) return evalFindTransform(args, terminal);
   checkTogether(args);
   const gates = args.gate === undefined ? [] : args.gate.split(',').map(parseGate);
   const models = args.models.length === 0 ? [] : expandInputs(args.models, DEFAULT_PATTERN, () => false);
