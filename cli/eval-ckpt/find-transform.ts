@@ -96,9 +96,13 @@ export async function evalFindTransform(args: EvalCkptArguments, terminal: Termi
   checkFinding(args);
   const [model, ...others] = expandInputs(args.models, DEFAULT_PATTERN, () => false);
   if (model === undefined || others.length > 0) {
-    throw new TemperError('USAGE', `${args.models.length} models, expected one with --find-transform`, {
-      hint: 'Name one model: each has a preprocessing of its own.',
-    });
+    throw new TemperError(
+      'USAGE',
+      `${model === undefined ? 0 : others.length + 1} models, expected one with --find-transform`,
+      {
+        hint: 'Name one model: each has a preprocessing of its own.',
+      },
+    );
   }
   const record = await findTransform(findTransformOptions(args, model), terminal.control);
   const { verdict, warnings, labelled, finalists, tried, failed, images, verdictImages, runs, evaluations } = record;

@@ -54,7 +54,7 @@ export interface FoundTransformRecord {
   readonly verdictImages: number;
   /** Images times preprocessings that ran through the network. */
   readonly runs: number;
-  /** The work in evaluations of the sample with what was given; larger inputs count by their pixels. At most 4. */
+  /** The work in evaluations of the sample with what was given; larger inputs count by their pixels, what failed not at all. At most 4. */
   readonly evaluations: number;
 }
 
@@ -92,10 +92,6 @@ function runner(
       1,
       Math.min(options.batch ?? DEFAULT_BATCH, Math.floor(BATCH_BYTES / (FLOAT_BYTES * pixels))),
     );
-    for (const transform of transforms) {
-      totals.runs += rows.length;
-      totals.work += rows.length * costOf(transform, given);
-    }
     return evaluateStages(
       transforms.map((transform) => ({ session, transform })),
       { dataset, rows },
@@ -107,6 +103,8 @@ function runner(
     try {
       const { evaluations, quarantine } = await stages(transforms, rows);
       noteBadImages(quarantine, control.note);
+      totals.runs += transforms.length * rows.length;
+      for (const transform of transforms) totals.work += rows.length * costOf(transform, given);
       totals.classes = evaluations[0]?.classes ?? totals.classes;
       return new Map(
         evaluations.map(({ predictions }, i) => [transformHash(transforms[i] as Transform), predictions] as const),

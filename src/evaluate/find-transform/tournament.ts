@@ -27,11 +27,13 @@ export interface Tournament {
   readonly tried: number;
 }
 
-/** Evaluations of the selection half that are spent on choosing, in equal parts on the rounds. */
+/** Evaluations of the selection half that choosing may cost; with five finalists on the other half that is four of the sample. */
 const SELECTION_PASSES = 3;
-/** Each with both filters is reported on the other half, with what was given: 3 + 5 evaluations of a half are 4 of the sample. */
+/** Of them, for all and for the semifinalists: wrong values cost more than wrong margins, and are chosen from more. */
+const VALUE_SHARES = [0.3, 0.4] as const;
+const GEOMETRY_SHARES = [0.15, 0.15] as const;
+/** Each with both filters is a finalist. */
 const CHOSEN = 2;
-const ROUNDS = 4;
 /** How many go on to the second round of values, and of geometry. */
 const SEMIFINALISTS = 5;
 
@@ -44,13 +46,13 @@ interface Ranked {
   readonly losses: Float64Array;
 }
 
-/** Takes images of the selection half, each once, and spends no more than the budget of a round. */
+/** Takes images of the selection half, each once, and spends no more than its share in a round. */
 function rounds({ given, labelled }: Field, rows: Uint32Array, run: RunTransforms) {
-  const budget = (SELECTION_PASSES * rows.length) / ROUNDS;
   const seen = new Map<string, Predictions[]>();
   let at = 0;
   /** The transforms with what is known of them, best first. `fresh`: only this round's images count. */
-  async function round(transforms: readonly Transform[], fresh: boolean): Promise<Ranked[]> {
+  async function round(transforms: readonly Transform[], share: number, fresh: boolean): Promise<Ranked[]> {
+    const budget = share * SELECTION_PASSES * rows.length;
     if (fresh) seen.clear();
     const affordable: Transform[] = [];
     let cost = 0;
@@ -76,10 +78,11 @@ function rounds({ given, labelled }: Field, rows: Uint32Array, run: RunTransform
     });
     return ranked.sort((a, b) => mean(a.losses) - mean(b.losses));
   }
-  return async (transforms: readonly Transform[]): Promise<Ranked[]> => {
-    const first = await round(transforms, true);
+  return async (transforms: readonly Transform[], [all, few]: readonly [number, number]): Promise<Ranked[]> => {
+    const first = await round(transforms, all, true);
     return round(
       first.slice(0, SEMIFINALISTS).map(({ transform }) => transform),
+      few,
       false,
     );
   };
@@ -99,17 +102,21 @@ export async function playTournament(field: Field, rows: Uint32Array, run: RunTr
     return run(transforms, images);
   };
   const halving = rounds(field, rows, counted);
-  const [best, second] = await halving(distinct([given, ...named, ...valueGrid(given)]));
+  const [best, second] = await halving(distinct([given, ...named, ...valueGrid(given)]), VALUE_SHARES);
   if (!best) return { finalists: [given], tried: hashes.size };
   const values = second && !isClearlyWorse(best.losses, second.losses) ? [best, second] : [best];
   const sizes: readonly Size[] = openSize ? [given.crop, ...sizeGrid(given)] : [given.crop];
   const grids = values.map(({ transform }) => geometryGrid(transform, sizes));
-  const geometries = await halving(distinct(interleaved(grids)));
-  const framed = differing(geometries)
-    .slice(0, CHOSEN)
-    .flatMap(({ transform }) => filterGrid(transform));
+  const geometries = differing(await halving(distinct(interleaved(grids)), GEOMETRY_SHARES));
+  // Where two values could not be told apart each has its best margin, else the best two margins go on.
+  const firsts = geometries.filter((one, i) => geometries.findIndex((other) => sameValues(one, other)) === i);
+  const chosen = (firsts.length > 1 ? firsts : geometries).slice(0, CHOSEN);
+  const framed = chosen.flatMap(({ transform }) => filterGrid(transform));
   return { finalists: distinct([...framed, given]), tried: hashes.size };
 }
+
+const sameValues = ({ transform: a }: Ranked, { transform: b }: Ranked): boolean =>
+  a.color === b.color && a.mean.join() === b.mean.join() && a.std.join() === b.std.join();
 
 /** Without those that gave every image what a better one gave: square pictures are squashed and cropped alike. */
 const differing = (ranked: readonly Ranked[]): Ranked[] =>
