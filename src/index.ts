@@ -30,6 +30,9 @@ export {
   type EvaluateOptions,
   type EvaluationRecord,
   evaluate,
+  type FindTransformOptions,
+  type FoundTransformRecord,
+  findTransform,
 } from './evaluate/index.ts';
 export { type FixResOptions, type FixResRecord, fixRes } from './fixres/index.ts';
 export {

@@ -9,6 +9,7 @@ import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { writeAnalysisTables } from './analysis-tables.ts';
 import { appendSummary } from './ci-summary.ts';
+import { evalFindTransform } from './find-transform.ts';
 import { gatesOf, missedBy } from './gates.ts';
 import { checkTogether, type EvalCkptArguments, evaluateOptions } from './options.ts';
 import { evaluationPage } from './page.ts';
@@ -51,6 +52,7 @@ function listedIn({ quarantine, json }: EvalCkptArguments): string {
 }
 
 export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Promise<number> {
+  if (args['find-transform']) return evalFindTransform(args, terminal);
   checkTogether(args);
   const gates = gatesOf(args);
   const models = args.models.length === 0 ? [] : expandInputs(args.models, DEFAULT_PATTERN, () => false);

@@ -1,5 +1,5 @@
 import { TemperError } from '../../src/core/index.ts';
-import type { EvaluateOptions } from '../../src/evaluate/index.ts';
+import type { EvaluateOptions, FindTransformOptions } from '../../src/evaluate/index.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, dataOf } from '../shared/data-options.ts';
 import { grouped, textList } from '../shared/option-values.ts';
@@ -42,6 +42,14 @@ const SCORING = grouped('Scoring:', {
   },
 } as const);
 
+const FINDING = grouped('Finding the preprocessing:', {
+  'find-transform': {
+    type: 'boolean',
+    default: false,
+    describe: 'Try plausible preprocessings on a sample (--limit, 500), and print the options of the best',
+  },
+} as const);
+
 const OUTPUT = grouped('Output:', {
   summary: { type: 'string', describe: "Append scores and verdict to this Markdown file: a CI job's page" },
   csv: { type: 'string', alias: 'out', describe: 'The table as CSV' },
@@ -77,6 +85,7 @@ export const EVAL_CKPT = describeCommand({
     ...RUNTIME,
     ...GRAPH_OPTIMIZATION,
     ...SCORING,
+    ...FINDING,
     ...OUTPUT,
     ...SHARD,
     ...REPORT,
@@ -88,6 +97,7 @@ export const EVAL_CKPT = describeCommand({
     ["$0 m.onnx --data val/ --gate 'top1>=0.76'", 'a release check'],
     ["$0 int8.onnx --data val/ --baseline float.onnx --gate 'top1_diff_lo>=-0.005'", 'no more than half a point lost'],
     ['$0 run/*.onnx --data val/ --ensemble --baseline swa.onnx', 'average or ensemble?'],
+    ['$0 m.onnx --data val/ --find-transform', 'the preprocessing that the network wants, found by trying'],
     ['$0 --from predictions.parquet', 'the same numbers again'],
     ['$0 --from p-0.parquet,p-1.parquet', 'and those of two workers, --shard 0/2 and 1/2, as one'],
   ],
@@ -110,6 +120,28 @@ const NOT_WITH_FROM = [
   'quarantine',
   ...(Object.keys(TRANSFORM) as (keyof typeof TRANSFORM)[]),
 ] as const;
+
+/** Outputs and questions of an evaluation, which finding a preprocessing is not. */
+const NOT_WITH_FINDING = [
+  'from',
+  'gate',
+  'csv',
+  'per-image',
+  'quarantine',
+  'report',
+  'shard',
+  'valid-classes',
+] as const;
+
+/** @throws TemperError USAGE */
+export function checkFinding(args: EvalCkptArguments): void {
+  const useless = NOT_WITH_FINDING.find((name) => args[name] !== undefined);
+  if (useless !== undefined) {
+    throw new TemperError('USAGE', `--${useless} has no use with --find-transform, which measures a sample`, {
+      hint: 'Leave it out, and evaluate with the options that are found.',
+    });
+  }
+}
 
 /** Options that leave each other no use. @throws TemperError USAGE */
 export function checkTogether(args: EvalCkptArguments): void {
@@ -173,5 +205,19 @@ export function evaluateOptions(
     onBadImage: args['on-bad-image'],
     shard: shardOf(args, environment),
     seed,
+  };
+}
+
+/** The words as the job takes them. @param model folders and globs expanded */
+export function findTransformOptions(args: EvalCkptArguments, model: string): FindTransformOptions {
+  return {
+    ...runtimeOf(args),
+    model,
+    data: dataOf(args),
+    transform: transformsOf(args, 1)[0],
+    graphOptimization: args['graph-optimization'],
+    outputs: args.outputs,
+    onBadImage: args['on-bad-image'],
+    seed: args.seed,
   };
 }

@@ -20,6 +20,12 @@ export {
   type ModelEvaluation,
   type StageOptions,
 } from './evaluate-stages.ts';
+export {
+  type FindTransformOptions,
+  type FoundTransformRecord,
+  findTransform,
+} from './find-transform/job.ts';
+export type { Finalist } from './find-transform/verdict.ts';
 export { type GuardVerdict, guardVerdict } from './guard.ts';
 export { metricIntervals, quantile, wilson } from './intervals.ts';
 export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';

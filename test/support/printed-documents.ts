@@ -135,6 +135,7 @@ function evaluations({ folder, run, table }: Session): void {
   run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, '--limit', '40', '--valid-classes', 'all.txt']);
   run('eval-ckpt', EVAL_CKPT, [OLD, ...badPictures(folder), ...common, '--quarantine', 'bad.csv']);
   table('eval-ckpt --quarantine', 'bad.csv');
+  run('eval-ckpt --find-transform', EVAL_CKPT, [OLD, ...TEST, ...common, '--find-transform']);
 }
 
 function recalibrations({ run, table }: Session): void {
