@@ -11,7 +11,7 @@ interface FrontPoint {
 
 /**
  * Which points are on the Pareto front: no other on it is better in y and as good in x, or better in x and as good in y. Of equal points
- * all are. O(n · length of the front).
+ * all are; none is NaN. O(n · length of the front).
  * @param beyond whether one point is better in x than another, by their indices, where x is measured: noise puts nothing on the front
  */
 export function paretoFront(
@@ -25,7 +25,8 @@ export function paretoFront(
     const [a, b] = [goodness[one], goodness[other]] as [(typeof goodness)[number], (typeof goodness)[number]];
     return a.x > b.x && (beyond === undefined || beyond(one, other));
   };
-  const order = goodness.toSorted((a, b) => b.y - a.y || b.x - a.x);
+  // What is no number is on no front.
+  const order = goodness.filter(({ x, y }) => !Number.isNaN(x) && !Number.isNaN(y)).toSorted((a, b) => b.y - a.y || b.x - a.x);
   const front: number[] = [];
   for (let at = 0; at < order.length; ) {
     const start = at;

@@ -100,8 +100,8 @@ const page = (name: string): Page => ({
   provenance: [{ name, value: name }],
 });
 
-/** Labels and ticks of charts are left out where they have no room, which depends on the lengths of labels. */
-const ELASTIC = new Set(['text', 'line']);
+/** Labels and ticks of charts are left out where they have no room, and wide tables say that they go on: both depend on lengths. */
+const ELASTIC = new Set(['text', 'line', 'caption', 'span']);
 const skeleton = (markup: string): string[] =>
   parseMarkup(markup)
     .filter(({ tag }) => !ELASTIC.has(tag))

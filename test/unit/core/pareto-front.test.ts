@@ -58,3 +58,12 @@ test('with any noise the most accurate is on the front, and no member is as fast
     }),
   );
 });
+
+test('what is no number is not on the front, and hides nothing', () => {
+  const points = [
+    { x: Number.NaN, y: 9 },
+    { x: 1, y: Number.NaN },
+    { x: 2, y: 1 },
+  ];
+  assert.deepEqual(paretoFront(points, { x: 'higher', y: 'higher' }), [false, false, true]);
+});
