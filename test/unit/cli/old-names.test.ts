@@ -51,6 +51,8 @@ const OLD_NAMES: Readonly<Record<string, readonly OldName[]>> = {
     ...TRANSFORM,
     ...RUNTIME,
   ],
+  calibrate: [...TRANSFORM, ...RUNTIME],
+  inspect: TRANSFORM,
 };
 
 /** Words without which a command line is not parsed. */
