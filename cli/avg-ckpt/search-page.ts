@@ -11,6 +11,7 @@ import {
   type Series,
 } from '../../src/report/index.ts';
 import type { SearchedCandidate, SearchRecord } from '../../src/search/index.ts';
+import { readingSection } from '../shared/sections/reading-section.ts';
 import { interval, PAIRED_COLUMNS, pairedRow, SCORE_COLUMNS } from '../shared/sections/score-columns.ts';
 import { warningParts } from '../shared/sections/warnings.ts';
 
@@ -178,6 +179,7 @@ export function searchPage(record: SearchRecord, verdict: string, command: strin
       reportSection(record, verdict),
       ...(charts.length > 0 ? [{ heading: 'What was tried', parts: charts }] : []),
       candidatesSection(record, rows),
+      ...readingSection([{ model: 'the snapshots', reading: record.reading }]),
     ],
     provenance: factsOf(
       rows,

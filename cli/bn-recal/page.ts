@@ -9,6 +9,7 @@ import {
   type Page,
   type Part,
 } from '../../src/report/index.ts';
+import { readingSection } from '../shared/sections/reading-section.ts';
 import { warningParts } from '../shared/sections/warnings.ts';
 
 const COLUMNS: readonly Column[] = [
@@ -151,6 +152,7 @@ export function recalibrationPage(done: RecalibrationResult, command: string): P
           },
         ],
       },
+      ...readingSection([{ model: done.model, reading: done.reading }]),
     ],
     provenance: Object.entries(done.settings).flatMap(settingFacts),
   };

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { FieldRow } from '../../src/core/index.ts';
 import type { FixResRecord } from '../../src/fixres/index.ts';
 import { type Chart, type Column, type Fact, formatNumber, type Page, type Table } from '../../src/report/index.ts';
+import { readingSection } from '../shared/sections/reading-section.ts';
 import { DIFFERENCE, interval } from '../shared/sections/score-columns.ts';
 import { warningParts } from '../shared/sections/warnings.ts';
 import { tuningText } from './text.ts';
@@ -108,6 +109,7 @@ export function fixResPage(record: FixResRecord, model: string, command: string)
         heading: 'Tuning',
         parts: [`${tuningText(record)}.`, ...lossCharts(epochs, epoch), ...(epochs.length > 0 ? [table] : [])],
       },
+      ...readingSection([{ model: basename(model), reading: record.reading }]),
     ],
     provenance: settingsFacts(record.settings),
   };

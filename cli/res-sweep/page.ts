@@ -1,6 +1,7 @@
 import type { FieldRow } from '../../src/core/index.ts';
 import { type Chart, type Column, factsOf, type Page, type Part, type Section } from '../../src/report/index.ts';
 import { type ModelChoice, type SweepRecord, type SweptRow, sizeName } from '../../src/resolution/index.ts';
+import { readingSection } from '../shared/sections/reading-section.ts';
 import { reliabilityChart } from '../shared/sections/reliability-chart.ts';
 import { SPEED_CAPTION, xInterval } from '../shared/sections/score-columns.ts';
 import { warningParts } from '../shared/sections/warnings.ts';
@@ -153,6 +154,7 @@ export function sweepPage(record: SweepRecord, command: string): Page {
         },
       ],
     },
+    ...readingSection(record.readings),
   ];
   const name = models.length === 1 ? models[0] : `${models.length} models`;
   const sizes = new Set(rows.map(({ size }) => sizeName(size))).size;

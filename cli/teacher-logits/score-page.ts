@@ -1,5 +1,6 @@
 import type { ScoreTargetsRecord, SourceScore } from '../../src/distill/index.ts';
 import { type Chart, type Column, factsOf, formatNumber, type Page, type Section } from '../../src/report/index.ts';
+import { readingSection } from '../shared/sections/reading-section.ts';
 
 const KL = { digits: 4 } as const;
 
@@ -63,7 +64,7 @@ function worstSection({ source, worst, temperatures }: SourceScore): Section[] {
 }
 
 /** The report of teacher-logits score. */
-export function scorePage({ fields, words, scores, rows }: ScoreTargetsRecord, command: string): Page {
+export function scorePage({ fields, words, scores, rows, reading }: ScoreTargetsRecord, command: string): Page {
   const last = scores.at(-1) as SourceScore;
   const [first] = last.temperatures;
   const kl = formatNumber(first?.kl ?? 0, KL);
@@ -89,6 +90,7 @@ export function scorePage({ fields, words, scores, rows }: ScoreTargetsRecord, c
         parts: [{ kind: 'table', caption: 'Shares of rows', columns: AGREEMENT_COLUMNS, rows: perSource }],
       },
       ...worstSection(last),
+      ...readingSection([{ model: String(fields.student), reading }]),
     ],
     provenance: factsOf(rows, Object.keys(fields), 'teacher'),
   };

@@ -52,7 +52,7 @@ test('the page shows the picture, the report split first, and no picture where n
   const page = searchPage(record, 'better\n', 'avg-ckpt search run/');
   assert.deepEqual(
     page.sections.map(({ heading }) => heading),
-    ['On images that chose nothing', 'What was tried', 'All candidates'],
+    ['On images that chose nothing', 'What was tried', 'All candidates', 'How the models were read'],
   );
   assert.match(htmlReport(page), /Averages beside the single snapshots/);
   const alone = searched([single(1, 60), single(1, 60)], [60, 60]);

@@ -33,7 +33,7 @@ test('the page says how far the student is, with bounds, agreement, the worst ro
   );
   assert.deepEqual(
     page.sections.map(({ heading }) => heading),
-    ['Divergence', 'Agreement', 'Farthest from teacher.onnx'],
+    ['Divergence', 'Agreement', 'Farthest from teacher.onnx', 'How the models were read'],
   );
   assert.ok(page.provenance.some(({ name, value }) => name === 'student' && value === 'student.onnx'));
   const text = markdownReport(page);
