@@ -30,7 +30,8 @@ test('the page has the scores, the comparison, reliability diagrams, speed, the 
   assert.deepEqual(texts(elements, 'h1'), ['2 models evaluated']);
   assert.deepEqual(texts(elements, 'h2'), [
     ...['Scores', 'Against epoch_14.onnx', 'Calibration', 'What changed'],
-    ...['Classes of epoch_14.onnx', 'Classes of epoch_25.onnx', 'Surest errors', 'Speed', 'Provenance'],
+    ...['Classes of epoch_14.onnx', 'Classes of epoch_25.onnx', 'Surest errors', 'Speed'],
+    ...['How the models were read', 'Provenance'],
   ]);
   const cells = texts(elements, 'td');
   for (const { top1, nll } of models) {
