@@ -46,7 +46,7 @@ test('the page has the guard, shift and variance ratio of every layer, and the s
     guard: { top1_after: number };
   };
   const { texts, facts, verdicts } = pageOf(at('a.html'));
-  assert.deepEqual(texts('h2'), ['Is it better?', 'What changed', 'Provenance']);
+  assert.deepEqual(texts('h2'), ['Is it better?', 'What changed', 'How the models were read', 'Provenance']);
   assert.ok(
     verdicts.some((text) => text.includes(`${(100 * guard.top1_after).toFixed(2)}\u00a0% after, on 300 images`)),
   );
