@@ -97,7 +97,7 @@ test('labels: negative, not whole, missing, numbers among names, objects, out of
   const table = await openDataset(list(['1', '7']));
   assert.doesNotThrow(() => assertLabels(table, { label: 'm', count: 8 }));
   assert.throws(() => assertLabels(table, { label: 'm', count: 7 }), {
-    code: 'FORMAT_LABEL',
+    code: 'MISMATCH_VALUE',
     message: /row 2 .*label 7.*0 to 6/,
   });
   const named = await openDataset(list(['cat', 'dog']));
