@@ -26,7 +26,9 @@ export function paretoFront(
     return a.x > b.x && (beyond === undefined || beyond(one, other));
   };
   // What is no number is on no front.
-  const order = goodness.filter(({ x, y }) => !Number.isNaN(x) && !Number.isNaN(y)).toSorted((a, b) => b.y - a.y || b.x - a.x);
+  const order = goodness
+    .filter(({ x, y }) => !Number.isNaN(x) && !Number.isNaN(y))
+    .toSorted((a, b) => b.y - a.y || b.x - a.x);
   const front: number[] = [];
   for (let at = 0; at < order.length; ) {
     const start = at;
