@@ -44,6 +44,7 @@ export { printable, printableLines } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
 export { readTable } from './read-table.ts';
 export {
+  itemBytesOf,
   openSafetensors,
   type SafetensorsArray,
   type SafetensorsFile,

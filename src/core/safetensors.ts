@@ -28,7 +28,8 @@ export type SafetensorsType = keyof typeof ARRAYS;
 export type SafetensorsArray = InstanceType<(typeof ARRAYS)[SafetensorsType]>;
 
 const TYPES = Object.keys(ARRAYS) as SafetensorsType[];
-const itemBytes = (dtype: SafetensorsType): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
+/** Bytes of an element. */
+export const itemBytesOf = (dtype: SafetensorsType): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
 
 const LENGTH_BYTES = 8;
 /** The header is padded to it by default, so that the data begins aligned for every type. */
@@ -89,7 +90,7 @@ function headerOf(
   let end = 0;
   const members = tensors.map(({ name, dtype, shape }): readonly [string, unknown] => {
     const start = end;
-    end += elements(shape) * itemBytes(dtype);
+    end += elements(shape) * itemBytesOf(dtype);
     return [name, { dtype, shape, data_offsets: [start, end] }];
   });
   const names = new Set(tensors.map(({ name }) => name));
@@ -143,7 +144,7 @@ export function writeSafetensors(
   for (const { name, dtype, shape, data } of ordered) {
     const start = file.size;
     for (const view of ArrayBuffer.isView(data) ? [data] : data) file.write(viewBytes(view));
-    const [written, declared] = [file.size - start, elements(shape) * itemBytes(dtype)];
+    const [written, declared] = [file.size - start, elements(shape) * itemBytesOf(dtype)];
     if (written !== declared) throw new RangeError(`${name}: ${written} bytes for ${dtype} [${shape.join(', ')}]`);
   }
 }
@@ -225,7 +226,7 @@ export function openSafetensors(source: ByteSource): SafetensorsFile {
       throw malformed(name, 'its data_offsets are no [start, end]');
     }
     const [start, end] = offsets as [number, number];
-    const bytes = elements(shape) * itemBytes(type);
+    const bytes = elements(shape) * itemBytesOf(type);
     if (bytes !== end - start) {
       throw malformed(name, `bytes ${start} to ${end}, but ${type} [${shape.join(', ')}] takes ${bytes}`);
     }
@@ -268,13 +269,13 @@ export function openSafetensors(source: ByteSource): SafetensorsFile {
         throw new RangeError(`${name}: rows ${start} to ${last} of ${rows}`);
       }
       const row = elements(rest);
-      const bytes = (last - start) * row * itemBytes(entry.dtype);
+      const bytes = (last - start) * row * itemBytesOf(entry.dtype);
       if (bytes > MAX_READ_BYTES) {
         const what = `${path}: ${name}: ${bytes} bytes in one read, at most ${MAX_READ_BYTES}`;
         throw new TemperError('FORMAT_LIMIT', what, { hint: 'Read fewer rows at a time.', details: { path, name } });
       }
       const values = new ARRAYS[entry.dtype]((last - start) * row);
-      source.readInto(viewBytes(values), entry.offset + start * row * itemBytes(entry.dtype));
+      source.readInto(viewBytes(values), entry.offset + start * row * itemBytesOf(entry.dtype));
       return values;
     },
   };

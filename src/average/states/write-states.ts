@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { type AtomicFile, type FloatType, openAtomic, safetensorsHead } from '../../core/index.ts';
+import { type AtomicFile, type FloatType, itemBytesOf, openAtomic, safetensorsHead } from '../../core/index.ts';
 import { elementCount } from '../../onnx/index.ts';
 import type { StateTable } from '../../snapshots/index.ts';
 import { hashFiles } from '../hash-files.ts';
@@ -21,23 +21,6 @@ export interface StateJob extends Pick<StreamOptions, 'allowNonfinite' | 'signal
   /** Recorded in the output. */
   readonly version: string;
 }
-
-/** Bytes of an element of each type. */
-const BYTES = {
-  F64: 8,
-  I64: 8,
-  U64: 8,
-  F32: 4,
-  I32: 4,
-  U32: 4,
-  F16: 2,
-  BF16: 2,
-  I16: 2,
-  U16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-} as const;
 
 /** A checkpoint's files by name and hash: the first, and the others of a sharded one. */
 export function recordedFiles({ files }: StateTable, digests: readonly string[]): RecordedFile {
@@ -97,7 +80,7 @@ function storedState(tensor: SummedState, dtype: FloatType | undefined) {
     shape: tensor.dims,
     tensor,
     type,
-    byteLength: elementCount(tensor.dims) * BYTES[stored],
+    byteLength: elementCount(tensor.dims) * itemBytesOf(stored),
   };
 }
 

@@ -1,6 +1,5 @@
-import { type FileSource, openSafetensors } from '../../core/index.ts';
+import { type FileSource, itemBytesOf, openSafetensors } from '../../core/index.ts';
 import { openView, rowMajor } from '../torch/tensor-cursor.ts';
-import { ITEM_BYTES } from '../torch/torch-types.ts';
 import { type UnnamedTensor, WHOLE_FILE } from './candidate.ts';
 import type { StateContent } from './content.ts';
 import { factsOf } from './run-facts.ts';
@@ -18,7 +17,7 @@ export function safetensorsContent(source: FileSource): StateContent {
       const view = {
         source,
         offset,
-        itemBytes: ITEM_BYTES[dtype],
+        itemBytes: itemBytesOf(dtype),
         dims: shape,
         strides: rowMajor(shape),
         bigEndian: false,

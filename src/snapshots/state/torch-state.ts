@@ -1,9 +1,9 @@
-import { type FileSource, TemperError } from '../../core/index.ts';
+import { type FileSource, itemBytesOf, TemperError } from '../../core/index.ts';
 import { isTensor, type PickleTensor } from '../pickle/pickle-value.ts';
 import { isContiguous, openView, rowMajor, spanOf } from '../torch/tensor-cursor.ts';
 import type { TorchFile } from '../torch/torch-content.ts';
 import { readTorchFile } from '../torch/torch-file.ts';
-import { ITEM_BYTES, storageType } from '../torch/torch-types.ts';
+import { storageType } from '../torch/torch-types.ts';
 import { type StateCandidate, type UnnamedTensor, WHOLE_FILE } from './candidate.ts';
 import type { StateContent } from './content.ts';
 import { type FoundState, findStates } from './find-states.ts';
@@ -33,7 +33,7 @@ function tensorIn(file: TorchFile, name: string, tensor: PickleTensor): UnnamedT
       details: { path: source.path, tensor: name, type: tensor.typeName },
     });
   }
-  const itemBytes = ITEM_BYTES[type];
+  const itemBytes = itemBytesOf(type);
   const storedBytes = storageType(storage.type)?.bytes ?? itemBytes;
   const count = dims.reduce((product, dim) => product * dim, 1);
   const held = Math.floor((storage.count * storedBytes) / itemBytes);

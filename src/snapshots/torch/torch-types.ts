@@ -39,22 +39,6 @@ const DTYPES: Readonly<Record<string, StateType>> = {
   bool: 'BOOL',
 };
 
-export const ITEM_BYTES: Readonly<Record<StateType, number>> = {
-  F64: 8,
-  I64: 8,
-  U64: 8,
-  F32: 4,
-  I32: 4,
-  U32: 4,
-  F16: 2,
-  BF16: 2,
-  I16: 2,
-  U16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-};
-
 /** What a storage class holds; undefined for a name that is no storage. */
 export function storageType(name: string): { type: StateType | undefined; bytes: number } | undefined {
   const known = Object.hasOwn(STORAGES, name) ? STORAGES[name] : undefined;
