@@ -1,8 +1,9 @@
 import type { EstimatorName, RecalibrateOptions, ResultOptions } from '../../src/batchnorm/index.ts';
+import { MOST } from '../../src/core/index.ts';
 import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, dataOf, namedData, namedDataOf } from '../shared/data-options.ts';
-import { grouped, oneNumber, stringList, wholeNumber } from '../shared/option-values.ts';
+import { grouped, numberList, oneNumber, stringList, wholeNumber } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
 import { REPORT } from '../shared/report-options.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
@@ -81,6 +82,20 @@ const FOLDED = {
       describe: 'Size at which it has them (default: --train-size, else that of the model)',
       coerce: wholeNumber('reference-size', 1),
     },
+    'reference-augment': {
+      type: 'string',
+      describe: 'Training views in which it has them: rrc, flip, jitter (default: those of --augment)',
+    },
+    'reference-scale': {
+      type: 'string',
+      describe: 'Area of their random resized crop, a,b (default: 0.08,1)',
+      coerce: numberList('reference-scale'),
+    },
+    'reference-views': {
+      type: 'string',
+      describe: 'Views of each reference image (default: 1)',
+      coerce: wholeNumber('reference-views', 1, MOST.views),
+    },
     'train-size': {
       type: 'string',
       describe: 'Size that the network was trained at',
@@ -150,6 +165,10 @@ export function recalibrateOptions(args: BnRecalArguments, environment: Environm
     layers: args.layers,
     reference: namedDataOf('reference', args),
     referenceSize: args['reference-size'],
+    referenceViews: viewsOf(
+      { augment: args['reference-augment'], scale: args['reference-scale'], views: args['reference-views'] },
+      'reference-',
+    ),
     trainSize: args['train-size'],
     ingredients: args.ingredients,
     views: viewsOf(args),

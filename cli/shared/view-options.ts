@@ -31,25 +31,28 @@ const PARTS: Readonly<Record<string, (scale: readonly [number, number] | undefin
   jitter: () => ({ colorJitter: JITTER }),
 };
 
-/** The views that the options ask for; undefined for the evaluation transform. @throws TemperError USAGE */
-export function viewsOf(args: ViewArguments): ViewOptions | undefined {
-  const { augment, scale, views } = args;
+/**
+ * The views that the options ask for; undefined for the evaluation transform.
+ * @param prefix of the options' names
+ * @throws TemperError USAGE
+ */
+export function viewsOf({ augment, scale, views }: ViewArguments, prefix = ''): ViewOptions | undefined {
   const count = views ?? 1;
   if (augment === undefined) {
     if (scale !== undefined || count > 1) {
-      throw new TemperError('USAGE', `--${scale ? 'scale' : 'views'} has no use without --augment`, {
-        hint: 'Give --augment rrc,flip, for example: the evaluation transform is the same every time.',
+      throw new TemperError('USAGE', `--${prefix}${scale ? 'scale' : 'views'} has no use without --${prefix}augment`, {
+        hint: `Give --${prefix}augment rrc,flip, for example: the evaluation transform is the same every time.`,
       });
     }
     return undefined;
   }
   if (scale !== undefined && scale.length !== 2)
-    throw new TemperError('USAGE', `--scale ${scale.join(',')}: expected two numbers a,b`);
+    throw new TemperError('USAGE', `--${prefix}scale ${scale.join(',')}: expected two numbers a,b`);
   const range = scale as readonly [number, number] | undefined;
   const parts = stringList(augment).map((part) => {
     const known = PARTS[part];
     if (known) return known(range);
-    throw new TemperError('USAGE', `--augment ${part}: expected ${Object.keys(PARTS).join(', ')}`);
+    throw new TemperError('USAGE', `--${prefix}augment ${part}: expected ${Object.keys(PARTS).join(', ')}`);
   });
   return { augment: Object.assign({}, ...parts) as AugmentOptions, count };
 }

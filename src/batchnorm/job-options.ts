@@ -56,6 +56,11 @@ export interface RecalibrateOptions extends ResultOptions {
   readonly reference?: DataOptions | undefined;
   /** Of folded layers: the size at which the network has them. @default `trainSize`, else the size that the model is fixed to */
   readonly referenceSize?: number | Size | undefined;
+  /**
+   * Of folded layers: training views of the reference images, such as those that the network was trained on: its scale and bias
+   * stand for the moments of these. @default `views`
+   */
+  readonly referenceViews?: ViewOptions | undefined;
   /** The size that the network was trained at. */
   readonly trainSize?: number | Size | undefined;
   /**
@@ -113,7 +118,16 @@ function refuseResultOptions({ val, allowWorse, prior = 0, estimator = 'populati
 
 /** What can be refused before any file is opened. @throws TemperError USAGE */
 export function checkRecalibration(options: RecalibrateOptions): void {
-  const { out, momentsOut, shard, method = 'batch', estimator = 'population', samples, views } = options;
+  const {
+    out,
+    momentsOut,
+    shard,
+    method = 'batch',
+    estimator = 'population',
+    samples,
+    views,
+    referenceViews,
+  } = options;
   if (out === undefined && momentsOut === undefined)
     throw usage('no output is named', 'Give `out` (or `momentsOut`, for a worker).');
   if (shard !== undefined && (out !== undefined || momentsOut === undefined)) {
@@ -134,6 +148,7 @@ export function checkRecalibration(options: RecalibrateOptions): void {
   checkResultOptions(options);
   assertCount('samples', samples);
   assertCount('views', views?.count, MOST.views);
+  assertCount('referenceViews', referenceViews?.count, MOST.views);
 }
 
 const isNamed = (path: string | undefined): path is string => path !== undefined;

@@ -29,13 +29,13 @@ export interface ReferenceJob {
 
 const sizeOf = (size: number | Size): Size => (typeof size === 'number' ? { height: size, width: size } : size);
 
-/** The choice of reference images: other images, at another size, in the same views. */
+/** The choice of reference images: other images, at another size, in other views. */
 function referenceChoice({ model, images, options }: ReferenceJob): ImageOptions {
-  const { data, reference, referenceSize, trainSize, input, transform } = options;
+  const { data, reference, referenceSize, referenceViews, trainSize, input, transform, views } = options;
   const declared = declaredInputs(model);
   const size = referenceSize ?? trainSize ?? modelInput(declared, input).fixed;
   const source = reference ?? data;
-  const rest = { ...options, data: source, batch: images.batch };
+  const rest = { ...options, data: source, batch: images.batch, views: referenceViews ?? views };
   if (images.transform === undefined) {
     if (referenceSize === undefined) return rest;
     throw new TemperError(
@@ -96,7 +96,7 @@ async function assertOther(
     'USAGE',
     `${model.path}: its BatchNormalization was folded, and its moments on the images that it is recalibrated for are what they were: reference and target have the same images, transform, size and weights`,
     {
-      hint: 'Give `referenceSize` (the size that the network was trained at), `reference` (images like those of training), or `ingredients` (the snapshots that it is an average of).',
+      hint: 'Give `referenceSize` (the size that the network was trained at), `reference` or `referenceViews` (images and views like those of training), or `ingredients` (the snapshots that it is an average of).',
       details: { path: model.path },
     },
   );
@@ -130,9 +130,11 @@ export async function referenceOf(
 ): Promise<Reference | undefined> {
   const { model, chosen, images, options } = job;
   if (chosen.folded.length === 0) {
-    const { reference, referenceSize, ingredients } = options;
+    const { reference, referenceSize, referenceViews, ingredients } = options;
     const [idle] =
-      Object.entries({ reference, referenceSize, ingredients }).find(([, value]) => value !== undefined) ?? [];
+      Object.entries({ reference, referenceSize, referenceViews, ingredients }).find(
+        ([, value]) => value !== undefined,
+      ) ?? [];
     if (idle !== undefined) control.note(`\`${idle}\` has no use: ${model.path} keeps its BatchNormalization`);
     return undefined;
   }

@@ -47,6 +47,16 @@ test('two workers and a merge give the bytes of one; a file of moments serves as
   assert.deepEqual(readFileSync(at('merged.onnx')), readFileSync(at('one.onnx')));
 });
 
+test('views of the reference alone make another goal, at the size of the target too, and are recorded', async () => {
+  const referenceViews = { augment: { randomResizedCrop: { scale: [0.25, 1] }, flip: 0.5 }, count: 2 } as const;
+  const { result } = await recalibrate({ ...JOB, trainSize: 12, referenceViews, out: at('views.onnx') });
+  const settings = result?.settings as { reference: { views: object }; views: unknown } | undefined;
+  assert.equal(settings?.views, null);
+  assert.match(JSON.stringify(settings?.reference), /"count":2/);
+  await recalibrate({ ...JOB, trainSize: 12, views: referenceViews, referenceSize: 20, out: at('both.onnx') });
+  assert.notDeepEqual(readFileSync(at('views.onnx')), readFileSync(at('both.onnx')));
+});
+
 test('level by level works too, and the settings say what the reference was', async () => {
   const { result } = await recalibrate({ ...JOB, method: 'sequential', out: at('levels.onnx') });
   const settings = JSON.stringify(result?.settings.reference);
