@@ -16,7 +16,17 @@ const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
   allowScripts: Record<string, boolean>;
 };
 const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
-  packages: Record<string, { version?: string; resolved?: string; hasInstallScript?: boolean }>;
+  packages: Record<
+    string,
+    {
+      version?: string;
+      resolved?: string;
+      integrity?: string;
+      dev?: boolean;
+      license?: string;
+      hasInstallScript?: boolean;
+    }
+  >;
 };
 
 test('every dependency has an exact version, and the lockfile has that version and no address', () => {
@@ -26,6 +36,27 @@ test('every dependency has an exact version, and the lockfile has that version a
     assert.equal(lock.packages[`node_modules/${name}`]?.version, version, name);
   }
   for (const [path, { resolved }] of Object.entries(lock.packages)) assert.equal(resolved, undefined, path);
+});
+
+test('every package of the lock file, of any platform, has a hash', () => {
+  const { '': _, ...packages } = lock.packages;
+  for (const [path, { integrity }] of Object.entries(packages)) assert.match(integrity ?? '', /^sha512-/, path);
+});
+
+test('NOTICE names every direct dependency with its licence, and none below them brings an unexpected one', () => {
+  const notice = readFileSync('NOTICE', 'utf8').replaceAll(/\s+/g, ' ');
+  const licence = (path: string): string => {
+    const { license } = JSON.parse(readFileSync(posix.join(path, 'package.json'), 'utf8')) as { license?: string };
+    return license ?? '';
+  };
+  for (const name of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })) {
+    const [, group] = new RegExp(`(?:^|[ -])${name}\\b[^()]*\\(([A-Za-z0-9.-]+)`).exec(notice) ?? [];
+    assert.equal(group, licence(`node_modules/${name}`), name);
+  }
+  const EXPECTED =
+    /^(?:MIT|ISC|0BSD|BSD-[23]-Clause|Apache-2\.0|\(MIT OR CC0-1\.0\)|LGPL-3\.0-or-later|Apache-2\.0 AND LGPL-3\.0-or-later(?: AND MIT)?)$/;
+  for (const [path, { dev }] of Object.entries(lock.packages))
+    if (path && !dev && existsSync(posix.join(path, 'package.json'))) assert.match(licence(path), EXPECTED, path);
 });
 
 test('no install script runs: each package that has one is refused by name', () => {
