@@ -179,13 +179,12 @@ export async function parse(found: Called, spec: CommandSpec): Promise<Asked> {
   if (flags.has('--version')) return { kind: 'version', text: `${version}\n` };
   const near = nearSubcommand(given[0], known);
   if (near !== undefined && given[0] !== undefined) throw unexpectedWord(given[0], known);
-  const args: Readonly<Record<string, unknown>> = await parserOf(found, {
-    ...spec,
-    options: withoutParsing(spec.options),
-  }).parseAsync();
+  const unparsed = { ...spec, options: withoutParsing(spec.options) };
   const names = new Set([...known.options, ...Object.keys(spec.positionals), '_', '$0']);
-  const stray = Object.keys(args).find((name) => !names.has(name));
+  // Before what is missing: a word that is missing may be the one that was misspelt.
+  const stray = Object.keys(await parserOf(found, loosened(unparsed)).parseAsync()).find((name) => !names.has(name));
   if (stray !== undefined) throw unknownOption(stray, known);
+  const args: Readonly<Record<string, unknown>> = await parserOf(found, unparsed).parseAsync();
   const [word] = args._ as readonly unknown[];
   if (word !== undefined) throw unexpectedWord(String(word), known);
   return { kind: 'run', args: withHint(path, () => valuesOf(args, spec)) as never };

@@ -70,6 +70,7 @@ test('behind -- a path may begin with a dash', async () => {
 test('unknown options, values and subcommands say what may have been meant', async () => {
   for (const [words, message, hint] of [
     [['m', '--szie', '3'], /no option --szie/, /Did you mean --size\?/],
+    [['--szie'], /no option --szie/, /Did you mean --size\?/],
     [['m', '--results-file', 'r'], /no option --results-file/, /Use --csv/],
     [['m', '--num-classes', '3'], /no option --num-classes/, /read from the model/],
     [['m', '-o', 'x'], /no option -o/, /tool --help/],
