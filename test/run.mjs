@@ -1,5 +1,5 @@
 // Runs tests by name: `node test/run.mjs unit e2e`, a folder (`unit/average`), a file (`unit/average/stream.test.ts`), or
-// the checkers (`check`). What is compiled runs.
+// the checkers (`check`). What is compiled runs. `--long` tries all where the default suite tries some.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +30,8 @@ function testFiles(suite) {
     .sort();
 }
 
-const suites = process.argv.slice(2);
+const suites = process.argv.slice(2).filter((word) => word !== '--long');
+if (process.argv.includes('--long')) process.env.ONNX_TEMPER_LONG = '1';
 if (suites.includes('check')) for (const [command, args] of CHECKS) run(command, args);
 const files = suites
   .filter((name) => name !== 'check')

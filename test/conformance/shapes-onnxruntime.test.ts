@@ -6,6 +6,7 @@ import { modelFromBytes } from '../../src/onnx/index.ts';
 import { analyseSizes } from '../../src/resolution/index.ts';
 import { graphView, inferShapes } from '../../src/shapes/index.ts';
 import { graphBytes, intermediateDims } from '../support/intermediate-dims.ts';
+import { onlyLong } from '../support/long.ts';
 import { seededModel } from '../support/seeded-model.ts';
 
 function seeded(name: string) {
@@ -28,7 +29,9 @@ const CASES: readonly (readonly [name: string, dims: readonly number[]])[] = [
 ];
 
 for (const [name, dims] of CASES) {
-  test(`${name} at ${dims.join('x')}: the shape of every value is onnxruntime's`, async () => {
+  test(`${name} at ${dims.join('x')}: the shape of every value is onnxruntime's`, {
+    skip: name === 'maxvit_t-fixed' && onlyLong,
+  }, async () => {
     const model = seeded(name);
     const expected = await intermediateDims(model, dims);
     const { nodes, unknown, mismatch } = inferShapes(graphView(model), { input: dims });
