@@ -118,8 +118,16 @@ const CALIBRATE = command(
   async () => (await import('./calibrate/command.ts')).calibrateCommand,
 );
 
+/** A subcommand of onnx-temper only. */
+const FINISH = command(
+  'finish',
+  "From a run's snapshots to the best model: averages, test size, calibration, whatever helps, and what each step brought",
+  async () => (await import('./finish/options.ts')).FINISH,
+  async () => (await import('./finish/command.ts')).finishCommand,
+);
+
 export const ONNX_TEMPER = rootCommand(
   'onnx-temper',
   'Get the last points of accuracy out of saved image-classifier snapshots, on ONNX files',
-  [AVG_CKPT, EVAL_CKPT, BN_RECAL, TEACHER_LOGITS, RES_SWEEP, FIX_RES, CALIBRATE, INSPECT],
+  [FINISH, AVG_CKPT, EVAL_CKPT, BN_RECAL, TEACHER_LOGITS, RES_SWEEP, FIX_RES, CALIBRATE, INSPECT],
 );

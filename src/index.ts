@@ -34,6 +34,7 @@ export {
   type FoundTransformRecord,
   findTransform,
 } from './evaluate/index.ts';
+export { type FinishOptions, type FinishPlan, type FinishRecord, finish, planFinish } from './finish/index.ts';
 export { type FixResOptions, type FixResRecord, fixRes } from './fixres/index.ts';
 export {
   type Facts,

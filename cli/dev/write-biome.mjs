@@ -23,6 +23,10 @@ export const MAY_IMPORT = {
   resolution: ['core', 'onnx', 'shapes', 'data', 'signature', 'runtime', 'evaluate', 'batchnorm'],
   fixres: ['core', 'onnx', 'shapes', 'data', 'signature', 'runtime', 'evaluate', 'batchnorm', 'resolution', 'distill'],
   search: ['core', 'onnx', 'snapshots', 'data', 'signature', 'runtime', 'average', 'evaluate', 'batchnorm'],
+  finish: [
+    ...['core', 'onnx', 'report', 'snapshots', 'data', 'signature', 'runtime', 'average', 'evaluate', 'batchnorm'],
+    ...['resolution', 'fixres', 'search'],
+  ],
   inspect: ['core', 'onnx', 'shapes', 'data', 'snapshots', 'signature', 'evaluate', 'batchnorm', 'distill', 'search'],
 };
 

@@ -7,8 +7,8 @@ import { grouped, numberList, oneNumber, pixelSizes, stringList } from '../share
 import { TALK, WRITE } from '../shared/output-options.ts';
 import { REPORT } from '../shared/report-options.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
+import { parseSizeList } from '../shared/size-list.ts';
 import { INTERPOLATIONS, parseInterpolation, TRANSFORM, transformsOf } from '../shared/transform-options.ts';
-import { parseSizeList } from './size-list.ts';
 
 function interpolationList(value: unknown): Interpolation[] | undefined {
   if (value === undefined) return undefined;

@@ -1,5 +1,4 @@
-import { TemperError } from '../../src/core/index.ts';
-import { closest } from './suggest.ts';
+import { closest, TemperError } from '../../src/core/index.ts';
 
 /**
  * Parses one of a few words, whatever its case.

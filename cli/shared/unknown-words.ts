@@ -1,6 +1,5 @@
-import { TemperError } from '../../src/core/index.ts';
+import { closest, TemperError } from '../../src/core/index.ts';
 import { FOREIGN_OPTIONS } from './foreign-options.ts';
-import { closest } from './suggest.ts';
 
 interface Known {
   /** The words that name the command. */

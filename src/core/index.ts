@@ -2,6 +2,7 @@ export { type AtomicFile, makeParent, openAtomic, outputExists, writeFileAtomic 
 export { type ByteSource, type FileSource, memorySource, openFile, readBytes, sameBytes } from './byte-source.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { checkOutputs, samePath } from './check-outputs.ts';
+export { closest } from './closest.ts';
 export { assertCount, MOST } from './counts.ts';
 export {
   type ErrorCode,

@@ -8,10 +8,18 @@ export {
 } from './datasets/dataset.ts';
 export { readIdx, readIdxImages, readIdxLabels } from './datasets/idx.ts';
 export { openNpy } from './datasets/npy.ts';
-export { assertImages, type ChosenData, type DataOptions, dataFiles, openData } from './datasets/open-data.ts';
+export {
+  assertImages,
+  type ChosenData,
+  type DataOptions,
+  dataFiles,
+  openData,
+  rowsText,
+  type SetPart,
+} from './datasets/open-data.ts';
 export { type DatasetOptions, openDataset } from './datasets/open-dataset.ts';
 export { assertParquetClaims } from './datasets/parquet-claims.ts';
-export { type RowRange, rowRangeText, rowsHash, selectRows } from './datasets/select-rows.ts';
+export { type RowRange, rowsHash, selectRows } from './datasets/select-rows.ts';
 export { partsOf, type Shard } from './datasets/shard.ts';
 export { LEAST_TO_SPLIT, splitRows } from './datasets/split-rows.ts';
 export {
@@ -54,6 +62,7 @@ export {
   type Layout,
   type Preset,
   resolveTransform,
+  TRANSFORM_WORDS,
   type Transform,
   type TransformOptions,
   transformHash,

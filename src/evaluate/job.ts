@@ -14,7 +14,7 @@ import {
   type DataOptions,
   noteBadImages,
   openData,
-  rowRangeText,
+  rowsText,
   type Shard,
   type Transform,
   transformFields,
@@ -136,7 +136,7 @@ function measuredModel(
   { first, pareto }: { readonly first: BatchTimes | undefined; readonly pareto: boolean | undefined },
 ): Measured {
   const { transform, session, outputs, predictions } = evaluation;
-  const { rows, limit } = options.data ?? {};
+  const { limit } = options.data ?? {};
   return {
     model,
     predictions,
@@ -145,7 +145,7 @@ function measuredModel(
       ...files,
       data: basename(dataset.source),
       data_table_sha256: dataset.tableHash(),
-      rows: rows && rowRangeText(rows),
+      rows: rowsText(options.data ?? {}),
       limit,
       ...transformFields(transform),
       outputs,

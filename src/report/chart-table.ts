@@ -78,6 +78,35 @@ export function chartTable(chart: Chart): Table {
         ],
         rows: chart.dots.map((dot) => ({ ...dot })),
       };
+    case 'waterfall': {
+      const { digits, unit } = chart.axis;
+      const change = {
+        percent: chart.axis.percent ?? false,
+        signed: true,
+        ...(digits === undefined ? {} : { digits }),
+      };
+      let value = chart.start.value;
+      const rows = chart.steps.map((step): FieldRow => {
+        value += step.change;
+        return { ...step, value };
+      });
+      return {
+        kind: 'table',
+        caption,
+        columns: [
+          { field: 'label', header: withUnit('', {}) },
+          axisColumn('value', chart.axis),
+          {
+            field: 'change',
+            header: 'change',
+            ...change,
+            ...(unit === undefined ? {} : { unit }),
+            interval: ['low', 'high'],
+          },
+        ],
+        rows: [{ label: chart.start.label, value: chart.start.value }, ...rows],
+      };
+    }
     case 'matrix':
       return {
         kind: 'table',

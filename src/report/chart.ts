@@ -140,4 +140,23 @@ export interface MatrixChart extends ChartText {
   }[];
 }
 
-export type Chart = LineChart | ScatterChart | ReliabilityChart | DotChart | MatrixChart;
+/** What one step adds. */
+export interface WaterfallStep {
+  readonly label: string;
+  readonly change: number;
+  /** The interval of the change, drawn as a whisker around the new value. */
+  readonly low?: number | null;
+  readonly high?: number | null;
+}
+
+/** From a first value to a last one, a bar a step. */
+export interface WaterfallChart extends ChartText {
+  readonly kind: 'waterfall';
+  readonly axis: Axis;
+  readonly start: { readonly label: string; readonly value: number };
+  readonly steps: readonly WaterfallStep[];
+  /** What the last value is called. */
+  readonly end: string;
+}
+
+export type Chart = LineChart | ScatterChart | ReliabilityChart | DotChart | MatrixChart | WaterfallChart;

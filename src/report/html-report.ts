@@ -83,11 +83,16 @@ function htmlPart(part: Part, id: string): Markup {
   if (typeof part === 'string') return markup`<p>${prose(part)}</p>\n`;
   if (part.kind === 'table') return htmlTable(part);
   if (part.kind === 'verdict') return markup`<p class="verdict ${part.tone}">${prose(part.text)}</p>\n`;
+  if (part.kind === 'code') return markup`<p>${part.caption}</p><pre><code>${part.text}</code></pre>\n`;
   return htmlChart(part, id);
 }
 
 const isSquareChart = (part: Part | undefined): boolean =>
-  typeof part === 'object' && part.kind !== 'table' && part.kind !== 'verdict' && isSquare(part);
+  typeof part === 'object' &&
+  part.kind !== 'table' &&
+  part.kind !== 'verdict' &&
+  part.kind !== 'code' &&
+  isSquare(part);
 
 /** Square charts that follow each other stand side by side where there is room. */
 function htmlSection({ heading, parts }: Section, section: number): Markup {

@@ -23,10 +23,10 @@ function escapeMarkdown(text: string): string {
 const paragraph = (text: string): string => escapeMarkdown(text.trim()).replace(BLOCK, '\\');
 
 /** A block of code; the fence is longer than any in the text. */
-function fenced(text: string): string {
+function fenced(text: string, language = 'sh'): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);
-  return `${fence}sh\n${printableLines(text)}\n${fence}\n`;
+  return `${fence}${language}\n${printableLines(text)}\n${fence}\n`;
 }
 
 function markdownTable(table: Table): string {
@@ -47,6 +47,7 @@ function markdownTable(table: Table): string {
 function markdownPart(part: Part): string {
   if (typeof part === 'string') return `${paragraph(part)}\n`;
   if (part.kind === 'verdict') return `> ${paragraph(part.text)}\n`;
+  if (part.kind === 'code') return `${paragraph(part.caption)}\n\n${fenced(part.text, part.language)}`;
   if (part.kind === 'table') return `${paragraph(part.caption)}\n\n${markdownTable(part)}`;
   const numbers = markdownTable(chartTable(part));
   return `**${escapeMarkdown(part.title)}.** ${escapeMarkdown(part.description)}\n\n<details><summary>Numbers</summary>\n\n${numbers}\n</details>\n`;

@@ -29,8 +29,16 @@ interface Verdict {
   readonly text: string;
 }
 
+/** Lines to copy, such as a program. */
+interface Code {
+  readonly kind: 'code';
+  readonly language: string;
+  readonly caption: string;
+  readonly text: string;
+}
+
 /** A string is a paragraph. */
-export type Part = string | Verdict | Table | Chart;
+export type Part = string | Verdict | Code | Table | Chart;
 
 export interface Section {
   readonly heading: string;

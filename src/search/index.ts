@@ -1,5 +1,6 @@
 export type { CandidateOptions } from './candidate-options.ts';
-export type { Family } from './recipes.ts';
+export { expectedWork } from './expected-work.ts';
+export { type Family, linearRecipes } from './recipes.ts';
 export { isSearchResult } from './results-cache.ts';
 export type { BnMode } from './scorer.ts';
 export { type SearchOptions, searchAverages } from './search-job.ts';

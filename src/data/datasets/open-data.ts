@@ -1,7 +1,14 @@
 import { TemperError } from '../../core/index.ts';
 import type { Dataset, DatasetFormat } from './dataset.ts';
 import { openDataset } from './open-dataset.ts';
-import { type RowRange, selectRows } from './select-rows.ts';
+import { type RowRange, rowRangeText, selectRows } from './select-rows.ts';
+import { splitRows } from './split-rows.ts';
+
+/** A class-balanced half of a set's images, by SHA-256 of (seed, key): what chooses, or what reports and has chosen nothing. */
+export interface SetPart {
+  readonly seed: number;
+  readonly take: 'choose' | 'report';
+}
 
 /** Which images a job reads. */
 export interface DataOptions {
@@ -28,6 +35,15 @@ export interface DataOptions {
   readonly limit?: number | undefined;
   /** Of the choice of `limit`. @default 0 */
   readonly seed?: number | undefined;
+  /** A half of these rows, a half of that half, and so on: one set for choices that build on each other, and for what none has seen. */
+  readonly parts?: readonly SetPart[] | undefined;
+}
+
+/** Which rows of a table are read, for records: `0:600`, `0:600, half that reports (seed 0)`. */
+export function rowsText({ rows, parts = [] }: Pick<DataOptions, 'rows' | 'parts'>): string | undefined {
+  const halves = parts.map(({ seed, take }) => `half that ${take}s (seed ${seed})`);
+  const texts = [...(rows ? [rowRangeText(rows)] : []), ...halves];
+  return texts.length === 0 ? undefined : texts.join(', ');
 }
 
 /** The files and folders that data sets are named by: what an output must not be. */
@@ -48,10 +64,15 @@ interface Opening {
 
 /** Opens the data set and chooses its rows; the caller closes it. @throws TemperError USAGE, INPUT_*, FORMAT_*; the signal's reason */
 export async function openData(options: DataOptions, { labelled, signal }: Opening): Promise<ChosenData> {
-  const { source, rows, limit, seed, ...how } = options;
+  const { source, rows, limit, seed, parts = [], ...how } = options;
   const dataset = await openDataset(source, { ...how, requireLabels: labelled, signal });
   try {
-    return { dataset, rows: selectRows(dataset, { rows, limit, seed }) };
+    const selected = selectRows(dataset, { rows, limit, seed });
+    const halved = parts.reduce((left, part) => {
+      const { selection, report } = splitRows(dataset, left, part.seed);
+      return part.take === 'choose' ? selection : report;
+    }, selected);
+    return { dataset, rows: halved };
   } catch (error) {
     await dataset.close();
     throw error;

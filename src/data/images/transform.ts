@@ -21,6 +21,19 @@ export type Layout = (typeof LAYOUTS)[number];
 export const DTYPES = ['float32', 'float16', 'uint8'] as const;
 export type InputType = (typeof DTYPES)[number];
 
+/** The words that options of a transform take, by option. */
+export const TRANSFORM_WORDS = {
+  preset: PRESETS,
+  color: COLORS,
+  layout: LAYOUTS,
+  dtype: DTYPES,
+  orientation: ORIENTATIONS,
+  resizeRule: RESIZE_RULES,
+  interpolation: INTERPOLATIONS,
+  resampler: RESAMPLERS,
+  framing: FRAMINGS,
+} as const;
+
 /**
  * From decoded pixels to a network's input, as a plain value: what is stored with results, and hashed. Every default
  * is resolved, so that equal transforms are equal values.

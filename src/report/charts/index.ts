@@ -8,6 +8,7 @@ import type { Picture } from './picture.ts';
 import { reliabilityPicture } from './reliability.ts';
 import { scatterPicture } from './scatter.ts';
 import { wrapText } from './text-width.ts';
+import { waterfallPicture } from './waterfall.ts';
 
 export { CHART_STYLE } from './palette.ts';
 
@@ -24,6 +25,8 @@ function draw(chart: Chart, widthPx: number): Picture {
       return dotsPicture(chart, widthPx);
     case 'matrix':
       return matrixPicture(chart, widthPx);
+    case 'waterfall':
+      return waterfallPicture(chart, widthPx);
   }
 }
 

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { type FieldRow, type TemperError, version } from '../../core/index.ts';
-import { type DataOptions, type Dataset, rowRangeText, sizeText, transformFields } from '../../data/index.ts';
+import { type DataOptions, type Dataset, rowsText, sizeText, transformFields } from '../../data/index.ts';
 import {
   comparePaired,
   computeMetrics,
@@ -61,7 +61,7 @@ export interface SweptRow extends Omit<Cell, 'model'> {
 
 export interface RowSettings {
   readonly dataset: Pick<Dataset, 'source' | 'tableHash'>;
-  readonly data: Pick<DataOptions, 'rows' | 'limit'>;
+  readonly data: Pick<DataOptions, 'rows' | 'limit' | 'parts'>;
   /** Images that were left out. */
   readonly skipped: number;
   readonly seed: number;
@@ -129,7 +129,7 @@ function provenanceFields({ cell, model }: SweptCell, evaluation: RowEvaluation 
     model_sha256: model.sha256,
     data: basename(dataset.source),
     data_table_sha256: dataset.tableHash(),
-    rows: data.rows && rowRangeText(data.rows),
+    rows: rowsText(data),
     limit: data.limit,
     n_bad_images: s.skipped,
     mean,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSizeList } from '../../../../cli/res-sweep/size-list.ts';
+import { parseSizeList } from '../../../../cli/shared/size-list.ts';
 import { assertFails } from '../../../support/assert-fails.ts';
 
 test('ranges hold their end; lists and ratios of the train size mix', () => {

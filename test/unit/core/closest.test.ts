@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { closest } from '../../../../cli/shared/suggest.ts';
+import { closest } from '../../../src/core/index.ts';
 
 test('a slip of the finger is understood, another word is not', () => {
   const known = ['size', 'preset', 'crop-ratio', 'labels'];

@@ -1,6 +1,6 @@
 import { TemperError } from '../../src/core/index.ts';
 import type { SweepSize } from '../../src/resolution/index.ts';
-import { pixelsOf } from '../shared/option-values.ts';
+import { pixelsOf } from './option-values.ts';
 
 /** More sizes of a range than this are a mistyped step. */
 const MAX_RANGE = 200;

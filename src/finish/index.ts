@@ -1,0 +1,5 @@
+export { finish, planFinish } from './job.ts';
+export type { FinishOptions } from './options.ts';
+export { usageSnippets } from './outputs/usage.ts';
+export type { FinishPlan } from './plan.ts';
+export { type DecidedStep, decisionText, type FinishRecord } from './record.ts';

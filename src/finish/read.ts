@@ -1,0 +1,167 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { planAverage } from '../average/index.ts';
+import { type Control, compareUtf8, sha256OfFile, TemperError } from '../core/index.ts';
+import type { DataOptions, Size, Transform } from '../data/index.ts';
+import { modelFileSha256, openModel } from '../onnx/index.ts';
+import {
+  assertLabels,
+  declaredClasses,
+  declaredInputs,
+  fileReading,
+  type ModelReading,
+  modelInput,
+  transformFor,
+  transformNotes,
+} from '../signature/index.ts';
+import type { Made } from './recipe.ts';
+import type { Settings } from './settings.ts';
+import { assertApart, type ReadSet, readSet, type Split, splitOf } from './split.ts';
+import { hashOf } from './work.ts';
+
+/** A snapshot, in the order of training. */
+interface ReadSnapshot {
+  readonly file: string;
+  readonly sha256: string;
+}
+
+/** What was read before any work: nothing was run, and nothing written. */
+export interface ReadRun {
+  readonly settings: Settings;
+  readonly snapshots: readonly ReadSnapshot[];
+  /** Training checkpoints, which go into the template. */
+  readonly checkpoints: boolean;
+  /** The file that says how images are shown: the last snapshot, or the template. */
+  readonly graph: string;
+  readonly graphBytes: number;
+  /** At the train size; absent for numbers that are ready for the network. */
+  readonly transform: Transform | undefined;
+  readonly trainSize: number | Size | undefined;
+  readonly reading: ModelReading;
+  readonly split: Split;
+  readonly train: DataOptions | undefined;
+  readonly sets: {
+    readonly train: ReadSet | undefined;
+    readonly val: ReadSet;
+    readonly test: ReadSet | undefined;
+    readonly choosing: ReadSet;
+    readonly selecting: ReadSet;
+    readonly judging: ReadSet;
+    readonly reporting: ReadSet;
+  };
+}
+
+/** As jobs take them. */
+export function snapshotOptions({ inputs }: Settings) {
+  const { paths, pattern, state, template, templateOf, order, start, end, every, allowDuplicates } = inputs;
+  return { inputs: paths, pattern, state, template, templateOf, order, start, end, every, allowDuplicates };
+}
+
+/** Which files, in which order: those of an average of the newest alone, with all that it could have taken. */
+async function readSnapshots(settings: Settings, control: Control): Promise<ReadSnapshot[]> {
+  const { averages } = await planAverage(
+    { ...snapshotOptions(settings), out: 'none' },
+    { observer: control, signal: control.signal },
+  );
+  const files = averages[0]?.inputs.map(({ file }) => file) ?? [];
+  const isOnnx = settings.inputs.template === undefined;
+  return Promise.all(
+    files.map(async (file) => ({ file, sha256: await (isOnnx ? modelFileSha256(file) : snapshotSha256(file)) })),
+  );
+}
+
+/** A file's hash; of a folder of shards that of all its files. */
+async function snapshotSha256(file: string): Promise<string> {
+  if (!statSync(file).isDirectory()) return sha256OfFile(file);
+  const names = readdirSync(file).filter((name) => statSync(join(file, name)).isFile());
+  return hashOf(
+    await Promise.all(names.sort(compareUtf8).map(async (name) => [name, await sha256OfFile(join(file, name))])),
+  );
+}
+
+const squareOr = ({ height, width }: Size): number | Size => (height === width ? height : { height, width });
+
+/** How images are shown, and what the classes are. */
+function readGraph(graph: string, settings: Settings, isImages: boolean, { note }: Control) {
+  const model = openModel(graph);
+  try {
+    const declared = declaredInputs(model);
+    const { input } = settings;
+    const transform = isImages ? transformFor(settings.transform, declared, input) : undefined;
+    if (transform) for (const text of transformNotes(settings.transform, declared, input)) note(text);
+    const own = modelInput(declared, input).fixed ?? transform?.crop;
+    return {
+      transform,
+      trainSize: settings.trainSize ?? (own && squareOr(own)),
+      reading: fileReading(model, settings, { transform, choice: settings.transform }),
+      classes: declaredClasses(model, settings.output),
+      graphBytes: model.source.size + model.externalLocations.reduce((sum, at) => sum + model.external(at).size, 0),
+    };
+  } finally {
+    model.close();
+  }
+}
+
+/** A set that labels are read of, checked against the model's classes. */
+async function readSets(settings: Settings, graph: string): Promise<ReadRun['sets'] & { readonly split: Split }> {
+  const model = openModel(graph);
+  const classes = declaredClasses(model, settings.output);
+  model.close();
+  const { seed, train, val, test } = settings;
+  const split = splitOf(settings);
+  const labelled = (data: DataOptions): Promise<ReadSet> =>
+    readSet(data, true, (dataset) => assertLabels(dataset, classes));
+  const sets = {
+    train: train && (await readSet({ ...train, seed: train.seed ?? seed }, settings.fixRes)),
+    val: await labelled({ ...val, seed: val.seed ?? seed }),
+    test: test && (await labelled({ ...test, seed: test.seed ?? seed })),
+    choosing: await labelled(split.choosing),
+    selecting: await labelled(split.selecting),
+    judging: await labelled(split.judging),
+    reporting: await labelled(split.reporting),
+  };
+  if (test) assertApart(val, sets.choosing, test, sets.reporting);
+  return { ...sets, split };
+}
+
+/** An earlier run's inputs must be what they were. @throws TemperError MISMATCH_VALUE */
+function assertAsMade(made: Made, snapshots: readonly ReadSnapshot[], sets: ReadRun['sets']): void {
+  const changed = (what: string): TemperError =>
+    new TemperError('MISMATCH_VALUE', `${what} is not what the recipe was made from`, {
+      hint: 'Name it on the line beside `recipe`, to run the recipe on it.',
+    });
+  const before = made.snapshots.map(({ sha256 }) => sha256).join();
+  if (before !== snapshots.map(({ sha256 }) => sha256).join()) throw changed('one of `inputs`');
+  for (const name of ['train', 'val', 'test'] as const) {
+    if (made[name]?.tableSha256 !== sets[name]?.tableSha256) throw changed(`\`${name}\``);
+  }
+}
+
+/**
+ * Reads what there is: snapshots in order, how images are shown, tables of images, and the split.
+ * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*
+ */
+export async function readRun(settings: Settings, made: Made | undefined, control: Control): Promise<ReadRun> {
+  const snapshots = await readSnapshots(settings, control);
+  const last = snapshots.at(-1);
+  if (!last) throw new TemperError('INPUT_TOO_FEW', 'no snapshots were found', { hint: 'Name a folder of them.' });
+  const { template } = settings.inputs;
+  const graph = template ?? last.file;
+  const { split, ...sets } = await readSets(settings, graph);
+  if (made) assertAsMade(made, snapshots, sets);
+  const read = readGraph(graph, settings, sets.val.isImages, control);
+  const { seed, train } = settings;
+  return {
+    settings,
+    snapshots,
+    checkpoints: template !== undefined,
+    graph,
+    graphBytes: read.graphBytes,
+    transform: read.transform,
+    trainSize: read.trainSize,
+    reading: read.reading,
+    split,
+    train: train && { ...train, seed: train.seed ?? seed },
+    sets,
+  };
+}

@@ -1,0 +1,78 @@
+import { TemperError } from '../core/index.ts';
+import { type DataOptions, dataFiles, openData, rowsHash, type SetPart } from '../data/index.ts';
+import type { DataSettings, Settings } from './settings.ts';
+
+/** Which images do what. No image of `reporting` is looked at before the end; `judging` and `selecting` are the halves of `choosing`. */
+export interface Split {
+  /** What every choice is made on. */
+  readonly choosing: DataOptions;
+  /** The half of it that candidates are chosen by: jobs that need two halves cut the same ones. */
+  readonly selecting: DataOptions;
+  /** The half of it that says whether what was chosen is better. */
+  readonly judging: DataOptions;
+  /** What reports at the end: the test set, or the other half of `val`. */
+  readonly reporting: DataOptions;
+}
+
+const half = (data: DataOptions, seed: number, take: SetPart['take']): DataOptions => ({
+  ...data,
+  parts: [...(data.parts ?? []), { seed, take }],
+});
+
+/** One split for all steps. Pure. */
+export function splitOf({ val, test, seed }: Pick<Settings, 'val' | 'test' | 'seed'>): Split {
+  const seeded = (data: DataSettings): DataOptions => ({ ...data, seed: data.seed ?? seed });
+  const all = seeded(val);
+  const choosing = test ? all : half(all, seed, 'choose');
+  return {
+    choosing,
+    selecting: half(choosing, seed, 'choose'),
+    judging: half(choosing, seed, 'report'),
+    reporting: test ? seeded(test) : half(all, seed, 'report'),
+  };
+}
+
+/** What a set holds, without its images. */
+export interface ReadSet {
+  readonly images: number;
+  readonly tableSha256: string;
+  readonly rowsSha256: string;
+  readonly keys: readonly string[];
+  readonly classes: readonly string[] | undefined;
+  readonly isImages: boolean;
+}
+
+/** Opens a set, and says what its rows are. @throws TemperError USAGE, INPUT_*, FORMAT_* */
+export async function readSet(
+  data: DataOptions,
+  labelled: boolean,
+  check: (dataset: Awaited<ReturnType<typeof openData>>['dataset']) => void = () => {},
+): Promise<ReadSet> {
+  const { dataset, rows } = await openData(data, { labelled });
+  try {
+    check(dataset);
+    return {
+      images: rows.length,
+      tableSha256: dataset.tableHash(),
+      rowsSha256: rowsHash(rows),
+      keys: Array.from(rows, (row) => dataset.sample(row).key),
+      classes: dataset.classes,
+      isImages: dataset.kind !== 'tensor',
+    };
+  } finally {
+    await dataset.close();
+  }
+}
+
+/** Images that choose must not report: two sets of one source may not share any. @throws TemperError USAGE */
+export function assertApart(val: DataOptions, chooses: ReadSet, test: DataOptions, reports: ReadSet): void {
+  const isOneSource = dataFiles(val).join('\n') === dataFiles(test).join('\n') && val.split === test.split;
+  if (!isOneSource) return;
+  const seen = new Set(chooses.keys);
+  const shared = reports.keys.filter((key) => seen.has(key)).length;
+  if (shared === 0) return;
+  throw new TemperError('USAGE', `\`test\` shares ${shared} images with \`val\``, {
+    hint: 'Leave `test` out: one half of `val` then reports; or name other images.',
+    details: { shared },
+  });
+}
