@@ -1,5 +1,6 @@
 import { type Control, version } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
+import { mapSummary, withTemplate } from '../../snapshots/index.ts';
 import type { StoredTensor } from '../output-layout.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type Row, rowOver } from '../rows/row.ts';
@@ -11,11 +12,9 @@ import {
   type MappedJob,
   mappedFiles,
   mappedSlots,
-  mapSummary,
   storedEntries,
   withStatistics,
 } from './mapped-outputs.ts';
-import { withTemplate } from './template-map.ts';
 
 /** Training checkpoints in a template, for averages that are made in memory, and then written. */
 export interface MappedSnapshots {
