@@ -138,6 +138,14 @@ export function mappedSlots(job: MappedJob): (slot: number, sinks: readonly Sink
   return slotWriter(job, entries, stored, new TensorStream({ ...job, models: job.tables }));
 }
 
+/** Averages of single keys for one row, rounded to the state dict's type, as folds are computed from them. Memory: their values. */
+export async function mappedValues(job: MappedJob, keys: Iterable<string>): Promise<ReadonlyMap<string, Values>> {
+  const averages = averagedKeys(new TensorStream({ ...job, models: job.tables }), job.plan, 1);
+  const values = new Map<string, Values>();
+  for (const key of keys) values.set(key, (await averages(key))[0] as Values);
+  return values;
+}
+
 /** The files of the checkpoint that proved the map, unless it is one of those that are averaged. */
 const referenceFiles = ({ tables, map: { reference } }: MappedJob): readonly FileSource[] =>
   tables.includes(reference) ? [] : reference.files;
