@@ -9,6 +9,7 @@ import { TemperError } from '../../src/core/index.ts';
 import { choice } from '../shared/choice.ts';
 import type { ArgumentsOf, CommandSpec } from '../shared/command.ts';
 import { grouped, numberList, oneNumber, stringList, textList } from '../shared/option-values.ts';
+import { STATE } from '../shared/template-options.ts';
 
 const numbers = (option: string, describe: string) =>
   ({ type: 'string', describe, coerce: numberList(option) }) as const;
@@ -39,29 +40,13 @@ export const SELECTION = grouped('Which snapshots:', {
   metrics: { type: 'string', describe: "CSV with a column for the step or file, such as timm's summary.csv" },
   metric: { type: 'string', describe: 'Column of --metrics to rank by' },
   mode: { choices: ['max', 'min'], describe: 'Whether a larger or a smaller metric is better' },
-  state: {
-    type: 'string',
-    describe:
-      'Weights of training checkpoints: auto (EMA weights where there are some), model, ema, average, raw, or a key of the file (default: auto)',
-  },
+  ...STATE,
   'allow-duplicates': {
     type: 'boolean',
     default: false,
     describe: 'Keep snapshots that are the same bytes as another',
   },
 } as const);
-
-/** The graph that averages of training checkpoints go into. */
-export const TEMPLATE = {
-  template: {
-    type: 'string',
-    describe: 'An ONNX export of one of the training checkpoints: their averages go into copies of it',
-  },
-  'template-of': {
-    type: 'string',
-    describe: 'The checkpoint that --template was exported from (default: found by value among the inputs)',
-  },
-} as const;
 
 const METHODS = [
   'uniform',

@@ -3,9 +3,10 @@ import type { ArgumentsOf, CommandSpec } from '../shared/command.ts';
 import { DATA, namedData, namedDataOf } from '../shared/data-options.ts';
 import { byteCount, grouped } from '../shared/option-values.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
+import { TEMPLATE, templateOptions } from '../shared/template-options.ts';
 import { TRANSFORM, transformsOf } from '../shared/transform-options.ts';
 import { VIEWS, viewsOf } from '../shared/view-options.ts';
-import { SELECTION, TEMPLATE, TENSORS } from './average-options.ts';
+import { SELECTION, TENSORS } from './average-options.ts';
 
 const { pattern, order, start, end, every, state, 'allow-duplicates': allowDuplicates } = SELECTION;
 const { match, 'on-int-mismatch': onIntMismatch, 'allow-nonfinite': allowNonfinite } = TENSORS;
@@ -48,9 +49,7 @@ export function candidateOptions(args: CandidateArguments): Omit<CandidateOption
     start: args.start,
     end: args.end,
     every: args.every,
-    state: args.state,
-    template: args.template,
-    templateOf: args['template-of'],
+    ...templateOptions(args),
     allowDuplicates: args['allow-duplicates'],
     match: args.match,
     onIntMismatch: args['on-int-mismatch'],

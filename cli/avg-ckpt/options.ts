@@ -4,7 +4,8 @@ import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { grouped } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
-import { METHOD, methodOf, SELECTION, selectionOf, TEMPLATE, TENSORS, tensorsOf } from './average-options.ts';
+import { TEMPLATE, templateOptions } from '../shared/template-options.ts';
+import { METHOD, methodOf, SELECTION, selectionOf, TENSORS, tensorsOf } from './average-options.ts';
 
 const OUTPUT = grouped('Output:', {
   out: { type: 'string', describe: 'The averaged model' },
@@ -57,8 +58,7 @@ export function averageOptions(args: AvgCkptArguments): AverageOptions {
     ...methodOf(args),
     ...tensorsOf(args),
     dtype,
-    template: args.template,
-    templateOf: args['template-of'],
+    ...templateOptions(args),
     allowNonfinite: args['allow-nonfinite'],
     out,
     outDir,

@@ -1,10 +1,5 @@
-import type {
-  AveragedOutput,
-  AveragingRecord,
-  MappedTensor,
-  PlanRecord,
-  TensorCounts,
-} from '../../src/average/index.ts';
+import type { AveragedOutput, AveragingRecord, PlanRecord, TensorCounts } from '../../src/average/index.ts';
+import type { MappedTensor } from '../../src/snapshots/index.ts';
 import { textTable } from '../shared/text-table.ts';
 import { shortPaths } from './short-paths.ts';
 

@@ -1,5 +1,6 @@
 import { fileCandidates, recalibrate } from '../../src/batchnorm/index.ts';
-import { TemperError } from '../../src/core/index.ts';
+import { controlOf, TemperError } from '../../src/core/index.ts';
+import { templateOptions } from '../shared/template-options.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { type BnRecalArguments, recalibrateOptions } from './options.ts';
 import { checkFiles, showRecord } from './result.ts';
@@ -14,8 +15,9 @@ function checkWorker({ out, csv, report, 'moments-out': moments }: BnRecalArgume
 }
 
 /** `--dry-run`: the layers, and why. */
-function listLayers({ model, layers }: BnRecalArguments, terminal: Terminal): number {
-  const candidates = fileCandidates(model, layers);
+async function listLayers(args: BnRecalArguments, terminal: Terminal): Promise<number> {
+  const { model, layers = [] } = args;
+  const candidates = await fileCandidates({ model, ...templateOptions(args) }, layers, controlOf(terminal.control));
   terminal.print({ model, candidates }, candidatesText(candidates));
   return 0;
 }
@@ -26,7 +28,17 @@ export async function bnRecal(args: BnRecalArguments, terminal: Terminal): Promi
   checkFiles(
     args,
     [
-      ...[args.model, args.data, args.labels, args.classes, args.val, args['val-labels'], args.reference],
+      ...[
+        args.model,
+        args.template,
+        args['template-of'],
+        args.data,
+        args.labels,
+        args.classes,
+        args.val,
+        args['val-labels'],
+        args.reference,
+      ],
       ...(args.ingredients ?? []),
     ],
     args['moments-out'],

@@ -1,4 +1,4 @@
-import type { EstimatorName, RecalibrateOptions, ResultOptions } from '../../src/batchnorm/index.ts';
+import type { EstimatorName, RecalibrateOptions, ResultOptions, SubjectOptions } from '../../src/batchnorm/index.ts';
 import { MOST } from '../../src/core/index.ts';
 import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
@@ -8,6 +8,7 @@ import { TALK, WRITE } from '../shared/output-options.ts';
 import { REPORT } from '../shared/report-options.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
 import { type Environment, SHARD, shardOf } from '../shared/shard-option.ts';
+import { STATE, TEMPLATE, templateOptions } from '../shared/template-options.ts';
 import { TRANSFORM, transformsOf } from '../shared/transform-options.ts';
 import { VIEWS, viewsOf } from '../shared/view-options.ts';
 
@@ -15,6 +16,7 @@ const ESTIMATORS = ['population', 'torch'] as const satisfies readonly Estimator
 
 /** What becomes of statistics, here and in `merge`. */
 export const RESULT = {
+  ...grouped('Training checkpoints:', { ...TEMPLATE, ...STATE }),
   ...grouped('Output:', {
     out: { type: 'string', describe: 'The recalibrated model' },
     csv: { type: 'string', describe: 'The table of layers as CSV' },
@@ -113,17 +115,25 @@ const FOLDED = {
 export const BN_RECAL = describeCommand({
   usage: '<model>',
   positionals: {
-    model: { type: 'string', demandOption: true, describe: 'ONNX model with BatchNormalization, kept or folded' },
+    model: {
+      type: 'string',
+      demandOption: true,
+      describe: 'ONNX model with BatchNormalization, kept or folded; with --template a training checkpoint',
+    },
   },
   options: { ...DATA, ...MEASURING, ...FOLDED, ...SHARD, ...VIEWS, ...RESULT },
   examples: [
     ['$0 swa.onnx --data train/ --augment rrc,flip --out swa-bn.onnx', 'on the views that it was trained with'],
     ['$0 swa.onnx --data train/ --size 288 --val val/ --out swa-288.onnx', 'for another size, if that is better'],
+    [
+      '$0 swa.safetensors --template last.onnx --template-of run/last.pth --data train/ --out swa.onnx',
+      'a checkpoint, exactly',
+    ],
     ['$0 folded.onnx --data train/ --train-size 224 --size 288 --out folded-288.onnx', 'of a network trained at 224'],
   ],
   epilogue:
     'Exit codes: 1 --val shows no improvement, nothing was written; 2 usage, 3 input or an output that exists, 4 format, ' +
-    '5 unsupported, 6 parts of different jobs, 7 execution, 8 NaN or Inf.',
+    '5 unsupported, 6 parts of different jobs or another template, 7 execution, 8 NaN or Inf.',
 });
 
 export type BnRecalArguments = ArgumentsOf<typeof BN_RECAL>;
@@ -136,10 +146,11 @@ type ResultArguments = ArgumentsOf<{
 }>;
 
 /** What both commands say of the result. */
-export function resultOptions(args: ResultArguments): ResultOptions {
+export function resultOptions(args: ResultArguments): ResultOptions & Omit<SubjectOptions, 'model'> {
   return {
     ...runtimeOf(args),
     ...carryOf(args),
+    ...templateOptions(args),
     force: args.force,
     skipExisting: args['skip-existing'],
     estimator: args.estimator,

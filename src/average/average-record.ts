@@ -1,3 +1,4 @@
+import type { MappedTensor } from '../snapshots/index.ts';
 import type { Plan } from './plan/plan.ts';
 import type { AverageRecord } from './record.ts';
 import { effectiveModels } from './rows/row-terms.ts';
@@ -26,16 +27,6 @@ export interface PlannedAverage {
     readonly coefficient: number;
     readonly weight: number;
   }[];
-}
-
-/** How a tensor of a template follows from the state dict. */
-export interface MappedTensor {
-  readonly tensor: string;
-  readonly dims: readonly number[];
-  readonly expression: string;
-  /** Whether the checkpoint of the template gives its values bit by bit; else how far they are, in units in the last place. */
-  readonly exact: boolean;
-  readonly units: number;
 }
 
 export interface PlanRecord {

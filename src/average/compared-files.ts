@@ -1,8 +1,8 @@
 import { TemperError } from '../core/index.ts';
 import { type Model, modelNameOf, openModel } from '../onnx/index.ts';
+import type { RecordedFile } from '../snapshots/index.ts';
 import { comparison } from './comparison.ts';
 import { type HashOf, sha256Of } from './find-input.ts';
-import type { RecordedFile } from './record.ts';
 import type { OutputFiles } from './write-outputs.ts';
 
 /** The data files of a snapshot that are not those that were averaged. */

@@ -1,7 +1,7 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { openFile, readError, sha256OfOpened, TemperError } from '../core/index.ts';
-import type { RecordedFile } from './record.ts';
+import type { RecordedFile } from '../snapshots/index.ts';
 
 /** How deep snapshots are looked for below a folder: run folders hold `fold_1/epoch_3.onnx`, not more. */
 const SEARCH_DEPTH = 2;

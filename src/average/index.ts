@@ -2,7 +2,6 @@ export { type AverageJob, averageFiles } from './average-files.ts';
 export type {
   AveragedOutput,
   AveragingRecord,
-  MappedTensor,
   PlanRecord,
   TensorCounts,
 } from './average-record.ts';
@@ -18,7 +17,6 @@ export { areCheckpoints, assertModelOptions, planFiles } from './plan-files.ts';
 export { type Row, rowKey, rowOver } from './rows/row.ts';
 export { effectiveModels, normalisedRow } from './rows/row-terms.ts';
 export { type MappedSnapshots, withMappedSnapshots } from './states/mapped-snapshots.ts';
-export type { TemplateOptions } from './states/template-map.ts';
 export { type Sink, TensorStream } from './stream.ts';
 export { swagRows } from './swag/swag-rows.ts';
 export type { SwagRow } from './swag/swag-sample.ts';

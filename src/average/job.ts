@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { type Control, checkOutputs, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { type CarryOptions, configTargets, inherited, writeConfigs } from '../signature/index.ts';
-import { findSnapshots, isAverage, withModels } from '../snapshots/index.ts';
+import { findSnapshots, isAverage, type TemplateOptions, withModels } from '../snapshots/index.ts';
 import { averageFiles } from './average-files.ts';
 import {
   type AveragingRecord,
@@ -16,7 +16,6 @@ import { makeFolder, outputPaths, type Targets } from './output-paths.ts';
 import type { Plan } from './plan/plan.ts';
 import { areCheckpoints, assertModelOptions, planFiles } from './plan-files.ts';
 import { averageStates, planStateAverages } from './states/average-states.ts';
-import type { TemplateOptions } from './states/template-map.ts';
 import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
 
 /** What `averageCheckpoints` averages, how, and where it writes: `out` for one average, `outDir` for several. */

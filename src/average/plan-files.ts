@@ -1,8 +1,14 @@
 import { TemperError } from '../core/index.ts';
-import { candidatesOfFiles, dropDuplicates, isCheckpoint, isModel, type StateChoice } from '../snapshots/index.ts';
+import {
+  candidatesOfFiles,
+  dropDuplicates,
+  isCheckpoint,
+  isModel,
+  type StateChoice,
+  type TemplateOptions,
+} from '../snapshots/index.ts';
 import { type AveragingOptions, withTables } from './averaging-options.ts';
 import { type Plan, planRows } from './plan/plan.ts';
-import type { TemplateOptions } from './states/template-map.ts';
 
 /**
  * Plans over files: duplicates are dropped first, unless allowed.

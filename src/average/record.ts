@@ -1,18 +1,9 @@
 import { basename } from 'node:path';
 import { FLOAT_TYPES, type FloatType, TemperError } from '../core/index.ts';
 import { provenanceSteps } from '../onnx/index.ts';
+import type { MapSummary, RecordedFile } from '../snapshots/index.ts';
 import { checkRow, type Row, type RowFields, rowOfFields } from './rows/row.ts';
 import type { TensorRules } from './tensor-plan.ts';
-
-/** A file as the record names it: base names and hashes, never a path. */
-export interface RecordedFile {
-  readonly file: string;
-  readonly sha256: string;
-  /** Which weights of a training checkpoint were taken. */
-  readonly state?: string;
-  /** External data files: name as the model gives it, and hash; of a sharded checkpoint its other files. */
-  readonly data?: readonly { readonly location: string; readonly sha256: string }[];
-}
 
 /** One snapshot as the record names it. */
 export interface RecordedInput extends RecordedFile {
@@ -49,11 +40,7 @@ export interface AverageRecord extends RowFields {
   /** The checkpoint that it was exported from: what proved the map. */
   readonly template_of?: RecordedFile;
   /** How its tensors follow from the state dict: counts by kind, those reproduced within rounding only, and the hash of the whole map. */
-  readonly map?: {
-    readonly sha256: string;
-    readonly tensors: Readonly<Record<string, number>>;
-    readonly within_rounding: number;
-  };
+  readonly map?: MapSummary;
   readonly inputs: readonly RecordedInput[];
 }
 

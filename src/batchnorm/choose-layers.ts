@@ -1,9 +1,12 @@
-import { TemperError } from '../core/index.ts';
-import { assertInference, foldedNorms, KEEP_NORMS, type Model, openModel } from '../onnx/index.ts';
+import { type Control, TemperError } from '../core/index.ts';
+import { assertInference, foldedNorms, KEEP_NORMS, type Model } from '../onnx/index.ts';
+import type { StateMap } from '../snapshots/index.ts';
 import { type BatchNormLayer, keptLayers, type SkippedLayer } from './find-layers.ts';
 import { type ConsideredLayer, findFolded } from './folded/find-folded.ts';
 import type { FoldableLayer } from './folded/foldable-layer.ts';
 import { normsText, type OtherNorms } from './folded/other-norms.ts';
+import { foldsOfMap } from './mapped/known-folds.ts';
+import { type SubjectOptions, withSubject } from './mapped/subject.ts';
 
 /** The layers of a file that are recalibrated: those that it keeps, and those that a BatchNormalization was folded into. */
 export interface ChosenLayers {
@@ -58,10 +61,11 @@ function isTaken({ name, verdict }: ConsideredLayer, patterns: readonly Pattern[
   );
 }
 
-function look(model: Model): Looked {
+function look(model: Model, map: StateMap | undefined): Looked {
   const { layers: kept, skipped } = keptLayers(model);
-  const { considered, norms } = findFolded(model);
-  return { model, kept, skipped, considered, norms };
+  const found = findFolded(model);
+  const { considered, norms, skipped: more } = map ? foldsOfMap(found, map) : { ...found, skipped: [] };
+  return { model, kept, skipped: [...skipped, ...more], considered, norms };
 }
 
 /** Why there is nothing to recalibrate. */
@@ -116,7 +120,11 @@ function assertPatterns({ model, kept, considered }: Looked, patterns: readonly 
 }
 
 function notesOf({ norms, considered, kept }: Looked, folded: readonly FoldableLayer[]): string[] {
-  const refused = considered.filter(({ verdict, operator }) => verdict === 'impossible' && operator !== 'MatMul');
+  // Where a map tells which layers had BatchNormalization, that others had none is nothing to say.
+  const isKnown = folded.some(({ fold }) => fold !== undefined);
+  const refused = considered.filter(
+    ({ verdict, operator }) => !isKnown && verdict === 'impossible' && operator !== 'MatMul',
+  );
   const [first] = refused;
   return [
     ...(norms.counts.size > 0 ? [`${normsText(norms)} needs nothing: it keeps no statistics`] : []),
@@ -133,11 +141,12 @@ function notesOf({ norms, considered, kept }: Looked, folded: readonly FoldableL
 
 /**
  * The layers of a model that are recalibrated.
+ * @param map of a template: it says into which layers BatchNormalization was folded
  * @param names with * for any characters; all candidates without. A name without * takes a layer that has another purpose, too
  * @throws TemperError UNSUPPORTED_GRAPH if there is nothing to recalibrate, saying why; USAGE for a name that fits no layer
  */
-export function chooseLayers(model: Model, names: readonly string[]): ChosenLayers {
-  const looked = look(model);
+export function chooseLayers(model: Model, names: readonly string[], map?: StateMap): ChosenLayers {
+  const looked = look(model, map);
   const patterns = names.map(patternOf);
   if (looked.kept.length === 0 && !looked.considered.some((one) => isTaken(one, patterns)) && patterns.length === 0)
     throw nothing(looked);
@@ -152,14 +161,13 @@ export function chooseLayers(model: Model, names: readonly string[]): ChosenLaye
   return { kept, folded, skipped: looked.skipped, notes: notesOf(looked, folded) };
 }
 
-/** {@link layerCandidates} of a file. @throws TemperError also INPUT_*, FORMAT_* */
-export function fileCandidates(path: string, names: readonly string[] = []): LayerCandidate[] {
-  const model = openModel(path);
-  try {
-    return layerCandidates(model, names);
-  } finally {
-    model.close();
-  }
+/** {@link layerCandidates} of a file, or of a checkpoint in a template. @throws TemperError also INPUT_*, FORMAT_*, MISMATCH_TENSOR */
+export function fileCandidates(
+  options: SubjectOptions,
+  names: readonly string[],
+  control: Control,
+): Promise<LayerCandidate[]> {
+  return withSubject(options, control, async ({ model, state }) => layerCandidates(model, names, state?.map));
 }
 
 /**
@@ -168,8 +176,8 @@ export function fileCandidates(path: string, names: readonly string[] = []): Lay
  * @param names as `layers` of recalibrate
  * @throws TemperError UNSUPPORTED_GRAPH for an export in training mode
  */
-export function layerCandidates(model: Model, names: readonly string[] = []): LayerCandidate[] {
-  const { kept, skipped, considered } = look(model);
+export function layerCandidates(model: Model, names: readonly string[] = [], map?: StateMap): LayerCandidate[] {
+  const { kept, skipped, considered } = look(model, map);
   const patterns = names.map(patternOf);
   const operator = 'BatchNormalization';
   return [

@@ -51,6 +51,8 @@ export interface BatchNormLayer {
   readonly folded?: FoldableLayer | undefined;
   readonly goal?: Statistics | undefined;
   readonly floors?: Float64Array | undefined;
+  /** Of a layer whose fold was undone: the statistics that it had before. */
+  readonly stored?: Statistics | undefined;
   /** Of a kept layer in a throw-away copy: the same layer of the file. */
   readonly source?: BatchNormLayer | undefined;
 }

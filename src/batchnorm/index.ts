@@ -18,6 +18,8 @@ export { recalibrate } from './job.ts';
 export { type JobImages, numberedBatches } from './job-images.ts';
 export type { MergeMomentsOptions, RecalibrateOptions, ResultOptions } from './job-options.ts';
 export { levelsDone, readLevelsFile, writeLevelsFile } from './levels-file.ts';
+export { foldedBytes, type StateReader } from './mapped/refold.ts';
+export type { SubjectOptions } from './mapped/subject.ts';
 export {
   type CollectOptions,
   collectMoments,

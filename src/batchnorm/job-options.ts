@@ -4,6 +4,7 @@ import type { Model } from '../onnx/index.ts';
 import { checkRuntime, type RuntimeOptions } from '../runtime/index.ts';
 import type { CarryOptions, TransformChoice } from '../signature/index.ts';
 import type { EstimatorName } from './estimators.ts';
+import type { SubjectOptions } from './mapped/subject.ts';
 
 /** How statistics become a model: what measuring and merging have in common. */
 export interface ResultOptions extends RuntimeOptions, CarryOptions {
@@ -29,9 +30,7 @@ export interface ResultOptions extends RuntimeOptions, CarryOptions {
 }
 
 /** What `recalibrate` measures, and what it makes of it. */
-export interface RecalibrateOptions extends ResultOptions {
-  /** An ONNX model with BatchNormalization kept, or folded into its convolutions. */
-  readonly model: string;
+export interface RecalibrateOptions extends ResultOptions, SubjectOptions {
   /** The images; labels are not needed. */
   readonly data: DataOptions;
   /** The recalibrated model; absent for a worker, which writes `momentsOut` alone. */
@@ -79,12 +78,10 @@ export interface RecalibrateOptions extends ResultOptions {
   readonly seed?: number | undefined;
 }
 
-/** What `mergeMoments` puts together, and what it makes of it. */
-export interface MergeMomentsOptions extends ResultOptions {
+/** What `mergeMoments` puts together, and what it makes of it: `model`, `template`, `templateOf` and `state` are those that the workers were given. */
+export interface MergeMomentsOptions extends ResultOptions, SubjectOptions {
   /** What the workers wrote: every batch of the job exactly once. */
   readonly moments: readonly string[];
-  /** The model that the workers were given. */
-  readonly model: string;
   /** The recalibrated model. */
   readonly out: string;
 }

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { type Control, controlOf, type JobControl, makeParent } from '../core/index.ts';
 import { type ChosenData, openData } from '../data/index.ts';
-import { type Model, openModel } from '../onnx/index.ts';
+import type { Model } from '../onnx/index.ts';
 import { assertLabels, configTargets, declaredClasses } from '../signature/index.ts';
 import { batchPass, type Collected, type Measurement, momentsPass, type WrittenMoments } from './batch-pass.ts';
 import { type ChosenLayers, chooseLayers } from './choose-layers.ts';
@@ -13,6 +13,7 @@ import { batchesOf, ONE_WORKER } from './job-images.ts';
 import { checkJobOutputs, checkRecalibration, type RecalibrateOptions, type ResultOptions } from './job-options.ts';
 import { leftReference, levelPasses, levelsPath } from './level-passes.ts';
 import { allExist, assertMadeBefore, readReferenceOf } from './made-before.ts';
+import { type Subject, withSubject } from './mapped/subject.ts';
 import { runSettings } from './moments-run.ts';
 import { openImages } from './open-images.ts';
 import { publishResult, type RecalibrationRecord } from './result.ts';
@@ -42,8 +43,9 @@ export async function openGuard(
 }
 
 /** Refuses what cannot be written; a folder of moments is made. @throws TemperError OUTPUT_* */
-function checkOutputFiles(model: Model, options: RecalibrateOptions, keepsMoments: boolean): void {
-  const { out, momentsOut, data, val, reference, ingredients: more = [], force = false } = options;
+function checkOutputFiles({ model, files }: Subject, options: RecalibrateOptions, keepsMoments: boolean): void {
+  const { out, momentsOut, data, val, reference, ingredients = [], force = false } = options;
+  const more = [...files, ...ingredients];
   if (momentsOut !== undefined) makeParent(momentsOut);
   checkJobOutputs(model, [out, momentsOut], [data, val, reference], { more, force: force || keepsMoments });
   if (out !== undefined) checkJobOutputs(model, configTargets(out, options), [data, val, reference], { more, force });
@@ -53,8 +55,13 @@ function checkOutputFiles(model: Model, options: RecalibrateOptions, keepsMoment
 }
 
 /** @param writes whether this job writes the model: of a worker's moments the merge makes it */
-function layersOf(model: Model, options: RecalibrateOptions, writes: boolean, { note }: Control): ChosenLayers {
-  const chosen = chooseLayers(model, options.layers ?? []);
+function layersOf(
+  { model, state }: Subject,
+  options: RecalibrateOptions,
+  writes: boolean,
+  { note }: Control,
+): ChosenLayers {
+  const chosen = chooseLayers(model, options.layers ?? [], state?.map);
   if (writes) assertMeasured(model, keptLayers(model).layers, options, note);
   for (const text of chosen.notes) note(text);
   for (const { name, reason } of chosen.skipped) note(`${name} is left as it is: ${reason}`);
@@ -82,7 +89,7 @@ async function passesOf(job: Measurement, options: RecalibrateOptions): Promise<
 
 /** Measures, and makes the model of it; the levels that were kept are removed when it is written. */
 async function measureAndPublish(
-  file: Model,
+  subject: Subject,
   job: Measurement,
   val: ChosenData | undefined,
   options: RecalibrateOptions,
@@ -92,7 +99,7 @@ async function measureAndPublish(
   const { collected, moments } = await passesOf(job, options);
   if (collected === undefined || out === undefined) return { skipped: [], moments, result: undefined };
   const settled = { ...options, transform: options.transform ?? {}, out };
-  const result = await publishResult(file, collected, val, settled, control);
+  const result = await publishResult(subject, collected, val, settled, control);
   if (options.method === 'sequential') {
     const levels = levelsPath(out);
     if (result.written) rmSync(levels, { force: true });
@@ -107,6 +114,41 @@ function leftBehind({ out, momentsOut, method, skipExisting = false }: Recalibra
   return skipExisting && momentsOut !== undefined ? readReferenceOf(momentsOut) : undefined;
 }
 
+/** @param isThere whether outputs that are skipped exist already, and are only compared */
+async function recalibrateSubject(
+  subject: Subject,
+  options: RecalibrateOptions,
+  isThere: boolean,
+  control: Control,
+): Promise<RecalibrationRecord> {
+  const { out, momentsOut, shard = ONE_WORKER, device, threads } = options;
+  const { model } = subject;
+  const state = subject.state?.values;
+  let val: ChosenData | undefined;
+  try {
+    checkOutputFiles(subject, options, isThere);
+    const chosen = layersOf(subject, options, out !== undefined && !isThere, control);
+    if (!isThere) val = await openGuard(model, options);
+    const probe = unfold(model, chosen, undefined, state);
+    const images = await openImages(probe.model, probe.layers, options, control);
+    try {
+      const reference = await referenceOf({ model, chosen, images, options }, control, () => leftBehind(options));
+      const { model: graph, layers } = reference ? unfold(model, chosen, reference.goals) : probe;
+      const settings = await runSettings(model, layers, images, reference);
+      if (isThere && momentsOut !== undefined) {
+        assertMadeBefore(momentsOut, settings, batchesOf(images, shard), device);
+        return skipped([out, momentsOut], control.note);
+      }
+      const job = { model: graph, layers, images, settings, runtime: { device, threads }, control };
+      return await measureAndPublish(subject, job, val, options);
+    } finally {
+      await images.dataset.close();
+    }
+  } finally {
+    await val?.dataset.close();
+  }
+}
+
 /**
  * Measures the BatchNormalization statistics of a model again on images, after averaging or for another size or domain, and
  * writes the model with them: population statistics as in fvcore's precise BN (Wu and Johnson 2021, arXiv 2105.07576), or
@@ -116,6 +158,9 @@ function leftBehind({ out, momentsOut, method, skipExisting = false }: Recalibra
  * Layers that BatchNormalization was folded into are recalibrated too: the moments of their outputs on `reference` stand for what
  * folding lost, and y' = (y - μ_new) σ_ref/σ_new + μ_ref goes into weight and bias. For an average of snapshots they are those of the
  * snapshots, averaged (REPAIR, Jordan et al. 2023, arXiv 2211.08403).
+ *
+ * With a `template`, an ONNX export of a checkpoint of the same network, `model` is a training checkpoint or an average of some:
+ * what was folded is then known and undone in a throw-away copy, measured, and folded in again by the map, with nothing to stand for it.
  *
  * Memory: three batches of images and the activations of one; with `momentsOut` two numbers for each channel and batch.
  * Nothing is published before the guard but `momentsOut` and, with `method` sequential, the levels that are done
@@ -134,33 +179,9 @@ function leftBehind({ out, momentsOut, method, skipExisting = false }: Recalibra
  */
 export async function recalibrate(options: RecalibrateOptions, control: JobControl = {}): Promise<RecalibrationRecord> {
   const watched = controlOf(control);
-  const { out, momentsOut, shard = ONE_WORKER, device, threads } = options;
+  const { out, momentsOut } = options;
   checkRecalibration(options);
   const isThere = options.skipExisting === true && allExist([out, momentsOut]);
   if (isThere && momentsOut === undefined) return skipped([out], watched.note);
-  const model = openModel(options.model);
-  let val: ChosenData | undefined;
-  try {
-    checkOutputFiles(model, options, isThere);
-    const chosen = layersOf(model, options, out !== undefined && !isThere, watched);
-    if (!isThere) val = await openGuard(model, options);
-    const probe = unfold(model, chosen);
-    const images = await openImages(probe.model, probe.layers, options, watched);
-    try {
-      const reference = await referenceOf({ model, chosen, images, options }, watched, () => leftBehind(options));
-      const { model: graph, layers } = unfold(model, chosen, reference?.goals);
-      const settings = await runSettings(model, layers, images, reference);
-      if (isThere && momentsOut !== undefined) {
-        assertMadeBefore(momentsOut, settings, batchesOf(images, shard), device);
-        return skipped([out, momentsOut], watched.note);
-      }
-      const job = { model: graph, layers, images, settings, runtime: { device, threads }, control: watched };
-      return await measureAndPublish(model, job, val, options);
-    } finally {
-      await images.dataset.close();
-    }
-  } finally {
-    await val?.dataset.close();
-    model.close();
-  }
+  return withSubject(options, watched, (subject) => recalibrateSubject(subject, options, isThere, watched));
 }

@@ -1,6 +1,6 @@
 import { type Control, controlOf, type FileSource, type JobControl, openFile, TemperError } from '../core/index.ts';
 import type { ChosenData } from '../data/index.ts';
-import { type Model, modelSha256, openModel } from '../onnx/index.ts';
+import { type Model, modelSha256 } from '../onnx/index.ts';
 import { configTargets } from '../signature/index.ts';
 import type { Collected } from './batch-pass.ts';
 import { chooseLayers } from './choose-layers.ts';
@@ -10,6 +10,7 @@ import { unfold } from './folded/unfold.ts';
 import { openGuard, skipped } from './job.ts';
 import { checkJobOutputs, checkResultOptions, type MergeMomentsOptions } from './job-options.ts';
 import { allExist } from './made-before.ts';
+import { type Subject, withSubject } from './mapped/subject.ts';
 import { measure } from './measure.ts';
 import { type MergedMoments, mergeMomentsFiles } from './merged-moments.ts';
 import { readMomentsFile } from './moments-file.ts';
@@ -30,17 +31,18 @@ async function assertModelOf({ run }: MergedMoments, model: Model): Promise<void
 }
 
 /** The layers that were measured, in their order. @throws TemperError MISMATCH_VALUE for one that the model has not */
-function layersOfRun(model: Model, { run, reference }: MergedMoments): readonly BatchNormLayer[] {
+function layersOfRun({ model, state }: Subject, { run, reference }: MergedMoments): readonly BatchNormLayer[] {
   const names = run.layers.map(({ name }) => name);
   // By their own names they are found whatever they were chosen for.
-  const chosen = chooseLayers(model, names);
-  const byName = new Map(unfold(model, chosen, reference?.goals).layers.map((layer) => [layer.name, layer]));
+  const chosen = chooseLayers(model, names, state?.map);
+  const { layers } = unfold(model, chosen, reference?.goals, state?.values);
+  const byName = new Map(layers.map((layer) => [layer.name, layer]));
   return names.map((name) => byName.get(name) as BatchNormLayer);
 }
 
 /** Statistics of the layers that were measured, from all batches in their order. */
-function collect(model: Model, merged: MergedMoments, estimator: EstimatorName): Collected {
-  const layers = layersOfRun(model, merged);
+function collect(subject: Subject, merged: MergedMoments, estimator: EstimatorName): Collected {
+  const layers = layersOfRun(subject, merged);
   let images = 0;
   function* counted() {
     for (const batch of merged.batches()) {
@@ -54,20 +56,20 @@ function collect(model: Model, merged: MergedMoments, estimator: EstimatorName):
 
 async function merge(
   options: MergeMomentsOptions,
-  model: Model,
+  subject: Subject,
   sources: readonly FileSource[],
   val: ChosenData | undefined,
   control: Control,
 ): Promise<RecalibrationRecord> {
   const merged = mergeMomentsFiles(sources.map(readMomentsFile));
-  await assertModelOf(merged, model);
+  await assertModelOf(merged, subject.model);
   if (merged.processors.length > 1) {
     control.note(
       `the workers ran on ${merged.processors.join(' and ')}: bytes may differ from those of one worker by roundings`,
     );
   }
-  const collected = collect(model, merged, options.estimator ?? 'population');
-  return { skipped: [], moments: undefined, result: await publishResult(model, collected, val, options, control) };
+  const collected = collect(subject, merged, options.estimator ?? 'population');
+  return { skipped: [], moments: undefined, result: await publishResult(subject, collected, val, options, control) };
 }
 
 /**
@@ -94,18 +96,19 @@ export async function mergeMoments(
   const { out, moments, val, force = false } = options;
   checkResultOptions(options);
   if (options.skipExisting === true && allExist([out])) return skipped([out], watched.note);
-  const model = openModel(options.model);
-  const sources: FileSource[] = [];
-  let guard: ChosenData | undefined;
-  try {
-    for (const path of moments) sources.push(openFile(path));
-    checkJobOutputs(model, [out, ...configTargets(out, options)], [val], { more: moments, force });
-    assertMeasured(model, keptLayers(model).layers, options, watched.note);
-    guard = await openGuard(model, options);
-    return await merge(options, model, sources, guard, watched);
-  } finally {
-    await guard?.dataset.close();
-    for (const source of sources) source.close();
-    model.close();
-  }
+  return withSubject(options, watched, async (subject) => {
+    const { model, files } = subject;
+    const sources: FileSource[] = [];
+    let guard: ChosenData | undefined;
+    try {
+      for (const path of moments) sources.push(openFile(path));
+      checkJobOutputs(model, [out, ...configTargets(out, options)], [val], { more: [...files, ...moments], force });
+      assertMeasured(model, keptLayers(model).layers, options, watched.note);
+      guard = await openGuard(model, options);
+      return await merge(options, subject, sources, guard, watched);
+    } finally {
+      await guard?.dataset.close();
+      for (const source of sources) source.close();
+    }
+  });
 }

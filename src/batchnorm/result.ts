@@ -1,17 +1,8 @@
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
 import { type Control, canonicalJson, type FieldRow, version } from '../core/index.ts';
 import type { ChosenData, Transform } from '../data/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
-import {
-  type Model,
-  modelHashes,
-  nextStepKey,
-  type Rewrite,
-  rewriter,
-  type WrittenModel,
-  writeEdited,
-} from '../onnx/index.ts';
+import { type Model, nextStepKey, type Rewrite, rewriter, type WrittenModel, writeEdited } from '../onnx/index.ts';
 import {
   carried,
   declaredInputs,
@@ -27,6 +18,8 @@ import { correctionOf } from './folded/correction.ts';
 import { foldBack } from './folded/fold-back.ts';
 import { guardEdits } from './guard.ts';
 import type { ResultOptions } from './job-options.ts';
+import { foldedBytes, type StateReader, storeLayer } from './mapped/refold.ts';
+import type { Subject } from './mapped/subject.ts';
 import type { MeasuredLayer } from './measure.ts';
 import { type LayerReport, layerReport, shiftWarnings } from './report.ts';
 import type { Statistics } from './statistics.ts';
@@ -35,7 +28,7 @@ import { storeStatistics } from './write-back.ts';
 
 /** A model with new statistics, written or refused. */
 export interface RecalibrationResult {
-  /** Base name of the model that was recalibrated. */
+  /** Base name of the model, or checkpoint, that was recalibrated. */
   readonly model: string;
   /** What changed, layer by layer, in the order of the graph. */
   readonly layers: readonly LayerReport[];
@@ -77,12 +70,14 @@ export interface Recalibrated extends Rewrite {
  * Blends measured statistics with the file's, and makes the edits and the report of them: new statistics of kept layers, corrections
  * of folded ones.
  * @param model the file
+ * @param state values of the state dict, where a map tells what was folded
  */
 export function recalibrated(
   model: Model,
   measured: readonly MeasuredLayer[],
   prior: number,
   images: number,
+  state?: StateReader,
 ): Recalibrated {
   const changes = measured.map(({ layer: { source, ...layer }, statistics, count }) => {
     const own = source ?? layer;
@@ -103,6 +98,10 @@ export function recalibrated(
     ),
     rewrite,
   );
+  for (const { layer, statistics } of changes) {
+    const { folded } = layer;
+    if (folded?.fold && state) storeLayer(folded, foldedBytes(model, folded, folded.fold, state, statistics), rewrite);
+  }
   return { reports: changes.map(({ report }) => report), edits: rewrite.edits, inline: rewrite.inline };
 }
 
@@ -115,7 +114,7 @@ interface ResultSettings {
 
 /** What a result was made from and by, as the model's metadata keeps it. */
 function settingsOf(
-  input: Awaited<ReturnType<typeof modelHashes>>,
+  origin: Readonly<Record<string, unknown>>,
   { run, images }: Pick<Collected, 'run' | 'images'>,
   how: ResultSettings,
 ): Readonly<Record<string, unknown>> {
@@ -124,7 +123,7 @@ function settingsOf(
     tool: 'onnx-temper',
     version,
     command: 'bn-recal',
-    input,
+    ...origin,
     ...settings,
     transform: JSON.parse(transform) as unknown,
     views: JSON.parse(views) as unknown,
@@ -188,7 +187,7 @@ interface ReadOptions {
 
 /** Blends, asks the guard, and writes the model: a run that is killed in the guard is repeated by the same call. */
 export async function publishResult(
-  model: Model,
+  { model, name, state, origin }: Subject,
   collected: Collected,
   val: ChosenData | undefined,
   options: ResultOptions & ReadOptions & { readonly out: string; readonly method?: 'batch' | 'sequential' | undefined },
@@ -196,13 +195,13 @@ export async function publishResult(
 ): Promise<RecalibrationResult> {
   const { out, prior = 0, estimator = 'population', method = 'batch', allowWorse = false, force = false } = options;
   const { run, images } = collected;
-  const { reports, edits, inline } = recalibrated(model, collected.measured, prior, images);
+  const { reports, edits, inline } = recalibrated(model, collected.measured, prior, images, state?.values);
   const shifts = shiftWarnings(reports);
   for (const text of shifts) control.note(text);
   const guarded = val && (await guardEdits(model, edits, val, options, control));
   control.signal.throwIfAborted();
   const how: ResultSettings = { estimator, method, prior };
-  const settings = settingsOf(await modelHashes(model), collected, how);
+  const settings = settingsOf(await origin(), collected, how);
   const step = { key: nextStepKey(model.record), value: canonicalJson(settings) };
   const shown = JSON.parse(run.transform) as Transform | null;
   const sources = { names: val?.dataset.classes, choice: options.transform };
@@ -210,7 +209,6 @@ export async function publishResult(
   for (const text of carrying.notes) control.note(text);
   const guard = guarded?.verdict;
   const isRefused = guard !== undefined && !guard.better && !allowWorse;
-  const name = basename(model.path);
   const written = isRefused
     ? undefined
     : writeEdited(model, [...edits, ...carrying.edits], {

@@ -1,8 +1,8 @@
-import type { PlanOptions, TemplateOptions, TensorRules } from '../average/index.ts';
+import type { PlanOptions, TensorRules } from '../average/index.ts';
 import type { DataOptions, ViewOptions } from '../data/index.ts';
 import type { RuntimeOptions } from '../runtime/index.ts';
 import type { TransformChoice } from '../signature/index.ts';
-import type { StateChoice } from '../snapshots/index.ts';
+import type { StateChoice, TemplateOptions } from '../snapshots/index.ts';
 
 /** What every job over candidates in memory is told: which snapshots, on which images, with how much memory. */
 export interface CandidateOptions

@@ -1,5 +1,4 @@
-import { type BatchNormLayer, type MeasuredLayer, type NumberedBatch, recalibrateByBatch } from '../batchnorm/index.ts';
-import { TemperError } from '../core/index.ts';
+import { type NumberedBatch, recalibrateByBatch, type StateReader, unfold } from '../batchnorm/index.ts';
 import type { Dataset } from '../data/index.ts';
 import {
   type EvaluateModelsOptions,
@@ -8,9 +7,9 @@ import {
   type LabelledBatch,
   type Predictions,
 } from '../evaluate/index.ts';
-import { encodeFloats } from '../onnx/index.ts';
 import { type Device, openSession, type Session } from '../runtime/index.ts';
-import { type CandidateModel, modelOf, type PreparedModel, valuesAt, WEIGHTS_LOCATION } from './prepared-model.ts';
+import { type CandidateLayers, withMeasured } from './candidate-layers.ts';
+import { type CandidateModel, modelOf, type PreparedModel, WEIGHTS_LOCATION } from './prepared-model.ts';
 import type { Replay } from './replay.ts';
 
 /** How candidates are run. */
@@ -32,13 +31,6 @@ export interface NamedCandidate extends CandidateModel {
 
 /** What else is known of a candidate that ran. */
 type Told = Pick<Evaluation, 'outputs' | 'classes'>;
-
-/** Where a layer's statistics lie among the stored tensors. */
-interface StatisticSlots {
-  readonly layer: BatchNormLayer;
-  readonly mean: number;
-  readonly variance: number;
-}
 
 function open({ device, threads }: EvaluatorOptions, { name, graph, weights }: NamedCandidate) {
   return openSession({
@@ -158,83 +150,36 @@ export class CandidateEvaluator {
   }
 
   /**
-   * The candidate with population statistics of its own: one pass over the images, as bn-recal makes.
+   * The candidate with population statistics of its own: one pass over the images, as bn-recal makes. Layers that a map says were folded
+   * stand apart again in a throw-away copy, and are folded in the map's arithmetic.
+   *
+   * Memory: a copy of the weights; with folded layers two more.
+   * @param state what the candidate's state dict holds, where layers were folded
    * @throws TemperError as recalibrateByBatch; NUMERIC_OVERFLOW
    */
   async recalibrate(
     candidate: NamedCandidate,
-    layers: readonly BatchNormLayer[],
+    chosen: CandidateLayers,
     images: Replay<NumberedBatch>,
-  ): Promise<{ candidate: NamedCandidate; measured: readonly MeasuredLayer[]; images: number }> {
+    state?: StateReader,
+  ): Promise<NamedCandidate> {
     const start = performance.now();
     const { prepared, device, threads, signal } = this.options;
     try {
-      const { measured, ran } = await recalibrateByBatch(
-        modelOf(prepared, candidate, candidate.name),
-        layers,
-        'population',
-        {
-          device,
-          threads,
-          async *batches() {
-            for await (const batch of images.pass()) {
-              signal.throwIfAborted();
-              yield batch;
-            }
-          },
+      const { model, layers } = unfold(modelOf(prepared, candidate, candidate.name), chosen, undefined, state);
+      const { measured } = await recalibrateByBatch(model, layers, 'population', {
+        device,
+        threads,
+        async *batches() {
+          for await (const batch of images.pass()) {
+            signal.throwIfAborted();
+            yield batch;
+          }
         },
-      );
-      return { candidate: withStatistics(prepared, candidate, measured), measured, images: ran.images };
+      });
+      return withMeasured(prepared, candidate, measured, state);
     } finally {
       this.milliseconds += performance.now() - start;
     }
   }
-}
-
-/**
- * Finds each layer's statistics among the stored tensors.
- * @throws TemperError UNSUPPORTED_GRAPH where a layer shares them with another use
- */
-export function statisticSlots(prepared: PreparedModel, layers: readonly BatchNormLayer[]): StatisticSlots[] {
-  const slots = new Map(prepared.records.map((record, slot) => [record, slot]));
-  return layers.map((layer) => {
-    const [mean, variance] = [layer.mean, layer.variance].map(({ tensor, exclusive, dataType }) =>
-      exclusive && dataType === tensor.dataType ? slots.get(tensor) : undefined,
-    );
-    if (mean === undefined || variance === undefined) {
-      throw new TemperError(
-        'UNSUPPORTED_GRAPH',
-        `${layer.name}: its statistics are shared with another use, and cannot be replaced in place`,
-        { hint: 'Search with `bn` average, and recalibrate the result with bn-recal.', details: { layer: layer.name } },
-      );
-    }
-    return { layer, mean, variance };
-  });
-}
-
-function withStatistics(
-  prepared: PreparedModel,
-  candidate: NamedCandidate,
-  measured: readonly MeasuredLayer[],
-): NamedCandidate {
-  const patched = prepared.places.some((place) => place.in === 'graph');
-  const copy = {
-    name: candidate.name,
-    graph: patched ? candidate.graph.slice() : candidate.graph,
-    weights: candidate.weights.slice(),
-  };
-  const slots = statisticSlots(
-    prepared,
-    measured.map(({ layer }) => layer),
-  );
-  for (const [i, { layer, mean, variance }] of slots.entries()) {
-    const { statistics } = measured[i] as MeasuredLayer;
-    for (const [slot, values, parameter] of [
-      [mean, statistics.mean, layer.mean],
-      [variance, statistics.variance, layer.variance],
-    ] as const) {
-      valuesAt(prepared, copy, slot).set(encodeFloats(values, parameter.dataType, layer.name));
-    }
-  }
-  return copy;
 }

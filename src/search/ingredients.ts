@@ -15,15 +15,16 @@ import {
   type TensorRules,
   withMappedSnapshots,
 } from '../average/index.ts';
-import { type BatchNormLayer, findLayers } from '../batchnorm/index.ts';
+import type { StateReader } from '../batchnorm/index.ts';
 import { type Control, TemperError, version } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { assertInference, type Model, type TensorRecord } from '../onnx/index.ts';
 import { sessionOptions } from '../runtime/index.ts';
-import { type Candidate, withModels } from '../snapshots/index.ts';
+import { type Candidate, type StateMap, withModels } from '../snapshots/index.ts';
+import { type CandidateLayers, findCandidateLayers, foldedKeys, layerSlots } from './candidate-layers.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import { type Ingredients, makeCandidates, modelWriter } from './candidate-weights.ts';
-import { CandidateEvaluator, type NamedCandidate, statisticSlots } from './evaluator.ts';
+import { CandidateEvaluator, type NamedCandidate } from './evaluator.ts';
 import { DEFAULT_MEMORY_BYTES, memoryShares } from './memory-shares.ts';
 import { type CandidateModel, inMemory, modelOf, prepareModel, valuesAt } from './prepared-model.ts';
 import { meanOf } from './recipes.ts';
@@ -41,6 +42,9 @@ export interface OpenedSnapshots {
   readonly inMemory: boolean;
   /** A snapshot as a model that can be run. */
   readonly snapshot: (i: number) => Promise<Model>;
+  /** Of training checkpoints: how the template's tensors follow from a state dict, and the state dict that a row makes. */
+  readonly map?: StateMap | undefined;
+  readonly values?: MappedSnapshots['values'] | undefined;
   /** Writes rows from the files, as averages are written. */
   readonly write: (
     rows: readonly Row[],
@@ -90,7 +94,7 @@ function openIngredients(
 }
 
 /** Training checkpoints whose averages go into a template. @throws TemperError as prepareModel */
-function mappedIngredients({ plan, template, stored, writer, write }: MappedSnapshots): OpenedSnapshots {
+function mappedIngredients({ plan, template, map, stored, writer, values, write }: MappedSnapshots): OpenedSnapshots {
   assertInference(template);
   const prepared = prepareModel(template, stored);
   const ingredients = { snapshots: plan.snapshots.length, stored, prepared, writer };
@@ -106,6 +110,8 @@ function mappedIngredients({ plan, template, stored, writer, write }: MappedSnap
       const { candidates } = await makeCandidates(ingredients, [meanOf(name, plan.snapshots.length, [i])]);
       return modelOf(prepared, candidates[0] as CandidateModel, file);
     },
+    map,
+    values,
     write,
   };
 }
@@ -142,22 +148,32 @@ export function withSnapshots<T>(
   return withMappedSnapshots(paths, mapped, control, planned, (opened) => use(mappedIngredients(opened)));
 }
 
-/** The layers that can be recalibrated in memory; empty where the network keeps none. */
+const NO_LAYERS: CandidateLayers = { kept: [], folded: [] };
+
+/** The layers that can be recalibrated in memory; none where the network keeps none, and no map tells of any. */
 export function recalibrableLayers(
-  { ingredients: { prepared }, models, templateIndex }: OpenedSnapshots,
+  { ingredients: { prepared }, models, templateIndex, map }: OpenedSnapshots,
   required: boolean,
   note: (text: string) => void,
-): readonly BatchNormLayer[] {
+): CandidateLayers {
   try {
-    const { layers, skipped } = findLayers({ ...prepared.model, path: (models[templateIndex] as Model).path });
-    for (const { name, reason } of skipped) note(`${name} is left as it is: ${reason}`);
-    statisticSlots(prepared, layers);
-    return layers;
+    return findCandidateLayers(prepared, (models[templateIndex] as Model).path, map, note);
   } catch (error) {
     if (required || !(error instanceof TemperError) || error.code !== 'UNSUPPORTED_GRAPH') throw error;
     note(`statistics are not recalibrated: ${error.message}`);
-    return [];
+    return NO_LAYERS;
   }
+}
+
+/** What a row's state dict holds of folded layers; undefined where none is folded. */
+export async function foldedState(
+  { values }: Pick<OpenedSnapshots, 'values'>,
+  layers: CandidateLayers,
+  row: Row,
+): Promise<StateReader | undefined> {
+  if (!values || layers.folded.length === 0) return undefined;
+  const found = await values(row, foldedKeys(layers));
+  return (key) => found.get(key) as ReturnType<StateReader>;
 }
 
 /** The evaluator of prepared candidates, on images of a data set. @throws TemperError USAGE for a device that is none */
@@ -177,14 +193,13 @@ export function templateCandidate({ ingredients: { prepared }, models, templateI
   return { name, graph: prepared.graph, weights: prepared.emptyWeights() } satisfies NamedCandidate;
 }
 
-/** The statistics of a recalibrated candidate, by the template's tensor. */
+/** What statistics changed in a recalibrated candidate, by the template's tensor. */
 export function givenStatistics(
   opened: OpenedSnapshots,
   candidate: NamedCandidate,
-  layers: readonly BatchNormLayer[],
+  layers: CandidateLayers,
 ): Map<TensorRecord, Uint8Array> {
-  const slots = statisticSlots(opened.ingredients.prepared, layers).flatMap(({ mean, variance }) => [mean, variance]);
-  return givenValues(opened, candidate, slots);
+  return givenValues(opened, candidate, layerSlots(opened.ingredients.prepared, layers));
 }
 
 /** What a candidate holds in some of its stored tensors. */

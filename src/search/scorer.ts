@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { type Row, rowKey } from '../average/index.ts';
-import type { BatchNormLayer, NumberedBatch } from '../batchnorm/index.ts';
+import type { NumberedBatch, StateReader } from '../batchnorm/index.ts';
 import { computeMetrics, type LabelledBatch, type Predictions } from '../evaluate/index.ts';
+import type { CandidateLayers } from './candidate-layers.ts';
 import { candidateBytes, type Ingredients, makeCandidates } from './candidate-weights.ts';
 import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
 import { distinctRecipes, type Recipe } from './recipes.ts';
@@ -24,7 +25,9 @@ export interface ScorerSetup {
   readonly evaluator: CandidateEvaluator;
   /** The forms that each candidate is tried in. */
   readonly forms: readonly BnVariant[];
-  readonly layers: readonly BatchNormLayer[];
+  readonly layers: CandidateLayers;
+  /** What a row's state dict holds of layers that were folded. */
+  readonly foldedState: (row: Row) => Promise<StateReader | undefined>;
   readonly selection: Replay<LabelledBatch>;
   readonly trainImages: Replay<NumberedBatch> | undefined;
   /** For `repair`. */
@@ -170,9 +173,9 @@ export class Scorer {
   private async adapted(candidate: NamedCandidate, variant: BnVariant, row: Row): Promise<NamedCandidate> {
     if (variant === 'average') return candidate;
     if (variant === 'repair') return this.repairer().repair(candidate, row);
-    const { evaluator, layers, trainImages } = this.setup;
+    const { evaluator, layers, trainImages, foldedState } = this.setup;
     if (!trainImages) throw new Error('recalibration was asked for without images');
-    return (await evaluator.recalibrate(candidate, layers, trainImages)).candidate;
+    return evaluator.recalibrate(candidate, layers, trainImages, await foldedState(row));
   }
 
   /** The bytes of an evaluated candidate, made again. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { BatchNormLayer } from '../batchnorm/index.ts';
 import {
   type Control,
   canonicalJson,
@@ -15,11 +14,13 @@ import { sayProvider, sessionOptions } from '../runtime/index.ts';
 import { fileReading } from '../signature/index.ts';
 import { findSnapshots } from '../snapshots/index.ts';
 import { halves, type MeasuringOptions, withCandidateData } from './candidate-data.ts';
+import { type CandidateLayers, layerCount } from './candidate-layers.ts';
 import { candidateBytes } from './candidate-weights.ts';
 import type { CandidateEvaluator } from './evaluator.ts';
 import { expectedWork } from './expected-work.ts';
 import {
   candidateEvaluator,
+  foldedState,
   givenStatistics,
   givenValues,
   type OpenedSnapshots,
@@ -77,7 +78,7 @@ interface Possible {
   /** The forms of each candidate. */
   readonly forms: readonly BnVariant[];
   /** The layers to measure. */
-  readonly layers: readonly BatchNormLayer[];
+  readonly layers: CandidateLayers;
 }
 
 /** Order statistics of quantized weights are not defined here, and not every network keeps its layers. */
@@ -90,12 +91,14 @@ function possible(
   const left = opened.quantized && include.includes('robust');
   if (left) note('robust averages are left out: quantized snapshots have weighted means only');
   const families = left ? include.filter((family) => family !== 'robust') : include;
-  if (mode === 'average' || mode === 'repair') return { families, forms: [mode], layers: [] };
+  if (mode === 'average' || mode === 'repair') return { families, forms: [mode], layers: { kept: [], folded: [] } };
   const isFolded = mode === 'auto' && repairableLayers(opened.ingredients.prepared).folded.length > 0;
   const layers = recalibrableLayers(opened, mode === 'recalibrate', isFolded ? () => {} : note);
-  const measured: readonly BnVariant[] = layers.length > 0 ? ['recalibrate'] : [];
+  const measured: readonly BnVariant[] = layerCount(layers) > 0 ? ['recalibrate'] : [];
   if (mode === 'recalibrate') return { families, forms: measured, layers };
-  return { families, forms: ['average', ...measured, ...(isFolded ? (['repair'] as const) : [])], layers };
+  // Where a map tells what was folded, it is recalibrated, and nothing is to be repaired.
+  const isRepaired = isFolded && layers.folded.length === 0;
+  return { families, forms: ['average', ...measured, ...(isRepaired ? (['repair'] as const) : [])], layers };
 }
 
 const hashOf = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
@@ -142,6 +145,7 @@ async function search(
       families: new Set(families),
       forms,
       layers,
+      foldedState: (row) => foldedState(opened, layers, row),
       selection: data.parts[0],
       report: data.parts[1],
       trainImages: images,
@@ -162,7 +166,7 @@ async function search(
 function givenOf(
   opened: OpenedSnapshots,
   { candidate, evaluated: { bn, recipe } }: Reported,
-  layers: readonly BatchNormLayer[],
+  layers: CandidateLayers,
   repairer: Repairer | undefined,
 ): ReadonlyMap<TensorRecord, Uint8Array> | undefined {
   if (bn === 'recalibrate') return givenStatistics(opened, candidate, layers);

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Plan, type PlanOptions, type Row, type SwagRow, swagRows } from '../average/index.ts';
-import type { BatchNormLayer } from '../batchnorm/index.ts';
 import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
 import { labelWarnings, type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
 import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
@@ -9,11 +8,13 @@ import { fileReading, type ModelReading, type OutputKind } from '../signature/in
 import { findSnapshots } from '../snapshots/index.ts';
 import { BayesianAverage } from './bayesian-average.ts';
 import { type CandidateData, type MeasuredImages, undivided, withCandidateData } from './candidate-data.ts';
+import { type CandidateLayers, layerCount } from './candidate-layers.ts';
 import type { CandidateOptions } from './candidate-options.ts';
 import { makeCandidates } from './candidate-weights.ts';
 import type { CandidateEvaluator, NamedCandidate } from './evaluator.ts';
 import {
   candidateEvaluator,
+  foldedState,
   givenStatistics,
   type OpenedSnapshots,
   recalibrableLayers,
@@ -72,7 +73,7 @@ interface Sampled {
 /** What samples are made of, and run on. */
 interface Sampling {
   readonly opened: OpenedSnapshots;
-  readonly layers: readonly BatchNormLayer[];
+  readonly layers: CandidateLayers;
   readonly data: CandidateData<ReturnType<typeof undivided>>;
   readonly evaluator: CandidateEvaluator;
 }
@@ -84,8 +85,8 @@ async function drawn({ opened, layers, data, evaluator }: Sampling, row: Row): P
   const [made] = candidates;
   if (!made) throw new Error('one row makes one candidate');
   const candidate = { ...made, name: row.name };
-  if (!data.trainImages || layers.length === 0) return candidate;
-  return (await evaluator.recalibrate(candidate, layers, data.trainImages)).candidate;
+  if (!data.trainImages || layerCount(layers) === 0) return candidate;
+  return evaluator.recalibrate(candidate, layers, data.trainImages, await foldedState(opened, layers, row));
 }
 
 const meanOf = ({ coefficients, divisor }: Row): Row => ({ kind: 'linear', name: 'mean', coefficients, divisor });
@@ -108,7 +109,7 @@ async function evaluateSamples(
   try {
     for (const [i, row] of [meanOf(rows[0]), ...rows].entries()) {
       const candidate = await drawn(sampling, row);
-      if (i > 0) given.push(layers.length > 0 ? givenStatistics(opened, candidate, layers) : undefined);
+      if (i > 0) given.push(layerCount(layers) > 0 ? givenStatistics(opened, candidate, layers) : undefined);
       await evaluator.evaluate(
         [candidate],
         data.parts[0],
@@ -199,8 +200,9 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
   };
   return withSnapshots(paths, selected, watched, planned, async (opened) => {
     const { models, plan } = opened;
-    const layers = train ? recalibrableLayers(opened, true, note) : [];
-    if (layers.length === 0) note('statistics of the samples are the mean ones: give `train`, or run bn-recal on each');
+    const layers = train ? recalibrableLayers(opened, true, note) : { kept: [], folded: [] };
+    if (layerCount(layers) === 0)
+      note('statistics of the samples are the mean ones: give `train`, or run bn-recal on each');
     const sampled =
       val &&
       (await withCandidateData(
@@ -231,7 +233,7 @@ export async function swag(options: SwagOptions, control: JobControl = {}): Prom
       rank: drawnRank,
       covarianceScale: drawnScale,
       snapshots: plan.snapshots.map(({ file }) => file),
-      recalibratedLayers: layers.length,
+      recalibratedLayers: layerCount(layers),
       models: sampled?.scores,
       reading: sampled?.reading,
       warnings: sampled?.warnings ?? [],

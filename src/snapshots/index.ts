@@ -4,13 +4,17 @@ export { dropEqualStates } from './equal-states.ts';
 export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
 export { findSnapshots } from './find-snapshots.ts';
 export { copiedKey, mappedBytes, statisticKeys } from './map/apply-map.ts';
-export { expressionText, keysOf } from './map/expression.ts';
-export type { MapEntry } from './map/make-map.ts';
+export { type Expression, keysOf } from './map/expression.ts';
+export type { MapEntry, StateMap } from './map/make-map.ts';
+export { type MappedTensor, type MapSummary, mapRows, mapSummary } from './map/map-table.ts';
 export { type ProvedMap, proveMap } from './map/prove-map.ts';
+export { stateReader } from './map/state-values.ts';
 export { decodeValues, type Values } from './map/values.ts';
+export { type TemplateOptions, withTemplate } from './map/with-template.ts';
 export { withModels } from './open-snapshots.ts';
 export { openState } from './open-state.ts';
 export { isAverage, isWrittenState } from './own-outputs.ts';
+export { type RecordedFile, recordedFiles } from './recorded-files.ts';
 export {
   baseName,
   type Candidate,

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { compareUtf8 } from '../../src/core/index.ts';
 import { decodeFloats, openModel, provenanceSteps, readPayload } from '../../src/onnx/index.ts';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { rawOf } from '../support/model-builder.ts';
-import { avgCkpt } from '../support/run-cli.ts';
+import { avgCkpt, BN_RECAL, runProgram } from '../support/run-cli.ts';
 import { evalJson, ON_CPU } from '../support/run-eval.ts';
 import { stateFile } from '../support/state-tables.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -98,24 +99,72 @@ test('a search over checkpoints finds what the search over their exports finds, 
   assert.match(changed.stdout + changed.stderr, /are not those that were written \(SHA-256 differs\)/);
 });
 
-test('a template that BatchNorm was folded into is searched as it is, and repaired, and its statistics are not asked for in vain', () => {
-  const folder = 'fixtures/exports/mobile';
-  const args = [
-    ...[join(folder, 'epoch_0.safetensors'), join(folder, 'epoch_1.safetensors')],
-    ...['--template', join(folder, 'dynamo.onnx'), '--val', IMAGES, '--val-labels', LABELS, '--val-rows', '0:200'],
-    ...['--train', join(FASHION, 'train-2k-images-idx3-ubyte.gz'), '--train-limit', '100'],
-    ...['--preset', 'none', '--size', '16', '--include', 'last', '--allow-worse'],
-  ];
-  for (const bn of ['average', 'repair']) {
+const MOBILE = 'fixtures/exports/mobile';
+const onMobile = (template: string): readonly string[] => [
+  ...[join(MOBILE, 'epoch_0.safetensors'), join(MOBILE, 'epoch_1.safetensors')],
+  ...['--template', join(MOBILE, template), '--val', IMAGES, '--val-labels', LABELS, '--val-rows', '0:200'],
+  ...['--train', join(FASHION, 'train-2k-images-idx3-ubyte.gz'), '--train-limit', '100'],
+  ...['--preset', 'none', '--size', '16', '--include', 'last', '--allow-worse'],
+];
+
+test('a template that BatchNorm was folded into is searched as it is, repaired, and with exact statistics, and every output verifies', () => {
+  for (const [bn, forms] of [
+    ['average', ['average']],
+    ['repair', ['repair']],
+    ['recalibrate', ['recalibrate']],
+    ['auto', ['average', 'recalibrate']],
+  ] as const) {
     const out = join(root, `${bn}.onnx`);
-    const { candidates } = search(...args, '--bn', bn, '--out', out);
-    assert.deepEqual(
-      candidates.map(({ candidate }) => candidate),
-      ['epoch_0', 'epoch_1', 'uniform'],
-    );
-    assert.equal(avgCkpt('verify', out, '--inputs', folder).status, 0);
+    const { candidates } = search(...onMobile('dynamo.onnx'), '--bn', bn, '--out', out);
+    assert.deepEqual([...new Set(candidates.map(({ candidate }) => candidate))], ['epoch_0', 'epoch_1', 'uniform']);
+    assert.deepEqual([...new Set(candidates.map((one) => String(one.bn)))].toSorted(compareUtf8), forms);
+    assert.equal(avgCkpt('verify', out, '--inputs', MOBILE).status, 0);
   }
-  const refused = avgCkpt('search', ...args, '--bn', 'recalibrate', '--out', join(root, 'refused.onnx'), ...ON_CPU);
-  assert.equal(refused.status, 5, refused.stderr);
-  assert.match(refused.stderr, /mobile\/dynamo\.onnx: has no BatchNormalization.*\n.*optimize=False/);
+});
+
+test('candidates get the statistics through a template that folded all layers that they get through one that keeps some', () => {
+  const found = ['dynamo', 'legacy'].map((exporter) => {
+    const out = join(root, `exact-${exporter}.onnx`);
+    return search(...onMobile(`${exporter}.onnx`), '--bn', 'recalibrate', '--out', out);
+  });
+  const [a, b] = found.map(({ candidates }) => candidates);
+  for (const [i, one] of a!.entries()) {
+    assert.equal(one.top1, b![i]!.top1);
+    assert.ok(Math.abs(Number(one.nll) - Number(b![i]!.nll)) < 1e-5, `${one.candidate}: ${one.nll}, ${b![i]!.nll}`);
+  }
+  // What was chosen is what bn-recal makes of it: a mean of all is the average state dict.
+  const average = join(root, 'mean.safetensors');
+  assert.equal(avgCkpt(...onMobile('').slice(0, 2), '--out', average).status, 0);
+  const template = ['--template', join(MOBILE, 'dynamo.onnx'), '--template-of', join(MOBILE, 'epoch_1.safetensors')];
+  const images = [
+    '--data',
+    join(FASHION, 'train-2k-images-idx3-ubyte.gz'),
+    '--limit',
+    '100',
+    '--preset',
+    'none',
+    '--size',
+    '16',
+  ];
+  const out = join(root, 'mean-bn.onnx');
+  const ran = runProgram(BN_RECAL, [average, ...template, ...images, '--out', out, '--quiet', ...ON_CPU]);
+  assert.equal(ran.status, 0, ran.stderr);
+  const uniform = a!.find(({ candidate }) => candidate === 'uniform')!;
+  const searched = found[0]!.report_split.map(({ model, nll }) => [String(model), Number(nll)] as const);
+  const [, reported] = searched.find(([model]) => model.startsWith('uniform'))!;
+  const { models } = evalJson([
+    out,
+    '--data',
+    IMAGES,
+    '--labels',
+    LABELS,
+    '--rows',
+    '0:200',
+    '--preset',
+    'none',
+    '--size',
+    '16',
+  ]);
+  // The halves that chose and reported, together.
+  assert.ok(Math.abs((Number(uniform.nll) + reported) / 2 - Number(models[0]?.nll)) < 2e-5);
 });

@@ -4,9 +4,13 @@ import {
   type Candidate,
   candidatesOfFiles,
   dropEqualStates,
+  mapRows,
+  mapSummary,
   openState,
   type StateChoice,
   type StateTable,
+  type TemplateOptions,
+  withTemplate,
 } from '../../snapshots/index.ts';
 import { type AveragingRecord, averagedOutput, type PlanRecord, plannedAverages } from '../average-record.ts';
 import { type AveragingOptions, withTables } from '../averaging-options.ts';
@@ -14,9 +18,8 @@ import { makeFolder, outputPaths, type Targets } from '../output-paths.ts';
 import { type Plan, planRows } from '../plan/plan.ts';
 import type { TensorRules } from '../tensor-plan.ts';
 import { type PublishedOutput, publishOutputs } from '../write-outputs.ts';
-import { averageMappedInto, mappedFiles, mapSummary, withStatistics } from './mapped-outputs.ts';
+import { averageMappedInto, mappedFiles, withStatistics } from './mapped-outputs.ts';
 import { planStates, type StatePlan } from './plan-states.ts';
-import { mapRows, type TemplateOptions, withTemplate } from './template-map.ts';
 import { writeStates } from './write-states.ts';
 
 export interface StateOptions extends AveragingOptions, Targets, TemplateOptions {

@@ -5,8 +5,11 @@ import {
   decodeValues,
   keysOf,
   type MapEntry,
+  type MapSummary,
   mappedBytes,
   type ProvedMap,
+  type RecordedFile,
+  recordedFiles,
   type StateTable,
   statisticKeys,
   type Values,
@@ -15,29 +18,19 @@ import type { AverageJob } from '../average-files.ts';
 import type { AveragedTensor } from '../averaged-tensor.ts';
 import { givenRecord } from '../given.ts';
 import { type StoredTensor, storedTensors } from '../output-layout.ts';
-import type { AverageRecord, RecordedFile } from '../record.ts';
+import type { AverageRecord } from '../record.ts';
 import type { Row } from '../rows/row.ts';
 import { type Sink, TensorStream } from '../stream.ts';
 import { filesOf, modelDigests, type OutputFiles, type WrittenOutput, writeInto } from '../write-outputs.ts';
 import type { StatePlan, SummedState } from './plan-states.ts';
-import { recordedFiles, type StateJob, stateRecord } from './write-states.ts';
+import { type StateJob, stateRecord } from './write-states.ts';
 
 /** Averages of state dicts that are put into a template. */
 export interface MappedJob extends StateJob, Pick<AverageJob, 'given' | 'chosenBy' | 'carried'> {
   readonly template: Model;
   readonly map: ProvedMap;
   /** What the output says of its map; of an output that is made again, what it said. */
-  readonly summary: NonNullable<AverageRecord['map']>;
-}
-
-/** Counts of a map's tensors by how they follow from the state dict. */
-export function mapSummary({ entries, sha256 }: ProvedMap): MappedJob['summary'] {
-  const tensors: Record<string, number> = {};
-  for (const { expression } of entries) {
-    const kind = expression.kind.replaceAll(' ', '_');
-    tensors[kind] = (tensors[kind] ?? 0) + 1;
-  }
-  return { sha256, tensors, within_rounding: entries.filter(({ proof }) => !proof.exact).length };
+  readonly summary: MapSummary;
 }
 
 /** The state dict's plan with what the graph says of its tensors: which are statistics of BatchNormalization, whatever their names. */
@@ -143,6 +136,14 @@ function slotWriter(
 export function mappedSlots(job: MappedJob): (slot: number, sinks: readonly Sink[]) => Promise<void> {
   const { entries, stored } = storedEntries(job);
   return slotWriter(job, entries, stored, new TensorStream({ ...job, models: job.tables }));
+}
+
+/** Averages of single keys for one row, rounded to the state dict's type, as folds are computed from them. Memory: their values. */
+export async function mappedValues(job: MappedJob, keys: Iterable<string>): Promise<ReadonlyMap<string, Values>> {
+  const averages = averagedKeys(new TensorStream({ ...job, models: job.tables }), job.plan, 1);
+  const values = new Map<string, Values>();
+  for (const key of keys) values.set(key, (await averages(key))[0] as Values);
+  return values;
 }
 
 /** The files of the checkpoint that proved the map, unless it is one of those that are averaged. */

@@ -1,5 +1,6 @@
 import { type Control, version } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
+import { mapSummary, type ProvedMap, type Values, withTemplate } from '../../snapshots/index.ts';
 import type { StoredTensor } from '../output-layout.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type Row, rowOver } from '../rows/row.ts';
@@ -11,16 +12,16 @@ import {
   type MappedJob,
   mappedFiles,
   mappedSlots,
-  mapSummary,
+  mappedValues,
   storedEntries,
   withStatistics,
 } from './mapped-outputs.ts';
-import { withTemplate } from './template-map.ts';
 
 /** Training checkpoints in a template, for averages that are made in memory, and then written. */
 export interface MappedSnapshots {
   readonly plan: Plan;
   readonly template: Model;
+  readonly map: ProvedMap;
   /** Tensors of the template that get new values. */
   readonly stored: readonly StoredTensor[];
   /** What writes a stored tensor of some rows, made from these snapshots alone. */
@@ -28,6 +29,8 @@ export interface MappedSnapshots {
     rows: readonly Row[],
     snapshots: readonly number[],
   ) => (slot: number, sinks: readonly Sink[]) => Promise<void>;
+  /** Tensors of the state dict that a row makes, by key: what was folded, before it is folded. */
+  readonly values: (row: Row, keys: Iterable<string>) => Promise<ReadonlyMap<string, Values>>;
   /** Writes rows into copies of the template, each whole or not at all. @throws TemperError as averageMappedInto; OUTPUT_* */
   readonly write: (
     rows: readonly Row[],
@@ -77,8 +80,13 @@ export function withMappedSnapshots<T>(
       return use({
         plan,
         template,
+        map,
         stored: storedEntries(job).stored,
         writer: (rows, snapshots) => mappedSlots(restricted(job, rows, snapshots)),
+        values(row, keys) {
+          const used = [...row.coefficients.keys()].filter((i) => row.coefficients[i] !== 0);
+          return mappedValues(restricted(job, [row], used), keys);
+        },
         write(rows, outputs, force, more) {
           const whole = { ...job, ...more, rows };
           return publishOutputs(mappedFiles(whole), outputs, force, (files) => averageMappedInto(whole, files));

@@ -1,11 +1,11 @@
 import { dirname } from 'node:path';
 import { type Model, openModel } from '../../onnx/index.ts';
 import { recordAs, recordedText } from '../../signature/index.ts';
-import { openState, proveMap, type StateTable } from '../../snapshots/index.ts';
+import { type MapSummary, openState, proveMap, type RecordedFile, type StateTable } from '../../snapshots/index.ts';
 import { changedData, comparedFiles } from '../compared-files.ts';
 import { findInput, hashCache } from '../find-input.ts';
 import { changedGiven, givenNote, givenValues } from '../given.ts';
-import { type AverageRecord, type RecordedFile, recordedRow } from '../record.ts';
+import { type AverageRecord, recordedRow } from '../record.ts';
 import type { AverageVerdict } from '../verdict.ts';
 import { averageMappedInto, storedEntries, withStatistics } from './mapped-outputs.ts';
 import { planStates } from './plan-states.ts';
@@ -42,7 +42,7 @@ async function recomputed(
       chosenBy: record.chosen_by,
       // It was measured, or inherited: taken as it is.
       carried: recordAs(template, recordedText(subject)),
-      summary: record.map as NonNullable<AverageRecord['map']>,
+      summary: record.map as MapSummary,
       signal,
     },
     [target],

@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path';
 import { openFile, openSafetensors } from '../../core/index.ts';
-import { openState, type StateTable } from '../../snapshots/index.ts';
+import { openState, type RecordedFile, type StateTable } from '../../snapshots/index.ts';
 import { comparison } from '../comparison.ts';
 import { findInput, type HashOf, hashCache } from '../find-input.ts';
-import { type RecordedFile, readRecord, recordedRow } from '../record.ts';
+import { readRecord, recordedRow } from '../record.ts';
 import type { AverageVerdict } from '../verdict.ts';
 import { planStates } from './plan-states.ts';
 import { averageStatesInto } from './write-states.ts';

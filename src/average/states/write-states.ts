@@ -1,9 +1,8 @@
-import { basename } from 'node:path';
 import { type AtomicFile, type FloatType, itemBytesOf, openAtomic, safetensorsHead } from '../../core/index.ts';
 import { elementCount } from '../../onnx/index.ts';
-import type { StateTable } from '../../snapshots/index.ts';
+import { type RecordedFile, recordedFiles, type StateTable } from '../../snapshots/index.ts';
 import { hashFiles } from '../hash-files.ts';
-import type { AverageRecord, RecordedFile, RecordedInput } from '../record.ts';
+import type { AverageRecord, RecordedInput } from '../record.ts';
 import { type Row, rowFields, rowOver } from '../rows/row.ts';
 import { type Sink, type StreamOptions, TensorStream } from '../stream.ts';
 import type { TensorRules } from '../tensor-plan.ts';
@@ -20,13 +19,6 @@ export interface StateJob extends Pick<StreamOptions, 'allowNonfinite' | 'signal
   readonly dtype: FloatType | undefined;
   /** Recorded in the output. */
   readonly version: string;
-}
-
-/** A checkpoint's files by name and hash: the first, and the others of a sharded one. */
-export function recordedFiles({ files }: StateTable, digests: readonly string[]): RecordedFile {
-  const [first, ...shards] = files.map(({ path }, i) => ({ location: basename(path), sha256: digests[i] as string }));
-  const { location: file = '', sha256 = '' } = first ?? {};
-  return { file, sha256, ...(shards.length > 0 ? { data: shards } : {}) };
 }
 
 /** What an average of state dicts says of itself. @param digests of the checkpoints' files, in plan order */

@@ -130,7 +130,7 @@ function isUnfoldable(found: FoldableLayer | Unfoldable): found is Unfoldable {
 }
 
 /** Names are distinct, as nodes' outputs are. */
-function nameOnce(considered: readonly ConsideredLayer[]): ConsideredLayer[] {
+export function nameOnce(considered: readonly ConsideredLayer[]): ConsideredLayer[] {
   const taken = new Set<string>();
   return considered.map((one) => {
     const name = taken.has(one.name) ? (one.layer?.end.outputs[0] ?? `${one.name}.${taken.size}`) : one.name;

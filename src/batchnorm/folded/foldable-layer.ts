@@ -8,6 +8,7 @@ import {
   type StoredInput,
   type TensorRecord,
 } from '../../onnx/index.ts';
+import type { KnownFold } from '../mapped/known-fold.ts';
 
 /** Stored values that a layer reads, and how they are written anew. */
 export interface Operand {
@@ -58,6 +59,8 @@ export interface FoldableLayer {
   readonly biasSlot: number;
   /** The scale of the input's codes, for a missing bias of a quantized layer. */
   readonly inputScale: StoredInput | undefined;
+  /** What was folded in, where a map into a template tells: then the fold is undone, and no reference stands for it. */
+  readonly fold?: KnownFold | undefined;
 }
 
 /** A layer that nothing can be folded into, and why. */

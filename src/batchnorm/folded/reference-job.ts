@@ -120,7 +120,7 @@ async function withIngredients<T>(
 /**
  * The goals of a model's folded layers: kept ones of the same job, those of a file of moments, or measured.
  * @param earlier what an earlier run of the job has left; used if it is of the same reference
- * @returns undefined where no layer is folded
+ * @returns undefined where no layer is folded, or a map tells what was
  * @throws TemperError USAGE where reference and target are the same; INPUT_*, MISMATCH_*, EXECUTION_*, NUMERIC_*
  */
 export async function referenceOf(
@@ -129,13 +129,14 @@ export async function referenceOf(
   earlier: () => Reference | undefined = () => undefined,
 ): Promise<Reference | undefined> {
   const { model, chosen, images, options } = job;
-  if (chosen.folded.length === 0) {
+  if (chosen.folded.every(({ fold }) => fold !== undefined)) {
     const { reference, referenceSize, referenceViews, ingredients } = options;
     const [idle] =
-      Object.entries({ reference, referenceSize, referenceViews, ingredients }).find(
-        ([, value]) => value !== undefined,
-      ) ?? [];
-    if (idle !== undefined) control.note(`\`${idle}\` has no use: ${model.path} keeps its BatchNormalization`);
+      Object.entries({ reference, referenceSize, referenceViews, ingredients }).find(([, value]) => value !== undefined) ?? [];
+    if (idle !== undefined)
+      control.note(
+        `\`${idle}\` has no use: ${chosen.folded.length > 0 ? 'the checkpoint tells what was folded' : `${model.path} keeps its BatchNormalization`}`,
+      );
     return undefined;
   }
   const { source } = options.reference ?? options.data;

@@ -11,9 +11,11 @@ import {
   type NewNode,
   type NodeRecord,
   renameOutput,
+  rewriter,
 } from '../../onnx/index.ts';
 import type { ChosenLayers } from '../choose-layers.ts';
 import { type BatchNormLayer, keptLayers } from '../find-layers.ts';
+import { type NormParameters, normOf, rawBytes, type StateReader, storeLayer } from '../mapped/refold.ts';
 import type { Statistics } from '../statistics.ts';
 import { floorsOf } from './correction.ts';
 import type { FoldableLayer } from './foldable-layer.ts';
@@ -36,16 +38,21 @@ interface Insertion {
   readonly edits: readonly Edit[];
 }
 
+/** Passes values on unchanged, and gives them the goal's mean and deviation once it has the statistics of its input. */
+function standIn({ channels }: FoldableLayer, goal: Statistics | undefined): NormParameters {
+  const floors = goal && floorsOf(goal);
+  const constant = (value: number): Float64Array => new Float64Array(channels).fill(value);
+  const variance = goal ? goal.variance.map((value, c) => value + (floors?.[c] as number)) : constant(1);
+  const mean = goal?.mean ?? constant(0);
+  return { scale: variance.map(Math.sqrt), bias: mean, mean, variance, epsilon: 0 };
+}
+
 /** The layer's BatchNormalization, with what its type and the place of its channels ask for. */
-function insertion(model: Model, layer: FoldableLayer, k: number, goal: Statistics | undefined): Insertion {
+function insertion(model: Model, layer: FoldableLayer, k: number, parameters: NormParameters): Insertion {
   const { channels, channelsLast, end, weight } = layer;
   const { graph } = model.record;
   const name = (part: string): string => `${PREFIX}${k}.${part}`;
-  const constant = (value: number): Float64Array => new Float64Array(channels).fill(value);
-  const floors = goal && floorsOf(goal);
-  const variance = goal ? goal.variance.map((value, c) => value + (floors?.[c] as number)) : constant(1);
-  const mean = goal?.mean ?? constant(0);
-  const parts = { scale: variance.map(Math.sqrt), bias: mean, mean, variance };
+  const { epsilon, ...parts } = parameters;
   // In float16 the parameters themselves would be rounded, and small variances lost.
   const type = weight.dataType === DOUBLE ? DOUBLE : FLOAT;
   const [isCast, isMoved] = [weight.dataType !== type, channelsLast];
@@ -78,7 +85,7 @@ function insertion(model: Model, layer: FoldableLayer, k: number, goal: Statisti
   }
   const norm = [value, ...Object.keys(parts).map(name)];
   through(
-    { opType: 'BatchNormalization', inputs: norm, name: name('norm'), attributes: { epsilon: { float: 0 } } },
+    { opType: 'BatchNormalization', inputs: norm, name: name('norm'), attributes: { epsilon: { float: epsilon } } },
     'norm',
   );
   if (isMoved) {
@@ -96,6 +103,7 @@ function layersOf(
   copy: Model,
   { kept, folded }: Pick<ChosenLayers, 'kept' | 'folded'>,
   goals: readonly Statistics[] | undefined,
+  norms: readonly (NormParameters | undefined)[],
 ): BatchNormLayer[] {
   const byVariance = new Map(folded.map((_, k) => [`${PREFIX}${k}.variance`, k]));
   const byOutput = new Map(kept.map((layer) => [layer.node.outputs[0], layer]));
@@ -103,6 +111,8 @@ function layersOf(
     const k = byVariance.get(one.node.inputs[4] ?? '');
     const layer = k === undefined ? undefined : folded[k];
     if (k !== undefined && layer) {
+      const stored = norms[k];
+      if (stored) return [{ ...one, name: layer.name, folded: layer, stored }];
       const goal = goals?.[k];
       const more = goal ? { goal, floors: floorsOf(goal) } : { epsilon: EPSILON };
       return [{ ...one, name: layer.name, folded: layer, ...more }];
@@ -116,25 +126,36 @@ function layersOf(
  * A throw-away copy with a BatchNormalization behind each folded layer: the network before folding, as far as moments can tell. The
  * layers pass their input on unchanged, and give it the goal's mean and deviation once they have the statistics of their input
  * (REPAIR, Jordan et al. 2023, arXiv 2211.08403, §3). Kept layers stay as they are.
+ *
+ * Where a map tells what was folded in (`fold`), the copy has just that: the state dict's weight, bias and BatchNormalization.
  * @param goals mean and variance that each folded layer's output should have; absent where they are only to be measured
+ * @param state values of the state dict, for folds that a map tells
  * @throws TemperError UNSUPPORTED_GRAPH, NUMERIC_OVERFLOW
  */
 export function unfold(
   model: Model,
   chosen: Pick<ChosenLayers, 'kept' | 'folded'>,
   goals?: readonly Statistics[],
+  state?: StateReader,
 ): Unfolded {
   const { kept, folded } = chosen;
   if (folded.length === 0) return { model, layers: kept };
   const { graph } = model.record;
   const { nodes, place } = indexGraph(model);
+  const raw = rewriter(model);
+  const norms = folded.map((layer) => {
+    const { fold } = layer;
+    if (!fold || !state) return undefined;
+    storeLayer(layer, rawBytes(model, layer, fold, state), raw);
+    return normOf(fold, state);
+  });
   const edits: Edit[] = folded.flatMap((layer, k) => {
-    const { nodes: inserted, edits: own } = insertion(model, layer, k, goals?.[k]);
+    const { nodes: inserted, edits: own } = insertion(model, layer, k, norms[k] ?? standIn(layer, goals?.[k]));
     const behind: NodeRecord | undefined = nodes[place(layer.end) + 1];
     return [...own, ...inserted.map((node) => insertNode(graph, node, behind))];
   });
-  const copy = editedModel(model, edits);
-  const layers = layersOf(copy, chosen, goals);
+  const copy = editedModel(model, [...raw.edits, ...edits]);
+  const layers = layersOf(copy, chosen, goals, norms);
   if (layers.length === kept.length + folded.length) return { model: copy, layers };
   throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: statistics of its folded layers cannot be measured`, {
     details: { path: model.path },

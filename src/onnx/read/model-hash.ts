@@ -1,8 +1,16 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { compareUtf8, openFile, readBytes, sha256OfFile } from '../../core/index.ts';
+import { type ByteSource, compareUtf8, openFile, readBytes, sha256OfFile } from '../../core/index.ts';
 import type { Model } from './model.ts';
 import { openModel } from './open-model.ts';
+
+/** Of a file as it lies on disk, of a model in memory by its bytes. */
+async function hashOf(source: ByteSource): Promise<string> {
+  if ('fd' in source) return sha256OfFile(source.path);
+  return createHash('sha256')
+    .update(readBytes(source, 0, source.size))
+    .digest('hex');
+}
 
 /** SHA-256 (hex) of a model's files, each by itself; `data` in order of first use, absent without external data. */
 export async function modelHashes(
@@ -11,10 +19,10 @@ export async function modelHashes(
   const data = await Promise.all(
     model.externalLocations.map(async (location) => ({
       location,
-      sha256: await sha256OfFile(model.external(location).path),
+      sha256: await hashOf(model.external(location)),
     })),
   );
-  return { file: basename(model.path), sha256: await sha256OfFile(model.path), ...(data.length > 0 ? { data } : {}) };
+  return { file: basename(model.path), sha256: await hashOf(model.source), ...(data.length > 0 ? { data } : {}) };
 }
 
 /**

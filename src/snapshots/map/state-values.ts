@@ -72,6 +72,10 @@ export function stateFloats(table: StateTable, key: string): Values {
   return readValues(tensor.open(), floatOf(tensor.type) as FloatType);
 }
 
+/** Values of a table's float tensors by key, read when they are asked for; small ones are kept. */
+export const stateReader = (table: StateTable): ((key: string) => Values) =>
+  cachedValues((key) => stateFloats(table, key));
+
 /** Reads every float tensor of a table once, for its fingerprint. Memory: one tensor. @throws TemperError FORMAT_*, INPUT_* */
 export function stateValues(table: StateTable): StateValues {
   const keys = [...table.tensors.values()].flatMap((tensor): StateKey[] => {
@@ -109,6 +113,6 @@ export function stateValues(table: StateTable): StateValues {
       const alike = byPrint.get(`${key.type} ${key.print.sampled}`) ?? [];
       return alike.length < 2 ? alike : alike.filter((other) => hash(other) === hash(key));
     },
-    values: cachedValues((key) => stateFloats(table, key)),
+    values: stateReader(table),
   };
 }

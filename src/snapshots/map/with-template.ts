@@ -1,11 +1,12 @@
 import type { Control } from '../../core/index.ts';
 import { type Model, openModel } from '../../onnx/index.ts';
-import { expressionText, openState, type ProvedMap, proveMap, type StateTable } from '../../snapshots/index.ts';
-import type { MappedTensor } from '../average-record.ts';
+import { openState } from '../open-state.ts';
+import type { StateTable } from '../state-table.ts';
+import { type ProvedMap, proveMap } from './prove-map.ts';
 
-/** A graph that averages of state dicts are put into, and the checkpoint that it was exported from. */
+/** A graph that state dicts are put into, and the checkpoint that it was exported from. */
 export interface TemplateOptions {
-  /** An ONNX export of one of the checkpoints: averages go into a copy of it. @default none: outputs are safetensors */
+  /** An ONNX export of one of the checkpoints: weights go into a copy of it. @default none */
   readonly template?: string | undefined;
   /** The checkpoint that the template was exported from. @default found by value among the inputs */
   readonly templateOf?: string | undefined;
@@ -46,15 +47,4 @@ export async function withTemplate<T>(
   } finally {
     for (const file of [template, ...opened]) file.close();
   }
-}
-
-/** The map as rows of a table. */
-export function mapRows({ entries }: ProvedMap): MappedTensor[] {
-  return entries.map(({ tensor: { name, dims }, expression, proof }) => ({
-    tensor: name,
-    dims,
-    expression: expressionText(expression),
-    exact: proof.exact,
-    units: proof.worst,
-  }));
 }
