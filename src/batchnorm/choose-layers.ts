@@ -1,9 +1,10 @@
 import { TemperError } from '../core/index.ts';
 import { assertInference, foldedNorms, KEEP_NORMS, type Model, openModel } from '../onnx/index.ts';
-import { type BatchNormLayer, keptLayers, type SkippedLayer } from './find-layers.ts';
+import { type BatchNormLayer, keptLayers } from './find-layers.ts';
 import { type ConsideredLayer, findFolded } from './folded/find-folded.ts';
 import type { FoldableLayer } from './folded/foldable-layer.ts';
 import { normsText, type OtherNorms } from './folded/other-norms.ts';
+import type { SkippedLayer } from './layers-in-file.ts';
 
 /** The layers of a file that are recalibrated: those that it keeps, and those that a BatchNormalization was folded into. */
 export interface ChosenLayers {

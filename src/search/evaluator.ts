@@ -1,4 +1,10 @@
-import { type BatchNormLayer, type MeasuredLayer, type NumberedBatch, recalibrateByBatch } from '../batchnorm/index.ts';
+import {
+  type BatchNormLayer,
+  type MeasuredLayer,
+  type NumberedBatch,
+  recalibrateByBatch,
+  unfold,
+} from '../batchnorm/index.ts';
 import { TemperError } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import {
@@ -169,21 +175,17 @@ export class CandidateEvaluator {
     const start = performance.now();
     const { prepared, device, threads, signal } = this.options;
     try {
-      const { measured, ran } = await recalibrateByBatch(
-        modelOf(prepared, candidate, candidate.name),
-        layers,
-        'population',
-        {
-          device,
-          threads,
-          async *batches() {
-            for await (const batch of images.pass()) {
-              signal.throwIfAborted();
-              yield batch;
-            }
-          },
+      const copy = unfold(modelOf(prepared, candidate, candidate.name), { kept: layers, folded: [] });
+      const { measured, ran } = await recalibrateByBatch(copy.model, copy.layers, 'population', {
+        device,
+        threads,
+        async *batches() {
+          for await (const batch of images.pass()) {
+            signal.throwIfAborted();
+            yield batch;
+          }
         },
-      );
+      });
       return { candidate: withStatistics(prepared, candidate, measured), measured, images: ran.images };
     } finally {
       this.milliseconds += performance.now() - start;
@@ -225,7 +227,7 @@ function withStatistics(
   };
   const slots = statisticSlots(
     prepared,
-    measured.map(({ layer }) => layer),
+    measured.map(({ layer }) => layer.source ?? layer),
   );
   for (const [i, { layer, mean, variance }] of slots.entries()) {
     const { statistics } = measured[i] as MeasuredLayer;

@@ -13,7 +13,7 @@ import {
   renameOutput,
 } from '../../onnx/index.ts';
 import type { ChosenLayers } from '../choose-layers.ts';
-import { type BatchNormLayer, keptLayers } from '../find-layers.ts';
+import { type BatchNormLayer, type ObservedLayers, observedLayers } from '../find-layers.ts';
 import type { Statistics } from '../statistics.ts';
 import { floorsOf } from './correction.ts';
 import type { FoldableLayer } from './foldable-layer.ts';
@@ -25,7 +25,7 @@ const { float32: FLOAT, float64: DOUBLE, int64: INT64 } = DATA_TYPE;
 
 /** A throw-away copy of a model with the BatchNormalization that stands behind folded layers there, and the layers that are measured. */
 export interface Unfolded {
-  /** The file itself where no layer is folded. */
+  /** The file itself where no layer is folded, and none lies in a function. */
   readonly model: Model;
   /** In graph order. */
   readonly layers: readonly BatchNormLayer[];
@@ -93,29 +93,33 @@ function insertion(model: Model, layer: FoldableLayer, k: number, goal: Statisti
 
 /** Finds the layers of a copy: those that were put in, and those that the file keeps. */
 function layersOf(
-  copy: Model,
+  { layers }: ObservedLayers,
   { kept, folded }: Pick<ChosenLayers, 'kept' | 'folded'>,
   goals: readonly Statistics[] | undefined,
 ): BatchNormLayer[] {
   const byVariance = new Map(folded.map((_, k) => [`${PREFIX}${k}.variance`, k]));
-  const byOutput = new Map(kept.map((layer) => [layer.node.outputs[0], layer]));
-  return keptLayers(copy).layers.flatMap((one): BatchNormLayer[] => {
+  const byPlace = new Map(kept.map((layer) => [layer.place, layer]));
+  return layers.flatMap((one): BatchNormLayer[] => {
     const k = byVariance.get(one.node.inputs[4] ?? '');
     const layer = k === undefined ? undefined : folded[k];
     if (k !== undefined && layer) {
       const goal = goals?.[k];
       const more = goal ? { goal, floors: floorsOf(goal) } : { epsilon: EPSILON };
-      return [{ ...one, name: layer.name, folded: layer, ...more }];
+      return [{ ...one, name: layer.name, folded: layer, source: undefined, ...more }];
     }
-    const source = byOutput.get(one.node.outputs[0]);
-    return source ? [{ ...one, name: source.name, source }] : [];
+    const source = byPlace.get(one.place);
+    if (!source) return [];
+    // Of calls that share statistics each is measured, under a name of its own.
+    const isShared = layers.some((other) => other !== one && other.place === one.place);
+    return [{ ...one, name: isShared ? one.name : source.name, source }];
   });
 }
 
 /**
  * A throw-away copy with a BatchNormalization behind each folded layer: the network before folding, as far as moments can tell. The
  * layers pass their input on unchanged, and give it the goal's mean and deviation once they have the statistics of their input
- * (REPAIR, Jordan et al. 2023, arXiv 2211.08403, §3). Kept layers stay as they are.
+ * (REPAIR, Jordan et al. 2023, arXiv 2211.08403, §3). Kept layers stay as they are; where some lie in local functions, the copy
+ * calls these no more.
  * @param goals mean and variance that each folded layer's output should have; absent where they are only to be measured
  * @throws TemperError UNSUPPORTED_GRAPH, NUMERIC_OVERFLOW
  */
@@ -125,7 +129,7 @@ export function unfold(
   goals?: readonly Statistics[],
 ): Unfolded {
   const { kept, folded } = chosen;
-  if (folded.length === 0) return { model, layers: kept };
+  if (folded.length === 0 && !kept.some(({ inFunction }) => inFunction)) return { model, layers: kept };
   const { graph } = model.record;
   const { nodes, place } = indexGraph(model);
   const edits: Edit[] = folded.flatMap((layer, k) => {
@@ -133,9 +137,10 @@ export function unfold(
     const behind: NodeRecord | undefined = nodes[place(layer.end) + 1];
     return [...own, ...inserted.map((node) => insertNode(graph, node, behind))];
   });
-  const copy = editedModel(model, edits);
-  const layers = layersOf(copy, chosen, goals);
-  if (layers.length === kept.length + folded.length) return { model: copy, layers };
+  const seen = observedLayers(edits.length > 0 ? editedModel(model, edits) : model);
+  const layers = layersOf(seen, chosen, goals);
+  const found = new Set(layers.map(({ folded: own, source }) => own ?? source));
+  if (found.size === kept.length + folded.length) return { model: seen.model, layers };
   throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: statistics of its folded layers cannot be measured`, {
     details: { path: model.path },
   });
