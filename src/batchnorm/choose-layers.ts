@@ -1,10 +1,11 @@
 import { type Control, TemperError } from '../core/index.ts';
 import { assertInference, foldedNorms, KEEP_NORMS, type Model } from '../onnx/index.ts';
 import type { StateMap } from '../snapshots/index.ts';
-import { type BatchNormLayer, keptLayers, type SkippedLayer } from './find-layers.ts';
+import { type BatchNormLayer, keptLayers } from './find-layers.ts';
 import { type ConsideredLayer, findFolded } from './folded/find-folded.ts';
 import type { FoldableLayer } from './folded/foldable-layer.ts';
 import { normsText, type OtherNorms } from './folded/other-norms.ts';
+import type { SkippedLayer } from './layers-in-file.ts';
 import { foldsOfMap } from './mapped/known-folds.ts';
 import { type SubjectOptions, withSubject } from './mapped/subject.ts';
 

@@ -56,6 +56,8 @@ export async function momentsOfBatch(
       const mean = (outputs[names.mean] as Tensor).data as Float32Array | Float64Array;
       const variance = (outputs[names.variance] as Tensor).data as Float32Array | Float64Array;
       const [n = 0n, channels = 0n, positions = 0n] = (outputs[names.shape] as Tensor).data as BigInt64Array;
+      // A branch that was not taken gives an empty shape.
+      if (n === 0n && channels === 0n && layer.branches.length > 0) return { count: 0, mean, variance };
       // BatchNorm1d over tokens: [N, T, C] as [N·T, C] is several rows of each image.
       if (Number(channels) !== layer.channels || Number(n) % rows !== 0) {
         throw new TemperError(

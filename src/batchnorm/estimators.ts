@@ -8,8 +8,14 @@ export type EstimatorName = (typeof ESTIMATORS)[number];
 /** Folds batches, in batch order, into statistics. */
 export interface Estimator {
   add(batch: BatchMoments): void;
-  /** Per layer. @throws TemperError INPUT_TOO_FEW without batches */
-  result(): { readonly statistics: Statistics; readonly count: number }[];
+  /** Per layer; without values for one that never ran. @throws TemperError INPUT_TOO_FEW without batches */
+  result(): Estimated[];
+}
+
+export interface Estimated {
+  readonly statistics: Statistics;
+  /** Values per channel. */
+  readonly count: number;
 }
 
 /** Folds the moments of one layer. */
@@ -33,7 +39,8 @@ function population(channels: number): LayerFold {
     add({ count, mean, variance }) {
       total = combineMoments(total, momentsOfBatch(count, mean, variance));
     },
-    statistics: () => ({ mean: total.mean, variance: populationVariance(total) }),
+    // Of a branch that was never taken: nothing yet.
+    statistics: () => ({ mean: total.mean, variance: total.count === 0 ? total.m2 : populationVariance(total) }),
   };
 }
 
@@ -49,6 +56,7 @@ function torch(channels: number): LayerFold {
       return values;
     },
     add(batch) {
+      if (batch.count === 0) return;
       if (batch.count < 2) {
         throw new TemperError(
           'INPUT_TOO_FEW',
@@ -80,14 +88,34 @@ export function estimator(name: EstimatorName, channels: readonly number[]): Est
     add(batch) {
       for (const [i, moments] of batch.layers.entries()) layers[i]?.add(moments);
     },
-    result: () =>
-      layers.map((layer) => {
-        if (layer.count > 0) return { statistics: layer.statistics(), count: layer.count };
-        throw new TemperError('INPUT_TOO_FEW', 'no image was seen', {
-          hint: 'Check `data`, `rows`, `samples` and `shard`.',
-        });
-      }),
+    result() {
+      if (layers.some(({ count }) => count > 0))
+        return layers.map((layer) => ({ statistics: layer.statistics(), count: layer.count }));
+      throw new TemperError('INPUT_TOO_FEW', 'no image was seen', {
+        hint: 'Check `data`, `rows`, `samples` and `shard`.',
+      });
+    },
   };
+}
+
+/** Statistics of the values of several layers together: of calls that share them, each of which `name` has estimated. */
+export function pooled(name: EstimatorName, parts: readonly Estimated[]): Estimated {
+  const count = parts.reduce((sum, part) => sum + part.count, 0);
+  const seen = parts.filter((part) => part.count > 0);
+  const [only] = seen;
+  if (only && seen.length === 1) return only;
+  if (name === 'population') {
+    const all = seen
+      .map((part) => momentsOfBatch(part.count, part.statistics.mean, part.statistics.variance))
+      .reduce(combineMoments);
+    return { statistics: { mean: all.mean, variance: populationVariance(all) }, count };
+  }
+  // Each call is a step of the cumulative average, as each is an update in training.
+  const average = (of: (statistics: Statistics) => Float64Array): Float64Array =>
+    of((only as Estimated).statistics).map(
+      (_, c) => seen.reduce((sum, { statistics }) => sum + (of(statistics)[c] as number), 0) / seen.length,
+    );
+  return { statistics: { mean: average(({ mean }) => mean), variance: average(({ variance }) => variance) }, count };
 }
 
 /**

@@ -2,35 +2,29 @@ import { TemperError } from '../core/index.ts';
 import {
   assertInference,
   attributeOf,
-  constantTensor,
   elementCount,
   foldedNorms,
-  type GraphIndex,
   indexGraph,
+  inlineCalls,
   KEEP_NORMS,
   type Model,
-  type ModelRecord,
   type NodeRecord,
-  nodesOf,
-  readsOf,
-  scopesOf,
   standardisesWeights,
-  type TensorRecord,
 } from '../onnx/index.ts';
 import type { FoldableLayer } from './folded/foldable-layer.ts';
+import { type Branch, COMPUTED, type LayerParameter, parameterOf } from './layer-parameters.ts';
+import { isBatchNorm, levelsOf, nodeName, placesOf, valueTypes } from './layer-places.ts';
+import { fileFinder, type SkippedLayer } from './layers-in-file.ts';
 import type { Statistics } from './statistics.ts';
 
-/** A parameter of a layer: where its values lie. */
-export interface LayerParameter {
-  readonly tensor: TensorRecord;
-  /** The element type that the layer reads: another than the tensor's behind a Cast (weights stored in bfloat16). */
-  readonly dataType: number;
-  /** Whether this input of this layer is the tensor's only use: only then can it be written to in place. */
-  readonly exclusive: boolean;
-}
-
-/** A BatchNormalization node of the main graph whose statistics are stored in the file. */
+/** A BatchNormalization node whose statistics are stored in the file. */
 export interface BatchNormLayer {
+  /** Where it lies, in words that no other layer of the file has, and that are the same in copies of it. */
+  readonly place: string;
+  /** The branches of If that it lies in, the innermost last. */
+  readonly branches: readonly Branch[];
+  /** Whether its node is one of a local function's body, which only a copy shows in the graph: see unfold. */
+  readonly inFunction: boolean;
   /** The module's name where its mean tells it (`layer1.bn1` of `layer1.bn1.running_mean`), else the node's or its output's. */
   readonly name: string;
   readonly node: NodeRecord;
@@ -53,13 +47,8 @@ export interface BatchNormLayer {
   readonly floors?: Float64Array | undefined;
   /** Of a layer whose fold was undone: the statistics that it had before. */
   readonly stored?: Statistics | undefined;
-  /** Of a kept layer in a throw-away copy: the same layer of the file. */
+  /** Of a kept layer in a throw-away copy: the same layer of the file. Calls that share statistics have one. */
   readonly source?: BatchNormLayer | undefined;
-}
-
-export interface SkippedLayer {
-  readonly name: string;
-  readonly reason: string;
 }
 
 export interface FoundLayers {
@@ -68,8 +57,12 @@ export interface FoundLayers {
   readonly skipped: readonly SkippedLayer[];
 }
 
-const isBatchNorm = (node: NodeRecord): boolean => node.opType === 'BatchNormalization' && node.domain === '';
-const nodeName = (node: NodeRecord): string => node.name || (node.outputs[0] ?? 'BatchNormalization');
+/** The layers as they can be measured. */
+export interface ObservedLayers extends FoundLayers {
+  /** The model, or a throw-away copy in which functions are called no more: `layers` are of it, each with its `source` in the file. */
+  readonly model: Model;
+}
+
 /** Exporters number nodes, but keep the names of parameters; a mean that several layers share names only one of them. */
 const layerName = (node: NodeRecord, mean: LayerParameter | undefined): string =>
   (mean?.exclusive && /^(.+)\.running_mean$/s.exec(node.inputs[3] ?? '')?.[1]) || nodeName(node);
@@ -78,47 +71,6 @@ const layerName = (node: NodeRecord, mean: LayerParameter | undefined): string =
 const EPSILON = 1e-5;
 /** The first opset with a kernel in onnxruntime 1.30. */
 const FIRST_OPSET = 7;
-const castType = (node: NodeRecord): number | undefined =>
-  node.opType === 'Cast' && node.domain === '' ? Number(attributeOf(node, 'to')?.i ?? 0) : undefined;
-
-/** Operators that hand a parameter on. */
-const PASSING: ReadonlySet<string> = new Set(['Identity', 'Cast']);
-
-/** The parameter behind an input of a node. */
-function parameterOf(index: GraphIndex, node: NodeRecord, slot: number): LayerParameter | undefined {
-  const found = index.storedInput(node, slot, PASSING);
-  if (!found) return undefined;
-  const { tensor, through, exclusive } = found;
-  const dataType = through.map(castType).find((type) => type !== undefined) ?? tensor.dataType;
-  // Behind a Cast the layer reads another type than is stored, and is rewired.
-  return { tensor, dataType, exclusive: exclusive && through.length === 0 };
-}
-
-/** Element types by value, as far as the path to a layer needs: most operators pass their first input's type on. */
-function valueTypes(record: ModelRecord): (name: string) => number {
-  const known = new Map<string, number>();
-  for (const { name, tensorType } of record.graph.inputs) if (tensorType) known.set(name, tensorType.elemType);
-  for (const { name, dataType } of record.graph.initializers) known.set(name, dataType);
-  for (const node of record.graph.nodes) {
-    const constant = constantTensor(node);
-    const type = constant?.dataType ?? castType(node) ?? known.get(node.inputs[0] ?? '') ?? 0;
-    for (const output of node.outputs) known.set(output, type);
-  }
-  return (name) => known.get(name) ?? 0;
-}
-
-/** Levels by value: how many layers lie before it. */
-function levelsOf(record: ModelRecord): Map<NodeRecord, number> {
-  const levels = new Map<string, number>();
-  const byNode = new Map<NodeRecord, number>();
-  for (const node of record.graph.nodes) {
-    const level = readsOf(node).reduce((most, name) => Math.max(most, levels.get(name) ?? 0), 0);
-    byNode.set(node, level);
-    for (const output of node.outputs) levels.set(output, isBatchNorm(node) ? level + 1 : level);
-  }
-  return byNode;
-}
-
 function noLayers({ path, record }: Model): TemperError {
   const folded = foldedNorms(record);
   const how =
@@ -137,74 +89,88 @@ function noLayers({ path, record }: Model): TemperError {
   });
 }
 
-/**
- * The BatchNormalization layers that a model keeps, and why those that cannot be served are skipped; none may be there.
- * @throws TemperError UNSUPPORTED_GRAPH if the model was exported in training mode (Dropout alone counts), or if its opset has no
- * kernel
- */
-export function keptLayers(model: Model): FoundLayers {
-  const { record, path } = model;
+/** @throws TemperError UNSUPPORTED_GRAPH */
+function assertServable({ path, record }: Model): void {
   const opset = record.opsets.get('') ?? 0;
+  if (opset >= FIRST_OPSET) return;
+  throw new TemperError(
+    'UNSUPPORTED_GRAPH',
+    `${path}: opset ${opset}, expected ${FIRST_OPSET} or newer: no runtime runs its BatchNormalization`,
+    { hint: 'Export again with a newer opset.', details: { path } },
+  );
+}
+
+/** What a layer is called: ONNX asks for no distinct node names; outputs are distinct. */
+function naming(): (wanted: string, otherwise: string) => string {
+  const taken = new Set<string>();
+  return (wanted, otherwise) => {
+    const name = taken.has(wanted) ? otherwise : wanted;
+    taken.add(name);
+    return name;
+  };
+}
+
+/**
+ * The BatchNormalization layers that a model keeps, as they can be measured, and why those that cannot be served are skipped; none
+ * may be there. Those of local functions are layers of each call, unless the body stores their statistics: then all calls share one.
+ * @throws TemperError UNSUPPORTED_GRAPH if the model was exported in training mode (Dropout alone counts), or if its opset has no
+ * kernel; FORMAT_LIMIT as inlineCalls
+ */
+export function observedLayers(file: Model): ObservedLayers {
+  const inlined = inlineCalls(file, isBatchNorm);
+  const { model } = inlined;
   const index = indexGraph(model);
-  const all = scopesOf(record)
-    .flatMap((scope) => [...nodesOf(scope)].filter(isBatchNorm))
-    .filter((node) => index.place(node) < 0 || !standardisesWeights(node, index));
-  if (all.length === 0) return { layers: [], skipped: [] };
-  const details = { path };
-  if (opset < FIRST_OPSET) {
-    throw new TemperError(
-      'UNSUPPORTED_GRAPH',
-      `${path}: opset ${opset}, expected ${FIRST_OPSET} or newer: no runtime runs its BatchNormalization`,
-      {
-        hint: 'Export again with a newer opset.',
-        details,
-      },
-    );
-  }
+  const all = [...placesOf(model.record.graph)].filter(
+    ([node, branches]) => isBatchNorm(node) && (branches.length > 0 || !standardisesWeights(node, index)),
+  );
+  const skipped: SkippedLayer[] = Array.from(inlined.left, ([{ name }, reason]) => ({ name, reason }));
+  if (all.length + skipped.length === 0) return { model, layers: [], skipped };
+  assertServable(file);
   assertInference(model);
-  const types = valueTypes(record);
-  const levels = levelsOf(record);
-  const layers: BatchNormLayer[] = [];
-  const skipped: SkippedLayer[] = [];
-  for (const node of all) {
-    const [mean, variance] = [parameterOf(index, node, 3), parameterOf(index, node, 4)];
-    const wanted = layerName(node, mean);
-    // ONNX asks for no distinct node names; outputs are distinct.
-    const name = [...layers, ...skipped].some((other) => other.name === wanted) ? (node.outputs[0] ?? wanted) : wanted;
-    const reason =
-      index.place(node) < 0
-        ? 'it lies in a subgraph or function, where its input cannot be observed'
-        : attributeOf(node, 'spatial')?.i === 0n
-          ? 'spatial=0: statistics per position, which no runtime computes'
-          : !mean || !variance
-            ? 'its statistics are computed in the graph, not stored'
-            : undefined;
-    if (reason || !mean || !variance) {
-      skipped.push({ name, reason: reason ?? '' });
-      continue;
+  const types = valueTypes(model.record);
+  const levels = levelsOf(model.record);
+  const inFile = fileFinder(file, inlined, model === file ? index : indexGraph(file));
+  const nameOf = naming();
+  const sources = new Map<string, BatchNormLayer>();
+  const layers = all.flatMap(([node, branches]): BatchNormLayer[] => {
+    const [mean, variance, scale, bias] = [3, 4, 1, 2].map((slot) => parameterOf(index, node, slot, branches));
+    const name = nameOf(layerName(node, mean), node.outputs[0] ?? '');
+    const found = inFile(node, branches);
+    if (typeof found === 'string' || !mean || !variance) {
+      skipped.push({ name, reason: typeof found === 'string' ? found : COMPUTED });
+      return [];
     }
     const channels = elementCount(mean.tensor.dims);
     if (elementCount(variance.tensor.dims) !== channels) {
       throw new TemperError(
         'UNSUPPORTED_GRAPH',
-        `${path}: ${name}: mean has ${channels} channels, variance ${elementCount(variance.tensor.dims)}`,
-        { details },
+        `${file.path}: ${name}: mean has ${channels} channels, variance ${elementCount(variance.tensor.dims)}`,
+        { details: { path: file.path } },
       );
     }
-    layers.push({
-      name,
-      node,
+    const { body, ...own } = found;
+    const layer: BatchNormLayer = {
+      ...{ name, node, branches, place: own.place, inFunction: false, channels, scale, bias, mean, variance },
       level: levels.get(node) ?? 0,
-      channels,
       epsilon: attributeOf(node, 'epsilon')?.f ?? EPSILON,
-      scale: parameterOf(index, node, 1),
-      bias: parameterOf(index, node, 2),
-      mean,
-      variance,
       inputType: types(node.inputs[0] ?? '') || mean.dataType,
-    });
-  }
-  return { layers, skipped };
+    };
+    if (model === file) return [layer];
+    const gone = inlined.origins.has(node) ? { inFunction: true, scale: undefined, bias: undefined } : {};
+    const source = sources.get(own.place) ?? {
+      ...{ ...layer, ...own, ...gone },
+      name: body === undefined ? name : nameOf(body, name),
+    };
+    sources.set(own.place, source);
+    return [{ ...layer, source }];
+  });
+  return { model, layers, skipped };
+}
+
+/** {@link observedLayers}, as layers of the file. @throws TemperError as observedLayers */
+export function keptLayers(model: Model): FoundLayers {
+  const { layers, skipped } = observedLayers(model);
+  return { layers: [...new Set(layers.map((layer) => layer.source ?? layer))], skipped };
 }
 
 /** Why none of a model's layers can be recalibrated, though it has some. */

@@ -1,7 +1,8 @@
+import { TemperError } from '../core/index.ts';
 import { type Model, sessionModel } from '../onnx/index.ts';
 import { type Device, openSession, type Provider, readAhead } from '../runtime/index.ts';
 import { type BatchMoments, momentsOfBatch, type NumberedBatch } from './collect-moments.ts';
-import { type EstimatorName, estimator } from './estimators.ts';
+import { type Estimated, type EstimatorName, estimator, pooled } from './estimators.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import { type FrozenStatistics, momentsGraph } from './moments-graph.ts';
 import type { Statistics } from './statistics.ts';
@@ -110,9 +111,24 @@ export function layerFolds(layers: readonly BatchNormLayer[], name: EstimatorNam
   );
   return {
     add: (batch) => fold.add(batch),
-    measured: () => fold.result().map((found, i) => ({ layer: layers[i] as BatchNormLayer, ...found })),
+    measured() {
+      const found = fold.result();
+      return layers.map((layer, i) => {
+        // Calls that share statistics have those of all of them.
+        const same = layer.source && found.filter((_, k) => layers[k]?.source === layer.source);
+        const own = same && same.length > 1 ? pooled(name, same) : (found[i] as Estimated);
+        if (own.count === 0) throw neverRan(layer);
+        return { layer, ...own };
+      });
+    },
   };
 }
+
+const neverRan = ({ name }: BatchNormLayer): TemperError =>
+  new TemperError('INPUT_TOO_FEW', `${name}: the branch of If that it lies in was taken for no image`, {
+    hint: 'Leave it out with `layers`, or give `data` that take the branch.',
+    details: { layer: name },
+  });
 
 /** Folds batch moments in batch order. @throws TemperError INPUT_TOO_FEW */
 export function measure(
@@ -146,10 +162,27 @@ export interface LevelDone {
   readonly measured: readonly MeasuredLayer[];
 }
 
+/** Statistics that are shared by layers at several depths depend on themselves: no order of levels makes them exact. */
+function assertSameLevels({ path }: Model, layers: readonly BatchNormLayer[]): void {
+  const levels = new Map<BatchNormLayer, number>();
+  for (const { source, level } of layers) {
+    if (source === undefined) continue;
+    const other = levels.get(source) ?? level;
+    levels.set(source, other);
+    if (other === level) continue;
+    throw new TemperError(
+      'UNSUPPORTED_GRAPH',
+      `${path}: ${source.name}: its statistics are shared by calls at depths ${other} and ${level}, of which each changes the other`,
+      { hint: 'Use `method` batch.', details: { path, layer: source.name } },
+    );
+  }
+}
+
 /**
  * `sequential`: exact population statistics, level by level. Level ℓ is measured with all earlier levels already
  * normalising by their new statistics, so that each pass gives final ones; passes = depth in BatchNormalization layers.
  * (Updating all levels at once in inference mode is wildly off until as many passes have run.)
+ * @throws TemperError UNSUPPORTED_GRAPH for statistics that calls of a function share at several depths
  * @param known levels of an earlier, interrupted run
  * @param onLevel called after each level that was measured: what it is given can be stored and passed as `known`
  */
@@ -161,6 +194,7 @@ export async function recalibrateSequentially(
   onLevel: (done: LevelDone, ran: Ran) => void = () => {},
 ): Promise<{ measured: MeasuredLayer[]; ran: Ran | undefined }> {
   const levels = [...new Set(layers.map(({ level }) => level))].sort((a, b) => a - b);
+  assertSameLevels(model, layers);
   const done: MeasuredLayer[] = [];
   let ran: Ran | undefined;
   for (const level of levels) {

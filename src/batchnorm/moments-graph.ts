@@ -4,6 +4,7 @@ import {
   type Edit,
   encodeFloats,
   freeBatch,
+  type GraphRecord,
   insertNode,
   keepOnly,
   type Model,
@@ -14,6 +15,7 @@ import {
   rewireInput,
   setOutputs,
 } from '../onnx/index.ts';
+import { handedOut } from './branch-outputs.ts';
 import type { BatchNormLayer } from './find-layers.ts';
 import type { Statistics } from './statistics.ts';
 
@@ -96,6 +98,71 @@ function measuringNodes(
   return { nodes, type, outputs: { mean: name('mean'), variance: name('variance'), shape: name('shape') } };
 }
 
+type Append = (name: string, dataType: number, dims: readonly number[], bytes: Uint8Array) => void;
+
+/** The graph that a layer's node lies in, if it is not the main graph. */
+const branchOf = ({ branches }: BatchNormLayer): GraphRecord | undefined => branches.at(-1)?.graph;
+/** The node of the main graph that is the layer's, or holds it. */
+const outerNode = ({ branches, node }: BatchNormLayer): NodeRecord => branches[0]?.node ?? node;
+
+/** Makes a layer normalise by the moments that it was measured to have, whose names are given. */
+function byBatch(
+  layer: BatchNormLayer,
+  scope: GraphRecord,
+  type: number,
+  names: MomentOutputs,
+  append: Append,
+): Edit[] {
+  const edits: Edit[] = [];
+  const insert = (node: NewNode): void => void edits.push(insertNode(scope, node, layer.node));
+  const variance = layer.floors ? `${names.variance}.floored` : names.variance;
+  if (layer.floors) {
+    const floor = `${variance}.floor`;
+    append(floor, type, [layer.channels], encodeFloats(layer.floors, type, layer.name, 'channel'));
+    insert({ opType: 'Add', inputs: [names.variance, floor], outputs: [variance] });
+  }
+  for (const [slot, name, { dataType }] of [
+    [3, names.mean, layer.mean],
+    [4, variance, layer.variance],
+  ] as const) {
+    const given = dataType === type ? name : `${name}.cast`;
+    if (given !== name) insert({ opType: 'Cast', inputs: [name], outputs: [given], attributes: { to: dataType } });
+    edits.push(rewireInput(layer.node, slot, given));
+  }
+  return edits;
+}
+
+/** Makes a layer normalise by other statistics than are stored. */
+function byOthers({ layer, statistics }: FrozenStatistics, k: number, append: Append): Edit[] {
+  const { floors } = layer;
+  const variance = floors ? statistics.variance.map((value, c) => value + (floors[c] as number)) : statistics.variance;
+  const slots = [
+    [3, statistics.mean, layer.mean],
+    [4, variance, layer.variance],
+  ] as const;
+  return slots.map(([slot, values, { dataType }]) => {
+    const name = `${PREFIX}.frozen${k}.${slot}`;
+    append(name, dataType, [values.length], encodeFloats(values, dataType, layer.name, 'channel'));
+    return rewireInput(layer.node, slot, name);
+  });
+}
+
+/** What a layer's moments are called in the main graph, and the edits that bring them there. */
+function surfaced(layer: BatchNormLayer, k: number, type: number, names: MomentOutputs, append: Append) {
+  const moments = [
+    { name: names.mean, dataType: type },
+    { name: names.variance, dataType: type },
+    { name: names.shape, dataType: INT64 },
+  ];
+  if (layer.branches.length === 0) return { moments, names, edits: [] };
+  const [zeros, shapeless] = [`${PREFIX}${k}.zeros`, `${PREFIX}${k}.shapeless`];
+  append(zeros, type, [layer.channels], new Uint8Array(layer.channels * (type === DOUBLE ? 8 : 4)));
+  append(shapeless, INT64, [3], int64(0, 0, 0));
+  const { values, edits } = handedOut(layer, moments, [zeros, zeros, shapeless]);
+  const [mean = '', variance = '', shape = ''] = values.map(({ name }) => name);
+  return { moments: values, names: { mean, variance, shape }, edits };
+}
+
 /**
  * A throw-away copy of a model that returns batch moments of its BatchNormalization inputs, and nothing else: nodes that
  * lead to no measured layer are removed, and so are their weights.
@@ -115,7 +182,7 @@ export function momentsGraph(
   const opset = record.opsets.get('') ?? 0;
   const axesAsInput = opset >= AXES_INPUT_OPSET;
   const edits: Edit[] = freeBatch(graph, BATCH_DIMENSION);
-  const append = (name: string, dataType: number, dims: readonly number[], bytes: Uint8Array): void => {
+  const append: Append = (name, dataType, dims, bytes) => {
     edits.push(...appendInitializer(model, graph, { name, dataType, dims, bytes }));
   };
   append(`${PREFIX}.flat`, INT64, [3], int64(0, 0, -1));
@@ -126,69 +193,30 @@ export function momentsGraph(
   });
   const axesInput = (axis: number): string[] => (axesAsInput ? [`${PREFIX}.axis${axis}`] : []);
 
-  const measured = new Map(layers.map((layer) => [layer.node, layer]));
-  const rewired = new Set<NodeRecord>([
+  const rewired = new Set([
     ...frozen.map(({ layer }) => layer.node),
-    ...(batchNormalised ? measured.keys() : []),
+    ...(batchNormalised ? layers.map(({ node }) => node) : []),
   ]);
   const { kept, edits: removals } = keepOnly(
     graph,
-    layers.map(({ node }) => node.inputs[0] ?? ''),
+    layers.map((layer) => (layer.branches[0]?.node.outputs ?? layer.node.inputs)[0] ?? ''),
     (node) => (rewired.has(node) ? node.inputs.slice(0, 3) : readsOf(node)),
   );
 
   const outputs: MomentOutputs[] = [];
   const graphOutputs: { name: string; dataType: number }[] = [];
   layers.forEach((layer, k) => {
-    const { nodes, type, outputs: names } = measuringNodes(layer, k, axes, axesInput);
-    for (const node of nodes) edits.push(insertNode(graph, node, layer.node));
+    const { nodes, type, outputs: measured } = measuringNodes(layer, k, axes, axesInput);
+    const scope = branchOf(layer) ?? graph;
+    for (const node of nodes) edits.push(insertNode(scope, node, layer.node));
+    const { moments, names, edits: handing } = surfaced(layer, k, type, measured, append);
+    edits.push(...handing);
     outputs.push(names);
-    graphOutputs.push(
-      { name: names.mean, dataType: type },
-      { name: names.variance, dataType: type },
-      { name: names.shape, dataType: INT64 },
-    );
-    if (!batchNormalised || !kept.has(layer.node)) return;
-    const variance = layer.floors ? `${names.variance}.floored` : names.variance;
-    if (layer.floors) {
-      const floor = `${PREFIX}${k}.floor`;
-      append(floor, type, [layer.channels], encodeFloats(layer.floors, type, layer.name, 'channel'));
-      edits.push(
-        insertNode(graph, { opType: 'Add', inputs: [names.variance, floor], outputs: [variance] }, layer.node),
-      );
-    }
-    for (const [slot, name, parameter] of [
-      [3, names.mean, layer.mean],
-      [4, variance, layer.variance],
-    ] as const) {
-      const wanted = parameter.dataType;
-      const given = wanted === type ? name : `${name}.cast`;
-      if (wanted !== type)
-        edits.push(
-          insertNode(
-            graph,
-            { opType: 'Cast', inputs: [name], outputs: [given], attributes: { to: wanted } },
-            layer.node,
-          ),
-        );
-      edits.push(rewireInput(layer.node, slot, given));
-    }
+    graphOutputs.push(...moments);
+    if (batchNormalised && kept.has(outerNode(layer))) edits.push(...byBatch(layer, scope, type, measured, append));
   });
-  frozen.forEach(({ layer, statistics }, k) => {
-    if (!kept.has(layer.node)) return;
-    const { floors } = layer;
-    const variance = floors
-      ? statistics.variance.map((value, c) => value + (floors[c] as number))
-      : statistics.variance;
-    for (const [slot, values, parameter] of [
-      [3, statistics.mean, layer.mean],
-      [4, variance, layer.variance],
-    ] as const) {
-      const { dataType } = parameter;
-      const name = `${PREFIX}.frozen${k}.${slot}`;
-      append(name, dataType, [values.length], encodeFloats(values, dataType, layer.name, 'channel'));
-      edits.push(rewireInput(layer.node, slot, name));
-    }
+  frozen.forEach((one, k) => {
+    if (kept.has(outerNode(one.layer))) edits.push(...byOthers(one, k, append));
   });
   edits.push(...removals, ...setOutputs(graph, graphOutputs));
   return { edits, inline: new Set(), outputs };

@@ -14,6 +14,7 @@ import {
 } from '../signature/index.ts';
 import type { Collected, WrittenMoments } from './batch-pass.ts';
 import { blend } from './estimators.ts';
+import type { BatchNormLayer } from './find-layers.ts';
 import { correctionOf } from './folded/correction.ts';
 import { foldBack } from './folded/fold-back.ts';
 import { guardEdits } from './guard.ts';
@@ -79,12 +80,18 @@ export function recalibrated(
   images: number,
   state?: StateReader,
 ): Recalibrated {
-  const changes = measured.map(({ layer: { source, ...layer }, statistics, count }) => {
+  const shared = new Set<BatchNormLayer>();
+  const changes = measured.flatMap(({ layer: { source, ...layer }, statistics, count }) => {
+    // Calls that share statistics were measured one by one, and have them together.
+    if (source && shared.has(source)) return [];
+    if (source) shared.add(source);
     const own = source ?? layer;
     const before = storedStatistics(model, own);
     const after: Statistics = blend(before, statistics, prior, images);
     // A copy has a level for each layer that was put in.
-    return { layer: own, statistics: after, report: layerReport({ ...own, level: layer.level }, count, before, after) };
+    return [
+      { layer: own, statistics: after, report: layerReport({ ...own, level: layer.level }, count, before, after) },
+    ];
   });
   const rewrite = rewriter(model);
   storeStatistics(

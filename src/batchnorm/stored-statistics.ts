@@ -1,5 +1,6 @@
 import { decodeFloats, type Model, readPayload } from '../onnx/index.ts';
-import type { BatchNormLayer, LayerParameter } from './find-layers.ts';
+import type { BatchNormLayer } from './find-layers.ts';
+import type { LayerParameter } from './layer-parameters.ts';
 import type { Statistics } from './statistics.ts';
 
 /** The statistics that a layer has in the file; of a folded one those that stand for them. */

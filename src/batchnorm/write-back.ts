@@ -1,5 +1,6 @@
 import { encodeFloats, type Model, type Rewrite, type Rewriter, rewriter } from '../onnx/index.ts';
-import type { BatchNormLayer, LayerParameter } from './find-layers.ts';
+import type { BatchNormLayer } from './find-layers.ts';
+import type { LayerParameter } from './layer-parameters.ts';
 import type { Statistics } from './statistics.ts';
 
 export interface LayerStatistics {
@@ -25,7 +26,8 @@ export function storeStatistics(changes: readonly LayerStatistics[], rewrite: Re
     const what = slot === 3 ? 'running_mean' : 'running_var';
     const { dataType } = parameter;
     const bytes = encodeFloats(values, dataType, `${layer.name}: ${what}`, 'channel');
-    rewrite.replace(layer.node, slot, parameter, { name: `${layer.name}.${what}`, dataType, bytes });
+    const reader = parameter.reader ?? { node: layer.node, slot };
+    rewrite.replace(reader.node, reader.slot, parameter, { name: `${layer.name}.${what}`, dataType, bytes });
   };
   for (const { layer, statistics } of changes) {
     store(layer, 3, layer.mean, statistics.mean);

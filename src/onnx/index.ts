@@ -2,6 +2,8 @@ export { applyEdits, editedModel, externalDataOf } from './edit/apply-edits.ts';
 export { type DataPart, dataFileName, layOutExternal, modelNameOf } from './edit/data-layout.ts';
 export { type Edit, plannedBytes, planRewrite, type Segment } from './edit/edit.ts';
 export {
+  addNodeOutputs,
+  addOutputs,
   appendInitializer,
   appendMetadata,
   delimitedMetadata,
@@ -22,6 +24,7 @@ export {
 } from './edit/edits.ts';
 export { encodeModel, type NewNode, type NewTensor, type NewValue } from './edit/encode.ts';
 export { freeZeroDims } from './edit/free-zero-dims.ts';
+export { type Inlined, inlineCalls, type Origin } from './edit/inline-calls.ts';
 export { nextStepKey, provenanceSteps, stepKeyAfter } from './edit/provenance.ts';
 export { type Rewrite, type Rewriter, rewriter } from './edit/rewrite.ts';
 export { freeBatch, keepOnly, sessionModel } from './edit/session-model.ts';
@@ -42,6 +45,7 @@ export { ATTRIBUTE_TYPE } from './read/fields.ts';
 export { decodeFloats, encodeFloats } from './read/float-values.ts';
 export type {
   AttributeRecord,
+  FunctionRecord,
   GraphRecord,
   MetadataEntry,
   Model,

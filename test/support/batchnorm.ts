@@ -10,6 +10,7 @@ import {
   recalibrateByBatch,
   recalibrated,
   recalibrateSequentially,
+  unfold,
 } from '../../src/batchnorm/index.ts';
 import { type Model, nextStepKey, openModel, type WrittenModel, writeEdited } from '../../src/onnx/index.ts';
 import type { Tensor } from '../../src/runtime/index.ts';
@@ -66,7 +67,7 @@ export interface Recalibration {
 }
 
 async function measured(model: Model, images: Tensor, options: Recalibration): Promise<readonly MeasuredLayer[]> {
-  const { layers } = findLayers(model);
+  const { model: copy, layers } = unfold(model, { kept: findLayers(model).layers, folded: [] });
   const collect = {
     device: 'cpu' as const,
     threads: 1,
@@ -76,8 +77,8 @@ async function measured(model: Model, images: Tensor, options: Recalibration): P
   };
   const found =
     options.method === 'sequential'
-      ? await recalibrateSequentially(model, layers, collect)
-      : await recalibrateByBatch(model, layers, options.estimator ?? 'population', collect);
+      ? await recalibrateSequentially(copy, layers, collect)
+      : await recalibrateByBatch(copy, layers, options.estimator ?? 'population', collect);
   return found.measured;
 }
 

@@ -132,7 +132,9 @@ export async function referenceOf(
   if (chosen.folded.every(({ fold }) => fold !== undefined)) {
     const { reference, referenceSize, referenceViews, ingredients } = options;
     const [idle] =
-      Object.entries({ reference, referenceSize, referenceViews, ingredients }).find(([, value]) => value !== undefined) ?? [];
+      Object.entries({ reference, referenceSize, referenceViews, ingredients }).find(
+        ([, value]) => value !== undefined,
+      ) ?? [];
     if (idle !== undefined)
       control.note(
         `\`${idle}\` has no use: ${chosen.folded.length > 0 ? 'the checkpoint tells what was folded' : `${model.path} keeps its BatchNormalization`}`,

@@ -14,7 +14,7 @@ import {
   rewriter,
 } from '../../onnx/index.ts';
 import type { ChosenLayers } from '../choose-layers.ts';
-import { type BatchNormLayer, keptLayers } from '../find-layers.ts';
+import { type BatchNormLayer, type ObservedLayers, observedLayers } from '../find-layers.ts';
 import { type NormParameters, normOf, rawBytes, type StateReader, storeLayer } from '../mapped/refold.ts';
 import type { Statistics } from '../statistics.ts';
 import { floorsOf } from './correction.ts';
@@ -27,7 +27,7 @@ const { float32: FLOAT, float64: DOUBLE, int64: INT64 } = DATA_TYPE;
 
 /** A throw-away copy of a model with the BatchNormalization that stands behind folded layers there, and the layers that are measured. */
 export interface Unfolded {
-  /** The file itself where no layer is folded. */
+  /** The file itself where no layer is folded, and none lies in a function. */
   readonly model: Model;
   /** In graph order. */
   readonly layers: readonly BatchNormLayer[];
@@ -100,14 +100,14 @@ function insertion(model: Model, layer: FoldableLayer, k: number, parameters: No
 
 /** Finds the layers of a copy: those that were put in, and those that the file keeps. */
 function layersOf(
-  copy: Model,
+  { layers }: ObservedLayers,
   { kept, folded }: Pick<ChosenLayers, 'kept' | 'folded'>,
   goals: readonly Statistics[] | undefined,
   norms: readonly (NormParameters | undefined)[],
 ): BatchNormLayer[] {
   const byVariance = new Map(folded.map((_, k) => [`${PREFIX}${k}.variance`, k]));
-  const byOutput = new Map(kept.map((layer) => [layer.node.outputs[0], layer]));
-  return keptLayers(copy).layers.flatMap((one): BatchNormLayer[] => {
+  const byPlace = new Map(kept.map((layer) => [layer.place, layer]));
+  return layers.flatMap((one): BatchNormLayer[] => {
     const k = byVariance.get(one.node.inputs[4] ?? '');
     const layer = k === undefined ? undefined : folded[k];
     if (k !== undefined && layer) {
@@ -115,17 +115,21 @@ function layersOf(
       if (stored) return [{ ...one, name: layer.name, folded: layer, stored }];
       const goal = goals?.[k];
       const more = goal ? { goal, floors: floorsOf(goal) } : { epsilon: EPSILON };
-      return [{ ...one, name: layer.name, folded: layer, ...more }];
+      return [{ ...one, name: layer.name, folded: layer, source: undefined, ...more }];
     }
-    const source = byOutput.get(one.node.outputs[0]);
-    return source ? [{ ...one, name: source.name, source }] : [];
+    const source = byPlace.get(one.place);
+    if (!source) return [];
+    // Of calls that share statistics each is measured, under a name of its own.
+    const isShared = layers.some((other) => other !== one && other.place === one.place);
+    return [{ ...one, name: isShared ? one.name : source.name, source }];
   });
 }
 
 /**
  * A throw-away copy with a BatchNormalization behind each folded layer: the network before folding, as far as moments can tell. The
  * layers pass their input on unchanged, and give it the goal's mean and deviation once they have the statistics of their input
- * (REPAIR, Jordan et al. 2023, arXiv 2211.08403, §3). Kept layers stay as they are.
+ * (REPAIR, Jordan et al. 2023, arXiv 2211.08403, §3). Kept layers stay as they are; where some lie in local functions, the copy
+ * calls these no more.
  *
  * Where a map tells what was folded in (`fold`), the copy has just that: the state dict's weight, bias and BatchNormalization.
  * @param goals mean and variance that each folded layer's output should have; absent where they are only to be measured
@@ -139,7 +143,7 @@ export function unfold(
   state?: StateReader,
 ): Unfolded {
   const { kept, folded } = chosen;
-  if (folded.length === 0) return { model, layers: kept };
+  if (folded.length === 0 && !kept.some(({ inFunction }) => inFunction)) return { model, layers: kept };
   const { graph } = model.record;
   const { nodes, place } = indexGraph(model);
   const raw = rewriter(model);
@@ -154,9 +158,11 @@ export function unfold(
     const behind: NodeRecord | undefined = nodes[place(layer.end) + 1];
     return [...own, ...inserted.map((node) => insertNode(graph, node, behind))];
   });
-  const copy = editedModel(model, [...raw.edits, ...edits]);
-  const layers = layersOf(copy, chosen, goals, norms);
-  if (layers.length === kept.length + folded.length) return { model: copy, layers };
+  const all = [...raw.edits, ...edits];
+  const seen = observedLayers(all.length > 0 ? editedModel(model, all) : model);
+  const layers = layersOf(seen, chosen, goals, norms);
+  const found = new Set(layers.map(({ folded: own, source }) => own ?? source));
+  if (found.size === kept.length + folded.length) return { model: seen.model, layers };
   throw new TemperError('UNSUPPORTED_GRAPH', `${model.path}: statistics of its folded layers cannot be measured`, {
     details: { path: model.path },
   });

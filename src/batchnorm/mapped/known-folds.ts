@@ -1,8 +1,8 @@
 import { elementCount } from '../../onnx/index.ts';
 import type { Expression, MapEntry, StateMap } from '../../snapshots/index.ts';
-import type { SkippedLayer } from '../find-layers.ts';
 import { type ConsideredLayer, type FoldedLayers, nameOnce } from '../folded/find-folded.ts';
 import type { FoldableLayer } from '../folded/foldable-layer.ts';
+import type { SkippedLayer } from '../layers-in-file.ts';
 import type { EntryOf, KnownFold } from './known-fold.ts';
 
 const isKind = <K extends Expression['kind']>(entry: MapEntry | undefined, kind: K): entry is EntryOf<K> =>

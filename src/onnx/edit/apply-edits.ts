@@ -1,14 +1,23 @@
 import { readBytes } from '../../core/index.ts';
 import type { Model } from '../read/model.ts';
 import { modelFromBytes } from '../read/open-model.ts';
-import { type Edit, plannedBytes, planRewrite } from './edit.ts';
+import type { Message } from '../read/wire.ts';
+import { type Edit, planMessage, plannedBytes, planRewrite, type Segment } from './edit.ts';
 
 /**
  * The edited model in memory: for throw-away graphs, and for a look at a change before it is written.
  * Memory: the model file's size (external data is not in it).
  */
 export function applyEdits(model: Model, edits: readonly Edit[]): Uint8Array {
-  const segments = planRewrite(model, edits);
+  return bytesOf(model, planRewrite(model, edits));
+}
+
+/** The edited content of one message, which all edits lie in: a part of a file, to be put elsewhere. */
+export function editedMessage(model: Model, message: Message, edits: readonly Edit[]): Uint8Array {
+  return bytesOf(model, planMessage(message, edits));
+}
+
+function bytesOf(model: Model, segments: readonly Segment[]): Uint8Array {
   const bytes = new Uint8Array(plannedBytes(segments));
   let at = 0;
   for (const segment of segments) {

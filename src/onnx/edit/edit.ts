@@ -35,13 +35,19 @@ const lengthOf = (pieces: Edit['pieces']): number => pieces.reduce((sum, piece) 
  *
  * Edits must not overlap; several insertions at one place keep their order.
  */
-export function planRewrite(model: Pick<Model, 'record'>, edits: readonly Edit[]): Segment[] {
+export function planRewrite({ record }: Pick<Model, 'record'>, edits: readonly Edit[]): Segment[] {
+  return planMessage(record.message, edits);
+}
+
+/** {@link planRewrite} of the content of one message, which all edits lie in. */
+export function planMessage(root: Message, edits: readonly Edit[]): Segment[] {
   const growth = new Map<Message, number>();
   const grow = (message: Message, by: number): void => void growth.set(message, (growth.get(message) ?? 0) + by);
   const depth = (message: Message): number => (message.parent ? depth(message.parent) + 1 : 0);
   for (const edit of edits) {
     // Every ancestor is noted, so that deeper messages can add to it in order of depth.
-    for (let message: Message | undefined = edit.within; message; message = message.parent) grow(message, 0);
+    for (let message: Message | undefined = edit.within; message && message !== root; message = message.parent)
+      grow(message, 0);
     grow(edit.within, lengthOf(edit.pieces) - (edit.end - edit.start));
   }
   const lengthEdits: Edit[] = [];
@@ -50,7 +56,7 @@ export function planRewrite(model: Pick<Model, 'record'>, edits: readonly Edit[]
     .sort((a, b) => b.depth - a.depth);
   for (const { message } of deepestFirst) {
     const by = growth.get(message) as number;
-    if (by === 0 || !message.parent) continue;
+    if (by === 0 || message === root || !message.parent) continue;
     const bytes = encodeVarint(message.end - message.start + by);
     lengthEdits.push({ within: message.parent, start: message.lengthStart, end: message.start, pieces: [bytes] });
     grow(message.parent, by + bytes.length - (message.start - message.lengthStart));
@@ -61,7 +67,7 @@ export function planRewrite(model: Pick<Model, 'record'>, edits: readonly Edit[]
     .map((edit, order) => ({ edit, order, depth: depth(edit.within) }))
     .sort((a, b) => a.edit.start - b.edit.start || a.edit.end - b.edit.end || b.depth - a.depth || a.order - b.order);
   const segments: Segment[] = [];
-  let position = 0;
+  let position = root.start;
   for (const { edit } of ordered) {
     if (edit.start < position) throw new Error(`edits overlap at byte ${edit.start}`);
     if (edit.start > position) segments.push({ copy: { start: position, end: edit.start } });
@@ -70,7 +76,7 @@ export function planRewrite(model: Pick<Model, 'record'>, edits: readonly Edit[]
     }
     position = edit.end;
   }
-  const { end } = model.record.message;
+  const { end } = root;
   if (end > position) segments.push({ copy: { start: position, end } });
   return segments;
 }

@@ -19,7 +19,7 @@ const tag = (number: number, wire: number): Uint8Array => encodeVarint(number * 
 const concat = (...parts: Uint8Array[]): Uint8Array => Buffer.concat(parts);
 
 /** A length-delimited field, whole. */
-function delimited(number: number, content: Uint8Array | string): Uint8Array {
+export function delimited(number: number, content: Uint8Array | string): Uint8Array {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   return concat(tag(number, WIRE.bytes), encodeVarint(bytes.length), bytes);
 }
@@ -34,6 +34,27 @@ const insertAt = (within: Message, at: number, ...pieces: (Uint8Array | Slot)[])
   end: at,
   pieces,
 });
+
+/** Adds an operator set to those that a model imports. */
+export function importOpset({ record }: Pick<Model, 'record'>, domain: string, version: number): Edit {
+  const { operatorSetId } = FIELD;
+  const content = concat(
+    delimited(operatorSetId.domain, domain),
+    tag(operatorSetId.version, WIRE.varint),
+    encodeVarint(version),
+  );
+  return insertAt(record.message, record.message.end, delimited(FIELD.model.opsetImport, content));
+}
+
+/** Names a graph's input or output anew: of a repeated scalar the last wins. */
+export function renameValue({ message }: ValueInfoRecord, name: string): Edit {
+  return insertAt(message, message.end, delimited(FIELD.valueInfo.name, name));
+}
+
+/** Names a node anew, likewise. */
+export function renameNode({ message }: NodeRecord, name: string): Edit {
+  return insertAt(message, message.end, delimited(FIELD.node.name, name));
+}
 
 /** Removes every occurrence of some fields of a tensor. */
 function removeFields(tensor: TensorRecord, numbers: readonly number[]): Edit[] {
@@ -236,14 +257,25 @@ export function setOutputs(
       end: message.end,
       pieces: [],
     })),
-    insertAt(
-      graph.message,
-      graph.message.end,
-      ...outputs.map(({ name, dataType, dims }) =>
-        delimited(FIELD.graph.output, encodeValueInfo(name, dataType, dims)),
-      ),
-    ),
+    addOutputs(graph, outputs),
   ];
+}
+
+/** Adds values to those that a graph returns. */
+export function addOutputs(
+  graph: GraphRecord,
+  outputs: readonly { name: string; dataType: number; dims?: readonly (number | string)[] }[],
+): Edit {
+  const fields = outputs.map(({ name, dataType, dims }) =>
+    delimited(FIELD.graph.output, encodeValueInfo(name, dataType, dims)),
+  );
+  return insertAt(graph.message, graph.message.end, ...fields);
+}
+
+/** Adds outputs to a node that has some. */
+export function addNodeOutputs(node: NodeRecord, names: readonly string[]): Edit {
+  const at = node.outputFields.at(-1)?.end ?? node.message.end;
+  return insertAt(node.message, at, ...names.map((name) => delimited(FIELD.node.output, name)));
 }
 
 /** A metadata_props entry as a whole field of ModelProto: it can follow a file's last byte. */

@@ -22,7 +22,7 @@ export const FIELD = {
     valueInfo: 13,
     sparseInitializer: 15,
   },
-  function: { name: 1, input: 4, output: 5, node: 7, domain: 10, attributeProto: 11, overload: 13 },
+  function: { name: 1, input: 4, output: 5, node: 7, opsetImport: 9, domain: 10, attributeProto: 11, overload: 13 },
   node: { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7, overload: 8 },
   attribute: {
     name: 1,

@@ -47,6 +47,8 @@ export interface FunctionRecord extends NodeScope {
   readonly overload: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  /** Operator set versions of the body by domain; empty before they were written, when the model's hold. */
+  readonly opsets: ReadonlyMap<string, number>;
   /** Attributes with default values (attribute_proto, IR 9). */
   readonly attributes: readonly AttributeRecord[];
 }

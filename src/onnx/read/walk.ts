@@ -272,8 +272,12 @@ function readFunction(walk: Walk, message: Message): FunctionRecord {
   const outputs: string[] = [];
   const attributes: AttributeRecord[] = [];
   const nodes: NodeRecord[] = [];
+  const opsets = new Map<string, number>();
   walk.visit(message, (field) => {
     switch (field.number) {
+      case FIELD.function.opsetImport:
+        readOpset(walk, walk.child(field, message), opsets);
+        break;
       case FIELD.function.name:
         text.name = walk.text(field);
         break;
@@ -299,7 +303,17 @@ function readFunction(walk: Walk, message: Message): FunctionRecord {
         break;
     }
   });
-  return { message, ...text, inputs, outputs, attributes, nodes };
+  return { message, ...text, inputs, outputs, opsets, attributes, nodes };
+}
+
+function readOpset(walk: Walk, message: Message, opsets: Map<string, number>): void {
+  let domain = '';
+  let version = 0;
+  walk.visit(message, (field) => {
+    if (field.number === FIELD.operatorSetId.domain) domain = canonicalDomain(walk.text(field));
+    if (field.number === FIELD.operatorSetId.version) version = walk.integer(field);
+  });
+  opsets.set(domain, version);
 }
 
 function readMetadata(walk: Walk, message: Message): MetadataRecord {
@@ -339,17 +353,9 @@ export function walkModel(source: ByteSource): ModelRecord {
       case FIELD.model.graph:
         graph = once(walk, field, graph, () => readGraph(walk, walk.child(field, message)));
         break;
-      case FIELD.model.opsetImport: {
-        const opset = walk.child(field, message);
-        let domain = '';
-        let version = 0;
-        walk.visit(opset, (inner) => {
-          if (inner.number === FIELD.operatorSetId.domain) domain = canonicalDomain(walk.text(inner));
-          if (inner.number === FIELD.operatorSetId.version) version = walk.integer(inner);
-        });
-        opsets.set(domain, version);
+      case FIELD.model.opsetImport:
+        readOpset(walk, walk.child(field, message), opsets);
         break;
-      }
       case FIELD.model.metadataProps:
         metadata.push(readMetadata(walk, walk.child(field, message)));
         break;

@@ -155,39 +155,9 @@ const positions = oneLayer(DIMS, {
   nodes: [bnNode('bn', 'x', 'h'), { ...bnNode('wide', 'h', 'y'), attribute: [{ name: 'spatial', type: 2, i: 0 }] }],
   initializers: parameters('bn', 'wide'),
 });
-const branch = (name: string, nodes: TestModel['nodes']) => ({
-  graph: { name, node: [...nodes], output: [valueInfo(`${name}_out`, DIMS)] },
-});
-const subgraph = second(
-  { initializers: parameters('bn', 'inner'), inputs: [valueInfo('x', DIMS), valueInfo('flag', [], 'bool')] },
-  [
-    node('If', ['flag'], ['y'], {
-      then_branch: branch('then', [bnNode('inner', 'h', 'then_out')]),
-      else_branch: branch('else', [node('Identity', ['h'], ['else_out'])]),
-    }),
-  ],
-);
-const inFunction = second(
-  {
-    initializers: parameters('bn', 'inner'),
-    functions: [
-      {
-        name: 'Norm',
-        domain: 'test',
-        input: ['a', 's', 'b', 'm', 'v'],
-        output: ['r'],
-        node: [node('BatchNormalization', ['a', 's', 'b', 'm', 'v'], ['r'])],
-        opsetImport: [{ domain: '', version: 17 }],
-      },
-    ],
-  },
-  [node('Norm', ['h', 'inner.weight', 'inner.bias', 'inner.running_mean', 'inner.running_var'], ['y'], {}, 'test')],
-);
 for (const [name, model, reason] of [
   ['statistics computed in the graph', computed, /computed in the graph/],
   ['statistics per position (spatial=0)', positions, /spatial=0/],
-  ['a layer in a branch of If', subgraph, /subgraph or function/],
-  ['a layer in a local function', inFunction, /subgraph or function/],
 ] as const) {
   test(`${name}: skipped with the reason, the others are served`, () => {
     const { layers, skipped } = find(model);
