@@ -1,22 +1,11 @@
 import type { AveragedOutput, AveragingRecord, PlanRecord, TensorCounts } from '../../src/average/index.ts';
-import type { MappedTensor } from '../../src/snapshots/index.ts';
+import { mapText } from '../shared/map-text.ts';
 import { textTable } from '../shared/text-table.ts';
 import { shortPaths } from './short-paths.ts';
 
 function tensorsText({ averaged, roles }: TensorCounts): string {
   const kinds = Object.entries(roles).map(([role, count]) => `${count} ${role.replace(/_/g, ' ')}`);
   return `${averaged} tensors averaged of ${kinds.join(', ')}\n`;
-}
-
-/** Every tensor of a template with what it follows from. */
-function mapText(map: readonly MappedTensor[]): string {
-  const cells = map.map(({ tensor, dims, expression, exact, units }) => [
-    tensor,
-    dims.join('×'),
-    expression,
-    exact ? 'exact' : `within ${units.toPrecision(2)} ulp`,
-  ]);
-  return textTable(['tensor of the template', 'dims', 'from the state dict', 'proof'], cells);
 }
 
 /** Snapshots with their weights in each average. */

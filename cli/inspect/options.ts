@@ -1,8 +1,10 @@
 import type { InspectOptions } from '../../src/inspect/index.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, dataOf } from '../shared/data-options.ts';
+import { grouped } from '../shared/option-values.ts';
 import { TALK } from '../shared/output-options.ts';
 import { RUNTIME } from '../shared/runtime-options.ts';
+import { STATE, TEMPLATE, templateOptions } from '../shared/template-options.ts';
 import { TRANSFORM, transformsOf } from '../shared/transform-options.ts';
 
 const { 'on-bad-image': _, ...IMAGES } = DATA;
@@ -14,10 +16,21 @@ export const INSPECT = describeCommand({
   positionals: {
     files: { type: 'string', array: true, demandOption: true, describe: 'Files and folders of any kind' },
   },
-  options: { input, output, ...IMAGES, ...TRANSFORM, ...TALK },
+  options: {
+    input,
+    output,
+    ...grouped('Training checkpoints:', { ...TEMPLATE, ...STATE }),
+    ...IMAGES,
+    ...TRANSFORM,
+    ...TALK,
+  },
   examples: [
     ['$0 model.onnx', 'what it takes and gives, its weights, its BatchNormalization, each with its source'],
     ['$0 model.onnx --data val/', 'whether labels and pictures fit: exit code 1 if not'],
+    [
+      '$0 last.pth --template last.onnx',
+      'how every tensor of the graph follows from the checkpoint, and what does not',
+    ],
     ['$0 run/ weights.safetensors download.bin --json', 'anything, as one JSON document'],
   ],
   epilogue:
@@ -35,5 +48,6 @@ export function inspectOptions(args: InspectArguments): InspectOptions {
     transform: transformsOf(args, args.files.length),
     input: args.input,
     output: args.output,
+    ...templateOptions(args),
   };
 }

@@ -1,5 +1,6 @@
 import type { Facts, InspectedFile, InspectionRecord } from '../../src/inspect/index.ts';
 import { flagText } from '../shared/flag-text.ts';
+import { mapText } from '../shared/map-text.ts';
 import { valueText } from '../shared/reading-document.ts';
 
 /** Tensors that are listed. */
@@ -48,6 +49,13 @@ function tensorLines({ tensors }: InspectedFile): string[] {
   return [...shown.map(({ name, type, dims }) => `  ${name.padEnd(width)}  ${type} [${dims.join(',')}]`), ...more];
 }
 
+/** The map says what the tensors are, all of them. */
+const mapLines = ({ map }: InspectedFile): string[] =>
+  mapText(map)
+    .trimEnd()
+    .split('\n')
+    .map((line) => (line === '' ? '' : `  ${line}`));
+
 function fileText(file: InspectedFile): string {
   const size = file.bytes === null ? '' : `, ${bytesText(file.bytes)}`;
   const problems = [
@@ -57,7 +65,7 @@ function fileText(file: InspectedFile): string {
   const lines = [
     `${file.file} ${flagText(file.is)}${size}`,
     ...factLines(file),
-    ...tensorLines(file),
+    ...(file.map.length > 0 ? mapLines(file) : tensorLines(file)),
     ...file.notes.map((text) => `  note: ${flagText(text)}`),
     ...problems.flatMap(({ what, message, hint }) => [
       `  ${what}: ${flagText(message)}`,

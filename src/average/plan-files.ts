@@ -3,7 +3,6 @@ import {
   candidatesOfFiles,
   dropDuplicates,
   isCheckpoint,
-  isModel,
   type StateChoice,
   type TemplateOptions,
 } from '../snapshots/index.ts';
@@ -27,19 +26,8 @@ export function planFiles(
   return plan;
 }
 
-/**
- * Whether files are training checkpoints: none of them an ONNX model. What is neither, the reader of checkpoints says.
- * @throws TemperError MISMATCH_INPUT for some of each kind
- */
-export function areCheckpoints(paths: readonly string[]): boolean {
-  const checkpoint = paths.find(isCheckpoint);
-  const other = checkpoint === undefined ? undefined : paths.find(isModel);
-  if (checkpoint === undefined || other === undefined) return checkpoint !== undefined;
-  throw new TemperError('MISMATCH_INPUT', `${checkpoint} is a training checkpoint, ${other} an ONNX model`, {
-    hint: 'Average one kind of files at a time.',
-    details: { checkpoint, other },
-  });
-}
+/** Whether files are training checkpoints, or ONNX models beside some: then all are averaged as state dicts. */
+export const areCheckpoints = (paths: readonly string[]): boolean => paths.some(isCheckpoint);
 
 /** What only training checkpoints take. @throws TemperError USAGE */
 export function assertModelOptions({

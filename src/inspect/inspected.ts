@@ -1,5 +1,6 @@
 import type { ErrorCode, TemperError } from '../core/index.ts';
 import type { Fact, ModelClasses } from '../signature/index.ts';
+import type { MappedTensor } from '../snapshots/index.ts';
 
 /** What a fact can say. */
 export type FactValue = string | number | boolean | readonly string[];
@@ -32,6 +33,8 @@ export interface InspectedFile {
   readonly facts: Facts;
   /** Of files of tensors. */
   readonly tensors: readonly InspectedTensor[];
+  /** Of a checkpoint with a `template`: what each of its tensors follows from. */
+  readonly map: readonly MappedTensor[];
   readonly notes: readonly string[];
   /** Where two sources say different things. */
   readonly contradictions: readonly Problem[];
@@ -45,6 +48,7 @@ export interface Described {
   readonly is: string;
   readonly facts?: Facts | undefined;
   readonly tensors?: readonly InspectedTensor[] | undefined;
+  readonly map?: readonly MappedTensor[] | undefined;
   readonly notes?: readonly string[] | undefined;
   readonly contradictions?: readonly Problem[] | undefined;
   readonly error?: Problem | undefined;

@@ -2,21 +2,25 @@ import { statSync } from 'node:fs';
 import { type Control, controlOf, EXIT_CODES, type JobControl, readError, TemperError } from '../core/index.ts';
 import type { DataOptions } from '../data/index.ts';
 import { type PerModel, type TransformChoice, valueFor } from '../signature/index.ts';
+import { isCheckpoint, type StateChoice, type TemplateOptions } from '../snapshots/index.ts';
 import { inspectData, type OpenedData } from './data-file.ts';
 import { describeFile } from './file.ts';
 import { fitOf } from './fit.ts';
 import { describeFolder } from './folder.ts';
 import { type Described, type InspectedFile, type Problem, problemOf } from './inspected.ts';
 import type { ModelChoice } from './model.ts';
+import { describeMap, type MapOptions } from './state-map.ts';
 
 /** What `inspect` looks at. */
-export interface InspectOptions {
+export interface InspectOptions extends TemplateOptions {
   /** Files and folders of any kind. */
   readonly files: readonly string[];
   /** Images whose labels and sizes are held against every model. */
   readonly data?: DataOptions | undefined;
   /** From an image to a network's input: for all files, or one for each. @default as jobs take it */
   readonly transform?: PerModel<TransformChoice> | undefined;
+  /** Which weights of training checkpoints go into `template`: a rule, or a key of the file. @default 'auto' */
+  readonly state?: StateChoice | undefined;
   /** The image input, where a model has several. */
   readonly input?: string | undefined;
   /** The class output, where a model has several. */
@@ -43,6 +47,7 @@ function inspected(file: string, bytes: number | null, found: Described): Inspec
     bytes,
     facts: found.facts ?? {},
     tensors: found.tensors ?? [],
+    map: found.map ?? [],
     // The file is named above.
     notes: unique(
       (found.notes ?? []).map((text) => (text.startsWith(`${file}: `) ? text.slice(file.length + 2) : text)),
@@ -73,14 +78,29 @@ async function describe(
   return folder ? { ...(await describeFolder(path, control)), bytes: null } : describeFile(path, choice, control);
 }
 
+/** What was found of a checkpoint, and the map into a template. */
+async function withMap<T extends Described>(path: string, found: T, options: MapOptions): Promise<T> {
+  if (found.error !== undefined || !isCheckpoint(path)) return found;
+  const { facts, notes = [], contradictions = [], map } = await describeMap(path, options);
+  return {
+    ...found,
+    facts: { ...found.facts, ...facts },
+    map,
+    notes: [...(found.notes ?? []), ...notes],
+    contradictions: [...(found.contradictions ?? []), ...contradictions],
+  };
+}
+
 async function inspectFile(
   path: string,
   choice: ModelChoice,
+  into: MapOptions | undefined,
   data: OpenedData | undefined,
   control: Control,
 ): Promise<InspectedFile> {
   try {
-    const found = await describe(path, choice, control);
+    const described = await describe(path, choice, control);
+    const found = into ? await withMap(path, described, into) : described;
     const { bytes, facts, notes = [], contradictions = [] } = found;
     if (!data || found.kind !== 'onnx') return inspected(path, bytes, found);
     const fit = fitOf(path, found.classes, data.chosen, data.pictures, choice);
@@ -104,10 +124,23 @@ function exitCodeOf(all: readonly InspectedFile[]): number {
   }, 0);
 }
 
+/** @throws TemperError USAGE for options of maps where there is nothing to map */
+function checkTemplate({ files, template, templateOf, state }: InspectOptions): void {
+  const [idle] = Object.entries({ templateOf, state }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (template === undefined && idle !== undefined)
+    throw new TemperError('USAGE', `\`${idle}\` has no use without \`template\``, {
+      hint: 'Give an ONNX export: `template` model.onnx.',
+    });
+  if (template !== undefined && !files.some(isCheckpoint))
+    throw new TemperError('USAGE', '`template` is for training checkpoints, and none is named', {
+      hint: 'Name a checkpoint of the network.',
+    });
+}
+
 /**
  * Says what files and folders are: of a model what it takes and gives, each fact with its source, by the reading that all jobs
  * use; of anything else what it is. Nothing is run. What is damaged or cannot be read is told in its place, and the others are
- * shown. With `data` the labels and the pictures are held against every model.
+ * shown. With `data` the labels and the pictures are held against every model; with `template` every checkpoint is held against it.
  * Memory: the structure of one model, the table of the data, the headers of 500 pictures.
  * @returns facts by name (docs/columns.md), contradictions with both sources, and the exit code that follows
  * @throws TemperError USAGE if nothing is named; the signal's reason
@@ -116,11 +149,13 @@ function exitCodeOf(all: readonly InspectedFile[]): number {
  * for (const { file, is, facts } of files) console.log(file, is, facts.output_kind?.value, facts.labels_fit?.value);
  */
 export async function inspect(options: InspectOptions, control: JobControl = {}): Promise<InspectionRecord> {
-  const { files, data, input, output, transform = {} } = options;
+  const { files, data, input, output, transform = {}, template, templateOf, state } = options;
   const watched = controlOf(control);
   if (files.length === 0 && data === undefined) {
     throw new TemperError('USAGE', 'no file is named', { hint: 'Name files or folders.' });
   }
+  const into = template === undefined ? undefined : { template, templateOf, state };
+  checkTemplate(options);
   let opened: OpenedData | undefined;
   let dataFile: InspectedFile | undefined;
   if (data) {
@@ -136,7 +171,7 @@ export async function inspect(options: InspectOptions, control: JobControl = {})
     for (const [i, path] of files.entries()) {
       watched.signal.throwIfAborted();
       const choice = { input, output, transform: valueFor(transform, i, files.length, 'transform') };
-      found.push(await inspectFile(path, choice, opened, watched));
+      found.push(await inspectFile(path, choice, into, opened, watched));
     }
     return { files: found, data: dataFile, exitCode: exitCodeOf(dataFile ? [...found, dataFile] : found) };
   } finally {

@@ -138,12 +138,6 @@ export function withSnapshots<T>(
     const files = plan.snapshots.map(({ file }) => file);
     return withModels(files, (models) => use(openIngredients(plan, models, options, control)));
   }
-  if (template === undefined) {
-    throw new TemperError('USAGE', `${paths[0]}: training checkpoints cannot be run without a graph`, {
-      hint: 'Give an ONNX export of one of them: `template` model.onnx.',
-      details: { path: paths[0] },
-    });
-  }
   const mapped = { ...selection, allowDuplicates, allowNonfinite, template, templateOf, state };
   return withMappedSnapshots(paths, mapped, control, planned, (opened) => use(mappedIngredients(opened)));
 }

@@ -1,12 +1,16 @@
 import type { FloatType } from '../../core/index.ts';
 import { type Control, TemperError, version } from '../../core/index.ts';
+import type { Model } from '../../onnx/index.ts';
 import {
   type Candidate,
   candidatesOfFiles,
   dropEqualStates,
+  isCheckpoint,
+  isModel,
   mapRows,
   mapSummary,
   openState,
+  type ProvedMap,
   type StateChoice,
   type StateTable,
   type TemplateOptions,
@@ -19,6 +23,7 @@ import { type Plan, planRows } from '../plan/plan.ts';
 import type { TensorRules } from '../tensor-plan.ts';
 import { type PublishedOutput, publishOutputs } from '../write-outputs.ts';
 import { averageMappedInto, mappedFiles, withStatistics } from './mapped-outputs.ts';
+import { type MixedStates, withMixed } from './mixed-states.ts';
 import { planStates, type StatePlan } from './plan-states.ts';
 import { writeStates } from './write-states.ts';
 
@@ -34,12 +39,17 @@ export interface StateOptions extends AveragingOptions, Targets, TemplateOptions
 interface OpenedStates {
   readonly plan: Plan;
   readonly tables: readonly StateTable[];
-  /** Those that are not averaged, too. */
-  readonly all: readonly StateTable[];
   readonly tensors: StatePlan;
+  /** Proves the map into the graph that averages go into; undefined where there is none. */
+  readonly graph:
+    | (<T>(use: (opened: { readonly template: Model; readonly map: ProvedMap }) => T | Promise<T>) => Promise<T>)
+    | undefined;
 }
 
 const ENDING = '.safetensors';
+
+/** What is no ONNX model, the reader of checkpoints tells what it is. */
+const isState = (path: string): boolean => isCheckpoint(path) || !isModel(path);
 
 /** Steps as all checkpoints say them inside, which is surer than their names: global steps, else epochs. */
 function withFacts(candidates: readonly Candidate[], tables: readonly StateTable[]): Candidate[] {
@@ -62,28 +72,56 @@ function namedFirst(paths: readonly string[]): string[] {
   return paths.toSorted((a, b) => order(a) - order(b));
 }
 
-/** Opens checkpoints, plans over those that differ, and checks that they fit together. */
+/** Plans over those that differ, and checks that they fit together. */
+async function planTables<T>(
+  paths: readonly string[],
+  all: readonly StateTable[],
+  mixed: MixedStates | undefined,
+  options: StateOptions,
+  control: Control,
+  use: (opened: OpenedStates) => T | Promise<T>,
+): Promise<T> {
+  const { note } = control;
+  const { kept, dropped } = options.allowDuplicates ? { kept: all, dropped: [] } : dropEqualStates(all);
+  for (const { path, of, same } of dropped) note(`${path}: the same ${same} as ${of}; counted once`);
+  const inOrder = paths.flatMap((path) => kept.find((table) => table.path === path) ?? []);
+  const candidates = withFacts(candidatesOfFiles(inOrder.map(({ path }) => path)), inOrder);
+  const plan = planRows(candidates, withTables(options));
+  for (const text of plan.notes) note(text);
+  const tables = plan.snapshots.map(({ file }) => inOrder.find(({ path }) => path === file) as StateTable);
+  const tensors = planStates(tables, options.bn ?? 'average');
+  for (const text of tensors.notes) note(text);
+  const { template } = options;
+  const graph: OpenedStates['graph'] = mixed
+    ? async (use) => use(mixed)
+    : template === undefined
+      ? undefined
+      : (use) => withTemplate({ ...options, template }, { tables, all: inOrder }, control, use);
+  return use({ plan, tables, tensors, graph });
+}
+
+/** Opens checkpoints, and ONNX files among them, plans over those that differ, and checks that they fit together. */
 export async function withStates<T>(
   paths: readonly string[],
   options: StateOptions,
-  { note }: Control,
+  control: Control,
   use: (opened: OpenedStates) => T | Promise<T>,
 ): Promise<T> {
-  const all: StateTable[] = [];
+  const opened: Pick<StateTable, 'close'>[] = [];
+  const keep = <O extends Pick<StateTable, 'close'>>(one: O): O => {
+    opened.push(one);
+    return one;
+  };
   try {
-    for (const path of namedFirst([...new Set(paths)])) all.push(openState(path, { state: options.state }));
-    const { kept, dropped } = options.allowDuplicates ? { kept: all, dropped: [] } : dropEqualStates(all);
-    for (const { path, of, same } of dropped) note(`${path}: the same ${same} as ${of}; counted once`);
-    const inOrder = paths.flatMap((path) => kept.find((table) => table.path === path) ?? []);
-    const candidates = withFacts(candidatesOfFiles(inOrder.map(({ path }) => path)), inOrder);
-    const plan = planRows(candidates, withTables(options));
-    for (const text of plan.notes) note(text);
-    const tables = plan.snapshots.map(({ file }) => inOrder.find(({ path }) => path === file) as StateTable);
-    const tensors = planStates(tables, options.bn ?? 'average');
-    for (const text of tensors.notes) note(text);
-    return await use({ plan, tables, all: inOrder, tensors });
+    const distinct = namedFirst([...new Set(paths)]);
+    const checkpoints = distinct.filter(isState).map((path) => keep(openState(path, { state: options.state })));
+    if (checkpoints.length === distinct.length)
+      return await planTables(paths, checkpoints, undefined, options, control, use);
+    return await withMixed(distinct, checkpoints, options, control, keep, (mixed) =>
+      planTables(paths, mixed.tables, mixed, options, control, use),
+    );
   } finally {
-    for (const table of all) table.close();
+    for (const one of opened) one.close();
   }
 }
 
@@ -98,19 +136,19 @@ export function planStateAverages(
   options: StateOptions,
   control: Control,
 ): Promise<PlanRecord> {
-  const { template } = options;
   return withStates(paths, options, control, (opened) => {
+    const { graph } = opened;
     const planned = { averages: plannedAverages(opened.plan), tensors: countsOf(opened.tensors) };
-    if (template === undefined) return planned;
-    return withTemplate({ ...options, template }, opened, control, ({ map }) => ({ ...planned, map: mapRows(map) }));
+    if (graph === undefined) return planned;
+    return graph(({ map }) => ({ ...planned, map: mapRows(map) }));
   });
 }
 
 /** @throws TemperError USAGE for an output that is called like another kind of file */
-function checkEnding({ out, template }: StateOptions): void {
+function checkEnding({ out }: StateOptions, intoGraph: boolean): void {
   if (out === undefined) return;
   const isState = out.endsWith(ENDING);
-  if (isState === (template === undefined)) return;
+  if (isState !== intoGraph) return;
   const stem = out.replace(/\.[^./\\]*$/, '');
   const [what, hint] = isState
     ? ['an average that is put into a template is an .onnx file', `Name it \`out\` ${stem}.onnx.`]
@@ -128,8 +166,8 @@ async function writeAverages(
   outputs: readonly string[],
   control: Control,
 ): Promise<readonly PublishedOutput[]> {
-  const { plan, tables, tensors } = opened;
-  const { template: path, dtype, allowNonfinite = false, force = false, bn = 'average' } = options;
+  const { plan, tables, tensors, graph } = opened;
+  const { dtype, allowNonfinite = false, force = false, bn = 'average' } = options;
   const bar = control.progress(
     'averaging',
     tables.reduce((sum, { files }) => sum + files.reduce((all, { size }) => all + size, 0), 0),
@@ -147,8 +185,8 @@ async function writeAverages(
     onProgress: (done: number) => bar.update(done),
   };
   try {
-    if (path === undefined) return await writeStates(job, outputs, force);
-    return await withTemplate({ ...options, template: path }, opened, control, ({ template, map }) => {
+    if (graph === undefined) return await writeStates(job, outputs, force);
+    return await graph(({ template, map }) => {
       const mapped = { ...job, plan: withStatistics(tensors, map, bn), template, map, summary: mapSummary(map) };
       return publishOutputs(mappedFiles(mapped), outputs, force, (files) => averageMappedInto(mapped, files));
     });
@@ -167,12 +205,13 @@ export async function averageStates(
   control: Control,
 ): Promise<AveragingRecord> {
   const { outDir, template } = options;
-  checkEnding(options);
+  const intoGraph = template !== undefined || !paths.every(isState);
+  checkEnding(options, intoGraph);
   return withStates(paths, options, control, async (opened) => {
     const outputs = outputPaths(
       opened.plan.rows.map(({ name }) => name),
       options,
-      template === undefined ? ENDING : '.onnx',
+      intoGraph ? '.onnx' : ENDING,
     );
     if (outDir !== undefined) makeFolder(outDir);
     const written = await writeAverages(opened, options, outputs, control);

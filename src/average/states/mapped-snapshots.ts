@@ -1,6 +1,6 @@
-import { type Control, version } from '../../core/index.ts';
+import { type Control, TemperError, version } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
-import { mapSummary, type ProvedMap, type Values, withTemplate } from '../../snapshots/index.ts';
+import { mapSummary, type ProvedMap, type Values } from '../../snapshots/index.ts';
 import type { StoredTensor } from '../output-layout.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type Row, rowOver } from '../rows/row.ts';
@@ -52,6 +52,12 @@ function restricted(job: MappedJob, rows: readonly Row[], snapshots: readonly nu
   };
 }
 
+const noGraph = ([path]: readonly string[]): TemperError =>
+  new TemperError('USAGE', `${path}: training checkpoints cannot be run without a graph`, {
+    hint: 'Give an ONNX export of one of them: `template` model.onnx.',
+    details: { path },
+  });
+
 /**
  * Opens checkpoints and a template, and proves its map: rows are then averages of the state dicts, put into the template, to the bit
  * as `averageCheckpoints` writes them.
@@ -60,16 +66,17 @@ function restricted(job: MappedJob, rows: readonly Row[], snapshots: readonly nu
  */
 export function withMappedSnapshots<T>(
   paths: readonly string[],
-  options: StateOptions & { readonly template: string },
+  options: StateOptions,
   control: Control,
   planned: (plan: Plan) => void,
   use: (opened: MappedSnapshots) => Promise<T>,
 ): Promise<T> {
   const { bn = 'average', dtype, allowNonfinite = false } = options;
   return withStates(paths, options, control, (opened) => {
-    const { plan, tables, tensors } = opened;
+    const { plan, tables, tensors, graph } = opened;
+    if (graph === undefined) throw noGraph(paths);
     planned(plan);
-    return withTemplate(options, opened, control, ({ template, map }) => {
+    return graph(({ template, map }) => {
       const job: MappedJob = {
         ...{ tables, rows: plan.rows, bn, dtype, version, allowNonfinite, template, map },
         steps: plan.snapshots.map(({ step }) => step),

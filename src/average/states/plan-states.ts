@@ -1,16 +1,7 @@
-import { type FloatType, TemperError } from '../../core/index.ts';
-import type { StateTable, StateTensor, StateType } from '../../snapshots/index.ts';
+import { TemperError } from '../../core/index.ts';
+import { floatOf, type StateTable, type StateTensor, type StateType } from '../../snapshots/index.ts';
 import type { SummedTensor } from '../averaged-tensor.ts';
 import type { TensorRules } from '../tensor-plan.ts';
-
-/** Types that are averaged, and what a state dict calls them. */
-const FLOATS: Readonly<Partial<Record<StateType, FloatType>>> = {
-  F64: 'float64',
-  F32: 'float32',
-  F16: 'float16',
-  BF16: 'bfloat16',
-};
-const NAMES = new Map(Object.entries(FLOATS).map(([state, float]) => [float, state as StateType]));
 
 /** How many names a message lists. */
 const LISTED = 10;
@@ -25,9 +16,6 @@ export interface StatePlan {
   readonly roles: ReadonlyMap<string, number>;
   readonly notes: readonly string[];
 }
-
-/** The type in which a state dict stores floats of a type. */
-export const stateTypeOf = (type: FloatType): StateType => NAMES.get(type) as StateType;
 
 function listed(what: string, names: readonly string[]): string[] {
   if (names.length === 0) return [];
@@ -60,7 +48,7 @@ function assertSameKeys(template: StateTable, table: StateTable): void {
 
 /** What a tensor is by its name, as torch calls BatchNorm's statistics. */
 function roleOf({ name, type }: StateTensor, tensors: StateTable['tensors']): string {
-  if (FLOATS[type] === undefined) return 'counter';
+  if (floatOf(type) === undefined) return 'counter';
   const [, layer, statistic] = /^(.*?)(running_mean|running_var)$/.exec(name) ?? [];
   if (statistic === undefined) return 'weight';
   const both = tensors.has(`${layer}running_mean`) && tensors.has(`${layer}running_var`);
@@ -80,7 +68,7 @@ export function planStates(tables: readonly StateTable[], bn: TensorRules['bn'])
     const { name, dims } = tensor;
     const role = roleOf(tensor, template.tensors);
     roles.set(role, (roles.get(role) ?? 0) + 1);
-    const type = FLOATS[tensor.type];
+    const type = floatOf(tensor.type);
     const last = type === undefined || (bn === 'last' && role.startsWith('bn_'));
     const sources = tables.map((table) => {
       const source = table.tensors.get(name) as StateTensor;

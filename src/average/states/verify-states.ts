@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { openFile, openSafetensors } from '../../core/index.ts';
-import { openState, type RecordedFile, type StateTable } from '../../snapshots/index.ts';
+import { MODEL_STATE, openState, type RecordedFile, type StateTable } from '../../snapshots/index.ts';
 import { comparison } from '../comparison.ts';
 import { findInput, type HashOf, hashCache } from '../find-input.ts';
 import { readRecord, recordedRow } from '../record.ts';
@@ -14,7 +14,7 @@ const changedShards = (path: string, { data = [] }: RecordedFile, hashOf: HashOf
     .map(({ location }) => location)
     .filter((location, i) => hashOf(join(dirname(path), location)) !== data[i]?.sha256);
 
-/** The path by which a checkpoint is opened: of a sharded one the folder, whose index says which files belong together. */
+/** The path by which a checkpoint, or an ONNX file beside some, is opened: of a sharded one the folder, whose index says which files belong together. */
 export function findState(
   recorded: RecordedFile,
   folders: readonly string[],
@@ -22,7 +22,9 @@ export function findState(
   hashOf: HashOf,
 ): ReturnType<typeof findInput> {
   const found = findInput(recorded, folders, path, hashOf, (at, of) => changedShards(at, of, hashOf));
-  return recorded.data === undefined ? found : { ...found, path: dirname(found.path) };
+  return recorded.data === undefined || recorded.state === MODEL_STATE
+    ? found
+    : { ...found, path: dirname(found.path) };
 }
 
 /**

@@ -1,13 +1,13 @@
 import { type AtomicFile, type FloatType, itemBytesOf, openAtomic, safetensorsHead } from '../../core/index.ts';
 import { elementCount } from '../../onnx/index.ts';
-import { type RecordedFile, recordedFiles, type StateTable } from '../../snapshots/index.ts';
+import { type RecordedFile, recordedFiles, type StateTable, stateTypeOf } from '../../snapshots/index.ts';
 import { hashFiles } from '../hash-files.ts';
 import type { AverageRecord, RecordedInput } from '../record.ts';
 import { type Row, rowFields, rowOver } from '../rows/row.ts';
 import { type Sink, type StreamOptions, TensorStream } from '../stream.ts';
 import type { TensorRules } from '../tensor-plan.ts';
 import { checkTargets, type PublishedOutput } from '../write-outputs.ts';
-import { type StatePlan, type SummedState, stateTypeOf } from './plan-states.ts';
+import type { StatePlan, SummedState } from './plan-states.ts';
 
 export interface StateJob extends Pick<StreamOptions, 'allowNonfinite' | 'signal' | 'onProgress'> {
   /** In plan order; one coefficient of every row each. */

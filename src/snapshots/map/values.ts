@@ -15,6 +15,11 @@ const FLOATS: Readonly<Partial<Record<StateType, FloatType>>> = {
 /** The float type of a state dict's tensor; undefined for integers and booleans. */
 export const floatOf = (type: StateType): FloatType | undefined => FLOATS[type];
 
+const NAMES = new Map(Object.entries(FLOATS).map(([state, float]) => [float, state as StateType]));
+
+/** The type in which a state dict stores floats of a type. */
+export const stateTypeOf = (type: FloatType): StateType => NAMES.get(type) as StateType;
+
 /** Distance of two neighbours at 1. */
 export const UNIT: Readonly<Record<FloatType, number>> = {
   float64: 2 ** -52,
