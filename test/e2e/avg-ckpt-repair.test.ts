@@ -57,6 +57,13 @@ test('the repaired average is written and verified; it scores as the search said
   assert.ok(readFileSync(repaired).length > 0 && floatsOf(repaired, 'conv1.weight').every(Number.isFinite));
 });
 
+test('--bn auto, the default with images, tries folded snapshots averaged and repaired, and never recalibrated', () => {
+  const { candidates } = search(['--include', 'last', ...BN, '--allow-worse', '--out', join(root, 'auto.onnx')]);
+  assert.deepEqual(new Set(candidates.map(({ bn }) => bn)), new Set(['average', 'repair']));
+  const forms = candidates.filter(({ candidate }) => candidate === 'uniform').map(({ bn }) => bn);
+  assert.deepEqual(forms, ['average', 'repair']);
+});
+
 test('without images, and where layers were kept, it says what to do instead', () => {
   const out = ['--out', join(root, 'no.onnx')];
   const noData = search(['--bn', 'repair', ...out], 2);

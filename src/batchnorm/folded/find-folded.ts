@@ -1,4 +1,12 @@
-import { type GraphIndex, indexGraph, type Model, type NodeRecord, pooledValues, readsOf } from '../../onnx/index.ts';
+import {
+  foldedNorms,
+  type GraphIndex,
+  indexGraph,
+  type Model,
+  type NodeRecord,
+  pooledValues,
+  readsOf,
+} from '../../onnx/index.ts';
 import {
   AFFINE,
   affineLayer,
@@ -207,19 +215,20 @@ export function findFolded(model: Model): FoldedLayers {
       return found && behindLayer.has(index.dataInputs(node)[0] ?? '') ? [[node, found] as const] : [];
     }),
   );
-  const isKept = isUnfolded(index);
+  const spared = isUnfolded(index)
+    ? 'convolutions of this file have BatchNormalization behind them: it was not folded'
+    : foldedNorms(model.record) === 'onnxruntime'
+      ? 'onnxruntime optimized the file: layers that it fused are out of reach, and the network would be half recalibrated'
+      : undefined;
   const found = index.nodes.flatMap((node) => {
     const one = consider(facts, node, affine);
     if (one === undefined) return [];
-    return isKept && one.verdict === 'candidate' && one.operator !== AFFINE
-      ? {
-          ...one,
-          verdict: 'doubtful' as const,
-          reason: 'convolutions of this file have BatchNormalization behind them: it was not folded',
-        }
+    return spared !== undefined && one.verdict === 'candidate' && one.operator !== AFFINE
+      ? { ...one, verdict: 'doubtful' as const, reason: spared }
       : one;
   });
   const isBare =
+    spared === undefined &&
     norms.counts.size === 0 &&
     !index.nodes.some(isBatchNorm) &&
     !found.some(({ verdict }) => verdict === 'candidate') &&
