@@ -1,17 +1,19 @@
 import { checkOutputs, writeFileAtomic } from '../../src/core/index.ts';
-import { evaluate, isParquet } from '../../src/evaluate/index.ts';
+import { type EvaluationRecord, evaluate, isParquet, thumbnails } from '../../src/evaluate/index.ts';
 import { csvText } from '../../src/report/index.ts';
 import { DEFAULT_PATTERN, expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
+import { dataOf } from '../shared/data-options.ts';
 import { flagText } from '../shared/flag-text.ts';
 import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { writeAnalysisTables } from './analysis-tables.ts';
 import { appendSummary } from './ci-summary.ts';
+import { type Pictures, shownImages } from './difference-sections.ts';
 import { evalFindTransform } from './find-transform.ts';
 import { gatesOf, missedBy } from './gates.ts';
-import { checkTogether, type EvalCkptArguments, evaluateOptions } from './options.ts';
+import { checkTogether, type EvalCkptArguments, evaluateOptions, hasPictures } from './options.ts';
 import { evaluationPage } from './page.ts';
 import { writePerImage } from './per-image-file.ts';
 import { warningsOf } from './sentences.ts';
@@ -51,13 +53,29 @@ function listedIn({ quarantine, json }: EvalCkptArguments): string {
     : '--quarantine FILE.csv lists the images that were left out';
 }
 
+/** Adds the most memory that this process ever held to what it measured: of all models together, decoding included. */
+function withPeakMemory(record: EvaluationRecord): EvaluationRecord {
+  const peak_memory_mb = (1024 * process.resourceUsage().maxRSS) / 1e6;
+  const models = record.models.map((one) =>
+    one.fields.ms_p50 === undefined ? one : { ...one, fields: { ...one.fields, peak_memory_mb } },
+  );
+  return { ...record, models };
+}
+
+/** Pictures of the images that the report shows. */
+async function picturesOf(args: EvalCkptArguments, record: EvaluationRecord, terminal: Terminal): Promise<Pictures> {
+  const data = hasPictures(args) ? dataOf(args) : undefined;
+  if (data === undefined) return new Map();
+  return thumbnails(data, shownImages(record), terminal.control);
+}
+
 export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Promise<number> {
   if (args['find-transform']) return evalFindTransform(args, terminal);
   checkTogether(args);
   const gates = gatesOf(args);
   const models = args.models.length === 0 ? [] : expandInputs(args.models, DEFAULT_PATTERN, () => false);
   checkFiles(args, models);
-  const record = await evaluate(evaluateOptions(args, models, terminal.environment), terminal.control);
+  const record = withPeakMemory(await evaluate(evaluateOptions(args, models, terminal.environment), terminal.control));
   const { force, report, quarantine, 'per-image': perImage } = args;
   const rows = record.models.map(({ fields }) => fields);
   if (record.badImages.length > 0) terminal.note(listedIn(args));
@@ -76,7 +94,9 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
   const missed = missedBy(record.models, gates, args);
   const passed = missed.length === 0;
   if (report !== undefined) {
-    writeReport(report, evaluationPage(record, { passed, asked: args.gate, missed }, terminal.commandLine), force);
+    const pictures = await picturesOf(args, record, terminal);
+    const gate = { passed, asked: args.gate, missed };
+    writeReport(report, evaluationPage(record, gate, terminal.commandLine, pictures), force);
     terminal.wrote(report, 'report');
   }
   if (args.summary !== undefined) {

@@ -56,6 +56,11 @@ const OUTPUT = grouped('Output:', {
   'per-image': { type: 'string', describe: 'Predictions of every image, as .csv or .parquet' },
   'per-class': { type: 'string', describe: 'Precision, recall, F1 of every class, and their means, as CSV' },
   flips: { type: 'string', describe: 'Images that only one model gets right, each model against the first, as CSV' },
+  images: {
+    type: 'boolean',
+    default: true,
+    describe: 'Small pictures of flips and errors in an .html report; with --from, those of --data',
+  },
   confusion: { type: 'string', describe: 'Which class was taken for which, and how often, as CSV' },
   quarantine: {
     type: 'string',
@@ -108,12 +113,12 @@ export const EVAL_CKPT = describeCommand({
 
 export type EvalCkptArguments = ArgumentsOf<typeof EVAL_CKPT>;
 
+/** With `--from` and a report, where the pictures are. */
+const PICTURED = ['data', 'labels', 'classes', 'split'] as const;
+
 /** What a file of predictions has settled. */
 const NOT_WITH_FROM = [
-  'data',
-  'labels',
-  'classes',
-  'split',
+  ...PICTURED,
   'rows',
   'limit',
   'valid-classes',
@@ -143,9 +148,14 @@ export function checkFinding(args: EvalCkptArguments): void {
   }
 }
 
+/** Whether the report can have pictures of images: Markdown has none. */
+export const hasPictures = ({ images, report, data }: EvalCkptArguments): boolean =>
+  images && data !== undefined && report !== undefined && !/\.md$/i.test(report);
+
 /** Options that leave each other no use. @throws TemperError USAGE */
 export function checkTogether(args: EvalCkptArguments): void {
-  const settled = args.from && NOT_WITH_FROM.find((name) => args[name] !== undefined);
+  const pictured: readonly string[] = hasPictures(args) ? PICTURED : [];
+  const settled = args.from && NOT_WITH_FROM.find((name) => args[name] !== undefined && !pictured.includes(name));
   if (settled !== undefined) {
     throw new TemperError('USAGE', `--${settled} has no use with --from: the file says what was measured`, {
       hint: 'Leave it out.',

@@ -13,7 +13,7 @@ import {
 import { warningParts } from '../shared/sections/warnings.ts';
 import { calibrationSection } from './calibration-section.ts';
 import { classSection } from './class-section.ts';
-import { errorSection, flipSection, sliceSection } from './difference-sections.ts';
+import { errorSection, flipSection, type Pictures, sliceSection } from './difference-sections.ts';
 import { bestOf, nameOf, pairedSentence, summaryOf, warningsOf } from './sentences.ts';
 
 interface Gate {
@@ -115,7 +115,12 @@ function speedSection(scores: readonly ModelScores[]): Section[] {
 }
 
 /** The report of eval-ckpt. */
-export function evaluationPage(record: EvaluationRecord, gate: Gate, command: string): Page {
+export function evaluationPage(
+  record: EvaluationRecord,
+  gate: Gate,
+  command: string,
+  pictures: Pictures = new Map(),
+): Page {
   const { models: scores } = record;
   const [first] = scores;
   const rows = scores.map(({ fields }) => fields);
@@ -145,10 +150,10 @@ export function evaluationPage(record: EvaluationRecord, gate: Gate, command: st
       },
       ...pairedSection(scores),
       calibrationSection(scores),
-      ...flipSection(record),
+      ...flipSection(record, pictures),
       ...sliceSection(record),
       ...scores.map((one) => classSection(one, record.classNames, several)),
-      ...errorSection(record),
+      ...errorSection(record, pictures),
       ...speedSection(scores),
       ...readingSection(scores.map((one) => ({ model: nameOf(one), reading: one.reading }))),
     ],

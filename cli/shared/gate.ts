@@ -12,6 +12,8 @@ const DIRECTIONS: Readonly<Record<string, '>=' | '<='>> = {
   img_s_end2end: '>=',
   ms_p50: '<=',
   ms_p95: '<=',
+  ms_p99: '<=',
+  peak_memory_mb: '<=',
   ...Object.fromEntries(['', '_lo', '_hi'].map((end) => [`top1_difference${end}`, '>='] as const)),
   ...Object.fromEntries(
     ['nll', 'brier', 'ece15'].flatMap((name) =>

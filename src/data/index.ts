@@ -54,6 +54,7 @@ export { type Box, type Pixels, type Size, toGrey } from './images/pixels.ts';
 export { type ResampleOptions, resample } from './images/resample.ts';
 export { PILLOW_FILTERS, type PillowFilter } from './images/resample-kernels.ts';
 export { isTransform } from './images/stored-transform.ts';
+export { thumbnail } from './images/thumbnail.ts';
 export {
   assertUnitScale,
   type Color,

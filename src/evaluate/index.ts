@@ -5,8 +5,9 @@ export {
   confusionRows,
   worstPairs,
 } from './analysis/confusion.ts';
-export { confidentErrors, flipRows } from './analysis/flips.ts';
+export { classFlips, confidentErrors, flipRows } from './analysis/flips.ts';
 export { classRows, meanRows } from './analysis/per-class.ts';
+export { thumbnails } from './analysis/thumbnails.ts';
 export { batchDependence, dependenceText, type LoneRow, loneRows } from './batch-dependence.ts';
 export { calibrate } from './calibrate/job.ts';
 export type { CalibrateOptions } from './calibrate/options.ts';

@@ -21,6 +21,7 @@ export function speedFields(timed: Timed | undefined, endToEnd: number | undefin
     img_s_end2end: endToEnd,
     ms_p50: timing?.p50Ms,
     ms_p95: timing?.p95Ms,
+    ms_p99: timing?.p99Ms,
     batch: timing?.batch,
     speed_ratio: ratio?.value,
     speed_ratio_lo: ratio?.lo,

@@ -47,6 +47,13 @@ function isWiderThanPhone(table: Table): boolean {
   return widths.reduce((sum, width) => sum + width, 0) > PHONE_PX;
 }
 
+/** Nothing but base64 of a picture is taken for one: what a cell holds may come from anywhere. */
+const PICTURE = /^data:image\/webp;base64,[A-Za-z0-9+/]+={0,2}$/;
+
+/** The row says in words what the picture is of. */
+const htmlPicture = (source: string): Markup | undefined =>
+  PICTURE.test(source) ? markup`<img class="picture" src="${source}" alt="">` : undefined;
+
 /** @param captioned false where what stands above says what the caption would */
 function htmlTable(table: Table, captioned = true): Markup {
   const { caption, columns, rows, highlight = [] } = table;
@@ -57,6 +64,7 @@ function htmlTable(table: Table, captioned = true): Markup {
   const body = rows.map((row, r) => {
     const cells = columns.map((column, i) => {
       const { text, interval, sortBy } = cellText(row, column);
+      if (column.picture) return markup`<td>${htmlPicture(text)}</td>`;
       const sort = sortBy === undefined ? undefined : markup` data-sort="${sortBy}"`;
       const beside = interval === undefined ? undefined : markup` <span class="interval">${interval}</span>`;
       return markup`<td class="${classes[i]}${HASH.test(text) ? ' hash' : ''}"${sort}>${text}${beside}</td>`;

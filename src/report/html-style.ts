@@ -35,6 +35,7 @@ thead th{min-width:4.75rem;font-weight:600;vertical-align:bottom;border-bottom:1
 th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}
 .number{text-align:right}
 td.number{white-space:nowrap}
+.picture{display:block;height:4rem;max-width:8rem;object-fit:contain;object-position:left}
 .interval{display:block;color:var(--quiet);font-size:.857em}
 td:not(.number){max-width:22rem;overflow-wrap:break-word}
 .highlight td{background:var(--mark);font-weight:600}

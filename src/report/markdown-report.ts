@@ -30,7 +30,8 @@ function fenced(text: string, language = 'sh'): string {
 }
 
 function markdownTable(table: Table): string {
-  const { columns, rows } = table;
+  const { rows } = table;
+  const columns = table.columns.filter(({ picture }) => !picture);
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;
   const cell = (row: Table['rows'][number], column: Column): string => {
     const { text, interval } = cellText(row, column);

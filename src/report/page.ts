@@ -9,6 +9,8 @@ export interface Column extends NumberFormat {
   readonly unit?: string;
   /** The fields of an interval, shown after the number. */
   readonly interval?: readonly [low: string, high: string];
+  /** Cells are small pictures, as `data:` URIs of WebP; where there are no pictures (Markdown) the column is left out. */
+  readonly picture?: true;
 }
 
 /** Rows as they are in CSV and JSON; every column can be sorted in HTML. */

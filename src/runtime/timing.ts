@@ -19,9 +19,10 @@ export interface Timing {
   /** Its 95 % interval; absent of a single block of batches. */
   readonly imagesPerSecondLo?: number | undefined;
   readonly imagesPerSecondHi?: number | undefined;
-  /** Median and 95th percentile (nearest rank) of the time of a full batch, in milliseconds. */
+  /** Median, 95th and 99th percentile (nearest rank) of the time of a full batch, in milliseconds. */
   readonly p50Ms: number;
   readonly p95Ms: number;
+  readonly p99Ms: number;
   /** Images in a full batch. */
   readonly batch: number;
 }
@@ -109,6 +110,7 @@ export function summarizeTiming(...all: readonly [BatchTimes, ...BatchTimes[]]):
     imagesPerSecondHi: speed.hi,
     p50Ms: rank(0.5),
     p95Ms: rank(0.95),
+    p99Ms: rank(0.99),
     batch,
   };
 }

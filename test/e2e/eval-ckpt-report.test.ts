@@ -64,6 +64,29 @@ test('the reports of stored predictions are the same to the byte each time, and 
   assert.ok(!texts(parseMarkup(first), 'h2').includes('Speed'));
 });
 
+const sources = (report: string): string[] =>
+  parseMarkup(readFileSync(at(report), 'utf8'))
+    .filter(({ tag }) => tag === 'img')
+    .map(({ attributes }) => attributes.src ?? '');
+
+test('flips and errors have small pictures, inside the page and off by --no-images; a file of predictions finds them by key', () => {
+  const pictures = sources('run.html');
+  assert.ok(pictures.length > 20, String(pictures.length));
+  for (const source of pictures) assert.match(source, /^data:image\/webp;base64,[\w+/]{40,4000}={0,2}$/);
+  const from = ['--from', at('p.parquet'), '--quiet'];
+  assert.equal(evalCkpt(...from, ...DATA, '--report', at('found.html')).status, 0);
+  assert.deepEqual(sources('found.html'), pictures);
+  assert.equal(evalCkpt(...from, ...DATA, '--report', at('none.html'), '--no-images').status, 2);
+  assert.equal(evalCkpt(...from, ...DATA, '--report', at('words.md')).status, 2);
+  assert.equal(evalCkpt(...PAIR, '--quiet', '--report', at('none.html'), '--no-images').status, 0);
+  assert.deepEqual(sources('none.html'), []);
+});
+
+test('the table of changes says what it leaves out', () => {
+  const captions = readFileSync(at('run.html'), 'utf8').match(/<caption><span>[^<]*/g) ?? [];
+  assert.ok(captions.some((text) => /<span>Wrong answers with the highest confidence \(30 of \d+\): /.test(text)));
+});
+
 test('an ending that names no format, or a report that exists, is refused before the work', () => {
   evalFails(
     [...PAIR, '--report', at('report.pdf')],

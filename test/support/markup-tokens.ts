@@ -8,7 +8,7 @@ export interface Element {
   text: string;
 }
 
-const VOID = new Set(['meta', 'link']);
+const VOID = new Set(['meta', 'link', 'img']);
 /** Their content is no markup. */
 const RAW = new Set(['style', 'script']);
 const TOKEN = /<!doctype html>|<(\/?)([A-Za-z][A-Za-z0-9]*)((?:\s+[A-Za-z][\w:-]*="[^"<]*")*)\s*(\/?)>|[^<]+/gy;

@@ -36,7 +36,9 @@ export function evalFails(args: readonly string[], status: number, code: string,
 
 /** What a row measured and was set to, without the fields that change from run to run. */
 export function withoutTiming(row: Row): Row {
-  return Object.fromEntries(Object.entries(row).filter(([name]) => !/^(img_s_|ms_|speed_ratio|pareto)/.test(name)));
+  return Object.fromEntries(
+    Object.entries(row).filter(([name]) => !/^(img_s_|ms_|speed_ratio|peak_memory|pareto)/.test(name)),
+  );
 }
 
 /** The measured numbers of one model alone, by which two runs with different settings or files compare. */

@@ -36,13 +36,16 @@ export const SPEED_COLUMNS: readonly Column[] = [
   { field: 'img_s_end2end', header: 'end to end', unit: 'images/s', digits: 1 },
   { field: 'ms_p50', header: 'p50 of a batch', unit: 'ms', digits: 2 },
   { field: 'ms_p95', header: 'p95 of a batch', unit: 'ms', digits: 2 },
+  { field: 'ms_p99', header: 'p99 of a batch', unit: 'ms', digits: 2 },
   { field: 'batch', header: 'batch', unit: 'images' },
+  { field: 'peak_memory_mb', header: 'peak memory of all', unit: 'MB', digits: 0 },
   { field: 'pareto', header: 'on the front' },
 ];
 
-/** Of one model there is nothing to compare. */
+/** Of one model there is nothing to compare; memory is measured by one command. */
+const NOT_ALWAYS: ReadonlySet<string> = new Set(['speed_ratio', 'peak_memory_mb']);
 export const speedColumns = (rows: readonly FieldRow[]): Column[] =>
-  SPEED_COLUMNS.filter(({ field }) => field !== 'speed_ratio' || rows.some((row) => typeof row[field] === 'number'));
+  SPEED_COLUMNS.filter(({ field }) => !NOT_ALWAYS.has(field) || rows.some((row) => typeof row[field] === 'number'));
 
 const optional = (cell: Cell): number | undefined => (typeof cell === 'number' ? cell : undefined);
 /** The interval of speed, of a point in a chart of accuracy against throughput. */

@@ -27,7 +27,7 @@ type SharpModule = (input: Uint8Array, options: SharpOptions) => Sharp;
 let loaded: Promise<SharpModule> | undefined;
 
 /** Loads libvips on first use: commands that decode nothing do not pay for it. */
-function loadSharp(): Promise<SharpModule> {
+export function loadSharp(): Promise<SharpModule> {
   loaded ??= import('sharp').then(({ default: sharp }) => {
     // One thread an image: several images in flight use the cores better (measured: more threads never helped).
     sharp.concurrency(1);

@@ -1,4 +1,5 @@
 import type { FieldRow } from '../../core/index.ts';
+import { holm, mcnemar, pairedInterval } from '../paired.ts';
 import type { Predictions } from '../predictions.ts';
 
 /**
@@ -28,6 +29,40 @@ export function flipRows(before: Predictions, after: Predictions, names: readonl
   });
   const wrong = (row: FieldRow): number => Number(row.change === 'lost' ? row.confidence : row.baseline_confidence);
   return rows.sort((a, b) => Number(a.change === 'won') - Number(b.change === 'won') || wrong(b) - wrong(a));
+}
+
+/**
+ * How many images of each class only one of two models gets right, with McNemar's p within the class and Holm's correction over the classes
+ * in which images flipped; the most significant first.
+ */
+export function classFlips(before: Predictions, after: Predictions, names: readonly string[] = []): FieldRow[] {
+  const counts = new Map<number, { n: number; lost: number; won: number }>();
+  for (const [i, label] of before.labels.entries()) {
+    const count = counts.get(label) ?? { n: 0, lost: 0, won: 0 };
+    const [was, is] = [before.top5[5 * i] === label, after.top5[5 * i] === label];
+    count.n++;
+    if (was && !is) count.lost++;
+    if (is && !was) count.won++;
+    counts.set(label, count);
+  }
+  const flipped = [...counts].filter(([, { lost, won }]) => lost + won > 0).sort(([a], [b]) => a - b);
+  const adjusted = holm(flipped.map(([, { lost, won }]) => mcnemar(lost, won).p));
+  const rows = flipped.map(([label, { n, lost, won }], i): FieldRow => {
+    const { lo, hi } = pairedInterval(lost, won, n);
+    return {
+      class: label,
+      name: names[label],
+      n_images: n,
+      lost,
+      won,
+      top1_difference: (won - lost) / n,
+      top1_difference_lo: lo,
+      top1_difference_hi: hi,
+      mcnemar_p_holm: adjusted[i],
+    };
+  });
+  const size = (row: FieldRow): number => Math.abs(Number(row.lost) - Number(row.won));
+  return rows.sort((a, b) => Number(a.mcnemar_p_holm) - Number(b.mcnemar_p_holm) || size(b) - size(a));
 }
 
 /** The wrong answers that the model was surest of. */

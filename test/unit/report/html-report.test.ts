@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { chartSvg, htmlReport } from '../../../src/report/index.ts';
+import { chartSvg, htmlReport, markdownReport } from '../../../src/report/index.ts';
 import { parseMarkup } from '../../support/markup-tokens.ts';
 import { SAMPLE_CHARTS, SAMPLE_PAGE } from '../../support/sample-page.ts';
 
@@ -76,4 +76,32 @@ test('the policy names exactly the script and the style sheet of the page', () =
 test('a number and its unit stay on one line', () => {
   const [summary] = all('p').filter(({ attributes }) => attributes.class === 'summary');
   assert.match(summary?.text ?? '', /^Test at 24\u00a0px with recalibrated statistics: 88\.79\u00a0% \(/);
+});
+
+test('a column of pictures has images where cells hold a picture in base64, and nothing else ever', () => {
+  const picture = 'data:image/webp;base64,UklGRg==';
+  const cells = [
+    picture,
+    `${picture}" onerror="x`,
+    'data:text/html;base64,AAAA',
+    'http://example.org/x.webp',
+    undefined,
+  ];
+  const table = {
+    kind: 'table',
+    caption: 'c',
+    columns: [
+      { field: 'picture', header: 'picture', picture: true },
+      { field: 'key', header: 'image' },
+    ],
+    rows: cells.map((cell, i) => ({ picture: cell, key: `k${i}` })),
+  } as const;
+  const page = { title: 't', command: 'c', sections: [{ heading: 'h', parts: [table] }], provenance: [] };
+  const found = parseMarkup(htmlReport(page)).filter(({ tag }) => tag === 'img');
+  assert.deepEqual(
+    found.map(({ attributes }) => attributes),
+    [{ class: 'picture', src: picture, alt: '' }],
+  );
+  const words = markdownReport(page);
+  assert.ok(!words.includes('data:') && words.includes('k4'), words);
 });

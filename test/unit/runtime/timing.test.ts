@@ -11,7 +11,7 @@ test('timing leaves out the first batch, and short batches from the percentiles'
   const ms = [1000, ...Array.from({ length: 20 }, (_, i) => i + 1), 100];
   const timing = summarizeTiming({ rows, ms });
   close(timing.imagesPerSecond, (163 / (210 + 100)) * 1000);
-  assert.deepEqual([timing.images, timing.p50Ms, timing.p95Ms, timing.batch], [171, 10, 19, 8]);
+  assert.deepEqual([timing.images, timing.p50Ms, timing.p95Ms, timing.p99Ms, timing.batch], [171, 10, 19, 20, 8]);
   assert.ok((timing.imagesPerSecondLo as number) < timing.imagesPerSecond);
   assert.ok((timing.imagesPerSecondHi as number) > timing.imagesPerSecond);
 });

@@ -5,7 +5,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { fewerRight, readSlices, sliceRows } from '../../../../src/evaluate/analysis/slices.ts';
-import { confidentErrors, flipRows, type Predictions, scoreModels } from '../../../../src/evaluate/index.ts';
+import {
+  classFlips,
+  confidentErrors,
+  flipRows,
+  holm,
+  mcnemar,
+  type Predictions,
+  scoreModels,
+} from '../../../../src/evaluate/index.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
 
 const folder = tempFolder();
@@ -127,5 +135,41 @@ test('the surest errors are wrong answers alone, by confidence', () => {
       ['k2', 0.9],
       ['k3', 0.7],
     ],
+  );
+});
+
+test('flips by class are the lists of flips, counted, with McNemar within the class and Holm over those that changed', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(3), fc.nat(3), fc.nat(3)), { minLength: 1, maxLength: 60 }), (images) => {
+      const labels = images.map(([label]) => label);
+      const before = predictions(
+        labels,
+        images.map(([, was]) => was),
+      );
+      const after = predictions(
+        labels,
+        images.map(([, , is]) => is),
+      );
+      const rows = classFlips(before, after);
+      const flips = flipRows(before, after);
+      for (const row of rows) {
+        const of = flips.filter(({ label }) => label === row.class);
+        assert.deepEqual(
+          [row.lost, row.won],
+          ['lost', 'won'].map((change) => of.filter((flip) => flip.change === change).length),
+        );
+        assert.equal(row.n_images, labels.filter((label) => label === row.class).length);
+        assert.equal(row.top1_difference, (Number(row.won) - Number(row.lost)) / Number(row.n_images));
+      }
+      assert.equal(
+        rows.reduce((sum, { lost, won }) => sum + Number(lost) + Number(won), 0),
+        flips.length,
+      );
+      const p = rows.map((row) => mcnemar(Number(row.lost), Number(row.won)).p);
+      assert.deepEqual(
+        rows.map((row) => row.mcnemar_p_holm),
+        holm(p),
+      );
+    }),
   );
 });
