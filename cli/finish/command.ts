@@ -1,4 +1,4 @@
-import { type FinishOptions, type FinishRecord, finish, planFinish } from '../../src/finish/index.ts';
+import { type FinishOptions, type FinishRecord, finish, planFinish, resultsDocument, snakeKeys } from '../../src/finish/index.ts';
 import { htmlReport, markdownReport } from '../../src/report/index.ts';
 import { flagText } from '../shared/flag-text.ts';
 import { readingDocument } from '../shared/reading-document.ts';
@@ -17,39 +17,20 @@ const FILES: Readonly<Record<string, string>> = {
   'report.md': 'report',
 };
 
-const documentOf = ({
-  improved,
-  text,
-  model,
-  outputs,
-  steps,
-  final,
-  warnings,
-  read,
-  seconds,
-}: FinishRecord): object => ({
-  improved,
-  text,
-  output: { ...model, data: model.data ?? null },
-  outputs,
-  steps: steps.map(({ step, taken, untried, level, proposal }) => ({
-    step,
-    taken,
-    level,
-    untried: untried ?? null,
-    chose: proposal?.chose ?? null,
-    evidence: proposal?.evidence ?? null,
-  })),
-  gains: final.gains,
-  models: final.rows,
-  reading: readingDocument(read.reading),
-  warnings: warnings.map(flagText),
-  seconds,
-});
+const documentOf = (record: FinishRecord): object => {
+  const { model, outputs, warnings, read } = record;
+  return {
+    ...resultsDocument(record),
+    warnings: warnings.map(flagText),
+    output: { ...model, data: model.data ?? null },
+    outputs,
+    reading: readingDocument(read.reading),
+  };
+};
 
 async function dryRun(options: FinishOptions, terminal: Terminal): Promise<number> {
   const plan = await planFinish(options, terminal.control);
-  terminal.print({ ...plan, seconds: plan.seconds ?? null }, planText(plan));
+  terminal.print(snakeKeys({ ...plan, seconds: plan.seconds ?? null }), planText(plan));
   return 0;
 }
 

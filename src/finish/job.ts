@@ -16,7 +16,7 @@ import { modelFileSha256 } from '../onnx/index.ts';
 import { type FinalRecord, reportStages, type Stage } from './final.ts';
 import type { FinishOptions } from './options.ts';
 import { modelCard } from './outputs/model-card.ts';
-import { resultsDocument } from './outputs/results.ts';
+import { resultsDocument, triedDocument } from './outputs/results.ts';
 import { type FinishPlan, planOf } from './plan.ts';
 import {
   CARD_FILE,
@@ -43,6 +43,18 @@ const LAST = 'last snapshot';
 interface Kept {
   readonly sha256: string;
 }
+/** Jobs of one run meet the same things: each is said once. */
+function once({ note, ...control }: Control): Control {
+  const said = new Set<string>();
+  return {
+    ...control,
+    note(text) {
+      if (!said.has(text)) note(text);
+      said.add(text);
+    },
+  };
+}
+
 const isKept = (value: unknown): value is Kept => typeof value === 'object' && value !== null && 'sha256' in value;
 
 /** The last snapshot as a model: the file itself, or a training checkpoint in the template. */
@@ -206,7 +218,7 @@ async function publish(
   };
   const write = (name: string, text: string): void => writeFileAtomic(join(outDir, name), text, { force: true });
   write(CARD_FILE, modelCard(record, record.used));
-  write(RESULTS_FILE, `${JSON.stringify(resultsDocument(record), null, 2)}\n`);
+  write(RESULTS_FILE, `${JSON.stringify({ ...resultsDocument(record), ...triedDocument(record) }, null, 2)}\n`);
   for (const [name, text] of Object.entries(reports)) write(name, text(record));
   write(RECIPE_FILE, record.recipe);
   return record;
@@ -250,7 +262,7 @@ const inputFiles = ({ settings, snapshots, graph }: ReadRun): string[] => {
  */
 export async function finish(options: FinishOptions, control: JobControl = {}): Promise<FinishRecord> {
   const began = performance.now();
-  const watched = controlOf(control);
+  const watched = once(controlOf(control));
   const { outDir, force = false, reports = {} } = options;
   const { settings, made } = resolveSettings(options);
   const read = await readRun(settings, made, watched);
@@ -295,9 +307,12 @@ async function speedOf(read: ReadRun, control: Control): Promise<number | undefi
  * Says what `finish` would do: its steps, how long they take by the speed of a first run on some images, how much memory and disk. Nothing
  * is written.
  * @throws TemperError as finish, but for outputs
+ * @example
+ * const plan = await planFinish({ inputs: ['run/'], val: { source: 'val/' }, outDir: 'finished/' });
+ * console.log(plan.steps.map(({ step, text }) => [step, text]), plan.seconds);
  */
 export async function planFinish(options: FinishOptions, control: JobControl = {}): Promise<FinishPlan> {
-  const watched = controlOf(control);
+  const watched = once(controlOf(control));
   const { settings, made } = resolveSettings(options);
   const read = await readRun(settings, made, watched);
   return planOf(read, await speedOf(read, watched));

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { canonicalJson, version } from '../core/index.ts';
 import { nextStepKey, openModel, type WrittenModel, writeEdited } from '../onnx/index.ts';
 import { carried, configTargets, measuredWith, writeConfigs } from '../signature/index.ts';
+import { snakeKeys } from './key-case.ts';
 import type { FinalRecord } from './final.ts';
 import type { ReadRun } from './read.ts';
 import { settingsDocument } from './recipe.ts';
@@ -59,7 +60,8 @@ export function writeModel(
       steps: steps.map(decisionFields),
       chooses: { n_images: sets.choosing.images, rows_sha256: sets.choosing.rowsSha256 },
       reports: { n_images: sets.reporting.images, rows_sha256: sets.reporting.rowsSha256 },
-      gains: final.gains,
+      gains: snakeKeys(final.gains.steps),
+      total: snakeKeys(final.gains.total ?? null),
       provider: final.provider,
       onnxruntime: final.onnxruntime,
     });

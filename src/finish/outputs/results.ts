@@ -1,9 +1,14 @@
-import { version } from '../../core/index.ts';
+import { type FieldRow, version } from '../../core/index.ts';
+import { snakeKeys } from '../key-case.ts';
 import { decisionFields } from '../publish.ts';
 import type { FinishRecord } from '../record.ts';
 
-/** The results as JSON: what a tracker reads. Times are under `measured`, and nowhere else. */
-export function resultsDocument(record: FinishRecord): object {
+const TIMES = /^(img_s_|ms_|speed_ratio|pareto|latency_ratio)/;
+const pick = (row: FieldRow, isTime: boolean): FieldRow =>
+  Object.fromEntries(Object.entries(row).filter(([name]) => TIMES.test(name) === isTime));
+
+/** The results as plain data: what `--json` prints. Times are under `measured`, and nowhere else. */
+export function resultsDocument(record: FinishRecord): Readonly<Record<string, unknown>> {
   const { read, steps, final, improved, made, text, warnings, seconds } = record;
   const { sets, snapshots } = read;
   return {
@@ -21,24 +26,26 @@ export function resultsDocument(record: FinishRecord): object {
       judging: sets.judging.images,
       reporting: sets.reporting.images,
     },
-    steps: steps.map((one) => ({ ...decisionFields(one), rows: (one.proposal?.rows ?? []).map(withoutTimes) })),
-    gains: final.gains,
+    steps: steps.map(decisionFields),
+    gains: snakeKeys(final.gains.steps),
+    total: snakeKeys(final.gains.total ?? null),
     models: final.rows,
     warnings,
     measured: {
       seconds,
-      steps: steps.map((one) => ({
-        step: one.step,
-        seconds: one.seconds,
-        rows: (one.proposal?.rows ?? []).map(timesOf),
-      })),
+      steps: steps.map(({ step, seconds: own }) => ({ step, seconds: own })),
       models: final.measured,
     },
   };
 }
 
-type Row = NonNullable<FinishRecord['steps'][number]['proposal']>['rows'][number];
-
-const TIMES = /^(img_s_|ms_|speed_ratio|pareto|latency_ratio)/;
-const withoutTimes = (row: Row): Row => Object.fromEntries(Object.entries(row).filter(([name]) => !TIMES.test(name)));
-const timesOf = (row: Row): Row => Object.fromEntries(Object.entries(row).filter(([name]) => TIMES.test(name)));
+/** What each step tried, row by row: with the rest it makes `results.json`. */
+export const triedDocument = ({ steps }: FinishRecord): Readonly<Record<string, unknown>> => ({
+  tried: Object.fromEntries(steps.map(({ step, proposal }) => [step, (proposal?.rows ?? []).map((row) => pick(row, false))])),
+  measured_tried: Object.fromEntries(
+    steps.map(({ step, proposal }) => [
+      step,
+      (proposal?.rows ?? []).map((row) => pick(row, true)).filter((row) => Object.keys(row).length > 0),
+    ]),
+  ),
+});
