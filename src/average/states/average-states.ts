@@ -10,10 +10,11 @@ import {
 } from '../../snapshots/index.ts';
 import { type AveragingRecord, averagedOutput, type PlanRecord, plannedAverages } from '../average-record.ts';
 import { type AveragingOptions, withTables } from '../averaging-options.ts';
+import { hashFiles } from '../hash-files.ts';
 import { makeFolder, outputPaths, type Targets } from '../output-paths.ts';
 import { type Plan, planRows } from '../plan/plan.ts';
 import type { TensorRules } from '../tensor-plan.ts';
-import { type PublishedOutput, publishOutputs } from '../write-outputs.ts';
+import { filesOf, type PublishedOutput, publishOutputs } from '../write-outputs.ts';
 import { averageMappedInto, mappedFiles, mapSummary, withStatistics } from './mapped-outputs.ts';
 import { planStates, type StatePlan } from './plan-states.ts';
 import { mapRows, type TemplateOptions, withTemplate } from './template-map.ts';
@@ -99,7 +100,10 @@ export function planStateAverages(
   return withStates(paths, options, control, (opened) => {
     const planned = { averages: plannedAverages(opened.plan), tensors: countsOf(opened.tensors) };
     if (template === undefined) return planned;
-    return withTemplate({ ...options, template }, opened, control, ({ map }) => ({ ...planned, map: mapRows(map) }));
+    return withTemplate({ ...options, template }, opened, control, ({ prove }) => ({
+      ...planned,
+      map: mapRows(prove()),
+    }));
   });
 }
 
@@ -145,9 +149,18 @@ async function writeAverages(
   };
   try {
     if (path === undefined) return await writeStates(job, outputs, force);
-    return await withTemplate({ ...options, template: path }, opened, control, ({ template, map }) => {
-      const mapped = { ...job, plan: withStatistics(tensors, map, bn), template, map, summary: mapSummary(map) };
-      return publishOutputs(mappedFiles(mapped), outputs, force, (files) => averageMappedInto(mapped, files));
+    return await withTemplate({ ...options, template: path }, opened, control, async ({ template, prove }) => {
+      // Proving the map takes about as long as a share of the hashing.
+      const begun = hashFiles([...tables.flatMap(({ files }) => files), ...filesOf(template)]);
+      try {
+        const map = prove();
+        const plan = withStatistics(tensors, map, bn);
+        const mapped = { ...job, plan, template, map, summary: mapSummary(map), begun };
+        return await publishOutputs(mappedFiles(mapped), outputs, force, (files) => averageMappedInto(mapped, files));
+      } catch (error) {
+        await begun.cancel();
+        throw error;
+      }
     });
   } finally {
     bar.end();

@@ -66,7 +66,8 @@ export function withMappedSnapshots<T>(
   return withStates(paths, options, control, (opened) => {
     const { plan, tables, tensors } = opened;
     planned(plan);
-    return withTemplate(options, opened, control, ({ template, map }) => {
+    return withTemplate(options, opened, control, ({ template, prove }) => {
+      const map = prove();
       const job: MappedJob = {
         ...{ tables, rows: plan.rows, bn, dtype, version, allowNonfinite, template, map },
         steps: plan.snapshots.map(({ step }) => step),
