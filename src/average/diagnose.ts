@@ -26,7 +26,9 @@ export async function diagnose(options: DiagnoseOptions, control: JobControl = {
   const found = findSnapshots(selection, note);
   if (areCheckpoints(found)) {
     return withStates(found, options, watched, async ({ tables, tensors: { tensors }, graph }) => {
-      const keys = await graph?.(({ map }) => new Set(map.entries.flatMap(({ expression }) => keysOf(expression))));
+      const keys = await graph?.(
+        ({ prove }) => new Set(prove().entries.flatMap(({ expression }) => keysOf(expression))),
+      );
       // Counters are no weights: snapshots that differ in them alone are alike.
       const weights = tensors.filter(({ type, name }) => type !== undefined && (keys?.has(name) ?? true));
       return compareSnapshots(tables, weights, signal);

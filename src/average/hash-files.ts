@@ -21,6 +21,8 @@ export function* hashUntaken(
 }
 
 export interface Hashing {
+  /** Files that are hashed. */
+  readonly count: number;
   /**
    * SHA-256 (hex) of each file, in the order given. This thread hashes what the workers have not begun: call it when
    * its other work is done.
@@ -30,8 +32,22 @@ export interface Hashing {
   cancel(): Promise<void>;
 }
 
+/** Hashes the files that another hashing, begun earlier, leaves over: `jobs` begin with those of it. */
+export function hashRest(jobs: readonly OpenedFile[], begun: Hashing | undefined): Hashing {
+  if (!begun) return hashFiles(jobs);
+  const rest = hashFiles(jobs.slice(begun.count));
+  return {
+    count: jobs.length,
+    finish: async () => [...(await begun.finish()), ...(await rest.finish())],
+    async cancel() {
+      await Promise.all([begun.cancel(), rest.cancel()]);
+    },
+  };
+}
+
 /** Starts to hash files in worker threads, beside the sum. Each thread takes the next file that is left. */
-export function hashFiles(jobs: readonly OpenedFile[]): Hashing {
+export function hashFiles(files: readonly OpenedFile[]): Hashing {
+  const jobs = files.map(({ path, fd, size }) => ({ path, fd, size }));
   const total = jobs.reduce((sum, { size }) => sum + size, 0);
   const count = total <= INLINE_BYTES ? 0 : Math.min(jobs.length, MAX_WORKERS, Math.max(1, availableParallelism() - 1));
   const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
@@ -56,6 +72,7 @@ export function hashFiles(jobs: readonly OpenedFile[]): Hashing {
   // Whoever fails before finish() does not wait for the workers.
   for (const share of shares) share.catch(() => {});
   return {
+    count: jobs.length,
     async finish() {
       for (const [i, digest] of hashUntaken(jobs, next)) {
         digests[i] = digest;

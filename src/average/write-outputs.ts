@@ -10,7 +10,7 @@ import {
 } from '../core/index.ts';
 import { dataFileName, delimitedMetadata, type Model, nextStepKey, rawLocation, type Segment } from '../onnx/index.ts';
 import type { Carried } from '../signature/index.ts';
-import { hashFiles } from './hash-files.ts';
+import { type Hashing, hashRest } from './hash-files.ts';
 import { layOutData, layOutModel, type StoredTensor } from './output-layout.ts';
 import type { AverageRecord } from './record.ts';
 import type { Row } from './rows/row.ts';
@@ -44,6 +44,8 @@ export interface OutputJob {
   readonly slot: (slot: number, sinks: readonly Sink[]) => Promise<void>;
   /** Files that are hashed beside the sum. */
   readonly files: readonly FileSource[];
+  /** The hashing of the first of them, where it was begun before. */
+  readonly begun?: Hashing | undefined;
   /** @throws TemperError INPUT_CHANGED if one of them was written to */
   readonly assertUnchanged: () => void;
   /** What an output says of itself, once all is written. @param digests SHA-256 of the files in their order */
@@ -133,7 +135,7 @@ export async function writeInto(job: OutputJob, files: readonly OutputFiles[]): 
     opened.push(file);
     return file;
   }
-  const hashing = hashFiles(job.files.map(({ path, fd, size }) => ({ path, fd, size })));
+  const hashing = hashRest(job.files, job.begun);
   try {
     const { parts, outputs: data } = await writeData(job, tracked);
     const sinks = tracked.map((file) => file.openModel());

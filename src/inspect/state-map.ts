@@ -26,7 +26,8 @@ export async function describeMap(path: string, options: MapOptions): Promise<De
   };
   const table = openState(path, { state: options.state });
   try {
-    return await withTemplate(options, { tables: [table], all: [table] }, { note }, ({ map }): DescribedMap => {
+    return await withTemplate(options, { tables: [table], all: [table] }, { note }, ({ prove }): DescribedMap => {
+      const map = prove();
       const { tensors, within_rounding: bounded } = mapSummary(map);
       const said = `the map, proved on ${map.reference.path}`;
       const counts = Object.entries(tensors).map(([kind, count]) => `${count} ${kind.replaceAll('_', ' ')}`);

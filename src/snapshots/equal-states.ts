@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Duplicate } from './duplicates.ts';
+import { sameInFiles } from './map/values.ts';
 import type { StateTable, StateTensor } from './state-table.ts';
 
 /** Read of every tensor before all of it is: checkpoints of one run differ in nearly all of them. */
 const SAMPLE_BYTES = 64;
-const COMPARE_BYTES = 256 << 10;
 
 /** A digest of what the tensors are and where each begins: states that differ in it differ. */
 function digestOf({ tensors }: StateTable): string {
@@ -23,18 +23,10 @@ function digestOf({ tensors }: StateTable): string {
 
 /** Whether two tables of one digest hold the same values. */
 function sameValues(a: StateTable, b: StateTable): boolean {
-  const [left, right] = [new Uint8Array(COMPARE_BYTES), new Uint8Array(COMPARE_BYTES)];
-  for (const tensor of a.tensors.values()) {
-    const [x, y] = [tensor.open(), b.tensors.get(tensor.name)?.open()];
-    if (!y) return false;
-    for (let done = 0; done < x.byteLength; done += COMPARE_BYTES) {
-      const size = Math.min(COMPARE_BYTES, x.byteLength - done);
-      x.read(left.subarray(0, size));
-      y.read(right.subarray(0, size));
-      if (Buffer.compare(left.subarray(0, size), right.subarray(0, size)) !== 0) return false;
-    }
-  }
-  return true;
+  return [...a.tensors.values()].every((tensor) => {
+    const other = b.tensors.get(tensor.name);
+    return other !== undefined && sameInFiles(tensor.open(), other.open());
+  });
 }
 
 /**

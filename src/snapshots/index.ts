@@ -3,7 +3,7 @@ export { dropDuplicates } from './duplicates.ts';
 export { dropEqualStates } from './equal-states.ts';
 export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
 export { findSnapshots } from './find-snapshots.ts';
-export { copiedKey, mappedBytes, statisticKeys } from './map/apply-map.ts';
+export { copiedKey, foldedKey, mappedBlocks, mappedBytes, statisticKeys } from './map/apply-map.ts';
 export { type Expression, keysOf } from './map/expression.ts';
 export type { MapEntry, StateMap } from './map/make-map.ts';
 export { type MappedTensor, type MapSummary, mapRows, mapSummary } from './map/map-table.ts';

@@ -148,6 +148,7 @@ export function torchZip(
   return zip([
     { name: `${prefix}data.pkl`, data: pickle(root) },
     { name: `${prefix}byteorder`, data: Buffer.from(byteorder) },
+    { name: `${prefix}version`, data: Buffer.from('3\n') },
     ...Object.entries(storages).map(([key, data]) => ({ name: `${prefix}data/${key}`, data })),
   ]);
 }

@@ -15,9 +15,14 @@ function convBefore(graph: Graph, value: string | undefined) {
 
 /**
  * Folds what can be folded. Without payloads (torchvision's graphs before they are filled) the structure alone is made.
+ * @param round after each step: nothing for float64 rounded once, `Math.fround` for the order of torch's exporter
  * @returns the names of the BatchNormalization nodes that went, and of those that stay
  */
-export function foldGraph(graph: Graph, biasName = (weight: string): string => `${weight}.bias`) {
+export function foldGraph(
+  graph: Graph,
+  biasName = (weight: string): string => `${weight}.bias`,
+  round = (value: number): number => value,
+) {
   const tensors = graph.initializer!;
   const same = new Map(
     graph.node!.filter(({ opType }) => opType === 'Identity').map(({ input, output }) => [output![0], input![0]]),
@@ -40,12 +45,12 @@ export function foldGraph(graph: Graph, biasName = (weight: string): string => `
         Float32Array,
         Float32Array,
       ];
-      const a = Array.from(scale, (value, c) => value / Math.sqrt(variance[c]! + epsilon));
+      const a = Array.from(scale, (value, c) => round(value / round(Math.sqrt(round(variance[c]! + epsilon)))));
       const old = floats(weight.rawData);
       const each = old.length / channels;
       weight.rawData = new Uint8Array(Float32Array.from(old, (value, i) => value * a[Math.floor(i / each)]!).buffer);
       const before = conv.input![2] ? floats(find(conv.input![2]).rawData!) : new Float32Array(channels);
-      shift = Float32Array.from(bias, (value, c) => value + a[c]! * (before[c]! - mean[c]!));
+      shift = Float32Array.from(bias, (value, c) => value + round(a[c]! * round(before[c]! - mean[c]!)));
     }
     const name = biasName(conv.input![1] as string);
     tensors.push({ name, dims: [channels], dataType: 1, rawData: new Uint8Array(shift.buffer) } as (typeof tensors)[0]);
@@ -61,9 +66,9 @@ export function foldGraph(graph: Graph, biasName = (weight: string): string => `
 }
 
 /** What an exporter does by default: every BatchNormalization becomes a part of the convolution before it. */
-export function foldBatchNorms(from: string, to: string): string {
+export function foldBatchNorms(from: string, to: string, round?: (value: number) => number): string {
   const model = decodeModel(from);
-  foldGraph(model.graph!);
+  foldGraph(model.graph!, undefined, round);
   writeFileSync(to, proto.onnx.ModelProto.encode(model).finish());
   return to;
 }

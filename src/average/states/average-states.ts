@@ -18,10 +18,11 @@ import {
 } from '../../snapshots/index.ts';
 import { type AveragingRecord, averagedOutput, type PlanRecord, plannedAverages } from '../average-record.ts';
 import { type AveragingOptions, withTables } from '../averaging-options.ts';
+import { hashFiles } from '../hash-files.ts';
 import { makeFolder, outputPaths, type Targets } from '../output-paths.ts';
 import { type Plan, planRows } from '../plan/plan.ts';
 import type { TensorRules } from '../tensor-plan.ts';
-import { type PublishedOutput, publishOutputs } from '../write-outputs.ts';
+import { filesOf, type PublishedOutput, publishOutputs } from '../write-outputs.ts';
 import { averageMappedInto, mappedFiles, withStatistics } from './mapped-outputs.ts';
 import { type MixedStates, withMixed } from './mixed-states.ts';
 import { planStates, type StatePlan } from './plan-states.ts';
@@ -42,7 +43,9 @@ interface OpenedStates {
   readonly tensors: StatePlan;
   /** Proves the map into the graph that averages go into; undefined where there is none. */
   readonly graph:
-    | (<T>(use: (opened: { readonly template: Model; readonly map: ProvedMap }) => T | Promise<T>) => Promise<T>)
+    | (<T>(
+        use: (opened: { readonly template: Model; readonly prove: () => ProvedMap }) => T | Promise<T>,
+      ) => Promise<T>)
     | undefined;
 }
 
@@ -93,7 +96,7 @@ async function planTables<T>(
   for (const text of tensors.notes) note(text);
   const { template } = options;
   const graph: OpenedStates['graph'] = mixed
-    ? async (use) => use(mixed)
+    ? async (use) => use({ template: mixed.template, prove: () => mixed.map })
     : template === undefined
       ? undefined
       : (use) => withTemplate({ ...options, template }, { tables, all: inOrder }, control, use);
@@ -140,7 +143,7 @@ export function planStateAverages(
     const { graph } = opened;
     const planned = { averages: plannedAverages(opened.plan), tensors: countsOf(opened.tensors) };
     if (graph === undefined) return planned;
-    return graph(({ map }) => ({ ...planned, map: mapRows(map) }));
+    return graph(({ prove }) => ({ ...planned, map: mapRows(prove()) }));
   });
 }
 
@@ -186,9 +189,18 @@ async function writeAverages(
   };
   try {
     if (graph === undefined) return await writeStates(job, outputs, force);
-    return await graph(({ template, map }) => {
-      const mapped = { ...job, plan: withStatistics(tensors, map, bn), template, map, summary: mapSummary(map) };
-      return publishOutputs(mappedFiles(mapped), outputs, force, (files) => averageMappedInto(mapped, files));
+    return await graph(async ({ template, prove }) => {
+      // Proving the map takes about as long as a share of the hashing.
+      const begun = hashFiles([...tables.flatMap(({ files }) => files), ...filesOf(template)]);
+      try {
+        const map = prove();
+        const plan = withStatistics(tensors, map, bn);
+        const mapped = { ...job, plan, template, map, summary: mapSummary(map), begun };
+        return await publishOutputs(mappedFiles(mapped), outputs, force, (files) => averageMappedInto(mapped, files));
+      } catch (error) {
+        await begun.cancel();
+        throw error;
+      }
     });
   } finally {
     bar.end();

@@ -3,9 +3,11 @@ import { elementCount, type Model } from '../../onnx/index.ts';
 import {
   copiedKey,
   decodeValues,
+  foldedKey,
   keysOf,
   type MapEntry,
   type MapSummary,
+  mappedBlocks,
   mappedBytes,
   type ProvedMap,
   type RecordedFile,
@@ -21,12 +23,22 @@ import { type StoredTensor, storedTensors } from '../output-layout.ts';
 import type { AverageRecord } from '../record.ts';
 import type { Row } from '../rows/row.ts';
 import { type Sink, TensorStream } from '../stream.ts';
-import { filesOf, modelDigests, type OutputFiles, type WrittenOutput, writeInto } from '../write-outputs.ts';
+import {
+  filesOf,
+  modelDigests,
+  type OutputFiles,
+  type OutputJob,
+  type WrittenOutput,
+  writeInto,
+} from '../write-outputs.ts';
 import type { StatePlan, SummedState } from './plan-states.ts';
 import { type StateJob, stateRecord } from './write-states.ts';
 
 /** Averages of state dicts that are put into a template. */
-export interface MappedJob extends StateJob, Pick<AverageJob, 'given' | 'chosenBy' | 'carried'> {
+export interface MappedJob
+  extends StateJob,
+    Pick<AverageJob, 'given' | 'chosenBy' | 'carried'>,
+    Pick<OutputJob, 'begun'> {
   readonly template: Model;
   readonly map: ProvedMap;
   /** What the output says of its map; of an output that is made again, what it said. */
@@ -62,6 +74,14 @@ function buffer(byteLength: number): Sink & { readonly bytes: Uint8Array } {
     },
   };
 }
+
+/** A sink whose float32 values are changed on their way, block by block. */
+const through = (sink: Sink, change: (block: Float32Array) => Uint8Array): Sink => ({
+  get size() {
+    return sink.size;
+  },
+  write: (bytes) => sink.write(change(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4))),
+});
 
 /** Averages of single keys in memory, rounded to the state dict's type: one list of values a row. */
 function averagedKeys(
@@ -122,10 +142,19 @@ function slotWriter(
     const { record } = entry.tensor;
     if (copied && copied.type === type)
       return stream.tensor({ tensor: { ...copied, template: record }, type, byteLength }, sinks);
+    const folded = tensors.get(foldedKey(entry) ?? '');
+    const inBlocks = folded?.type === 'float32' && type === 'float32' && !given?.some((own) => own?.has(record));
     const values = new Map<string, readonly Values[]>();
-    for (const key of keysOf(entry.expression)) values.set(key, await averages(key));
+    for (const key of keysOf(entry.expression)) {
+      if (!inBlocks || key !== folded.name) values.set(key, await averages(key));
+    }
+    const valuesOf = (row: number) => (key: string) => values.get(key)?.[row] as Values;
+    if (inBlocks) {
+      const folding = sinks.map((sink, row) => through(sink, mappedBlocks(entry, valuesOf(row), { allowNonfinite })));
+      return stream.tensor({ tensor: folded, type, byteLength }, folding);
+    }
     for (const [row, sink] of sinks.entries()) {
-      const of = (key: string): Values => values.get(key)?.[row] as Values;
+      const of = valuesOf(row);
       const measured = given?.[row]?.get(record);
       sink.write(measured ?? mappedBytes(template, entry, of, { type: type as FloatType, allowNonfinite }));
     }
@@ -215,6 +244,7 @@ export function averageMappedInto(job: MappedJob, files: readonly OutputFiles[])
       stream,
       slot: slotWriter(job, entries, stored, stream),
       files: mappedFiles(job),
+      begun: job.begun,
       assertUnchanged() {
         for (const opened of [...tables, template, job.map.reference]) opened.assertUnchanged();
       },

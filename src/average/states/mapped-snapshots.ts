@@ -76,7 +76,8 @@ export function withMappedSnapshots<T>(
     const { plan, tables, tensors, graph } = opened;
     if (graph === undefined) throw noGraph(paths);
     planned(plan);
-    return graph(({ template, map }) => {
+    return graph(({ template, prove }) => {
+      const map = prove();
       const job: MappedJob = {
         ...{ tables, rows: plan.rows, bn, dtype, version, allowNonfinite, template, map },
         steps: plan.snapshots.map(({ step }) => step),

@@ -61,13 +61,19 @@ export async function withMixed<T>(
   if (own) note(`${own.path}: is called as the checkpoints are, and is the template`);
   const known = own ? [own, ...checkpoints] : checkpoints;
   const template = options.template ?? (own as StateTable).path;
-  return withTemplate({ ...options, template }, { tables: known, all: known }, { note }, ({ template: graph, map }) => {
-    for (const model of models)
-      byPath.set(model.path, model.path === own?.path ? own : tableOfModel(model, graph, map));
-    const mapped = new Map([...byPath].map(([path, table]) => [path, onlyMapped(table, map)]));
-    const known = [...byPath].find(([, table]) => table === map.reference);
-    const reference = (known && mapped.get(known[0])) ?? map.reference;
-    const tables = paths.map((path) => mapped.get(path) as StateTable);
-    return use({ tables, template: graph, map: { ...map, reference } });
-  });
+  return withTemplate(
+    { ...options, template },
+    { tables: known, all: known },
+    { note },
+    ({ template: graph, prove }) => {
+      const map = prove();
+      for (const model of models)
+        byPath.set(model.path, model.path === own?.path ? own : tableOfModel(model, graph, map));
+      const mapped = new Map([...byPath].map(([path, table]) => [path, onlyMapped(table, map)]));
+      const known = [...byPath].find(([, table]) => table === map.reference);
+      const reference = (known && mapped.get(known[0])) ?? map.reference;
+      const tables = paths.map((path) => mapped.get(path) as StateTable);
+      return use({ tables, template: graph, map: { ...map, reference } });
+    },
+  );
 }

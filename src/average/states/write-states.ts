@@ -83,7 +83,7 @@ function storedState(tensor: SummedState, dtype: FloatType | undefined) {
  */
 export async function averageStatesInto(job: StateJob, sinks: readonly Sink[]): Promise<AverageRecord[]> {
   const { tables, rows, plan, dtype } = job;
-  const hashing = hashFiles(tables.flatMap(({ files }) => files.map(({ path, fd, size }) => ({ path, fd, size }))));
+  const hashing = hashFiles(tables.flatMap(({ files }) => files));
   try {
     const digests = await hashing.finish();
     job.signal?.throwIfAborted();

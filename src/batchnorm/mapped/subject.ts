@@ -102,7 +102,8 @@ async function withCheckpoint<T>(
 ): Promise<T> {
   const table = openState(options.model, { state: options.state });
   try {
-    return await withTemplate(options, { tables: [table], all: [table] }, control, ({ template, map }) => {
+    return await withTemplate(options, { tables: [table], all: [table] }, control, ({ template, prove }) => {
+      const map = prove();
       const { reference } = map;
       const state: StateBehind = { map, values: stateReader(table) };
       const used = [template, table, reference];

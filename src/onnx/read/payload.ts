@@ -13,6 +13,8 @@ export interface PayloadCursor {
    * @throws TemperError FORMAT_TRUNCATED, FORMAT_MALFORMED, FORMAT_EXTERNAL_DATA
    */
   read(into: Uint8Array): void;
+  /** Passes over bytes unread (back, too), where the values lie in one piece. */
+  readonly skip?: (bytes: number) => void;
 }
 
 function positional(source: ByteSource, offset: number, byteLength: number): PayloadCursor {
@@ -22,6 +24,9 @@ function positional(source: ByteSource, offset: number, byteLength: number): Pay
     read(into) {
       source.readInto(into, position);
       position += into.length;
+    },
+    skip(bytes) {
+      position += bytes;
     },
   };
 }

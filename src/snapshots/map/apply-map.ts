@@ -1,6 +1,7 @@
 import { ENCODERS, FLOAT_BYTES, type FloatType, TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, scaleValues } from './evaluate.ts';
+import { blockFold } from './fold-arithmetic.ts';
 import type { MapEntry, StateMap } from './make-map.ts';
 import { templateValues } from './template-tensors.ts';
 import type { Values } from './values.ts';
@@ -59,6 +60,51 @@ function stored(values: Values, type: FloatType): { readonly bytes: Uint8Array; 
   return { bytes, finite: ENCODERS[type](wide, 1, bytes, 0, values.length) };
 }
 
+function nonFinite({ tensor }: MapEntry, at: number): TemperError {
+  return new TemperError('NUMERIC_NONFINITE', `tensor ${JSON.stringify(tensor.name)}, element ${at}: NaN or Inf`, {
+    hint: 'Leave the checkpoint out that has it, or pass `allowNonfinite`.',
+    details: { tensor: tensor.name, element: at },
+  });
+}
+
+/** The key of a float32 weight that is folded in the order in which it lies: block by block, without all of it in memory. */
+export function foldedKey({ tensor, expression }: MapEntry): string | undefined {
+  if (expression.kind !== 'folded weight' || expression.arithmetic === 'float64') return undefined;
+  const { of, channels } = expression;
+  return tensor.type === 'float32' && channels.axis === 0 && of.view === undefined ? of.key : undefined;
+}
+
+/**
+ * The bytes of {@link mappedBytes} of a tensor that has a {@link foldedKey}, from blocks of that key.
+ * @param values of the norm's tensors
+ * @returns what takes the key's float32 values from front to back; its result is valid until the next block
+ * @throws TemperError as mappedBytes
+ */
+export function mappedBlocks(
+  entry: MapEntry,
+  values: (key: string) => Values,
+  { allowNonfinite = false }: { readonly allowNonfinite?: boolean } = {},
+): (block: Float32Array) => Uint8Array {
+  const { tensor, expression } = entry;
+  if (expression.kind !== 'folded weight' || expression.arithmetic === 'float64')
+    throw new RangeError('no folded weight');
+  assertVariance(entry, values);
+  const { of, norm, arithmetic } = expression;
+  const fold = blockFold(tensor.count / (of.dims[0] ?? 1), scaleValues(values, norm), arithmetic);
+  let first = 0;
+  let out = new Float32Array(0);
+  return (block) => {
+    if (out.length < block.length) out = new Float32Array(block.length);
+    const folded = out.subarray(0, block.length);
+    fold(first, block, folded);
+    const { bytes, finite } = stored(folded, 'float32');
+    if (!finite && !allowNonfinite)
+      throw nonFinite(entry, first + folded.findIndex((value) => !Number.isFinite(value)));
+    first += block.length;
+    return bytes;
+  };
+}
+
 /**
  * Computes the bytes of one tensor of the template, in raw form.
  *
@@ -88,8 +134,5 @@ export function mappedBytes(
       details: { tensor: tensor.name },
     });
   }
-  throw new TemperError('NUMERIC_NONFINITE', `tensor ${JSON.stringify(tensor.name)}, element ${at}: NaN or Inf`, {
-    hint: 'Leave the checkpoint out that has it, or pass `allowNonfinite`.',
-    details: { tensor: tensor.name, element: at },
-  });
+  throw nonFinite(entry, at);
 }

@@ -30,7 +30,7 @@ function mapped(values: Values, change: (value: number, i: number) => number): V
   return out;
 }
 
-function scaleValues({ values }: Inputs, { scale, variance, epsilon }: NormScale): ScaleValues {
+export function scaleValues(values: Inputs['values'], { scale, variance, epsilon }: NormScale): ScaleValues {
   return { scale: scale === undefined ? undefined : values(scale), variance: values(variance), epsilon };
 }
 
@@ -138,16 +138,19 @@ export function evaluate(expression: Expression, inputs: Inputs): Values {
     case 'gathered':
       return gathered(operandValues(inputs, expression.of), expression.rows, expression.width, expression.inner);
     case 'folded scale':
-      return foldedScale(scaleValues(inputs, expression.norm), expression.arithmetic);
+      return foldedScale(scaleValues(inputs.values, expression.norm), expression.arithmetic);
     case 'folded weight': {
       const { of, channels, norm, arithmetic } = expression;
-      return inOrder(foldedWeight(inputs.values(of.key), of.dims, channels, scaleValues(inputs, norm), arithmetic), of);
+      return inOrder(
+        foldedWeight(inputs.values(of.key), of.dims, channels, scaleValues(inputs.values, norm), arithmetic),
+        of,
+      );
     }
     case 'folded bias': {
       const { norm, shift, arithmetic, form } = expression;
       const optional = (key: string | undefined) => (key === undefined ? undefined : inputs.values(key));
       const terms = { mean: inputs.values(shift.mean), shift: optional(shift.shift), bias: optional(shift.bias) };
-      return foldedBias(scaleValues(inputs, norm), terms, arithmetic, form);
+      return foldedBias(scaleValues(inputs.values, norm), terms, arithmetic, form);
     }
     case 'normalised': {
       const { of, gain } = expression;

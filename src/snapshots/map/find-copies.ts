@@ -1,8 +1,10 @@
 import type { Expression, Operand } from './expression.ts';
 import { type Fingerprint, fingerprintOf } from './fingerprint.ts';
+import { equalProof } from './prove.ts';
 import { byName, type Explained, type Search, tried, valuesLike } from './search.ts';
 import type { StateKey } from './state-values.ts';
-import type { TemplateTensor } from './template-tensors.ts';
+import { openTensor, type TemplateTensor } from './template-tensors.ts';
+import { rounded, sameInFiles, valuesAt } from './values.ts';
 import { placesOf, reorderings } from './view.ts';
 
 export const operandOf = ({ key, dims }: StateKey): Operand => ({ key, dims });
@@ -20,16 +22,23 @@ export function findCopy(search: Search, tensor: TemplateTensor, own: Fingerprin
   const copy = (of: Operand): Expression => ({ kind: 'copy', of });
   for (const key of keys) {
     if (printLike(key).sampled !== key.print.sampled) continue;
+    if (key.type === tensor.type && sameInFiles(openTensor(search.template, tensor), search.state.open(key.key)))
+      return { expression: copy(operandOf(key)), proof: equalProof(key.type) };
     const found = tried(search, tensor, copy(operandOf(key)));
     if (found) return found;
   }
   for (const group of search.state.alike(tensor.count)) {
     const [first] = group as [StateKey];
-    const values = valuesLike(search, tensor, first);
-    for (const view of reorderings(first.dims, tensor.dims)) {
+    const views = reorderings(first.dims, tensor.dims);
+    if (views.length === 0) continue;
+    for (const view of views) {
       const places = placesOf(view, first.print.head.length);
+      const values = rounded(
+        valuesAt(() => openTensor(search.template, tensor), tensor.type, places),
+        first.type,
+      );
       for (const key of group) {
-        if (!key.print.head.every((value, i) => Object.is(value, values[places[i] as number]))) continue;
+        if (!key.print.head.every((value, i) => Object.is(value, values[i]))) continue;
         const found = tried(search, tensor, copy({ ...operandOf(key), view }));
         if (found) return found;
       }

@@ -1,9 +1,10 @@
 import type { NodeRecord } from '../../onnx/index.ts';
 import { attributeOf } from '../../onnx/index.ts';
-import { channelNorm } from './evaluate.ts';
+import { channelNorm, scaleValues } from './evaluate.ts';
 import type { Expression, NormScale, NormShift } from './expression.ts';
 import { operandOf } from './find-copies.ts';
 import { everyNorm, findNorms, namedLayers, ratioTolerance, vectorsOf } from './find-norms.ts';
+import { findPlainFold, headFits } from './find-plain-folds.ts';
 import {
   ARITHMETICS,
   type Arithmetic,
@@ -70,21 +71,6 @@ function channelRatios(
     }
   });
   return fits ? ratios : undefined;
-}
-
-/** Whether the first values of a weight, those of one channel, may be multiples of each other: most pairs fail here, unread. */
-function headFits(target: Values, { dims, print: { head } }: StateKey, { axis }: Channels, tolerance: number): boolean {
-  const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
-  const count = Math.min(inner, head.length);
-  const first = head.subarray(0, count).findIndex((value) => value !== 0);
-  if (first < 0) return true;
-  const ratio = (target[first] as number) / (head[first] as number);
-  for (let i = 0; i < count; i++) {
-    const wanted = target[i] as number;
-    if (!(Math.abs(wanted - ratio * (head[i] as number)) <= 4 * tolerance * Math.abs(wanted) + Number.MIN_VALUE))
-      return false;
-  }
-  return true;
 }
 
 /** The target's values as they lie in the state dict, for each order that its keys may have. */
@@ -164,7 +150,8 @@ function computed(by: (arithmetic: Arithmetic) => Explained | undefined): Explai
 export function findFoldedWeight(search: Search, tensor: TemplateTensor): Explained | undefined {
   const reader = tensor.readers.find(folds);
   if (!reader || tensor.count < 2) return undefined;
-  return weightOf(search, tensor, channelsOf(reader));
+  const channels = channelsOf(reader);
+  return findPlainFold(search, tensor, channels) ?? weightOf(search, tensor, channels);
 }
 
 /** The scales and shifts of named layers, which frozen layers leave in a graph by themselves. */
@@ -188,9 +175,7 @@ export function findFoldedScale(search: Search, tensor: TemplateTensor): Explain
   return undefined;
 }
 
-function scaleOf({ state: { values } }: Search, { scale, variance, epsilon }: NormScale): ScaleValues {
-  return { scale: scale === undefined ? undefined : values(scale), variance: values(variance), epsilon };
-}
+const scaleOf = ({ state }: Search, norm: NormScale): ScaleValues => scaleValues(state.values, norm);
 
 function firstScale({ state: { values } }: Search, { scale, variance, epsilon }: NormScale): number {
   return (

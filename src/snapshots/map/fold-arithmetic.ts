@@ -67,9 +67,13 @@ export function eachChannel(
   }
 }
 
-/** out[i] = values[i]·scale of some elements: a loop for each class of array, as one that has met both is several times slower. */
-function scaleInto32(out: Float32Array, values: Values, scale: number, start: number, end: number): void {
-  for (let i = start; i < end; i++) out[i] = (values[i] as number) * scale;
+// values[i]·scale of some elements: a loop for each class of array, as one that has met two is several times slower.
+function scaleFrom32(out: Float32Array, values: Float32Array, scale: number, { start, end, at }: Stretch): void {
+  for (let i = start, o = at; i < end; i++, o++) out[o] = (values[i] as number) * scale;
+}
+
+function scaleFrom64(out: Float32Array, values: Float64Array, scale: number, { start, end, at }: Stretch): void {
+  for (let i = start, o = at; i < end; i++, o++) out[o] = (values[i] as number) * scale;
 }
 
 function scaleInto64(out: Float64Array, values: Values, scale: number, start: number, end: number): void {
@@ -81,15 +85,52 @@ function weightFirst(
   out: Float32Array,
   values: Values,
   [gamma, root]: readonly [number, number],
-  start: number,
-  end: number,
+  { start, end, at }: Stretch,
 ): void {
-  for (let i = start; i < end; i++) out[i] = f((values[i] as number) * gamma) / root;
+  for (let i = start, o = at; i < end; i++, o++) out[o] = f((values[i] as number) * gamma) / root;
 }
 
 /** γ and √(σ²+ε) in float32 of a channel. */
 function rootOf({ scale, variance, epsilon }: ScaleValues, c: number): readonly [gamma: number, root: number] {
   return [scale?.[c] ?? 1, f(Math.sqrt(f((variance[c] as number) + epsilon)))];
+}
+
+/** Elements of one output channel: start to end of what is folded, which go to out[at], out[at + 1], … */
+interface Stretch {
+  readonly start: number;
+  readonly end: number;
+  readonly at: number;
+}
+
+type ChannelFold = (channel: number, values: Values, stretch: Stretch, out: Float32Array) => void;
+
+/** W·s of single channels, in an order of float32. */
+function channelFold(norm: ScaleValues, arithmetic: Exclude<Arithmetic, 'float64'>): ChannelFold {
+  if (arithmetic === 'weight first') {
+    return (c, values, stretch, out) => weightFirst(out, values, rootOf(norm, c), stretch);
+  }
+  const scale = foldedScale(norm, arithmetic);
+  return (c, values, stretch, out) => {
+    const own = scale[c] as number;
+    if (values instanceof Float32Array) scaleFrom32(out, values, own, stretch);
+    else scaleFrom64(out, values, own, stretch);
+  };
+}
+
+/** Folds a block of a weight that begins with its element `first`. */
+export type BlockFold = (first: number, values: Values, out: Float32Array) => void;
+
+/** W·s block by block, of a weight whose output channels are its first axis. @param inner elements of a channel */
+export function blockFold(inner: number, norm: ScaleValues, arithmetic: Exclude<Arithmetic, 'float64'>): BlockFold {
+  const fold = channelFold(norm, arithmetic);
+  return (first, values, out) => {
+    for (let start = 0; start < values.length; ) {
+      const channel = Math.floor((first + start) / inner);
+      const end = Math.min(values.length, (channel + 1) * inner - first);
+      fold(channel, values, { start, end, at: start }, out);
+      start = end;
+    }
+  };
 }
 
 /** W·s. @returns as many values, not yet rounded to the target's type where the arithmetic is float64 */
@@ -107,12 +148,8 @@ export function foldedWeight(
     return out;
   }
   const out = new Float32Array(weight.length);
-  if (arithmetic === 'weight first') {
-    eachChannel(dims, channels, (c, start, end) => weightFirst(out, weight, rootOf(norm, c), start, end));
-    return out;
-  }
-  const scale = foldedScale(norm, arithmetic);
-  eachChannel(dims, channels, (c, start, end) => scaleInto32(out, weight, scale[c] as number, start, end));
+  const fold = channelFold(norm, arithmetic);
+  eachChannel(dims, channels, (c, start, end) => fold(c, weight, { start, end, at: start }, out));
   return out;
 }
 

@@ -8,13 +8,12 @@ import { findCopy } from './find-copies.ts';
 import { findExponential, findScaled, findStandardised, findSum } from './find-derived.ts';
 import { findFoldedBias, findFoldedScale, findFoldedWeight } from './find-folds.ts';
 import { findGather, findJoined, findSlice } from './find-parts.ts';
-import { fingerprintOf } from './fingerprint.ts';
 import { keysHolding } from './probes.ts';
 import type { Proof } from './prove.ts';
 import { resolveEquals } from './resolve-equals.ts';
 import { type Explained, newSearch, type Search, unexplained } from './search.ts';
 import { peersOf } from './state-peers.ts';
-import type { TemplateTensor } from './template-tensors.ts';
+import { type TemplateTensor, templatePrint } from './template-tensors.ts';
 
 /** One tensor of the template and how it follows from a state dict. */
 export interface MapEntry {
@@ -42,7 +41,7 @@ function explain(search: Search, find: (tensor: TemplateTensor) => Explained | u
 /** Tensors of one number are left for the end: the others tell what they are. */
 function explainCopies(search: Search): TemplateTensor[] {
   return search.tensors.filter((tensor) => {
-    const print = fingerprintOf(search.valuesOf(tensor));
+    const print = templatePrint(search.template, tensor);
     if (print.uniform) return true;
     const found = findCopy(search, tensor, print);
     if (found) search.found.set(tensor, found);

@@ -2,10 +2,10 @@ import { TemperError } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import type { StateTable } from '../state-table.ts';
 import { alignKeys, assertMapped } from './align-keys.ts';
-import { fingerprintOf, hashOf } from './fingerprint.ts';
+import { hashOf } from './fingerprint.ts';
 import { makeMap, type StateMap } from './make-map.ts';
 import { stateFloats } from './state-values.ts';
-import { type TemplateTensor, templateTensors, templateValues } from './template-tensors.ts';
+import { type TemplateTensor, templatePrint, templateTensors, templateValues } from './template-tensors.ts';
 import { floatOf, rounded } from './values.ts';
 
 /** Tensors that are looked for to tell checkpoints apart: some small ones, read in no time. */
@@ -18,7 +18,7 @@ function samplesOf(template: Model): readonly TemplateTensor[] {
   return templateTensors(template)
     .filter(({ count, used }) => used && count >= SMALLEST_SAMPLE && count <= LARGEST_SAMPLE)
     .sort((a, b) => b.count - a.count)
-    .filter((tensor) => !fingerprintOf(templateValues(template, tensor)).uniform)
+    .filter((tensor) => !templatePrint(template, tensor).uniform)
     .slice(0, SAMPLED);
 }
 

@@ -1,7 +1,7 @@
 import type { FloatType } from '../../core/index.ts';
-import { elementCount } from '../../onnx/index.ts';
+import { elementCount, type PayloadCursor } from '../../onnx/index.ts';
 import type { StateTable, StateTensor } from '../state-table.ts';
-import { type Fingerprint, fingerprintOf, hashOf } from './fingerprint.ts';
+import { type Fingerprint, fingerprintIn, hashOf } from './fingerprint.ts';
 import { floatOf, readValues, type Values } from './values.ts';
 
 /** A float tensor of a state dict. */
@@ -27,6 +27,8 @@ export interface StateValues {
   /** Keys whose values are the same, to the bit and in this order. */
   readonly equals: (key: StateKey) => readonly StateKey[];
   readonly values: (key: string) => Values;
+  /** Begins to read a key. */
+  readonly open: (key: string) => PayloadCursor;
 }
 
 /** Tensors up to this are kept, so that the vectors of normalisation layers are read once. */
@@ -76,15 +78,13 @@ export function stateFloats(table: StateTable, key: string): Values {
 export const stateReader = (table: StateTable): ((key: string) => Values) =>
   cachedValues((key) => stateFloats(table, key));
 
-/** Reads every float tensor of a table once, for its fingerprint. Memory: one tensor. @throws TemperError FORMAT_*, INPUT_* */
+/** Takes the fingerprint of every float tensor of a table. Memory: one tensor. @throws TemperError FORMAT_*, INPUT_* */
 export function stateValues(table: StateTable): StateValues {
   const keys = [...table.tensors.values()].flatMap((tensor): StateKey[] => {
     const type = floatOf(tensor.type);
     const count = elementCount(tensor.dims);
     if (type === undefined || count === 0) return [];
-    return [
-      { key: tensor.name, dims: tensor.dims, count, type, print: fingerprintOf(stateFloats(table, tensor.name)) },
-    ];
+    return [{ key: tensor.name, dims: tensor.dims, count, type, print: fingerprintIn(() => tensor.open(), type) }];
   });
   const bySize = grouped(keys, ({ count }) => count);
   const byPrint = grouped(keys, ({ print, type }) => `${type} ${print.sampled}`);
@@ -114,5 +114,6 @@ export function stateValues(table: StateTable): StateValues {
       return alike.length < 2 ? alike : alike.filter((other) => hash(other) === hash(key));
     },
     values: stateReader(table),
+    open: (key) => (table.tensors.get(key) as StateTensor).open(),
   };
 }

@@ -5,12 +5,14 @@ import {
   elementCount,
   type Model,
   type NodeRecord,
-  readPayload,
+  openPayload,
+  type PayloadCursor,
   type TensorRecord,
   type TensorRole,
   tensorHolders,
 } from '../../onnx/index.ts';
-import { decodeValues, type Values } from './values.ts';
+import { type Fingerprint, fingerprintIn } from './fingerprint.ts';
+import { readValues, type Values } from './values.ts';
 
 /** A float tensor that the graph stores: an initializer, or the value of a Constant node. */
 export interface TemplateTensor {
@@ -78,7 +80,11 @@ export function templateTensors({ record }: Model): TemplateTensor[] {
   });
 }
 
-export const templateValues = (template: Model, { record, type }: TemplateTensor): Values => {
-  const bytes = readPayload(template, record);
-  return decodeValues(bytes, type);
-};
+/** Begins to read a tensor. */
+export const openTensor = (template: Model, { record }: TemplateTensor): PayloadCursor => openPayload(template, record);
+
+export const templateValues = (template: Model, tensor: TemplateTensor): Values =>
+  readValues(openTensor(template, tensor), tensor.type);
+
+export const templatePrint = (template: Model, tensor: TemplateTensor): Fingerprint =>
+  fingerprintIn(() => openTensor(template, tensor), tensor.type);

@@ -45,6 +45,43 @@ export function readValues(cursor: PayloadCursor, type: FloatType): Values {
   return decodeValues(bytes, type);
 }
 
+/** Values at some places of a tensor, read alone where that can be. @param open begins to read it */
+export function valuesAt(open: () => PayloadCursor, type: FloatType, places: readonly number[]): Values {
+  const cursor = open();
+  const itemBytes = FLOAT_BYTES[type];
+  if (!cursor.skip) {
+    const values = readValues(cursor, type);
+    return values.slice(0, places.length).map((_, i) => values[places[i] as number] as number);
+  }
+  const bytes = new Uint8Array(places.length * itemBytes);
+  let position = 0;
+  for (let i = 0; i < places.length; ) {
+    const place = places[i] as number;
+    let run = 1;
+    while (places[i + run] === place + run) run++;
+    cursor.skip((place - position) * itemBytes);
+    cursor.read(bytes.subarray(i * itemBytes, (i + run) * itemBytes));
+    position = place + run;
+    i += run;
+  }
+  return decodeValues(bytes, type);
+}
+
+const COMPARE_BYTES = 64 << 10;
+
+/** Whether two tensors hold the same bytes, of which 64 KiB each are in memory. */
+export function sameInFiles(a: PayloadCursor, b: PayloadCursor): boolean {
+  if (a.byteLength !== b.byteLength) return false;
+  const [left, right] = [new Uint8Array(COMPARE_BYTES), new Uint8Array(COMPARE_BYTES)];
+  for (let done = 0; done < a.byteLength; done += COMPARE_BYTES) {
+    const size = Math.min(COMPARE_BYTES, a.byteLength - done);
+    a.read(left.subarray(0, size));
+    b.read(right.subarray(0, size));
+    if (Buffer.compare(left.subarray(0, size), right.subarray(0, size)) !== 0) return false;
+  }
+  return true;
+}
+
 /** Values rounded to a type, still as numbers. */
 export function rounded(values: Values, type: FloatType): Values {
   if (type === 'float64' || (type === 'float32' && values instanceof Float32Array)) return values;
@@ -52,6 +89,13 @@ export function rounded(values: Values, type: FloatType): Values {
   const finite = Float64Array.from(values, (value) => (Number.isFinite(value) ? value : 0));
   return decodeValues(encodeFloats(finite, DATA_TYPE[type], 'a weight'), type);
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Values): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
+/** Whether two lists of one class and length are the same bits. */
+export const sameBits = (a: Values, b: Values): boolean =>
+  a.BYTES_PER_ELEMENT === b.BYTES_PER_ELEMENT && Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
 
 /** The first element at which two lists are other bits (-0 is not 0); -1 if none. */
 export function firstDifference(a: Values, b: Values): number {

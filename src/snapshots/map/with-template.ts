@@ -17,7 +17,7 @@ const otherStates = ({ path, state: { taken, candidates } }: StateTable): StateT
   candidates.filter((state) => state !== taken).map((state) => openState(path, { state }));
 
 /**
- * Opens a template and proves its map.
+ * Opens a template, whose map is proved when it is asked for.
  * @param tables the checkpoints that are averaged, in plan order
  * @param all every checkpoint that was found
  * @throws TemperError INPUT_*, FORMAT_*, MISMATCH_TENSOR
@@ -26,7 +26,7 @@ export async function withTemplate<T>(
   { template: path, templateOf }: TemplateOptions & { readonly template: string },
   { tables, all }: { readonly tables: readonly StateTable[]; readonly all: readonly StateTable[] },
   { note }: Pick<Control, 'note'>,
-  use: (opened: { readonly template: Model; readonly map: ProvedMap }) => T | Promise<T>,
+  use: (opened: { readonly template: Model; readonly prove: () => ProvedMap }) => T | Promise<T>,
 ): Promise<T> {
   const template = openModel(path);
   const opened: StateTable[] = [];
@@ -34,7 +34,7 @@ export async function withTemplate<T>(
     opened.push(...more);
     return more;
   };
-  try {
+  const prove = (): ProvedMap => {
     const newest = [...tables.toReversed(), ...all.filter((table) => !tables.includes(table))];
     const named = templateOf === undefined ? newest : keep([openState(templateOf)]);
     const map = proveMap(template, [() => named, () => keep(named.flatMap(otherStates))], tables);
@@ -43,7 +43,10 @@ export async function withTemplate<T>(
     note(
       `${path}: an export of ${reference.path}${reference.state.candidates.length > 1 ? ` (${reference.state.taken})` : ''}`,
     );
-    return await use({ template, map });
+    return map;
+  };
+  try {
+    return await use({ template, prove });
   } finally {
     for (const file of [template, ...opened]) file.close();
   }

@@ -143,6 +143,9 @@ export function openView(view: TensorView): PayloadCursor {
         source.readInto(into, position);
         position += into.length;
       },
+      skip(bytes) {
+        position += bytes;
+      },
     };
   }
   const parts = tiles(view);

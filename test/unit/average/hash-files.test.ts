@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { hashFiles } from '../../../src/average/hash-files.ts';
+import { hashFiles, hashRest } from '../../../src/average/hash-files.ts';
 import { type OpenedFile, sha256OfOpened } from '../../../src/core/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
@@ -31,6 +31,9 @@ test('files are hashed in this thread and in worker threads alike, in the order 
     const jobs = paths.map(job);
     assert.deepEqual(jobs.map(sha256OfOpened), expected);
     assert.deepEqual(await hashFiles(jobs).finish(), expected);
+    // Those that were begun before are hashed once, in their places.
+    for (const count of [0, 1, paths.length])
+      assert.deepEqual(await hashRest(jobs, hashFiles(jobs.slice(0, count))).finish(), expected);
   }
 });
 

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { decodeImage, thumbnail } from '../../../../src/data/index.ts';
 
 const PREFIX = 'data:image/webp;base64,';
-async function seen(uri: string | undefined) {
-  assert.ok(uri?.startsWith(PREFIX), uri);
+async function seen(uri = '') {
+  assert.ok(uri.startsWith(PREFIX), uri);
   return decodeImage(Buffer.from(uri.slice(PREFIX.length), 'base64'), 'thumbnail');
 }
 
