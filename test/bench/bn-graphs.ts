@@ -158,9 +158,34 @@ const normaliseByConvolution = (
   node('Conv', [m('centred'), m('filter'), bias], output, { kernel_shape: [1, 1], group: channels }),
 ];
 
+/**
+ * Instead of BatchNormalization what its kernel computes, operation by operation, which several threads share: the same bits.
+ * (The prototype has one epsilon for all layers.)
+ */
+const ARITHMETIC = 'by batch, Mul and Add normalise';
+const normaliseByArithmetic = (
+  x: string,
+  [scale = '', bias = '']: readonly string[],
+  output: string,
+  m: Name,
+): Node[] => [
+  node('Add', [m('variance'), 'bench.epsilon'], m('shifted')),
+  node('Sqrt', [m('shifted')], m('deviation')),
+  node('Reciprocal', [m('deviation')], m('inverse')),
+  node('Mul', [m('inverse'), scale], m('factor')),
+  node('Mul', [m('mean'), m('factor')], m('part')),
+  node('Sub', [bias, m('part')], m('shift')),
+  node('Reshape', [m('factor'), 'bench.columnShape'], m('factor_c')),
+  node('Reshape', [m('shift'), 'bench.columnShape'], m('shift_c')),
+  node('Mul', [m('flat'), m('factor_c')], m('scaled')),
+  node('Add', [m('scaled'), m('shift_c')], m('normal')),
+  node('Shape', [x], m('shape')),
+  node('Reshape', [m('normal'), m('shape')], output),
+];
+
 /** The operator's own training mode: with momentum 0 outputs 1 and 2 are the batch's mean and biased variance. */
 const TRAINING_MODE = 'training mode of the operator';
-export const BN_VARIANTS: readonly string[] = [...Object.keys(MEASURES), CONVOLUTION, TRAINING_MODE];
+export const BN_VARIANTS: readonly string[] = [...Object.keys(MEASURES), CONVOLUTION, ARITHMETIC, TRAINING_MODE];
 
 const int64 = (name: string, ...values: number[]): Proto.ITensorProto => ({
   name,
@@ -182,6 +207,7 @@ const CONSTANTS: readonly Proto.ITensorProto[] = [
   int64('bench.row', 2),
   int64('bench.column', 3),
   int64('bench.filter', -1, 1, 1, 1),
+  int64('bench.columnShape', 1, -1, 1),
   float('bench.square', 2),
   float('bench.epsilon', 1e-5),
 ];
@@ -213,6 +239,10 @@ export function prototypeMomentsGraph(model: Uint8Array, variant: string): Uint8
     if (variant === CONVOLUTION) {
       const channels = Number(graph.initializer?.find(({ name }) => name === parameters[0])?.dims?.[0]);
       return [...centredInPlace(x, m), ...normaliseByConvolution(parameters, original.output?.[0] ?? '', channels, m)];
+    }
+    if (variant === ARITHMETIC) {
+      const measured = MEASURES['by batch, Mul and ReduceMean']?.(x, m) ?? [];
+      return [...measured, ...normaliseByArithmetic(x, parameters, original.output?.[0] ?? '', m)];
     }
     const measure = MEASURES[variant];
     if (measure) {

@@ -35,6 +35,8 @@ const { values: options } = parseArgs({
     threads: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     repetitions: { type: 'string', default: '7' },
     variants: { type: 'boolean', default: false },
+    /** Processor time, where others load the machine: with one thread, as idle ones spin. */
+    cpu: { type: 'boolean', default: false },
   },
 });
 const [size, batch, count, threads, repetitions] = (
@@ -161,7 +163,13 @@ if (options.variants) {
   const sessions = await Promise.all(graphs.map(async ([name, graph]) => ({ name, session: await open(graph) })));
   const passes = sessions.map(({ name, session }) => ({
     name,
-    run: async () => (await session.run({ input: images() })).ms,
+    run: async () => {
+      const feed = images();
+      const before = process.cpuUsage();
+      const { ms } = await session.run({ input: feed });
+      const { user, system } = process.cpuUsage(before);
+      return options.cpu ? (user + system) / 1000 : ms;
+    },
   }));
   printTable(await interleave(passes));
   await Promise.all(sessions.map(({ session }) => session.close()));
