@@ -1,4 +1,11 @@
-import { type FinishOptions, type FinishRecord, finish, planFinish, resultsDocument, snakeKeys } from '../../src/finish/index.ts';
+import {
+  type FinishOptions,
+  type FinishRecord,
+  finish,
+  planFinish,
+  resultsDocument,
+  snakeKeys,
+} from '../../src/finish/index.ts';
 import { htmlReport, markdownReport } from '../../src/report/index.ts';
 import { flagText } from '../shared/flag-text.ts';
 import { readingDocument } from '../shared/reading-document.ts';

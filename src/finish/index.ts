@@ -1,6 +1,6 @@
 export { finish, planFinish } from './job.ts';
-export type { FinishOptions } from './options.ts';
 export { snakeKeys } from './key-case.ts';
+export type { FinishOptions } from './options.ts';
 export { resultsDocument } from './outputs/results.ts';
 export { usageSnippets } from './outputs/usage.ts';
 export type { FinishPlan } from './plan.ts';

@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { random } from '../../src/core/index.ts';
 import { type Predictions, selectPredictions } from '../../src/evaluate/index.ts';
-import { chooseAndJudge, decide, evidenceOf, gainsOf, levelsOf, type Metric, rowsOf } from '../../src/finish/verdict.ts';
+import {
+  chooseAndJudge,
+  decide,
+  evidenceOf,
+  gainsOf,
+  levelsOf,
+  type Metric,
+  rowsOf,
+} from '../../src/finish/verdict.ts';
 import { normal } from '../support/synthetic-predictions.ts';
 
 const RUNS = 200;
@@ -37,7 +45,8 @@ function claimsGain(seed: number): boolean {
       Float64Array.from({ length: IMAGES }, () => 0.5 + 0.2 * normal(stream)),
     );
   const keys = Array.from({ length: IMAGES }, (_, i) => `k${i}`);
-  const quarter = (k: number): ReadonlySet<string> => new Set(keys.filter((_, i) => Math.floor((4 * i) / IMAGES) === k));
+  const quarter = (k: number): ReadonlySet<string> =>
+    new Set(keys.filter((_, i) => Math.floor((4 * i) / IMAGES) === k));
   const halves = { selecting: quarter(0), judging: quarter(1) };
   const reporting = new Set(keys.slice(IMAGES / 2));
   const on = (predictions: Predictions, chosen: ReadonlySet<string>): Predictions =>
@@ -57,11 +66,17 @@ function claimsGain(seed: number): boolean {
     metrics.push(metric);
   };
   for (const others of [SNAPSHOTS - 1 + AVERAGES, SIZES]) {
-    const candidates = [{ predictions: current, cost: 1, effort: 0 }, ...Array.from({ length: others }, () => candidate(0.5))];
+    const candidates = [
+      { predictions: current, cost: 1, effort: 0 },
+      ...Array.from({ length: others }, () => candidate(0.5)),
+    ];
     const { chosen, evidence } = chooseAndJudge(candidates, 0, halves);
     take((candidates[chosen] as (typeof candidates)[number]).predictions, evidence, 'top1');
   }
-  const calibrated = predictionsOf(difficulty, current.nll.map((nll) => nll + 0.02 * normal(stream)));
+  const calibrated = predictionsOf(
+    difficulty,
+    current.nll.map((nll) => nll + 0.02 * normal(stream)),
+  );
   take(calibrated, evidenceOf(on(current, halves.judging), on(calibrated, halves.judging), 'nll'), 'nll');
   const { steps, total } = gainsOf(
     stages.map((stage) => on(stage, reporting)),

@@ -41,7 +41,9 @@ export function resultsDocument(record: FinishRecord): Readonly<Record<string, u
 
 /** What each step tried, row by row: with the rest it makes `results.json`. */
 export const triedDocument = ({ steps }: FinishRecord): Readonly<Record<string, unknown>> => ({
-  tried: Object.fromEntries(steps.map(({ step, proposal }) => [step, (proposal?.rows ?? []).map((row) => pick(row, false))])),
+  tried: Object.fromEntries(
+    steps.map(({ step, proposal }) => [step, (proposal?.rows ?? []).map((row) => pick(row, false))]),
+  ),
   measured_tried: Object.fromEntries(
     steps.map(({ step, proposal }) => [
       step,

@@ -52,16 +52,28 @@ test('an error names the key with its path, what was found, and what was expecte
   failing(`${LEAST}seed: 1.5\n`, 'FORMAT_MALFORMED', /: seed: found 1\.5, expected int/);
   failing(`${LEAST}sizes: [0.9]\n`, 'FORMAT_MALFORMED', /: sizes\[0\]: found 0\.9/);
   failing(`${LEAST}max_gmacs: -1\n`, 'FORMAT_MALFORMED', /: max_gmacs: found -1, expected >0/);
-  failing(`${LEAST}transform: { crop_ratio: wide }\n`, 'FORMAT_MALFORMED', /transform\.crop_ratio: found "wide", expected number/);
+  failing(
+    `${LEAST}transform: { crop_ratio: wide }\n`,
+    'FORMAT_MALFORMED',
+    /transform\.crop_ratio: found "wide", expected number/,
+  );
   failing(`${LEAST}include: [mean]\n`, 'FORMAT_MALFORMED', /include\[0\]: found "mean", expected one of last/);
   failing(`${LEAST}device: gpu\n`, 'FORMAT_MALFORMED', /device: found "gpu", expected auto, cpu, cuda/);
   failing(LEAST.replace('recipe: 1', 'recipe: 2'), 'FORMAT_MALFORMED', /: recipe: found 2, expected 1/);
-  failing('recipe: 1\nversion: 0.1.0\ninputs: { paths: [run/] }\n', 'FORMAT_MALFORMED', /: val: found nothing, expected object/);
+  failing(
+    'recipe: 1\nversion: 0.1.0\ninputs: { paths: [run/] }\n',
+    'FORMAT_MALFORMED',
+    /: val: found nothing, expected object/,
+  );
 });
 
 test('a key that is not known is an error, with the one that is near', () => {
   failing(`${LEAST}max_gmac: 1\n`, 'FORMAT_MALFORMED', /max_gmac: no such key Did you mean max_gmacs\?/);
-  failing(LEAST.replace('{ paths:', '{ pattrn: x, paths:'), 'FORMAT_MALFORMED', /inputs\.pattrn: no such key Did you mean pattern\?/);
+  failing(
+    LEAST.replace('{ paths:', '{ pattrn: x, paths:'),
+    'FORMAT_MALFORMED',
+    /inputs\.pattrn: no such key Did you mean pattern\?/,
+  );
   failing(LEAST.replace('{ source: val/', '{ lables: x, source: val/'), 'FORMAT_MALFORMED', /val\.lables.*labels/);
   failing(`${LEAST}maxGmacs: 1\n`, 'FORMAT_MALFORMED', /max_gmacs|maxGmacs/);
   failing(`${LEAST}zzzzzzzzzzzz: 1\n`, 'FORMAT_MALFORMED', /Known here: recipe, version, inputs/);
@@ -94,6 +106,9 @@ test('many keys are looked through once', () => {
 });
 
 test('values that are no plain data are refused, not coerced', () => {
-  const error = assertFails(() => parseRecipe('r', { recipe: 1, version: '1', inputs: { paths: 'run/' }, val: [] }), 'FORMAT_MALFORMED');
+  const error = assertFails(
+    () => parseRecipe('r', { recipe: 1, version: '1', inputs: { paths: 'run/' }, val: [] }),
+    'FORMAT_MALFORMED',
+  );
   assert.match(error.message, /inputs\.paths: found "run\/", expected array/);
 });

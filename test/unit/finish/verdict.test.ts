@@ -40,10 +40,11 @@ test('the two-sided p of a normal deviate is that of tables', () => {
     [0.5, 0.6170750774519738],
     [1.96, 0.04999579029644087],
     [2.8284271247461903, 0.004677734981047266],
-    [-3.5, 0.00046525815807105015],
+    [-3.5, 0.00046525815807105],
     [6, 1.9731752900753e-9],
   ] as const;
-  for (const [z, p] of table) assert.ok(Math.abs(twoSided(z) - p) <= 1e-11 * Math.max(1, p / 1e-3), `${z}: ${twoSided(z)}`);
+  for (const [z, p] of table)
+    assert.ok(Math.abs(twoSided(z) - p) <= 1e-11 * Math.max(1, p / 1e-3), `${z}: ${twoSided(z)}`);
   assert.equal(twoSided(Number.NaN), 1);
   assert.equal(twoSided(Number.POSITIVE_INFINITY), 0);
 });
@@ -109,8 +110,5 @@ test('gains are each against the model before, with Holm over the steps and the 
   assert.ok(Math.abs((total?.difference ?? 0) - 30 / n) < 1e-12);
   assert.ok((total?.pHolm ?? 0) >= (total?.p ?? 1));
   assert.equal(gainsOf([stage(60, 0.5)], []).total, undefined);
-  assert.deepEqual(
-    evidenceOf(stage(60, 0.5), stage(30, 0.5), 'top1').difference,
-    30 / n,
-  );
+  assert.deepEqual(evidenceOf(stage(60, 0.5), stage(30, 0.5), 'top1').difference, 30 / n);
 });
