@@ -17,6 +17,7 @@ import {
   TEACHER_LOGITS,
 } from './run-cli.ts';
 import { ON_CPU } from './run-eval.ts';
+import { WORST_LAST } from './run-finish.ts';
 
 /** A JSON document, or a row of a table. */
 export interface Printed {
@@ -228,10 +229,27 @@ function calibrations({ run, table }: Session): void {
   table('calibrate --csv', 'stages.csv');
 }
 
+function finished({ run }: Session): void {
+  const words = ['finish', ...WORST_LAST, ...images('val', 'test', '0:800'), ...SIZED, ...ON_CPU, '--no-sizes'];
+  run('finish', ONNX_TEMPER, [...words, '--out-dir', 'finished']);
+  run('finish --dry-run', ONNX_TEMPER, [...words, '--out-dir', 'planned', '--dry-run']);
+}
+
 /** Runs every command, small, in the folder. */
 export function printedDocuments(folder: string): readonly Printed[] {
   const of = session(folder);
-  const parts = [averages, searches, evaluations, recalibrations, targets, sweeps, tunings, calibrations, inspections];
+  const parts = [
+    averages,
+    searches,
+    evaluations,
+    recalibrations,
+    targets,
+    sweeps,
+    tunings,
+    calibrations,
+    finished,
+    inspections,
+  ];
   for (const part of parts) part(of);
   return of.printed;
 }
