@@ -3,6 +3,7 @@ import { FLOAT_BYTES, type FloatType, TemperError } from '../core/index.ts';
 import { elementCount, type PayloadCursor, type TensorRecord } from '../onnx/index.ts';
 import type { AveragedTensor, SummedTensor } from './averaged-tensor.ts';
 import { type BlockKernel, blockKernel, type NonFinite, type SummedRow } from './kernel/block-kernel.ts';
+import { newBlocks } from './kernel/vector-sums.ts';
 import { assertVariances } from './negative-variance.ts';
 import type { RequantizationError, requantizer } from './quantized/requantize.ts';
 import { differByTensor, type Row, rowsKernel } from './rows/row.ts';
@@ -63,9 +64,13 @@ export class TensorStream {
     this.options = options;
     const share = Math.floor(ALL_BLOCKS_BYTES / options.models.length / MIN_BLOCK_BYTES) * MIN_BLOCK_BYTES;
     const blockBytes = Math.min(MAX_BLOCK_BYTES, Math.max(MIN_BLOCK_BYTES, share));
-    this.inputs = options.models.map(() => new Uint8Array(blockBytes));
     // Untouched pages of what the widest output would need cost nothing.
-    this.outputs = options.rows.map(() => new Uint8Array(blockBytes * MAX_WIDENING));
+    const blocks = newBlocks([
+      ...options.models.map(() => blockBytes),
+      ...options.rows.map(() => blockBytes * MAX_WIDENING),
+    ]);
+    this.inputs = blocks.slice(0, options.models.length);
+    this.outputs = blocks.slice(options.models.length);
     this.lastRows = options.rows.map(lastOnly);
   }
 

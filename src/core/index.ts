@@ -57,3 +57,5 @@ export {
 export { shortNames } from './short-names.ts';
 export { compareUtf8 } from './utf8-order.ts';
 export { version } from './version.ts';
+/** Putting together WebAssembly modules of vector loops. */
+export * as wasm from './wasm-module.ts';

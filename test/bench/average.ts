@@ -1,16 +1,19 @@
 // Times `avg-ckpt` against the floor and against what one writes in Python: `npm run bench:average [-- --many]`.
 import { spawnSync } from 'node:child_process';
-import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { foldBatchNorms } from '../support/fold-batchnorm.ts';
 import { resnet50, writeSyntheticModel } from '../support/resnet.ts';
+import { writeStateDict } from '../support/state-dict-file.ts';
 import { interleave, median, nodeProgram, type Program, pairedRatio, type Run } from './measure.ts';
 
 const SNAPSHOTS = 8;
 const MANY = 80;
-const TARGETS = { timesFloor: 1.5, fasterThanNumpy: 8, peakMb: 200 };
+const TARGETS = { timesFloor: 1.1, fasterThanNumpy: 2.3, fasterThanTorch: 3.3, timesOneOutput: 1.5, peakMb: 200 };
+const TEMPLATE_TARGETS = { timesFloor: 1.3, peakMb: 200 };
 /** Peaks within this of each other count as the same: garbage collection moves them by some MB. */
 const SAME_PEAK_MB = 20;
 
@@ -23,14 +26,17 @@ const { values: options } = parseArgs({
   options: { many: { type: 'boolean', default: false }, repetitions: { type: 'string', default: '5' } },
 });
 
-const ours = (inputs: readonly string[], out: string): Program =>
-  nodeProgram('avg-ckpt', command, ...inputs, '--out', out, '--force');
+const ours = (inputs: readonly string[], out: string, ...more: string[]): Program =>
+  nodeProgram('avg-ckpt', command, ...inputs, '--out', out, '--force', ...more);
+/** Post-hoc EMA profiles of four widths, in one pass. */
+const fourOutputs = (inputs: readonly string[], outDir: string): Program =>
+  nodeProgram('4 outputs', ...[command, ...inputs, '--sigma-rel', '0.05,0.1,0.15,0.2', '--out-dir', outDir, '--force']);
 const floor = (inputs: readonly string[], out: string): Program =>
   nodeProgram('floor', join(root, 'dist/test/bench/average-floor.js'), out, ...inputs);
-const peer = (name: string, script: string, inputs: readonly string[], out: string): Program => ({
+const peer = (name: string, script: string, ...args: string[]): Program => ({
   name,
   command: python,
-  args: [join(peers, 'peak_memory.py'), join(peers, script), out, ...inputs],
+  args: [join(peers, 'peak_memory.py'), join(peers, script), ...args],
 });
 
 function hasPackages(...names: string[]): boolean {
@@ -40,35 +46,41 @@ function hasPackages(...names: string[]): boolean {
 }
 
 /** The programs that can run here, over the same inputs. */
-function programs(inputs: readonly string[], folder: string): Program[] {
+function programs(inputs: readonly string[], states: readonly string[], folder: string): Program[] {
   const out = join(folder, 'average.onnx');
-  const all = [floor(inputs, out)];
-  if (existsSync(command)) all.unshift(ours(inputs, out));
-  else console.log('skipped: avg-ckpt is not built (dist/cli/avg-ckpt.js)');
-  if (hasPackages('numpy', 'onnx')) all.push(peer('numpy', 'average_numpy.py', inputs, out));
-  if (hasPackages('torch', 'onnx')) {
-    const states = inputs.map((_, i) => join(folder, `state-${i}.pth`));
-    const pairs = inputs.flatMap((path, i) => [path, states[i] as string]);
-    spawnSync(python, [join(peers, 'onnx_to_pth.py'), ...pairs], { stdio: 'inherit' });
-    all.push(peer('torch', 'average_torch.py', states, join(folder, 'average.pth')));
-  }
+  const all = [ours(inputs, out), floor(inputs, out), fourOutputs(inputs, join(folder, 'four'))];
+  if (hasPackages('numpy', 'onnx')) all.push(peer('numpy', 'average_numpy.py', out, ...inputs));
+  if (hasPackages('torch')) all.push(peer('torch', 'average_torch.py', join(folder, 'average.pth'), ...states));
   return all;
+}
+
+/** Checkpoints of torch.save into an export of the last of them, with BatchNormalization folded as torch's exporter does. */
+function templatePrograms(states: readonly string[], template: string, folder: string): Program[] {
+  const out = join(folder, 'average.onnx');
+  const all = [ours(states, out, '--template', template), floor([...states, template], out)];
+  if (!hasPackages('torch')) return all;
+  return [...all, peer('torch', 'average_torch.py', '--mmap', join(folder, 'average.pth'), ...states)];
 }
 
 const peak = (runs: readonly Run[]): number => Math.max(...runs.map((run) => run.peakMb));
 
 function printTable(title: string, results: ReadonlyMap<string, Run[]>): void {
   console.log(`\n${title}`);
-  console.log('program     median s    min s   x floor   peak MB');
+  console.log('program     median s    min s   x floor  processor s   x floor   peak MB');
   const base = results.get('floor');
   for (const [name, runs] of results) {
     const seconds = runs.map((run) => run.seconds);
+    const ratio = (of: 'seconds' | 'cpuSeconds'): string => (base ? pairedRatio(runs, base, of).toFixed(2) : '-');
     const cells = [
       median(seconds).toFixed(2).padStart(8),
       Math.min(...seconds)
         .toFixed(2)
         .padStart(8),
-      (base ? pairedRatio(runs, base).toFixed(2) : '-').padStart(9),
+      ratio('seconds').padStart(9),
+      median(runs.map((run) => run.cpuSeconds))
+        .toFixed(2)
+        .padStart(12),
+      ratio('cpuSeconds').padStart(9),
       peak(runs).toFixed(0).padStart(9),
     ];
     console.log(`${name.padEnd(11)} ${cells.join(' ')}`);
@@ -79,18 +91,32 @@ function verdict(what: string, found: number, met: boolean): void {
   console.log(`${met ? 'met   ' : 'MISSED'}  ${what}: ${found.toFixed(2)}`);
 }
 
-function printTargets(results: ReadonlyMap<string, Run[]>): void {
-  const [mine, base, numpy] = ['avg-ckpt', 'floor', 'numpy'].map((name) => results.get(name));
+interface Targets {
+  readonly timesFloor: number;
+  readonly peakMb: number;
+  readonly timesOneOutput?: number;
+  readonly fasterThanNumpy?: number;
+  readonly fasterThanTorch?: number;
+}
+
+function printTargets(results: ReadonlyMap<string, Run[]>, targets: Targets): void {
+  const mine = results.get('avg-ckpt');
   if (!mine) return;
-  if (base) {
-    const ratio = pairedRatio(mine, base);
-    verdict(`times the floor, at most ${TARGETS.timesFloor}`, ratio, ratio <= TARGETS.timesFloor);
-  }
-  if (numpy) {
-    const ratio = pairedRatio(numpy, mine);
-    verdict(`times faster than numpy, at least ${TARGETS.fasterThanNumpy}`, ratio, ratio >= TARGETS.fasterThanNumpy);
-  }
-  verdict(`peak MB, at most ${TARGETS.peakMb}`, peak(mine), peak(mine) <= TARGETS.peakMb);
+  const atMost = (what: string, other: string, limit: number | undefined, of: (other: readonly Run[]) => number) => {
+    const runs = results.get(other);
+    if (runs && limit !== undefined) verdict(`${what}, at most ${limit}`, of(runs), of(runs) <= limit);
+  };
+  const faster = (than: string, limit: number | undefined): void => {
+    const runs = results.get(than);
+    if (!runs || limit === undefined) return;
+    const ratio = pairedRatio(runs, mine);
+    verdict(`times faster than ${than}, at least ${limit}`, ratio, ratio >= limit);
+  };
+  atMost('times the floor', 'floor', targets.timesFloor, (base) => pairedRatio(mine, base));
+  atMost('4 outputs, times 1 output', '4 outputs', targets.timesOneOutput, (four) => pairedRatio(four, mine));
+  faster('numpy', targets.fasterThanNumpy);
+  faster('torch', targets.fasterThanTorch);
+  verdict(`peak MB, at most ${targets.peakMb}`, peak(mine), peak(mine) <= targets.peakMb);
 }
 
 /** Copies that differ from each other in their last weight. */
@@ -114,18 +140,23 @@ console.log(`Node ${process.versions.node}, ${availableParallelism()} cores, ${r
 const spec = resnet50();
 const snapshots = Array.from({ length: SNAPSHOTS }, (_, i) => join(folder, `epoch_${i + 1}.onnx`));
 const [lastWeight] = snapshots.map((path, i) => writeSyntheticModel(path, spec, i + 1)) as [number, ...number[]];
-const results = await interleave(programs(snapshots, folder), repetitions);
-printTable(
-  `${SNAPSHOTS} synthetic ResNet-50 snapshots, ${spec.initializers.length} float32 tensors, 102 MB each`,
-  results,
-);
-printTargets(results);
+const states = snapshots.map((path) => writeStateDict(path, path.replace('.onnx', '.pth')));
+const template = foldBatchNorms(snapshots.at(-1) as string, join(folder, 'template.onnx'), Math.fround);
+const results = await interleave(programs(snapshots, states, folder), repetitions);
+const title = `${SNAPSHOTS} synthetic ResNet-50 snapshots, ${spec.initializers.length} float32 tensors, 102 MB each`;
+printTable(title, results);
+printTargets(results, TARGETS);
+
+const mapped = await interleave(templatePrograms(states, template, folder), repetitions);
+printTable(`the same as .pth into a template with folded BatchNormalization (torch: without export)`, mapped);
+printTargets(mapped, TEMPLATE_TARGETS);
 
 const checkpoints = join(root, 'fixtures/fashion/checkpoints');
 const real = readdirSync(checkpoints)
   .filter((name) => name.endsWith('.onnx'))
   .map((name) => join(checkpoints, name));
-const fixtures = await interleave(programs(real, folder), repetitions);
+const start = join(folder, 'average.onnx');
+const fixtures = await interleave([ours(real, start), floor(real, start)], repetitions);
 printTable(`${real.length} snapshots of fixtures/fashion, 0.3 MB each: the start of a process`, fixtures);
 
 const few = results.get('avg-ckpt');

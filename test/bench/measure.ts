@@ -11,6 +11,8 @@ export interface Program {
 
 export interface Run {
   readonly seconds: number;
+  /** Processor time of all its threads, in seconds: what other programs on the machine disturb least. */
+  readonly cpuSeconds: number;
   /** Peak resident memory, MB (10^6 bytes). */
   readonly peakMb: number;
 }
@@ -39,8 +41,12 @@ async function runOnce({ name, command, args }: Program): Promise<Run | undefine
     return undefined;
   }
   // A worker thread reports too; the peak is the process's in each case.
-  const kib = Math.max(...peaks.trim().split('\n').map(Number));
-  return { seconds, peakMb: (kib * 1024) / 1e6 };
+  const reports = peaks
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ').map(Number));
+  const most = (column: number): number => Math.max(...reports.map((report) => report[column] as number));
+  return { seconds, cpuSeconds: most(1) / 1e6, peakMb: (most(0) * 1024) / 1e6 };
 }
 
 /** Runs the programs in turn, `repetitions` times after one warm-up round, so that a slow moment meets all of them. */
@@ -66,6 +72,6 @@ export function median(values: readonly number[]): number {
 }
 
 /** The median of the ratios of runs of the same round. */
-export function pairedRatio(a: readonly Run[], b: readonly Run[]): number {
-  return median(a.map((run, i) => run.seconds / (b[i] as Run).seconds));
+export function pairedRatio(a: readonly Run[], b: readonly Run[], of: 'seconds' | 'cpuSeconds' = 'seconds'): number {
+  return median(a.map((run, i) => run[of] / (b[i] as Run)[of]));
 }

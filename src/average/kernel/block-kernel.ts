@@ -1,6 +1,7 @@
 import { DECODERS, ENCODERS, FLOAT_BYTES, type FloatType, float64View, isFiniteAt } from '../../core/index.ts';
 import { compensatedQuotients } from './compensated.ts';
 import { trimmedSums } from './order-statistics.ts';
+import { VECTOR_GROUP, type VectorSums, vectorSumsOf } from './vector-sums.ts';
 
 /**
  * What is computed at each element: (Σ coefficients[i]·x_i) / divisor; with `trim`, the mean of the values of coefficient 1 without so
@@ -140,6 +141,21 @@ function float32Summation(sums: Float64Array, from: Exclude<FloatType, 'float64'
   };
 }
 
+/** Averages what it can of a chunk in vectors, and says how much: all but a few elements, or nothing where some are not finite. */
+function inVectors(
+  sums: VectorSums,
+  { inputs: used, coefficients, divisor, trim }: Terms,
+  inputs: readonly Uint8Array[],
+  output: Uint8Array,
+  start: number,
+  count: number,
+): number {
+  const groups = Math.floor(count / VECTOR_GROUP);
+  if (trim > 0 || used.length === 0 || groups === 0) return 0;
+  const xs = used.map((i) => inputs[i] as Uint8Array);
+  return sums.average(xs, coefficients, divisor, output, { start, groups }) ? groups * VECTOR_GROUP : 0;
+}
+
 function firstNonFinite(
   row: number,
   terms: Terms,
@@ -161,6 +177,7 @@ function firstNonFinite(
  * are the same bytes, or whose row has one term and divides it out, is copied if the types are the same (NaN payloads and
  * -0 included), and converted with one rounding if not.
  * Rows with `trim` are order statistics (order-statistics.ts): float64 sums of what is left, divided and rounded once.
+ * Float32 blocks that lie in WebAssembly's memory (vector-sums.ts) are summed in vectors, to the same bits.
  * Memory: 64 KiB a kernel, and 32 KiB an input where 16-bit types are decoded, whatever the size of the block.
  */
 export function blockKernel(rows: readonly SummedRow[], from: FloatType, to: FloatType): BlockKernel {
@@ -175,13 +192,18 @@ export function blockKernel(rows: readonly SummedRow[], from: FloatType, to: Flo
       const source = sources[row];
       return source === undefined ? terms : { inputs: [source], coefficients: [1], divisor: 1, trim: 0 };
     });
+    const vectors = from === 'float32' && to === 'float32' ? vectorSumsOf([...inputs, ...outputs]) : undefined;
     let found: NonFinite | undefined;
     for (let start = 0; start < count; start += CHUNK) {
       const length = Math.min(CHUNK, count - start);
       const sumRow = openChunk(inputs, start, length);
       for (const [row, terms] of effective.entries()) {
         const output = outputs[row] as Uint8Array;
-        const finite = encode(sums, sumRow(terms), output, start, length);
+        const done = vectors ? inVectors(vectors, terms, inputs, output, start, length) : 0;
+        if (done === length) continue;
+        // NaN has many forms, and processors choose: where there is one, plain sums decide.
+        const [first, rest] = [start + done, length - done];
+        const finite = encode(sums, (done > 0 ? openChunk(inputs, first, rest) : sumRow)(terms), output, first, rest);
         if (!finite) found ??= firstNonFinite(row, planned[row] as Terms, [from, inputs], [to, output], start);
       }
     }

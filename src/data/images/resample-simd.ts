@@ -1,7 +1,11 @@
+import { wasm } from '../../core/index.ts';
 import type { Size } from './pixels.ts';
 import { type Axis, PRECISION_BITS } from './resample-kernels.ts';
 import type { Axes, Rows } from './resample-passes.ts';
-import { type Code, get, i32, repeat, set, v128, type WasmFunction, wasmModule } from './wasm-module.ts';
+
+const { get, i32, repeat, set, v128 } = wasm;
+type Code = wasm.Code;
+type WasmFunction = wasm.WasmFunction;
 
 /**
  * The two passes for RGB in 128-bit vectors (WebAssembly SIMD), to the same bits as resample-passes.ts. A weight of 22 bits
@@ -143,8 +147,7 @@ function vertical(): WasmFunction {
   return { name: 'vertical', params: 7, integers: 5, vectors: 11, body };
 }
 
-interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+interface Passes {
   horizontal(
     source: number,
     stride: number,
@@ -164,41 +167,24 @@ interface Exports {
     out: number,
   ): void;
 }
+type Exports = Passes & { readonly memory: wasm.Memory };
 
-/** Typed by hand: the language's library has no WebAssembly without the browser's. */
-interface WebAssemblyNamespace {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-}
-
+const newInstance = wasm.instances<Passes>(() => [horizontal(), vertical()]);
 let instance: Exports | undefined;
-let refused = false;
 
-/**
- * The vector passes, put together on first use; undefined where the process may not reserve the address space that
- * WebAssembly wants for its memory (`ulimit -v`): the plain passes then do the same, to the same bits.
- */
+/** The vector passes, put together on first use; where they cannot be had the plain passes do the same, to the same bits. */
 function kernels(): Exports | undefined {
-  if (instance || refused) return instance;
-  const { Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyNamespace }).WebAssembly;
-  try {
-    instance = new Instance(new Module(wasmModule([horizontal(), vertical()]))).exports as Exports;
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    refused = true;
-  }
+  instance ??= newInstance();
   return instance;
 }
 
 /** Whether {@link resampleRgb} can run here. */
 export const hasVectors = (): boolean => kernels() !== undefined;
 
-const PAGE_BYTES = 65536;
-
 /** The memory, at least as large; it stays, since a data set asks for the same sizes again and again. */
 function memoryOf({ memory }: Exports, bytes: number): Uint8Array {
   const missing = bytes - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
+  if (missing > 0) memory.grow(Math.ceil(missing / wasm.PAGE_BYTES));
   return new Uint8Array(memory.buffer);
 }
 
@@ -235,8 +221,8 @@ const STRIP_BYTES = 1 << 18;
  * @param size of the result
  */
 export function resampleRgb(from: Rows, { x, y }: Axes, size: Size): Uint8ClampedArray {
-  const wasm = kernels();
-  if (!wasm) throw new Error('asked before: hasVectors');
+  const passes = kernels();
+  if (!passes) throw new Error('asked before: hasVectors');
   const rowBytes = size.width * CHANNELS;
   const firstRow = y ? (y.first[0] as number) : 0;
   const rows = y ? (y.first.at(-1) as number) + (y.used.at(-1) as number) - firstRow : size.height;
@@ -252,7 +238,7 @@ export function resampleRgb(from: Rows, { x, y }: Axes, size: Size): Uint8Clampe
   const betweenAt = stripAt + aligned(stripRows * from.stride + groups * GROUP * CHANNELS + VECTOR_BYTES);
   const rowsRead = y ? (y.first.at(-1) as number) - firstRow + 2 * pairs : 0;
   const outAt = betweenAt + aligned(Math.max(rows, rowsRead) * rowBytes + VECTOR_BYTES);
-  const memory = memoryOf(wasm, outAt + (y ? size.height * rowBytes + VECTOR_BYTES : 0));
+  const memory = memoryOf(passes, outAt + (y ? size.height * rowBytes + VECTOR_BYTES : 0));
   if (xTable) memory.set(xTable, xTableAt);
   if (yTable) memory.set(yTable, yTableAt);
   const sourceAt = (row: number): number => from.offset + (firstRow + row) * from.stride;
@@ -260,14 +246,14 @@ export function resampleRgb(from: Rows, { x, y }: Axes, size: Size): Uint8Clampe
     for (let row = 0; row < rows; row += stripRows) {
       const count = Math.min(stripRows, rows - row);
       memory.set(from.data.subarray(sourceAt(row), sourceAt(row + count)), stripAt);
-      wasm.horizontal(stripAt, from.stride, count, size.width, groups, xTableAt, betweenAt + row * rowBytes);
+      passes.horizontal(stripAt, from.stride, count, size.width, groups, xTableAt, betweenAt + row * rowBytes);
     }
   } else {
     for (let row = 0; row < rows; row++) {
       memory.set(from.data.subarray(sourceAt(row), sourceAt(row) + rowBytes), betweenAt + row * rowBytes);
     }
   }
-  if (y) wasm.vertical(betweenAt, rowBytes, rowBytes, pairs, yTableAt, size.height, outAt);
+  if (y) passes.vertical(betweenAt, rowBytes, rowBytes, pairs, yTableAt, size.height, outAt);
   const at = y ? outAt : betweenAt;
   return new Uint8ClampedArray(memory.slice(at, at + size.height * rowBytes).buffer);
 }

@@ -46,14 +46,20 @@ const unary =
 
 export const v128 = {
   load: (at: Code, offset = 0): Code => [at, simd(0x00), address(offset)],
+  load64Splat: (at: Code, offset: number): Code => [at, simd(0x0a), address(offset)],
   load32Splat: (at: Code, offset: number): Code => [at, simd(0x09), address(offset)],
-  store: (at: Code, value: Code): Code => [at, value, simd(0x0b), address(0)],
+  store: (at: Code, value: Code, offset = 0): Code => [at, value, simd(0x0b), address(offset)],
   store32Lane0: (at: Code, value: Code): Code => [at, value, simd(0x5a), address(0), 0],
   const: (bytes: readonly number[]): Code => [simd(0x0c), bytes],
   shuffle: (a: Code, b: Code, lanes: readonly number[]): Code => [a, b, simd(0x0d), lanes],
   /** Lanes over 15 give 0. */
   swizzle: binary(0x0e),
   splatI32: unary(0x11),
+  or: binary(0x50),
+  /** Two float64 as the first two of four float32, rounded to nearest. */
+  demoteF64: unary(0x5e),
+  /** The first two of four float32 as float64. */
+  promoteLowF32: unary(0x5f),
   narrowI16ToU8: binary(0x66),
   narrowI32ToI16: binary(0x85),
   extendLowU8: unary(0x89),
@@ -63,6 +69,10 @@ export const v128 = {
   addI32: binary(0xae),
   /** Of eight 16-bit pairs: a0·b0 + a1·b1, … in four 32-bit lanes. */
   dotI16: binary(0xba),
+  subF32: binary(0xe5),
+  addF64: binary(0xf0),
+  mulF64: binary(0xf2),
+  divF64: binary(0xf3),
 };
 
 export const get = (local: number): Code => [0x20, ...unsigned(local)];
@@ -90,7 +100,7 @@ const section = (id: number, items: readonly (readonly number[])[]): number[] =>
 const name = (text: string): number[] => sized([...new TextEncoder().encode(text)]);
 
 /** The binary of a module that exports the functions, and as `memory` one page of memory that may grow. */
-export function wasmModule(functions: readonly WasmFunction[]): Uint8Array {
+function wasmModule(functions: readonly WasmFunction[]): Uint8Array {
   const types = functions.map(({ params }) => [0x60, ...vector(Array.from({ length: params }, () => [I32])), 0]);
   const exports = functions.map((one, i) => [...name(one.name), 0, ...unsigned(i)]);
   const bodies = functions.map(({ integers, vectors, body }) =>
@@ -114,4 +124,41 @@ export function wasmModule(functions: readonly WasmFunction[]): Uint8Array {
     ...section(7, [...exports, [...name('memory'), 2, 0]]),
     ...section(10, bodies),
   ]);
+}
+
+/** Typed by hand: the language's library has no WebAssembly without the browser's. */
+interface WebAssemblyNamespace {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: unknown };
+}
+
+/** Memory of a module that {@link wasmModule} made. Views of its buffer are empty after it has grown. */
+export interface Memory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+
+export const PAGE_BYTES = 65536;
+
+/**
+ * What makes instances of some functions; undefined where WebAssembly cannot be had: no such thing in the process, or it may not
+ * reserve the address space that WebAssembly wants for its memory (`ulimit -v`).
+ */
+export function instances<Functions>(
+  functions: () => readonly WasmFunction[],
+): () => (Functions & { readonly memory: Memory }) | undefined {
+  let module: object | undefined;
+  let refused = false;
+  return () => {
+    const { WebAssembly } = globalThis as { WebAssembly?: WebAssemblyNamespace };
+    if (refused || !WebAssembly) return undefined;
+    try {
+      module ??= new WebAssembly.Module(wasmModule(functions()));
+      return new WebAssembly.Instance(module).exports as Functions & { readonly memory: Memory };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      refused = true;
+      return undefined;
+    }
+  };
 }
