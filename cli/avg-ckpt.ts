@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { AVG_CKPT } from './commands.ts';
-import { main } from './shared/main.ts';
+import { start } from './shared/start.ts';
 
-await main(AVG_CKPT);
+await start(async () => (await import('./commands.ts')).AVG_CKPT);

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { BN_RECAL } from './commands.ts';
-import { main } from './shared/main.ts';
+import { start } from './shared/start.ts';
 
-await main(BN_RECAL);
+await start(async () => (await import('./commands.ts')).BN_RECAL);

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { EVAL_CKPT } from './commands.ts';
-import { main } from './shared/main.ts';
+import { start } from './shared/start.ts';
 
-await main(EVAL_CKPT);
+await start(async () => (await import('./commands.ts')).EVAL_CKPT);

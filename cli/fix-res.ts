@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { FIX_RES } from './commands.ts';
-import { main } from './shared/main.ts';
+import { start } from './shared/start.ts';
 
-await main(FIX_RES);
+await start(async () => (await import('./commands.ts')).FIX_RES);

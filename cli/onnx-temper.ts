@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { ONNX_TEMPER } from './commands.ts';
-import { main } from './shared/main.ts';
+import { start } from './shared/start.ts';
 
-await main(ONNX_TEMPER);
+await start(async () => (await import('./commands.ts')).ONNX_TEMPER);

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { RES_SWEEP } from './commands.ts';
-import { main } from './shared/main.ts';
+import { start } from './shared/start.ts';
 
-await main(RES_SWEEP);
+await start(async () => (await import('./commands.ts')).RES_SWEEP);

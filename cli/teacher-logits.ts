@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { TEACHER_LOGITS } from './commands.ts';
-import { main } from './shared/main.ts';
+import { start } from './shared/start.ts';
 
-await main(TEACHER_LOGITS);
+await start(async () => (await import('./commands.ts')).TEACHER_LOGITS);

@@ -138,6 +138,7 @@ export function biome() {
       ),
       ...Object.entries(INSIDE).flatMap(([folder, subs]) => Object.keys(subs).map((sub) => innerFolder(folder, sub))),
       sourceFolder('data', 'src/data/images/decode-image.ts', 'sharp'),
+      sourceFolder('core', 'src/core/temporary-file.ts', 'node:process'),
       {
         includes: ['cli/**'],
         linter: { rules: { suspicious: { noConsole: 'off' }, style: imports(PACKAGES, SRC.group, SRC.message) } },

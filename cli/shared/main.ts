@@ -1,4 +1,4 @@
-import { TemperError } from '../../src/core/index.ts';
+import { shortage, TemperError } from '../../src/core/index.ts';
 import type { Command } from './command.ts';
 import { commandLine } from './command-line.ts';
 import { flagText } from './flag-text.ts';
@@ -6,16 +6,19 @@ import type { Talk } from './terminal.ts';
 
 const BUG_EXIT_CODE = 70;
 
-/** Aborts on the first Ctrl-C, so that temporary files are removed; the second one kills. */
-function interruptSignal(): AbortSignal {
+/** Aborts with what is said of it, so that temporary files are removed. @param interrupted aborts with the name of a signal */
+function interruption(interrupted: AbortSignal): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => controller.abort(new TemperError('INTERRUPTED', `interrupted (${name})`)));
-  }
+  const abort = (): void =>
+    controller.abort(new TemperError('INTERRUPTED', `interrupted (${String(interrupted.reason)})`));
+  if (interrupted.aborted) abort();
+  else interrupted.addEventListener('abort', abort, { once: true });
   return controller.signal;
 }
 
-function report(error: unknown, json: boolean): number {
+function report(met: unknown, json: boolean): number {
+  // What the machine ran short of is no defect, wherever it was met.
+  const error = met instanceof TemperError ? met : (shortage(met) ?? met);
   const known = error instanceof TemperError ? error : undefined;
   const message = flagText(error instanceof Error ? error.message : String(error));
   const hint = known?.hint === undefined ? undefined : flagText(known.hint);
@@ -70,8 +73,8 @@ async function run(root: Command, given: readonly string[], signal: AbortSignal)
 }
 
 /** Runs a command line: the one place that turns errors into messages and exit codes. */
-export async function main(command: Command): Promise<void> {
-  const signal = interruptSignal();
+export async function main(command: Command, interrupted: AbortSignal): Promise<void> {
+  const signal = interruption(interrupted);
   const words = process.argv.slice(2);
   // A reader that stops (`| head`) is no error, and changes no verdict: the command goes on to its exit code.
   for (const stream of [process.stdout, process.stderr]) {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -13,8 +13,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { platform } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { systemCode, TemperError, writeError } from './errors.ts';
+import { removeDeadTemporaries, temporaryPath } from './temporary-file.ts';
 
 const BUFFER_BYTES = 1 << 20;
 /** Bytes after which the device is told to begin, in the background: the last fsync then finds little left to do. */
@@ -70,12 +71,14 @@ export function outputExists(path: string): TemperError {
 }
 
 /**
- * Opens a temporary file beside `path`. Writes are buffered (1 MiB) and hashed on the way.
+ * Opens a temporary file beside `path`, and removes those that killed processes left there. Writes are buffered (1 MiB) and hashed on the
+ * way.
  * @throws TemperError OUTPUT_WRITE (no such folder, no permission, disk full)
  */
 export function openAtomic(path: string): AtomicFile {
   const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  removeDeadTemporaries(folder);
+  const temporary = temporaryPath(folder, basename(path));
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   let buffered = 0;

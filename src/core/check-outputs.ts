@@ -1,11 +1,33 @@
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { outputExists } from './atomic-write.ts';
 import { TemperError, writeError } from './errors.ts';
+
+const MAX_NAME_BYTES = 255 - 22;
 
 /** Whether two paths name one file or folder, through links too. */
 export function samePath(a: string, b: string): boolean {
   return resolve(a) === resolve(b) || (existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b));
+}
+
+/** What stands for an open stream of this process: a file would be put in its place, for all programs. */
+const STREAM = /^\/(?:dev\/(?:fd\/|std(?:in|out|err)$)|proc\/)/;
+
+/** Refuses a path that no file can be published under. */
+function assertFileName(path: string): void {
+  if (path === '') throw new TemperError('USAGE', 'an output has an empty name', { hint: 'Name a file.' });
+  if (/(?:^|\/)\.{0,2}$/.test(path))
+    throw new TemperError('USAGE', `${path}: names a folder, expected a file`, { hint: 'Name a file in it.' });
+  if (STREAM.test(resolve(path)))
+    throw new TemperError('USAGE', `${path}: is an open stream, expected the name of a file`, {
+      hint: 'Name a file: outputs are published by renaming, so that they appear whole or not at all.',
+    });
+  // The longest name that is made of it: `NAME.<16 hex>.data` beside a model.
+  const bytes = Buffer.byteLength(basename(path));
+  if (bytes > MAX_NAME_BYTES)
+    throw new TemperError('USAGE', `${path}: a name of ${bytes} bytes, at most ${MAX_NAME_BYTES} are possible`, {
+      hint: 'Choose a shorter name: file systems take 255 bytes, of which 22 are for the data file of a model.',
+    });
 }
 
 /**
@@ -15,7 +37,7 @@ export function samePath(a: string, b: string): boolean {
  */
 export function checkOutputs(outputs: readonly string[], inputs: readonly string[], force: boolean): void {
   for (const [i, path] of outputs.entries()) {
-    if (path === '') throw new TemperError('USAGE', 'an output has an empty name', { hint: 'Name a file.' });
+    assertFileName(path);
     if (outputs.slice(0, i).some((other) => samePath(other, path))) {
       throw new TemperError('USAGE', `${path}: is named for two outputs`, { hint: 'Give each output its own file.' });
     }

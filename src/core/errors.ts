@@ -96,6 +96,33 @@ const READ_ERRORS: Readonly<Record<string, [ErrorCode, string, string]>> = {
   EISDIR: ['INPUT_UNREADABLE', 'is a folder, expected a file', 'Name a file in it.'],
 };
 
+const MEMORY =
+  'Free some memory, or raise the limits (`ulimit -v`, NODE_OPTIONS=--max-old-space-size); fewer `workers` and a smaller `batch` need less.';
+const FILES = 'Raise the limit on open files (`ulimit -n`); fewer `workers` need less.';
+const SHORTAGES: Readonly<Record<string, readonly [ErrorCode, string, string]>> = {
+  EMFILE: ['EXECUTION_RUN', 'this process may open no more files', FILES],
+  ENFILE: ['EXECUTION_RUN', 'this machine may open no more files', FILES],
+  ENOMEM: ['EXECUTION_MEMORY', 'no memory is left', MEMORY],
+  EAGAIN: [
+    'EXECUTION_RUN',
+    'no thread or process can be started',
+    'Raise the limit on processes (`ulimit -u`); fewer `workers` need less.',
+  ],
+  ERR_WORKER_OUT_OF_MEMORY: ['EXECUTION_MEMORY', 'a thread used up its memory', MEMORY],
+  ERR_WORKER_INIT_FAILED: ['EXECUTION_MEMORY', 'no thread can be started', MEMORY],
+  ERR_MEMORY_ALLOCATION_FAILED: ['EXECUTION_MEMORY', 'no memory is left', MEMORY],
+};
+
+/** An error that says what the system ran short of (descriptors, memory, threads), wherever it was met; undefined for any other. */
+export function shortage(error: unknown): TemperError | undefined {
+  const allocation = error instanceof RangeError && /allocation failed|Invalid typed array length/i.test(error.message);
+  const known = SHORTAGES[allocation ? 'ENOMEM' : (systemCode(error) ?? '')];
+  if (!known) return undefined;
+  const [code, what, hint] = known;
+  const said = error instanceof Error ? ` (${error.message})` : '';
+  return new TemperError(code, `${what}${said}`, { hint, cause: error });
+}
+
 /** Turns a system error met while reading `path` into a TemperError; a TemperError passes through. */
 export function readError(path: string, error: unknown): TemperError {
   if (error instanceof TemperError) return error;
@@ -104,16 +131,25 @@ export function readError(path: string, error: unknown): TemperError {
   return new TemperError(code, `${path}: ${what}`, { ...(hint ? { hint } : {}), details: { path }, cause: error });
 }
 
+const SPACE = 'Free some space, or choose another folder; nothing was changed.';
+const FOLDER = 'Create the folder first.';
+const WRITE_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: SPACE,
+  EDQUOT: SPACE,
+  ENOENT: FOLDER,
+  ENOTDIR: FOLDER,
+  EFBIG:
+    'Raise the limit on the size of files (`ulimit -f`), or choose a file system that holds such files; nothing was changed.',
+  ENAMETOOLONG: 'Choose a shorter name: file systems take 255 bytes.',
+  EMFILE: 'Raise the limit on open files (`ulimit -n`); nothing was changed.',
+  EROFS: 'Choose a folder of another file system: this one is read-only.',
+};
+
 /** Turns a system error met while writing `path` into a TemperError; a TemperError passes through. */
 export function writeError(path: string, error: unknown): TemperError {
   if (error instanceof TemperError) return error;
   const system = systemCode(error);
-  const hint =
-    system === 'ENOSPC' || system === 'EDQUOT'
-      ? 'Free some space, or choose another folder; nothing was changed.'
-      : system === 'ENOENT' || system === 'ENOTDIR'
-        ? 'Create the folder first.'
-        : 'Check that the folder is writable; nothing was changed.';
+  const hint = WRITE_HINTS[system ?? ''] ?? 'Check that the folder is writable; nothing was changed.';
   const what = error instanceof Error ? error.message : String(error);
   return new TemperError('OUTPUT_WRITE', `${path}: cannot write: ${what}`, { hint, details: { path }, cause: error });
 }

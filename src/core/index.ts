@@ -9,6 +9,7 @@ export {
   EXIT_CODES,
   fromWire,
   readError,
+  shortage,
   systemCode,
   TemperError,
   toWire,
@@ -55,6 +56,7 @@ export {
   writeSafetensors,
 } from './safetensors.ts';
 export { shortNames } from './short-names.ts';
+export { removeDeadTemporaries, temporaryPath } from './temporary-file.ts';
 export { compareUtf8 } from './utf8-order.ts';
 export { version } from './version.ts';
 /** Putting together WebAssembly modules of vector loops. */

@@ -23,7 +23,8 @@ function stepText(step: number, value: string): string {
   });
   const count = Array.isArray(inputs) ? [`${inputs.length} inputs`] : [];
   const what = [...count, ...settings].join(', ');
-  return `${step}: ${String(command)} of ${String(tool)} ${String(version)}${what ? ` (${what})` : ''}`;
+  const [did, by, as] = [command, tool, version].map((one) => (typeof one === 'string' ? one : JSON.stringify(one)));
+  return `${step}: ${did} of ${by} ${as}${what ? ` (${what})` : ''}`;
 }
 
 /** What onnx-temper did to a model, step by step, by its metadata. */

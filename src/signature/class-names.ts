@@ -37,11 +37,17 @@ function jsonPairs(text: string): Pair[] | undefined {
   } catch {
     return undefined;
   }
-  if (Array.isArray(parsed)) return parsed.map((name, index) => [String(name), index]);
   if (typeof parsed !== 'object' || parsed === null) return undefined;
-  return Object.entries(parsed).map(([key, value]) =>
-    typeof value === 'number' ? [key, value] : [String(Array.isArray(value) ? value[0] : value), Number(key)],
-  );
+  const pairs = Array.isArray(parsed)
+    ? parsed.map((name: unknown, index) => [name, index] as const)
+    : Object.entries(parsed).map(([key, value]: [string, unknown]) =>
+        typeof value === 'number'
+          ? ([key, value] as const)
+          : ([Array.isArray(value) ? value[0] : value, Number(key)] as const),
+      );
+  // A list of objects names no classes, and an object of a file may be none that has a text.
+  const isName = (name: unknown): boolean => typeof name === 'string' || typeof name === 'number';
+  return pairs.every(([name]) => isName(name)) ? pairs.map(([name, index]) => [String(name), index]) : undefined;
 }
 
 function pythonPairs(text: string): Pair[] | undefined {

@@ -11,7 +11,7 @@ function writtenBy({ record }: Pick<Model, 'record'>): string | undefined {
   const commands = provenanceSteps(record).flatMap(({ value }) => {
     try {
       const { tool, command } = JSON.parse(value) as { tool?: unknown; command?: unknown };
-      return tool === 'onnx-temper' ? [String(command)] : [];
+      return tool === 'onnx-temper' && typeof command === 'string' ? [command] : [];
     } catch {
       return [];
     }

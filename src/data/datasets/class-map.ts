@@ -32,7 +32,13 @@ function jsonPairs(path: string, text: string): Pair[] {
   } catch (error) {
     throw malformed(path, error instanceof Error ? error.message : String(error));
   }
-  if (Array.isArray(parsed)) return parsed.map((name, index) => [String(name), index]);
+  if (Array.isArray(parsed)) {
+    return parsed.map((name: unknown, index) => {
+      if (typeof name !== 'string' && typeof name !== 'number')
+        throw malformed(path, `item ${index} is ${JSON.stringify(name)}, expected a name`);
+      return [String(name), index];
+    });
+  }
   if (typeof parsed !== 'object' || parsed === null) throw malformed(path, 'expected a JSON array or object');
   return Object.entries(parsed).map(([key, value]): Pair => {
     if (typeof value === 'number') return [key, value];

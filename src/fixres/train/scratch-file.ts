@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
-import { TemperError, writeError } from '../../core/index.ts';
+import { removeDeadTemporaries, TemperError, temporaryPath, writeError } from '../../core/index.ts';
 
 /** A file that grows at its end, and is gone when it is closed. */
 export interface ScratchFile {
@@ -16,7 +14,8 @@ export interface ScratchFile {
 
 /** A file that only this process sees; where the platform allows it, its name is gone at once. @throws TemperError OUTPUT_WRITE */
 export function scratchFile(folder: string): ScratchFile {
-  const path = join(folder, `.onnx-temper-features.${randomBytes(6).toString('hex')}.tmp`);
+  removeDeadTemporaries(folder);
+  const path = temporaryPath(folder, 'onnx-temper-features');
   let fd: number;
   try {
     fd = openSync(path, 'wx+', 0o600);

@@ -27,6 +27,8 @@ test('what is no list of class names is none', () => {
     "{0: 'a', 2: 'b'}",
     "{0: 'a', 1: 'a'}",
     '{0: f(x)}',
+    '[{"toString":1},"a"]',
+    '{"0":{"toString":1},"1":"a"}',
     '{"0":"LABEL_0","1":"LABEL_1"}',
   ])
     assert.equal(parseClassNames(text), undefined, text);

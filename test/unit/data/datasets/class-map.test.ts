@@ -31,7 +31,18 @@ test('names by index: gaps stand as numbers, the first of two synonyms counts', 
 });
 
 test('class maps that are refused', () => {
-  for (const text of ['', '[]', '{"a":', '{"a":-1}', '{"a":1.5}', '{"a":"b"}', 'a\na\n', '{"a":99999999999}']) {
+  const objects = ['[{"toString":1},"a"]', '[["a"]]', '[null]'];
+  for (const text of [
+    ...objects,
+    '',
+    '[]',
+    '{"a":',
+    '{"a":-1}',
+    '{"a":1.5}',
+    '{"a":"b"}',
+    'a\na\n',
+    '{"a":99999999999}',
+  ]) {
     writeTree(folder, { map: text });
     assert.throws(() => readClassMap(at('map')), { code: 'FORMAT_TABLE' }, text);
   }
