@@ -125,10 +125,7 @@ export const BN_RECAL = describeCommand({
   examples: [
     ['$0 swa.onnx --data train/ --augment rrc,flip --out swa-bn.onnx', 'on the views that it was trained with'],
     ['$0 swa.onnx --data train/ --size 288 --val val/ --out swa-288.onnx', 'for another size, if that is better'],
-    [
-      '$0 swa.safetensors --template last.onnx --template-of run/last.pth --data train/ --out swa.onnx',
-      'a checkpoint, exactly',
-    ],
+    ['$0 swa.safetensors --template last.onnx --data train/ --out swa.onnx', 'a checkpoint, exactly'],
     ['$0 folded.onnx --data train/ --train-size 224 --size 288 --out folded-288.onnx', 'of a network trained at 224'],
   ],
   epilogue:

@@ -101,7 +101,7 @@ test('a checkpoint alone, options of checkpoints for a model, and another templa
   const model = join(folder, 'legacy.onnx');
   fails(2, /cannot be run without a graph.*\n.*--template model\.onnx/, average);
   fails(2, /--state is for training checkpoints/, model, '--state', 'ema');
-  fails(6, /--template-of/, average, '--template', model);
+  fails(6, /--template-of/, join(folder, 'epoch_0.safetensors'), '--template', model);
   fails(6, /do not follow from/, average, ...template, 'fixtures/exports/dense/dynamo.onnx');
   fails(2, /--layers nothing: fits no layer; there are b4, b0/, average, ...template, model, '--layers', 'nothing');
 });

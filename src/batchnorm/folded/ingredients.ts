@@ -50,7 +50,8 @@ function recordedSnapshots({ record }: Model): RecordedSnapshot[] {
 /** Folders that are looked through: the model's own, and those in it. */
 const MOST_FOLDERS = 1000;
 
-function foldersNear(path: string): string[] {
+/** The folder of a file, and those in it. */
+export function foldersNear(path: string): string[] {
   const own = dirname(path);
   let entries: Dirent[] = [];
   try {

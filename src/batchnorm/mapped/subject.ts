@@ -24,6 +24,7 @@ import {
   type TemplateOptions,
   withTemplate,
 } from '../../snapshots/index.ts';
+import { openRecordedInputs } from './recorded-inputs.ts';
 import type { StateReader } from './refold.ts';
 
 /** What is recalibrated: an ONNX model, or a training checkpoint in a template. */
@@ -101,8 +102,9 @@ async function withCheckpoint<T>(
   use: (subject: Subject) => Promise<T>,
 ): Promise<T> {
   const table = openState(options.model, { state: options.state });
+  const made = options.templateOf === undefined ? openRecordedInputs(options.model) : [];
   try {
-    return await withTemplate(options, { tables: [table], all: [table] }, control, ({ template, prove }) => {
+    return await withTemplate(options, { tables: [table], all: [table, ...made] }, control, ({ template, prove }) => {
       const map = prove();
       const { reference } = map;
       const state: StateBehind = { map, values: stateReader(table) };
@@ -126,7 +128,7 @@ async function withCheckpoint<T>(
       });
     });
   } finally {
-    table.close();
+    for (const one of [table, ...made]) one.close();
   }
 }
 

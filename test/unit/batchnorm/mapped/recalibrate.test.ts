@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { averageCheckpoints } from '../../../../src/average/index.ts';
@@ -151,6 +151,18 @@ test('two workers and a merge give the bytes of one; the record names checkpoint
   assert.deepEqual(Object.keys(step.map ?? {}), ['sha256', 'tensors', 'within_rounding']);
 });
 
+test('the checkpoint of a template is found among those that an average names in its record, where they lie beside it', async () => {
+  const { templateOf: _, ...found } = SMALL;
+  const notes: string[] = [];
+  await recalibrate(
+    { ...found, samples: 16, out: at('found.onnx') },
+    { observer: { note: (text) => notes.push(text) } },
+  );
+  assert.ok(notes.some((text) => text.includes(`an export of ${epochs[1]}`)));
+  await recalibrate({ ...SMALL, samples: 16, out: at('named.onnx') });
+  assert.deepEqual(readFileSync(at('found.onnx')), readFileSync(at('named.onnx')));
+});
+
 test('level by level, with a guard and few layers: as for layers that are kept', async () => {
   const runs = await Promise.all(
     [folded, kept].map(async (template, i) => {
@@ -184,7 +196,9 @@ test('a checkpoint without a graph, a model with a template, and a template of a
   await assert.rejects(recalibrate({ ...without, out }), { code: 'USAGE', hint: /`template`/ });
   await assert.rejects(recalibrate({ ...SMALL, model: kept, out }), { code: 'USAGE', message: /`template`/ });
   await assert.rejects(recalibrate({ ...SMALL, templateOf: epochs[0], out }), { code: 'MISMATCH_TENSOR' });
-  await assert.rejects(recalibrate({ ...SMALL, templateOf: undefined, out }), {
+  const alone = join(mkdtempSync(at('alone-')), 'average.safetensors');
+  copyFileSync(average, alone);
+  await assert.rejects(recalibrate({ ...SMALL, model: alone, templateOf: undefined, out }), {
     code: 'MISMATCH_TENSOR',
     hint: /`templateOf`/,
   });
