@@ -1,4 +1,4 @@
-// Times `avg-ckpt` against the floor and against what one writes in Python: `npm run bench:average [-- --many]`.
+// Times `avg-ckpt` against the floor and against what one writes in Python: `npm run bench:average [-- --many]`; `--only models`, `template` or `start`.
 import { spawnSync } from 'node:child_process';
 import { closeSync, copyFileSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -23,7 +23,11 @@ const peers = join(root, 'test/bench/peers');
 const python = process.env.PYTHON ?? '/usr/bin/python3';
 
 const { values: options } = parseArgs({
-  options: { many: { type: 'boolean', default: false }, repetitions: { type: 'string', default: '5' } },
+  options: {
+    many: { type: 'boolean', default: false },
+    only: { type: 'string', default: 'models,template,start' },
+    repetitions: { type: 'string', default: '5' },
+  },
 });
 
 const ours = (inputs: readonly string[], out: string, ...more: string[]): Program =>
@@ -141,25 +145,32 @@ const spec = resnet50();
 const snapshots = Array.from({ length: SNAPSHOTS }, (_, i) => join(folder, `epoch_${i + 1}.onnx`));
 const [lastWeight] = snapshots.map((path, i) => writeSyntheticModel(path, spec, i + 1)) as [number, ...number[]];
 const states = snapshots.map((path) => writeStateDict(path, path.replace('.onnx', '.pth')));
-const template = foldBatchNorms(snapshots.at(-1) as string, join(folder, 'template.onnx'), Math.fround);
-const results = await interleave(programs(snapshots, states, folder), repetitions);
-const title = `${SNAPSHOTS} synthetic ResNet-50 snapshots, ${spec.initializers.length} float32 tensors, 102 MB each`;
-printTable(title, results);
-printTargets(results, TARGETS);
+const only = new Set(options.only.split(','));
+const results = only.has('models') ? await interleave(programs(snapshots, states, folder), repetitions) : undefined;
+if (results) {
+  const title = `${SNAPSHOTS} synthetic ResNet-50 snapshots, ${spec.initializers.length} float32 tensors, 102 MB each`;
+  printTable(title, results);
+  printTargets(results, TARGETS);
+}
 
-const mapped = await interleave(templatePrograms(states, template, folder), repetitions);
-printTable(`the same as .pth into a template with folded BatchNormalization (torch: without export)`, mapped);
-printTargets(mapped, TEMPLATE_TARGETS);
+if (only.has('template')) {
+  const template = foldBatchNorms(snapshots.at(-1) as string, join(folder, 'template.onnx'), Math.fround);
+  const mapped = await interleave(templatePrograms(states, template, folder), repetitions);
+  printTable('the same as .pth into a template with folded BatchNormalization (torch: without export)', mapped);
+  printTargets(mapped, TEMPLATE_TARGETS);
+}
 
-const checkpoints = join(root, 'fixtures/fashion/checkpoints');
-const real = readdirSync(checkpoints)
-  .filter((name) => name.endsWith('.onnx'))
-  .map((name) => join(checkpoints, name));
-const start = join(folder, 'average.onnx');
-const fixtures = await interleave([ours(real, start), floor(real, start)], repetitions);
-printTable(`${real.length} snapshots of fixtures/fashion, 0.3 MB each: the start of a process`, fixtures);
+if (only.has('start')) {
+  const checkpoints = join(root, 'fixtures/fashion/checkpoints');
+  const real = readdirSync(checkpoints)
+    .filter((name) => name.endsWith('.onnx'))
+    .map((name) => join(checkpoints, name));
+  const out = join(folder, 'average.onnx');
+  const fixtures = await interleave([ours(real, out), floor(real, out)], repetitions);
+  printTable(`${real.length} snapshots of fixtures/fashion, 0.3 MB each: the start of a process`, fixtures);
+}
 
-const few = results.get('avg-ckpt');
+const few = results?.get('avg-ckpt');
 if (options.many && few) {
   const inputs = manyFiles(snapshots, lastWeight, folder);
   const many = await interleave(

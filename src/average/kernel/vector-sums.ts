@@ -103,7 +103,7 @@ export function vectorSumsOf(blocks: readonly Uint8Array[]): VectorSums | undefi
   return buffer === undefined || others.length > 0 ? undefined : known.get(buffer);
 }
 
-function sumsIn({ quotients: run }: Kernel, memory: wasm.Memory, table: number): VectorSums {
+function sumsIn(kernel: Kernel, memory: wasm.Memory, table: number): VectorSums {
   const view = new DataView(memory.buffer, table);
   return {
     average(xs, coefficients, divisor, out, { start, groups }) {
@@ -114,7 +114,7 @@ function sumsIn({ quotients: run }: Kernel, memory: wasm.Memory, table: number):
         view.setInt32(entry, (xs[i] as Uint8Array).byteOffset + offset, true);
         view.setFloat64(entry + COEFFICIENT_AT, coefficients[i] as number, true);
       }
-      run(table, xs.length, groups, out.byteOffset + offset);
+      kernel.quotients(table, xs.length, groups, out.byteOffset + offset);
       return view.getBigUint64(FLAG_AT, true) === 0n && view.getBigUint64(FLAG_AT + 8, true) === 0n;
     },
   };
