@@ -76,9 +76,8 @@ export function metricIntervals(
   const ece = new Float64Array(replicates);
   for (let r = 0; r < replicates; r++) {
     let [sumNll, sumBrier] = [0, 0];
-    for (let i = 0; i < n; i++) {
-      const row = stream.below(n);
-      rows[i] = row;
+    stream.fillBelow(n, rows);
+    for (const row of rows) {
       sumNll += nll[row] as number;
       sumBrier += scores.brier[row] as number;
     }

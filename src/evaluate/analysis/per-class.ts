@@ -66,7 +66,7 @@ function meanIntervals(
   });
   const drawn = { macro: columns(), weighted: columns() };
   for (let r = 0; r < REPLICATES; r++) {
-    for (let i = 0; i < n; i++) rows[i] = stream.below(n);
+    stream.fillBelow(n, rows);
     const counts = countClasses(places, rows);
     // A class that a resample lacks would count as 0 in the macro mean.
     const there = [...counts.classes.keys()].filter(

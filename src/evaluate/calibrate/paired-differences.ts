@@ -39,9 +39,8 @@ export function calibrationDifference(before: Predictions, after: Predictions, s
     expectedCalibrationError(other.bin, other.gap, of) - expectedCalibrationError(one.bin, one.gap, of);
   for (let r = 0; r < REPLICATES; r++) {
     let sum = 0;
-    for (let i = 0; i < n; i++) {
-      const row = stream.below(n);
-      rows[i] = row;
+    stream.fillBelow(n, rows);
+    for (const row of rows) {
       sum += (other.brier[row] as number) - (one.brier[row] as number);
     }
     brier[r] = sum / n;

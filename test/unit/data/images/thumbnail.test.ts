@@ -5,7 +5,8 @@ import { decodeImage, thumbnail } from '../../../../src/data/index.ts';
 
 const PREFIX = 'data:image/webp;base64,';
 async function seen(uri: string | undefined) {
-  assert.ok(uri?.startsWith(PREFIX), uri);
+  assert.ok(uri);
+  assert.ok(uri.startsWith(PREFIX), uri);
   return decodeImage(Buffer.from(uri.slice(PREFIX.length), 'base64'), 'thumbnail');
 }
 
