@@ -32,16 +32,17 @@ export function fitCalibration(
  * @param round what nodes do to the result of each step: `Math.fround` of float32; default nothing
  */
 export function calibratedScores(
-  { classes, scores, labels, read }: LogitRows,
+  logits: LogitRows,
   by: Calibration,
   round: (value: number) => number = (value) => value,
 ): Float64Array {
+  const { classes, scores, labels } = logits;
   const hidden = classes - scores;
   const rows = labels.length;
   const data = new Float64Array(rows * scores);
   const z = new Float64Array(classes);
   for (let row = 0; row < rows; row++) {
-    read(row, z);
+    logits.read(row, z);
     for (let at = 0; at < scores; at++) {
       const scale = by.scales[by.scales.length === 1 ? 0 : at] as number;
       const scaled = round(scale * (z[at + hidden] as number));

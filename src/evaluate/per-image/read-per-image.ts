@@ -52,7 +52,9 @@ async function* blocksOf(path: string, signal: AbortSignal | undefined): AsyncGe
 }
 
 /** Cells of a block as what they must be. Rows are counted from that of the block. @throws TemperError FORMAT_TABLE */
-function cellsOf(path: string, { start, cell }: TableRows) {
+function cellsOf(path: string, block: TableRows) {
+  const { start } = block;
+  const cell = (row: number, column: string): unknown => block.cell(row, column);
   const text = (row: number, column: string): string => {
     const value = cell(row, column);
     if (value === undefined || value === null) throw malformed(path, start + row, `no column ${column}`);
