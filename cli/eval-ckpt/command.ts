@@ -6,6 +6,7 @@ import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
 import { dataOf } from '../shared/data-options.ts';
 import { flagText } from '../shared/flag-text.ts';
 import { readingDocument } from '../shared/reading-document.ts';
+import { peakMemoryMb } from '../shared/peak-memory.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { writeAnalysisTables } from './analysis-tables.ts';
@@ -55,7 +56,7 @@ function listedIn({ quarantine, json }: EvalCkptArguments): string {
 
 /** Adds the most memory that this process ever held to what it measured: of all models together, decoding included. */
 function withPeakMemory(record: EvaluationRecord): EvaluationRecord {
-  const peak_memory_mb = (1024 * process.resourceUsage().maxRSS) / 1e6;
+  const peak_memory_mb = peakMemoryMb();
   const models = record.models.map((one) =>
     one.fields.ms_p50 === undefined ? one : { ...one, fields: { ...one.fields, peak_memory_mb } },
   );

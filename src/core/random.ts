@@ -8,6 +8,8 @@ export interface Random {
   float(): number;
   /** Uniform in 0 .. n-1 without bias, 1 <= n <= 2^32: words at or over the last multiple of n are drawn again. */
   below(n: number): number;
+  /** Fills an array with what `below(n)` would give, one after the other: a resample of n things, fast. */
+  fillBelow(n: number, into: Uint32Array): void;
 }
 
 const MULTIPLIER_0 = 0xd2511f53;
@@ -15,13 +17,16 @@ const MULTIPLIER_1 = 0xcd9e8d57;
 const WEYL_0 = 0x9e3779b9;
 const WEYL_1 = 0xbb67ae85;
 
-/** The upper 32 bits of a 64-bit product of unsigned words. */
+/** The upper 32 bits of a 64-bit product of unsigned words, as a signed one. */
 function highProduct(a: number, b: number): number {
-  const [a0, a1, b0, b1] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
-  const middle = a1 * b0 + ((a0 * b0) >>> 16);
-  // `low` stays under 2^32, `middle` under 2^32.
-  const low = a0 * b1 + (middle & 0xffff);
-  return (a1 * b1 + (middle >>> 16) + (low >>> 16)) >>> 0;
+  const a0 = a & 0xffff;
+  const a1 = a >>> 16;
+  const b0 = b & 0xffff;
+  const b1 = b >>> 16;
+  // `middle`, `low` and the result stay under 2^32: their lower 32 bits are all of them, and whole numbers are fast.
+  const middle = Math.imul(a1, b0) + (Math.imul(a0, b0) >>> 16);
+  const low = Math.imul(a0, b1) + (middle & 0xffff);
+  return (Math.imul(a1, b1) + (middle >>> 16) + (low >>> 16)) | 0;
 }
 
 /**
@@ -33,19 +38,23 @@ export function philox4x32(
   key: readonly [number, number],
   out: Uint32Array,
 ): void {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
+  let c0 = counter[0] | 0;
+  let c1 = counter[1] | 0;
+  let c2 = counter[2] | 0;
+  let c3 = counter[3] | 0;
+  let k0 = key[0] | 0;
+  let k1 = key[1] | 0;
   for (let round = 0; round < 10; round++) {
     const high0 = highProduct(MULTIPLIER_0, c0);
     const high1 = highProduct(MULTIPLIER_1, c2);
     const low0 = Math.imul(MULTIPLIER_0, c0);
     const low1 = Math.imul(MULTIPLIER_1, c2);
-    c0 = (high1 ^ c1 ^ k0) >>> 0;
-    c1 = low1 >>> 0;
-    c2 = (high0 ^ c3 ^ k1) >>> 0;
-    c3 = low0 >>> 0;
-    k0 = (k0 + WEYL_0) >>> 0;
-    k1 = (k1 + WEYL_1) >>> 0;
+    c0 = high1 ^ c1 ^ k0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 = (k0 + WEYL_0) | 0;
+    k1 = (k1 + WEYL_1) | 0;
   }
   out[0] = c0;
   out[1] = c1;
@@ -76,23 +85,35 @@ export function random(seed: number, ...keys: readonly (number | string)[]): Ran
   const counter: [number, number, number, number] = [0, 0, hash.readUInt32LE(8), hash.readUInt32LE(12)];
   const block = new Uint32Array(4);
   let used = 4;
+  const next = (): void => {
+    philox4x32(counter, key, block);
+    counter[0] = (counter[0] + 1) >>> 0;
+    if (counter[0] === 0) counter[1] += 1;
+    used = 0;
+  };
   const uint32 = (): number => {
-    if (used === 4) {
-      philox4x32(counter, key, block);
-      counter[0] = (counter[0] + 1) >>> 0;
-      if (counter[0] === 0) counter[1] += 1;
-      used = 0;
-    }
+    if (used === 4) next();
     return block[used++] as number;
   };
+  const limitOf = (n: number): number => 2 ** 32 - (2 ** 32 % n);
   return {
     uint32,
     float: () => ((uint32() >>> 5) * 2 ** 26 + (uint32() >>> 6)) / 2 ** 53,
     below(n) {
-      const limit = 2 ** 32 - (2 ** 32 % n);
+      const limit = limitOf(n);
       let word = uint32();
       while (word >= limit) word = uint32();
       return word % n;
+    },
+    fillBelow(n, into) {
+      const limit = limitOf(n);
+      // Of 2^32 itself every word is its own remainder. As an unsigned word the division is one of whole numbers.
+      const words = n >>> 0;
+      for (let i = 0; i < into.length; ) {
+        if (used === 4) next();
+        const word = (block[used++] as number) >>> 0;
+        if (word < limit) into[i++] = words === 0 ? word : word % words;
+      }
     },
   };
 }

@@ -6,6 +6,7 @@ export {
   type DatasetFormat,
   type Sample,
 } from './datasets/dataset.ts';
+export { assertFileKind } from './datasets/file-ranges.ts';
 export { readIdx, readIdxImages, readIdxLabels } from './datasets/idx.ts';
 export { openNpy } from './datasets/npy.ts';
 export {
@@ -19,7 +20,8 @@ export {
 } from './datasets/open-data.ts';
 export { type DatasetOptions, openDataset } from './datasets/open-dataset.ts';
 export { assertParquetClaims } from './datasets/parquet-claims.ts';
-export { type RowRange, rowsHash, selectRows } from './datasets/select-rows.ts';
+export { readParquetTable, type TableRows } from './datasets/parquet-table.ts';
+export { type RowRange, rowRangeText, rowsHash, selectRows } from './datasets/select-rows.ts';
 export { partsOf, type Shard } from './datasets/shard.ts';
 export { LEAST_TO_SPLIT, splitRows } from './datasets/split-rows.ts';
 export {

@@ -16,18 +16,19 @@ export function calibrationBin(confidence: number): number {
  * Σ over bins of |Σ in the bin of (correct - confidence)| / n: the expected calibration error with 15 bins of equal
  * width (Guo, Pleiss, Sun, Weinberger: "On calibration of modern neural networks", ICML 2017, eq. 3).
  * @param bins the bin of each image @param gaps correct (0 or 1) - confidence of each image
- * @param rows the images to count, with repetition; default each once
  */
-export function expectedCalibrationError(bins: Uint8Array, gaps: Float64Array, rows?: Uint32Array): number {
+export function expectedCalibrationError(bins: Uint8Array, gaps: Float64Array): number {
   const sums = new Float64Array(BINS);
-  const n = rows?.length ?? gaps.length;
-  for (let i = 0; i < n; i++) {
-    const row = rows ? (rows[i] as number) : i;
-    const bin = bins[row] as number;
-    sums[bin] = (sums[bin] as number) + (gaps[row] as number);
+  for (const [i, gap] of gaps.entries()) {
+    const bin = bins[i] as number;
+    sums[bin] = (sums[bin] as number) + gap;
   }
-  return sums.reduce((total, sum) => total + Math.abs(sum), 0) / n;
+  return errorOfBins(sums, gaps.length);
 }
+
+/** The calibration error of n images, by the sum of correct - confidence in each bin. */
+export const errorOfBins = (sums: Float64Array, n: number): number =>
+  sums.reduce((total, sum) => total + Math.abs(sum), 0) / n;
 
 /**
  * E|X - E X| of a sum X of independent Bernoulli(p). Exact by the recursion of the Poisson binomial law over the rarer

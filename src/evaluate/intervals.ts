@@ -1,7 +1,7 @@
-import { random } from '../core/index.ts';
-import { expectedCalibrationError } from './calibration.ts';
+import { BINS, errorOfBins, expectedCalibrationError } from './calibration.ts';
 import { imageScores, mean } from './metrics.ts';
 import type { Predictions } from './predictions.ts';
+import { REPLICATES, resamples } from './resamples.ts';
 
 /** All intervals are of 95 %: this quantile of the normal law. */
 export const Z_95 = 1.959963984540054;
@@ -65,26 +65,32 @@ export interface MetricIntervals {
  */
 export function metricIntervals(
   predictions: Predictions,
-  { seed, replicates = 1000 }: { readonly seed: number; readonly replicates?: number },
+  { seed, replicates = REPLICATES }: { readonly seed: number; readonly replicates?: number },
 ): MetricIntervals {
   const scores = imageScores(predictions);
   const { nll } = predictions;
   const n = nll.length;
-  const stream = random(seed, 'bootstrap', n);
-  const rows = new Uint32Array(n);
+  // What a resample adds up of an image lies side by side: rows are drawn from all over the memory.
+  const packed = new Float64Array(4 * n);
+  for (let i = 0; i < n; i++) {
+    packed.set([nll[i] as number, scores.brier[i] as number, scores.gap[i] as number, scores.bin[i] as number], 4 * i);
+  }
+  const sums = new Float64Array(BINS);
   const columns = { nll: new Float64Array(replicates), brier: new Float64Array(replicates) };
   const ece = new Float64Array(replicates);
-  for (let r = 0; r < replicates; r++) {
+  for (const [rows, r] of resamples(seed, n, replicates)) {
     let [sumNll, sumBrier] = [0, 0];
+    sums.fill(0);
     for (let i = 0; i < n; i++) {
-      const row = stream.below(n);
-      rows[i] = row;
-      sumNll += nll[row] as number;
-      sumBrier += scores.brier[row] as number;
+      const at = 4 * (rows[i] as number);
+      sumNll += packed[at] as number;
+      sumBrier += packed[at + 1] as number;
+      const bin = packed[at + 3] as number;
+      sums[bin] = (sums[bin] as number) + (packed[at + 2] as number);
     }
     columns.nll[r] = sumNll / n;
     columns.brier[r] = sumBrier / n;
-    ece[r] = expectedCalibrationError(scores.bin, scores.gap, rows);
+    ece[r] = errorOfBins(sums, n);
   }
   return {
     top1: wilson(Math.round(mean(scores.top1) * n), n),

@@ -34,13 +34,26 @@ export interface ImageScores {
   readonly bin: Uint8Array;
 }
 
+/** Asked for again by every metric, test and interval. */
+const known = new WeakMap<Predictions, ImageScores>();
+
+/** One value an image of each metric; made once for the same predictions. */
+export function imageScores(predictions: Predictions): ImageScores {
+  const found = known.get(predictions) ?? scoresOf(predictions);
+  known.set(predictions, found);
+  return found;
+}
+
 /** Σ_k (p_k - y_k)² = Σ p² - 2 p_label + 1, and p_label = exp(-nll). */
-export function imageScores({ labels, top5, nll, confidence, sumP2 }: Predictions): ImageScores {
+function scoresOf({ labels, top5, nll, confidence, sumP2 }: Predictions): ImageScores {
   const n = labels.length;
   const top1 = Uint8Array.from(labels, (label, i) => (top5[5 * i] === label ? 1 : 0));
   return {
     top1,
-    top5: Uint8Array.from(labels, (label, i) => (top5.subarray(5 * i, 5 * i + 5).includes(label) ? 1 : 0)),
+    top5: Uint8Array.from(labels, (label, i) => {
+      for (let k = 5 * i; k < 5 * i + 5; k++) if (top5[k] === label) return 1;
+      return 0;
+    }),
     brier: Float64Array.from({ length: n }, (_, i) => (sumP2[i] as number) - 2 * Math.exp(-(nll[i] as number)) + 1),
     gap: Float64Array.from({ length: n }, (_, i) => (top1[i] as number) - (confidence[i] as number)),
     bin: Uint8Array.from(confidence, calibrationBin),

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readIdxLabels } from '../../src/data/index.ts';
-import { fitCalibration, predictCalibrated } from '../../src/evaluate/calibrate/fit.ts';
+import { calibratedScores, fitCalibration, predictCalibrated } from '../../src/evaluate/calibrate/fit.ts';
 import { keepOutputs } from '../../src/evaluate/calibrate/logit-rows.ts';
 import { fitTemperature } from '../../src/evaluate/calibrate/temperature.ts';
 import { fitVector } from '../../src/evaluate/calibrate/vector.ts';
@@ -67,7 +67,7 @@ for (const [name, given] of Object.entries(CASES)) {
     assert.ok(Math.abs(temperature / torch.temperature - 1) < 1e-4, `${temperature} ${torch.temperature}`);
     const nllOf = (method: 'temperature' | 'vector'): number => {
       const by = fitCalibration(method, rows, { note: () => undefined });
-      return computeMetrics(predictCalibrated(rows, labels.map(String), by)).nll;
+      return computeMetrics(predictCalibrated(rows, labels.map(String), calibratedScores(rows, by))).nll;
     };
     assert.ok(Math.abs(nllOf('temperature') - torch.nll) < 1e-9);
     // Of few images for many parameters the loss falls without end, and each stops somewhere.

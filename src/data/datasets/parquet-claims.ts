@@ -200,15 +200,3 @@ export async function assertGroupPages(
     await assertPages(path, buffer, { meta, levels, rows: values }, signal);
   }
 }
-
-/** Footer and pages of a whole file that is in memory. @throws TemperError FORMAT_LIMIT, FORMAT_MALFORMED; the signal's reason */
-export async function assertParquetClaims(
-  path: string,
-  file: ArrayBuffer,
-  metadata: FileMetaData,
-  signal?: AbortSignal,
-): Promise<void> {
-  assertFooter(path, file.byteLength, metadata);
-  const buffer = { byteLength: file.byteLength, slice: (start: number, end?: number) => file.slice(start, end) };
-  for (const group of metadata.row_groups) await assertGroupPages(path, buffer, group, metadata.schema, { signal });
-}

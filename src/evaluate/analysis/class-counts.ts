@@ -17,20 +17,37 @@ export function classPlaces({ labels, top5 }: Predictions) {
   return { classes, labels: labels.map(placeOf), answers: answers.map(placeOf) };
 }
 
-/** @param rows the images to count, with repetition; default each once */
-export function countClasses(
-  { classes, labels, answers }: ReturnType<typeof classPlaces>,
-  rows?: Uint32Array,
-): ClassCounts {
+type Places = ReturnType<typeof classPlaces>;
+
+/** Counts any choice of the images, with repetition. Images of one label and one answer are counted together first: most of many draws. */
+export function classCounter({ classes, labels, answers }: Places): (rows: Uint32Array) => ClassCounts {
+  const kinds = new Map<number, number>();
+  const kindOf = (i: number): number => {
+    const pair = (labels[i] as number) * classes.length + (answers[i] as number);
+    const kind = kinds.get(pair) ?? kinds.size;
+    kinds.set(pair, kind);
+    return kind;
+  };
+  const kind = Uint32Array.from(labels, (_, i) => kindOf(i));
+  const pairs = [...kinds.keys()].map((pair) => [Math.floor(pair / classes.length), pair % classes.length] as const);
   const zeros = (): Float64Array => new Float64Array(classes.length);
-  const [support, predicted, right] = [zeros(), zeros(), zeros()];
-  const n = rows?.length ?? labels.length;
-  for (let i = 0; i < n; i++) {
-    const row = rows ? (rows[i] as number) : i;
-    const [label, answer] = [labels[row] as number, answers[row] as number];
-    support[label] = (support[label] as number) + 1;
-    predicted[answer] = (predicted[answer] as number) + 1;
-    if (label === answer) right[label] = (right[label] as number) + 1;
-  }
-  return { classes, support, predicted, right };
+  return (rows) => {
+    const counts = new Uint32Array(pairs.length);
+    for (let i = 0; i < rows.length; i++) {
+      const one = kind[rows[i] as number] as number;
+      counts[one] = (counts[one] as number) + 1;
+    }
+    const [support, predicted, right] = [zeros(), zeros(), zeros()];
+    for (const [at, [label, answer]] of pairs.entries()) {
+      const count = counts[at] as number;
+      support[label] = (support[label] as number) + count;
+      predicted[answer] = (predicted[answer] as number) + count;
+      if (label === answer) right[label] = (right[label] as number) + count;
+    }
+    return { classes, support, predicted, right };
+  };
 }
+
+/** Counts each image once. */
+export const countClasses = (places: Places): ClassCounts =>
+  classCounter(places)(Uint32Array.from(places.labels.keys()));

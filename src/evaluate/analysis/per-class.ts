@@ -1,7 +1,8 @@
-import { type FieldRow, random } from '../../core/index.ts';
+import type { FieldRow } from '../../core/index.ts';
 import { type Interval, quantile, wilson } from '../intervals.ts';
 import type { Predictions } from '../predictions.ts';
-import { type ClassCounts, classPlaces, countClasses } from './class-counts.ts';
+import { REPLICATES, resamples } from '../resamples.ts';
+import { type ClassCounts, classCounter, classPlaces, countClasses } from './class-counts.ts';
 import { averagePrecision, positiveScores, rocArea } from './ranking.ts';
 
 /** Of one class, or the mean over classes. */
@@ -49,25 +50,21 @@ function meanScores(counts: ClassCounts, mean: Mean): ClassScores {
   return sum;
 }
 
-const REPLICATES = 1000;
-
 /** Percentile bootstrap over images of the means, of both kinds. */
 function meanIntervals(
   places: ReturnType<typeof classPlaces>,
   seed: number,
 ): Record<Mean, Record<keyof ClassScores, Interval>> {
   const n = places.labels.length;
-  const stream = random(seed, 'bootstrap', n);
-  const rows = new Uint32Array(n);
+  const countsOf = classCounter(places);
   const columns = () => ({
     precision: new Float64Array(REPLICATES),
     recall: new Float64Array(REPLICATES),
     f1: new Float64Array(REPLICATES),
   });
   const drawn = { macro: columns(), weighted: columns() };
-  for (let r = 0; r < REPLICATES; r++) {
-    for (let i = 0; i < n; i++) rows[i] = stream.below(n);
-    const counts = countClasses(places, rows);
+  for (const [rows, r] of resamples(seed, n)) {
+    const counts = countsOf(rows);
     // A class that a resample lacks would count as 0 in the macro mean.
     const there = [...counts.classes.keys()].filter(
       (at) => (counts.support[at] as number) + (counts.predicted[at] as number) > 0,

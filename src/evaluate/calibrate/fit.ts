@@ -1,5 +1,4 @@
 import type { Control } from '../../core/index.ts';
-import type { OutputKind } from '../../signature/index.ts';
 import { asClasses } from '../output-kind.ts';
 import { type Predictions, scoreBatch } from '../predictions.ts';
 import type { LogitRows } from './logit-rows.ts';
@@ -28,23 +27,16 @@ export function fitCalibration(
   return { method, scales: Float64Array.of(scale), shifts: new Float64Array(0) };
 }
 
-/** What a Sigmoid in the model's type gives: scores that round to 1 lose their order. */
-function sigmoids(data: Float64Array, { smallest }: LogitRows['limits']): Float64Array {
-  const isFloat32 = smallest === 2 ** -149;
-  return data.map((z) => {
-    const p = 1 / (1 + Math.exp(-z));
-    return isFloat32 ? Math.fround(p) : p;
-  });
-}
-
-/** What a calibrated model will say of images: its logits scaled and shifted, in float64. @param kind what the model gives */
-export function predictCalibrated(
+/**
+ * The scores that a calibrated model will compute, as many as it gives: logits scaled and shifted.
+ * @param round what nodes do to the result of each step: `Math.fround` of float32; default nothing
+ */
+export function calibratedScores(
   logits: LogitRows,
-  keys: readonly string[],
   by: Calibration,
-  kind: OutputKind = 'logits',
-): Predictions {
-  const { classes, scores, labels, limits } = logits;
+  round: (value: number) => number = (value) => value,
+): Float64Array {
+  const { classes, scores, labels } = logits;
   const hidden = classes - scores;
   const rows = labels.length;
   const data = new Float64Array(rows * scores);
@@ -53,11 +45,23 @@ export function predictCalibrated(
     logits.read(row, z);
     for (let at = 0; at < scores; at++) {
       const scale = by.scales[by.scales.length === 1 ? 0 : at] as number;
-      data[row * scores + at] = scale * (z[at + hidden] as number) + (by.shifts[at] ?? 0);
+      const scaled = round(scale * (z[at + hidden] as number));
+      data[row * scores + at] = round(scaled + (by.shifts[at] ?? 0));
     }
   }
-  const isSigmoid = kind === 'sigmoid';
-  const given = { rows, classes: scores, data: isSigmoid ? sigmoids(data, limits) : data, ...limits };
-  const { output, kind: scored } = asClasses(given, isSigmoid ? 'sigmoid' : 'logits');
+  return data;
+}
+
+/**
+ * What a calibrated model will say of images.
+ * @param given its scores as logits, or of a Sigmoid what it makes of them
+ */
+export function predictCalibrated(
+  { scores, labels, limits }: LogitRows,
+  keys: readonly string[],
+  given: Float64Array,
+  kind: 'logits' | 'sigmoid' = 'logits',
+): Predictions {
+  const { output, kind: scored } = asClasses({ rows: labels.length, classes: scores, data: given, ...limits }, kind);
   return scoreBatch(output, keys, labels, { kind: scored });
 }

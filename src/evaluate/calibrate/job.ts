@@ -12,7 +12,8 @@ import { checkRuntime } from '../../runtime/index.ts';
 import { assertLabels, declaredClasses } from '../../signature/index.ts';
 import { computeMetrics } from '../metrics.ts';
 import { type Predictions, selectPredictions } from '../predictions.ts';
-import { fitCalibration, predictCalibrated } from './fit.ts';
+import { calibratedScores, fitCalibration, predictCalibrated } from './fit.ts';
+import { calibratedSigmoids } from './graph-sigmoid.ts';
 import type { CalibrateOptions } from './options.ts';
 import { asStored, judge, measure } from './passes.ts';
 import { type CalibrationRecord, recordOf } from './record.ts';
@@ -46,7 +47,13 @@ async function calibrateOn(
   const by = asStored(fitCalibration(method, fitting.logits, control), measured.place);
   control.signal.throwIfAborted();
   const before = judging.predictions;
-  const predicted = computeMetrics(predictCalibrated(judging.logits, before.keys, by, measured.kind));
+  const isSigmoid = measured.kind === 'sigmoid';
+  const scores = isSigmoid
+    ? await calibratedSigmoids(judging.logits, by, measured.place, options)
+    : calibratedScores(judging.logits, by);
+  const predicted = computeMetrics(
+    predictCalibrated(judging.logits, before.keys, scores, isSigmoid ? 'sigmoid' : 'logits'),
+  );
   const images = { judging: { ...chosen, rows: halves.report }, before, predicted };
   const judged = await judge(model, by, measured, images, options, control);
   control.signal.throwIfAborted();

@@ -1,9 +1,9 @@
-import { random } from '../../core/index.ts';
-import { expectedCalibrationError } from '../calibration.ts';
+import { BINS, errorOfBins, expectedCalibrationError } from '../calibration.ts';
 import { type Interval, quantile } from '../intervals.ts';
 import { imageScores, mean } from '../metrics.ts';
 import { comparePaired, type PairedComparison } from '../paired.ts';
 import type { Predictions } from '../predictions.ts';
+import { REPLICATES, resamples } from '../resamples.ts';
 
 type Difference = Interval & { readonly difference: number };
 
@@ -15,8 +15,6 @@ export interface CalibrationDifference extends PairedComparison {
   /** Images whose best class is another one. */
   readonly moved: number;
 }
-
-const REPLICATES = 1000;
 
 function interval(values: Float64Array): Interval {
   const sorted = values.toSorted();
@@ -32,27 +30,38 @@ export function calibrationDifference(before: Predictions, after: Predictions, s
   const paired = comparePaired(before, after);
   const [one, other] = [imageScores(before), imageScores(after)];
   const n = before.labels.length;
-  const stream = random(seed, 'bootstrap', n);
-  const rows = new Uint32Array(n);
   const [brier, ece] = [new Float64Array(REPLICATES), new Float64Array(REPLICATES)];
-  const difference = (of?: Uint32Array): number =>
-    expectedCalibrationError(other.bin, other.gap, of) - expectedCalibrationError(one.bin, one.gap, of);
-  for (let r = 0; r < REPLICATES; r++) {
+  // What a resample adds up of an image lies side by side: rows are drawn from all over the memory.
+  const packed = new Float64Array(5 * n);
+  for (let i = 0; i < n; i++) {
+    const change = (other.brier[i] as number) - (one.brier[i] as number);
+    const gaps = [one.gap[i] as number, other.gap[i] as number];
+    packed.set([change, ...gaps, one.bin[i] as number, other.bin[i] as number], 5 * i);
+  }
+  const [sums, otherSums] = [new Float64Array(BINS), new Float64Array(BINS)];
+  for (const [rows, r] of resamples(seed, n)) {
     let sum = 0;
+    sums.fill(0);
+    otherSums.fill(0);
     for (let i = 0; i < n; i++) {
-      const row = stream.below(n);
-      rows[i] = row;
-      sum += (other.brier[row] as number) - (one.brier[row] as number);
+      const at = 5 * (rows[i] as number);
+      sum += packed[at] as number;
+      const [bin, otherBin] = [packed[at + 3] as number, packed[at + 4] as number];
+      sums[bin] = (sums[bin] as number) + (packed[at + 1] as number);
+      otherSums[otherBin] = (otherSums[otherBin] as number) + (packed[at + 2] as number);
     }
     brier[r] = sum / n;
-    ece[r] = difference(rows);
+    ece[r] = errorOfBins(otherSums, n) - errorOfBins(sums, n);
   }
   let moved = 0;
   for (let i = 0; i < n; i++) if (before.top5[5 * i] !== after.top5[5 * i]) moved++;
   return {
     ...paired,
     brier: { difference: mean(other.brier) - mean(one.brier), ...interval(brier) },
-    ece: { difference: difference(), ...interval(ece) },
+    ece: {
+      difference: expectedCalibrationError(other.bin, other.gap) - expectedCalibrationError(one.bin, one.gap),
+      ...interval(ece),
+    },
     moved,
   };
 }

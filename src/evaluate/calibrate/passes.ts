@@ -123,8 +123,6 @@ async function evaluateEdited(
 
 /** How far the mean NLL may be from what was foretold before another way of writing is tried: the rounding of float32 weights. */
 const FORETOLD = 1e-6;
-/** Of sigmoid scores: a Sigmoid is exact to some 1e-7, which ln(p / (1 - p)) of p near 0 or 1 magnifies. */
-const FORETOLD_SIGMOID = 1e-3;
 
 /** A way of writing, and what came of it. */
 export interface Judged {
@@ -162,7 +160,6 @@ export async function judge(
   options: CalibrateOptions,
   control: Control,
 ): Promise<Judged> {
-  const foretold = measured.kind === 'sigmoid' ? FORETOLD_SIGMOID : FORETOLD;
   let best: (Judged & { readonly off: number; readonly lost: number }) | undefined;
   for (const [writtenAs, rewrite] of rewritesOf(model, by, measured)) {
     const how = { ...options, outputs: measured.kind };
@@ -172,7 +169,7 @@ export async function judge(
     const lost = by.method === 'temperature' ? difference.moved : 0;
     const nearer = !best || lost < best.lost || (lost === best.lost && off < best.off / 2);
     if (nearer) best = { rewrite, writtenAs, after, difference, off, lost };
-    if (best && best.off <= foretold && best.lost === 0) return best;
+    if (best && best.off <= FORETOLD && best.lost === 0) return best;
   }
   if (!best) throw new Error('nodes can always be written');
   const answers = best.lost > 0 ? `, and ${best.lost} answers are others` : '';

@@ -2,7 +2,7 @@ import type { FieldRow } from '../../core/index.ts';
 import type { Predictions } from '../predictions.ts';
 
 /** Columns of a per-image file, one row an image and model; everything else can be computed from them. */
-const COLUMNS = [
+export const COLUMNS = [
   'model',
   'key',
   'label',
@@ -16,6 +16,7 @@ const COLUMNS = [
   'sum_p2',
 ] as const;
 export const TOP = 5;
+export const CLASS_COLUMNS = Array.from({ length: TOP }, (_, k) => `class${k + 1}`);
 
 /** Of a worker's file: which worker, and a hash of all that the workers of one job have in common. */
 export interface WorkerPart {
@@ -39,7 +40,7 @@ export const perImageColumns = (models: readonly PerImage[]): readonly string[] 
 /** Predictions as rows of a table, one an image; float64 survives CSV and Parquet. */
 export function* perImageRows({ model, predictions: p, part }: PerImage): Generator<FieldRow> {
   for (const [i, key] of p.keys.entries()) {
-    const classes = Object.fromEntries(Array.from({ length: TOP }, (_, k) => [`class${k + 1}`, p.top5[TOP * i + k]]));
+    const classes = Object.fromEntries(CLASS_COLUMNS.map((name, k) => [name, p.top5[TOP * i + k]]));
     yield {
       model,
       key,

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
-import { assertParquetClaims } from '../../data/index.ts';
-import { PART_COLUMNS, type PerImage, TOP, type WorkerPart } from './columns.ts';
+import { TemperError } from '../../core/index.ts';
+import { assertFileKind, readParquetTable, type TableRows } from '../../data/index.ts';
+import { concatPredictions, type Predictions } from '../predictions.ts';
+import { CLASS_COLUMNS, COLUMNS, PART_COLUMNS, type PerImage, TOP, type WorkerPart } from './columns.ts';
 
 /** @throws TemperError USAGE for another extension than the two */
 export function isParquet(path: string): boolean {
@@ -21,29 +22,23 @@ function malformed(path: string, row: number, what: string): TemperError {
   });
 }
 
-async function readRows(path: string, signal: AbortSignal | undefined): Promise<Record<string, unknown>[]> {
+/** A CSV as one block of rows. */
+async function csvRows(path: string): Promise<TableRows> {
+  const { parse } = await import('csv-parse/sync');
+  const rows = parse(readFileSync(path), { columns: true, skip_empty_lines: true, bom: true }) as Record<
+    string,
+    unknown
+  >[];
+  return { start: 0, length: rows.length, cell: (row, column) => rows[row]?.[column] };
+}
+
+/** The rows of a file, Parquet a row group at a time. @throws TemperError INPUT_*, FORMAT_TABLE, … */
+async function* blocksOf(path: string, signal: AbortSignal | undefined): AsyncGenerator<TableRows> {
   const parquet = isParquet(path);
-  let bytes: Buffer;
+  await assertFileKind(path, 'a file of predictions', ['empty', ...(parquet ? ['parquet' as const] : [])]);
   try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    throw readError(path, error);
-  }
-  const other = otherKind(path, bytes.subarray(0, HEAD_BYTES), 'a file of predictions', [
-    'empty',
-    ...(parquet ? ['parquet' as const] : []),
-  ]);
-  if (other) throw other;
-  try {
-    if (!parquet) {
-      const { parse } = await import('csv-parse/sync');
-      return parse(bytes, { columns: true, skip_empty_lines: true, bom: true }) as Record<string, unknown>[];
-    }
-    const { parquetMetadata, parquetReadObjects } = await import('hyparquet');
-    const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
-    const metadata = parquetMetadata(file);
-    await assertParquetClaims(path, file, metadata, signal);
-    return await parquetReadObjects({ file, metadata });
+    if (parquet) yield* readParquetTable(path, [...COLUMNS, ...PART_COLUMNS], signal);
+    else yield await csvRows(path);
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof TemperError) throw error;
@@ -56,54 +51,94 @@ async function readRows(path: string, signal: AbortSignal | undefined): Promise<
   }
 }
 
-/** Reads what writePerImage wrote, by model in order of appearance. @throws TemperError INPUT_*, FORMAT_TABLE; the signal's reason */
-export async function readPerImage(path: string, signal?: AbortSignal): Promise<PerImage[]> {
-  const rows = await readRows(path, signal);
-  const byModel = new Map<string, number[]>();
+/** Cells of a block as what they must be. Rows are counted from that of the block. @throws TemperError FORMAT_TABLE */
+function cellsOf(path: string, block: TableRows) {
+  const { start } = block;
+  const cell = (row: number, column: string): unknown => block.cell(row, column);
   const text = (row: number, column: string): string => {
-    const value = rows[row]?.[column];
-    if (value === undefined || value === null) throw malformed(path, row, `no column ${column}`);
-    return String(value);
+    const value = cell(row, column);
+    if (value === undefined || value === null) throw malformed(path, start + row, `no column ${column}`);
+    return typeof value === 'string' ? value : String(value);
   };
   const number = (row: number, column: string): number => {
-    const cell = text(row, column);
-    const value = cell.trim() === '' ? Number.NaN : Number(cell);
-    if (!Number.isFinite(value)) throw malformed(path, row, `${column} is "${cell}", expected a number`);
+    const given = cell(row, column);
+    if (typeof given === 'number' && Number.isFinite(given)) return given;
+    const shown = text(row, column);
+    const value = shown.trim() === '' ? Number.NaN : Number(shown);
+    if (!Number.isFinite(value)) throw malformed(path, start + row, `${column} is "${shown}", expected a number`);
     return value;
   };
   const index = (row: number, column: string): number => {
     const value = number(row, column);
-    if (!Number.isInteger(value)) throw malformed(path, row, `${column} is ${value}, expected a class index`);
+    if (!Number.isInteger(value)) throw malformed(path, start + row, `${column} is ${value}, expected a class index`);
     return value;
   };
-  const partOf = (at: readonly number[]): { part: WorkerPart } | undefined => {
-    const [first = 0] = at;
-    const has = (row: number): boolean => PART_COLUMNS.every((name) => rows[row]?.[name]);
-    if (!at.some(has)) return undefined;
-    const [shard, job_sha256] = PART_COLUMNS.map((name) => text(first, name)) as [string, string];
-    const other = at.find((row) => text(row, 'shard') !== shard || text(row, 'job_sha256') !== job_sha256);
-    if (other !== undefined) throw malformed(path, other, `is of another worker or job than row ${first + 1}`);
-    return { part: { shard, job_sha256 } };
+  return { text, number, index, has: (row: number, column: string): boolean => Boolean(cell(row, column)) };
+}
+
+type Cells = ReturnType<typeof cellsOf>;
+
+function predictionsAt(at: readonly number[], { text, number, index }: Cells): Predictions {
+  return {
+    keys: at.map((row) => text(row, 'key')),
+    labels: Int32Array.from(at, (row) => index(row, 'label')),
+    top5: Int32Array.from({ length: TOP * at.length }, (_, k) =>
+      index(at[Math.floor(k / TOP)] as number, CLASS_COLUMNS[k % TOP] as string),
+    ),
+    nll: Float64Array.from(at, (row) => number(row, 'nll')),
+    confidence: Float64Array.from(at, (row) => number(row, 'confidence')),
+    sumP2: Float64Array.from(at, (row) => number(row, 'sum_p2')),
   };
-  for (const row of rows.keys()) {
-    const model = text(row, 'model');
+}
+
+/** What is read of one model, block by block. */
+interface Reading {
+  readonly parts: Predictions[];
+  /** The first row, and which worker's it is. */
+  readonly first: number;
+  readonly part: WorkerPart | undefined;
+}
+
+function partAt(row: number, { text, has }: Cells): WorkerPart | undefined {
+  if (!PART_COLUMNS.some((name) => has(row, name))) return undefined;
+  const [shard, job_sha256] = PART_COLUMNS.map((name) => text(row, name)) as [string, string];
+  return { shard, job_sha256 };
+}
+
+/** Adds the rows of a block to what was read of their models. */
+function addBlock(path: string, block: TableRows, readings: Map<string, Reading>): void {
+  const cells = cellsOf(path, block);
+  const byModel = new Map<string, number[]>();
+  for (let row = 0; row < block.length; row++) {
+    const model = cells.text(row, 'model');
     const list = byModel.get(model);
     if (list) list.push(row);
     else byModel.set(model, [row]);
   }
-  if (byModel.size === 0) throw malformed(path, 0, 'no predictions');
-  return [...byModel].map(([model, at]) => ({
+  for (const [model, at] of byModel) {
+    const [first = 0] = at;
+    const reading = readings.get(model) ?? { parts: [], first: block.start + first, part: partAt(first, cells) };
+    readings.set(model, reading);
+    for (const row of at) {
+      const part = partAt(row, cells);
+      if (part?.shard === reading.part?.shard && part?.job_sha256 === reading.part?.job_sha256) continue;
+      throw malformed(path, block.start + row, `is of another worker or job than row ${reading.first + 1}`);
+    }
+    reading.parts.push(predictionsAt(at, cells));
+  }
+}
+
+/**
+ * Reads what writePerImage wrote, by model in order of appearance. Memory: 48 bytes a row beside the key, and of Parquet one row group.
+ * @throws TemperError INPUT_*, FORMAT_TABLE, FORMAT_MALFORMED, FORMAT_LIMIT; the signal's reason
+ */
+export async function readPerImage(path: string, signal?: AbortSignal): Promise<PerImage[]> {
+  const readings = new Map<string, Reading>();
+  for await (const block of blocksOf(path, signal)) addBlock(path, block, readings);
+  if (readings.size === 0) throw malformed(path, 0, 'no predictions');
+  return [...readings].map(([model, { parts, part }]) => ({
     model,
-    predictions: {
-      keys: at.map((row) => text(row, 'key')),
-      labels: Int32Array.from(at, (row) => index(row, 'label')),
-      top5: Int32Array.from({ length: TOP * at.length }, (_, k) =>
-        index(at[Math.floor(k / TOP)] as number, `class${(k % TOP) + 1}`),
-      ),
-      nll: Float64Array.from(at, (row) => number(row, 'nll')),
-      confidence: Float64Array.from(at, (row) => number(row, 'confidence')),
-      sumP2: Float64Array.from(at, (row) => number(row, 'sum_p2')),
-    },
-    ...partOf(at),
+    predictions: concatPredictions(parts),
+    ...(part && { part }),
   }));
 }

@@ -95,3 +95,42 @@ test('another extension is a usage error for reading and writing, and an existin
   await expectFailure('OUTPUT_EXISTS', [/`force`/], () => writePerImage(at('kept.csv'), rows, false));
   assert.equal(readFileSync(at('kept.csv'), 'utf8'), 'kept');
 });
+
+test('Parquet is read a row group at a time, models may be mixed and numbers of any width', async () => {
+  const given = predictions(
+    Array.from({ length: 50 }, (_, i) => ({
+      key: `k${i}`,
+      label: i % 3,
+      top5: [i % 2, 2, -1, -1, -1],
+      numbers: [i, 0.5, 0.25],
+    })),
+  );
+  const path = at('groups.parquet');
+  const rows = [...given.keys.keys()].flatMap((i) => ['a.onnx', 'b.onnx'].map((model) => ({ i, model })));
+  const column = (name: string, type: 'STRING' | 'INT64' | 'FLOAT', of: (row: (typeof rows)[number]) => unknown) => ({
+    name,
+    type,
+    data: rows.map(of),
+  });
+  const { parquetWriteBuffer } = await import('hyparquet-writer');
+  const bytes = parquetWriteBuffer({
+    columnData: [
+      column('model', 'STRING', ({ model }) => model),
+      column('key', 'STRING', ({ i }) => `k${i}`),
+      column('label', 'INT64', ({ i }) => BigInt(i % 3)),
+      ...[0, 1, 2, 3, 4].map((k) =>
+        column(`class${k + 1}`, 'INT64', ({ i }) => BigInt(given.top5[5 * i + k] as number)),
+      ),
+      column('nll', 'FLOAT', ({ i }) => i),
+      column('confidence', 'FLOAT', () => 0.5),
+      column('sum_p2', 'FLOAT', () => 0.25),
+      column('further', 'STRING', () => 'x'),
+    ],
+    rowGroupSize: 7,
+  });
+  writeFileSync(path, new Uint8Array(bytes));
+  assert.deepEqual(
+    await readPerImage(path),
+    ['a.onnx', 'b.onnx'].map((model) => ({ model, predictions: given })),
+  );
+});

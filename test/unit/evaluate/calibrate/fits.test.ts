@@ -1,7 +1,7 @@
 /** Fits against a second route: brute force, finite differences, and torch's LBFGS. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fitCalibration, predictCalibrated } from '../../../../src/evaluate/calibrate/fit.ts';
+import { calibratedScores, fitCalibration, predictCalibrated } from '../../../../src/evaluate/calibrate/fit.ts';
 import { keepOutputs, type LogitRows } from '../../../../src/evaluate/calibrate/logit-rows.ts';
 import { fitTemperature } from '../../../../src/evaluate/calibrate/temperature.ts';
 import { fitVector } from '../../../../src/evaluate/calibrate/vector.ts';
@@ -25,7 +25,7 @@ function noisy(n: number, classes: number, factor: number, seed = 1): LogitRows 
 
 const nllAt = (logits: LogitRows, scales: Float64Array, shifts: Float64Array = new Float64Array(0)): number => {
   const keys = Array.from(logits.labels, String);
-  return computeMetrics(predictCalibrated(logits, keys, { method: 'vector', scales, shifts })).nll;
+  return computeMetrics(predictCalibrated(logits, keys, calibratedScores(logits, { method: 'vector', scales, shifts }))).nll;
 };
 
 test('the temperature has the least NLL of all, by a golden section search', () => {
