@@ -256,6 +256,8 @@ const inputFiles = ({ settings, snapshots, graph }: ReadRun): string[] => {
  *   inputs: ['run/'],
  *   train: { source: 'train/' },
  *   val: { source: 'val/' },
+ *   sizes: [{ ratio: 1 }, { ratio: 1.15 }],
+ *   include: ['last'],
  *   outDir: 'finished/',
  * });
  * console.log(improved, text, model.sha256);

@@ -5,7 +5,7 @@ import { STEPS } from './steps/index.ts';
 import { type StepName, sizeWord } from './steps/step.ts';
 
 /** What a step would do. */
-export interface PlannedStep {
+interface PlannedStep {
   readonly step: StepName | 'report';
   readonly text: string;
   /** Passes of an image through the network, in passes at the train size. */

@@ -1,7 +1,7 @@
 import { comparePaired, holm, imageScores, type Predictions, selectPredictions } from '../evaluate/index.ts';
 
 /** All false gains of a run together are claimed with at most this probability. */
-export const ALPHA = 0.05;
+const ALPHA = 0.05;
 
 /** What a step is judged by. */
 export type Metric = 'top1' | 'nll';
@@ -96,7 +96,7 @@ export function rowsOf({ keys }: Predictions, chosen: ReadonlySet<string>): numb
 }
 
 /** The best on the images that choose. Pure. @returns its index */
-export function bestOn(candidates: readonly Candidate[], selecting: ReadonlySet<string>): number {
+function bestOn(candidates: readonly Candidate[], selecting: ReadonlySet<string>): number {
   const top1 = candidates.map(({ predictions }) =>
     top1Of(selectPredictions(predictions, rowsOf(predictions, selecting))),
   );

@@ -18,7 +18,7 @@ export function makeFolder(path: string): void {
 }
 
 /** What a killed writer leaves: temporary files of outputs. */
-export function removeTemporaries(folder: string): void {
+function removeTemporaries(folder: string): void {
   for (const name of readdirSync(folder)) {
     if (/^\..*\.[0-9a-f]{12}\.tmp$/.test(name)) rmSync(join(folder, name), { force: true });
   }
@@ -58,7 +58,7 @@ function parsed(text: string): unknown {
 }
 
 /** Says that a folder is a run's own until its outputs are whole. */
-export const markerOf = (outDir: string): string => join(outDir, '.steps', 'run.json');
+const markerOf = (outDir: string): string => join(outDir, '.steps', 'run.json');
 
 export function isOwn(outDir: string, run: string): boolean {
   const path = markerOf(outDir);

@@ -141,7 +141,7 @@ export interface MatrixChart extends ChartText {
 }
 
 /** What one step adds. */
-export interface WaterfallStep {
+interface WaterfallStep {
   readonly label: string;
   readonly change: number;
   /** The interval of the change, drawn as a whisker around the new value. */

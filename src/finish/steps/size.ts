@@ -22,7 +22,7 @@ const FREED = 'freed.onnx';
 const RECALIBRATED = 'model.onnx';
 
 /** "192 px, recalibrated" */
-export const rowName = ({ size, variant }: Pick<SweptRow, 'size' | 'variant'>): string =>
+const rowName = ({ size, variant }: Pick<SweptRow, 'size' | 'variant'>): string =>
   `${sizeName(size)} px${variant === 'recalibrated' ? ', recalibrated' : ''}`;
 
 /** Time an image over that at the train size, as measured before or now. */

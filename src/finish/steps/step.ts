@@ -5,8 +5,7 @@ import type { ReadRun } from '../read.ts';
 import type { ReadSet } from '../split.ts';
 import type { Evidence } from '../verdict.ts';
 
-export const STEP_NAMES = ['average', 'size', 'fix_res', 'calibration'] as const;
-export type StepName = (typeof STEP_NAMES)[number];
+export type StepName = 'average' | 'size' | 'fix_res' | 'calibration';
 
 /** The model that a step begins with. */
 export interface Current {
