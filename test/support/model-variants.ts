@@ -73,6 +73,12 @@ const VARIANTS = {
     ],
     [scalar('c255', 255), scalar('cmean', 0.286), scalar('cstd', 0.353)],
   ),
+  /** Pixels from 0 to 1 in, normalised inside. */
+  normalises: from(
+    valueInfo('image', ['N', 1, 'H', 'W']),
+    [node('Sub', ['image', 'cmean'], ['x0']), node('Div', ['x0', 'cstd'], ['input'])],
+    [scalar('cmean', 0.286), scalar('cstd', 0.353)],
+  ),
   fixedBatch: (graph: Graph) => {
     graph.input = [valueInfo('input', [4, 1, 'H', 'W'])];
     graph.output = [valueInfo('logits', [4, 10])];

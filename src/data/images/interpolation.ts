@@ -34,7 +34,7 @@ type Drawn = Exclude<Interpolation, 'random'>;
 
 const FILTERS: Readonly<Record<Resampler, readonly Drawn[]>> = {
   pillow: PILLOW_FILTERS,
-  opencv: ['nearest', 'bilinear', 'area'],
+  opencv: ['nearest', 'bilinear', 'bicubic', 'lanczos', 'area'],
   tensorflow: ['nearest', 'bilinear', 'bicubic'],
 };
 

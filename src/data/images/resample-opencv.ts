@@ -1,6 +1,7 @@
 import { roundHalfEven } from './geometry.ts';
 import { partOf } from './part-of.ts';
 import type { Box, Pixels, Size } from './pixels.ts';
+import { isTapFilter, resampleTaps } from './resample-opencv-taps.ts';
 
 interface OpenCvOptions {
   readonly interpolation: string;
@@ -190,6 +191,7 @@ function wholeFactors({ width, height }: Pixels, size: Size): readonly [number, 
 
 function resized(image: Pixels, interpolation: string, size: Size, window: Box): Uint8Array {
   if (interpolation === 'nearest') return nearest(image, size, window);
+  if (isTapFilter(interpolation)) return resampleTaps(image, interpolation, size, window);
   const factors = wholeFactors(image, size);
   const reduces = image.width >= size.width && image.height >= size.height;
   // Halving by INTER_LINEAR is INTER_AREA.
@@ -201,8 +203,8 @@ function resized(image: Pixels, interpolation: string, size: Size, window: Box):
 }
 
 /**
- * Resizes as OpenCV's `cv2.resize` of 8-bit images without Intel's or Arm's replacements: INTER_NEAREST, INTER_LINEAR (fixed
- * point, no antialiasing) and INTER_AREA (which reduces by means over cells, and enlarges linearly). Written from the formulas of
+ * Resizes as OpenCV's `cv2.resize` of 8-bit images without Intel's or Arm's replacements: INTER_NEAREST, INTER_LINEAR, INTER_CUBIC
+ * and INTER_LANCZOS4 (fixed point, no antialiasing), and INTER_AREA (which reduces by means over cells, and enlarges linearly). Written from the formulas of
  * modules/imgproc/src/resize.cpp (Apache 2.0).
  */
 export function resampleOpenCv(

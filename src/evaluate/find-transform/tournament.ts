@@ -29,11 +29,15 @@ export interface Tournament {
 
 /** Evaluations of the selection half that choosing may cost; with five finalists on the other half that is four of the sample. */
 const SELECTION_PASSES = 3;
-/** Of them, for all and for the semifinalists: wrong values cost more than wrong margins, and are chosen from more. */
-const VALUE_SHARES = [0.3, 0.4] as const;
-const GEOMETRY_SHARES = [0.15, 0.15] as const;
+/** Of them, for all and for the semifinalists: wrong values cost far more than wrong margins, so that few images tell them. */
+const VALUE_SHARES = [0.2, 0.2] as const;
+const GEOMETRY_SHARES = [0.25, 0.35] as const;
 /** Each with both filters is a finalist. */
 const CHOSEN = 2;
+/** A candidate that leaves a round fewer images than this is not tried: of a much larger input one costs as much as all the others. */
+const LEAST_IMAGES = 6;
+/** Where the half has few images: the part of a round's share that is not for sale. */
+const LEAST_PART = 1 / 8;
 /** How many go on to the second round of values, and of geometry. */
 const SEMIFINALISTS = 5;
 
@@ -54,14 +58,17 @@ function rounds({ given, labelled }: Field, rows: Uint32Array, run: RunTransform
   async function round(transforms: readonly Transform[], share: number, fresh: boolean): Promise<Ranked[]> {
     const budget = share * SELECTION_PASSES * rows.length;
     if (fresh) seen.clear();
+    const least = Math.min(LEAST_IMAGES, Math.ceil(share * rows.length * LEAST_PART));
     const affordable: Transform[] = [];
     let cost = 0;
     for (const transform of transforms) {
-      if (affordable.length > 0 && cost + costOf(transform, given) > budget) continue;
+      if (affordable.length > 0 && least * (cost + costOf(transform, given)) > budget) continue;
       affordable.push(transform);
       cost += costOf(transform, given);
     }
-    const images = Math.min(rows.length - at, Math.max(1, Math.floor(budget / cost)));
+    // Few candidates could afford all images: those of later rounds are left.
+    const most = Math.min(rows.length - at, Math.ceil(share * rows.length));
+    const images = Math.min(most, Math.max(1, Math.floor(budget / cost)));
     if (images > 0) {
       const predictions = await run(affordable, rows.subarray(at, at + images));
       for (const transform of affordable) {
@@ -102,11 +109,16 @@ export async function playTournament(field: Field, rows: Uint32Array, run: RunTr
     return run(transforms, images);
   };
   const halving = rounds(field, rows, counted);
-  const [best, second] = await halving(distinct([given, ...named, ...valueGrid(given)]), VALUE_SHARES);
+  // What files say counts value by value, too: their size may be one of which a single image is all that can be paid for.
+  const valued = named.map(({ mean: m, std, color }): Transform => ({ ...given, mean: m, std, color }));
+  const [best, second] = await halving(distinct([given, ...valued, ...valueGrid(given)]), VALUE_SHARES);
   if (!best) return { finalists: [given], tried: hashes.size };
   const values = second && !isClearlyWorse(best.losses, second.losses) ? [best, second] : [best];
   const sizes: readonly Size[] = openSize ? [given.crop, ...sizeGrid(given)] : [given.crop];
-  const grids = values.map(({ transform }) => geometryGrid(transform, sizes));
+  const grids = values.map(({ transform }) => [
+    ...geometryGrid(transform, sizes),
+    ...named.map((one): Transform => ({ ...one, mean: transform.mean, std: transform.std, color: transform.color })),
+  ]);
   const geometries = differing(await halving(distinct(interleaved(grids)), GEOMETRY_SHARES));
   // Where two values could not be told apart each has its best margin, else the best two margins go on.
   const firsts = geometries.filter((one, i) => geometries.findIndex((other) => sameValues(one, other)) === i);

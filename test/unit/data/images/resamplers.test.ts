@@ -52,6 +52,24 @@ const cubic: Weights = (i, inSize, outSize) => {
   return new Map(taps.map((tap) => [tap, keys(at - tap) / sum]));
 };
 
+/** Taps about a position, those beyond an edge taken from the edge. */
+const edged =
+  (kernel: (x: number) => number, radius: number): Weights =>
+  (i, inSize, outSize) => {
+    const at = ((i + 0.5) * inSize) / outSize - 0.5;
+    const taps = Array.from({ length: 2 * radius }, (_, k) => Math.floor(at) - radius + 1 + k);
+    const sum = taps.reduce((all, tap) => all + kernel(at - tap), 0);
+    return taps.reduce((weights, tap) => add(weights, clamp(tap, inSize), kernel(at - tap) / sum), new Map());
+  };
+/** Keys' with a = -0.75. */
+const sharp = (x: number): number => {
+  const t = Math.abs(x);
+  if (t < 1) return 1.25 * t ** 3 - 2.25 * t ** 2 + 1;
+  return t < 2 ? -0.75 * (t ** 3 - 5 * t ** 2 + 8 * t - 4) : 0;
+};
+const sinc = (x: number): number => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x));
+const lanczos4 = (x: number): number => (Math.abs(x) < 4 ? sinc(x) * sinc(x / 4) : 0);
+
 function reference(
   { data, width, height, channels }: Pixels,
   [w, h]: readonly [number, number],
@@ -73,6 +91,9 @@ const CASES: readonly (readonly [Library, Interpolation, Weights, number])[] = [
   // Fixed point of 11 bits, truncated on the way: a little under the exact value.
   ['opencv', 'bilinear', halfPixelLinear, 1.25],
   ['opencv', 'area', area, 0.51],
+  // Weights of 11 bits: 4 and 8 taps an axis.
+  ['opencv', 'bicubic', edged(sharp, 2), 1],
+  ['opencv', 'lanczos', edged(lanczos4, 4), 1.75],
   ['tensorflow', 'bilinear', halfPixelLinear, 0.501],
   // Fractions are multiples of 1/1024.
   ['tensorflow', 'bicubic', cubic, 1.2],
@@ -111,6 +132,23 @@ test('known pixels of OpenCV: 11-bit weights, rounding of halved pictures, cells
   assert.deepEqual(opencv(grey([7, 8, 9], 3), 'nearest', 6, 1), [7, 7, 8, 8, 9, 9]);
 });
 
+test("OpenCV's cubic and Lanczos weights are those of its tables", () => {
+  // A step from 0 to 255 in the middle of 16 samples, enlarged twice: sums of the weights of a quarter and three quarters.
+  const step: Pixels = {
+    data: Uint8Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 255)),
+    width: 16,
+    height: 1,
+    channels: 1,
+  };
+  const enlarged = (interpolation: Interpolation): number[] =>
+    Array.from(resizePixels(step, { interpolation, resampler: 'opencv' }, { size: { width: 32, height: 1 } }).data);
+  // 1/4: -216, 1800, 536, -72 of 2048.
+  assert.deepEqual(enlarged('bicubic').slice(12, 20), [0, 0, 0, 58, 197, 255, 255, 255]);
+  const lanczos = enlarged('lanczos');
+  assert.deepEqual(lanczos.slice(15, 17), [56, 199]);
+  assert.deepEqual([lanczos[0], lanczos[31]], [0, 255]);
+});
+
 test('a window, and a crop, hold the samples of the whole', () => {
   const image = noise(37, 29, 3);
   const crop = { left: 3, top: 5, width: 30, height: 20 };
@@ -121,6 +159,8 @@ test('a window, and a crop, hold the samples of the whole', () => {
     ['opencv', 'bilinear'],
     ['opencv', 'area'],
     ['opencv', 'nearest'],
+    ['opencv', 'bicubic'],
+    ['opencv', 'lanczos'],
     ['tensorflow', 'bilinear'],
     ['tensorflow', 'bicubic'],
     ['tensorflow', 'nearest'],
@@ -146,7 +186,7 @@ test('random draws bilinear or bicubic by the picture, alike in every run, and b
 
 test('a filter that the library does not have is a usage error that names those it has', () => {
   for (const [resampler, interpolation] of [
-    ['opencv', 'lanczos'],
+    ['opencv', 'hamming'],
     ['opencv', 'random'],
     ['tensorflow', 'area'],
     ['pillow', 'area'],
