@@ -79,7 +79,7 @@ export const soakCommands = (root: string): Readonly<Record<string, SoakCommand>
     outputs: out('fixed.onnx'),
   },
   calibrate: {
-    words: ['calibrate', writeHead(root, 'softmax'), '--val', DATA[1], ...LABELS, '--val-rows', '0:400', ...SEEN],
+    words: ['calibrate', writeHead(root, 'softmax'), '--val', DATA[1], ...LABELS, '--val-rows', '0:600', ...SEEN],
     outputs: out('calibrated.onnx'),
   },
 });

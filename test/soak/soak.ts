@@ -66,9 +66,9 @@ async function oneTrouble(at: number): Promise<void> {
   const command = onlyCommand ?? (Object.keys(commands)[int(Object.keys(commands).length)] as string);
   const name = onlyKind ?? (Object.keys(TROUBLES)[int(Object.keys(TROUBLES).length)] as string);
   const soaked = commands[command] as SoakCommand;
-  const whole = references.get(command) ?? (await reference(soaked, join(root, 'whole', command)));
-  references.set(command, whole);
   try {
+    const whole = references.get(command) ?? (await reference(soaked, join(root, 'whole', command)));
+    references.set(command, whole);
     const outcomes = await trouble(name, soaked, whole, join(root, 'trouble'), int);
     for (const outcome of outcomes) addCounts(counts, name, { [outcome]: 1 });
   } catch (error) {

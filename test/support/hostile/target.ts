@@ -36,20 +36,30 @@ export function placeTarget({ files }: HostileTarget, folder: string): void {
   }
 }
 
-/** How a case ended: 'read', or the code of a typed error. @throws anything else, which is a fault */
-export async function runCase(target: HostileTarget, folder: string, mutated: Mutated): Promise<string> {
+/** How a case ended: 'read', or the code of a typed error, and what it said. */
+export interface Outcome {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Runs a case. @throws anything but a TemperError, which is a fault */
+export async function outcomeOf(target: HostileTarget, folder: string, mutated: Mutated): Promise<Outcome> {
   writeFileSync(join(folder, mutated.file), mutated.bytes);
   try {
     await target.read(folder, mutated);
-    return 'read';
+    return { code: 'read', message: '' };
   } catch (error) {
     if (!(error instanceof TemperError)) throw error;
     if (error.message.length > MOST_MESSAGE) throw new Error(`a message of ${error.message.length} characters`);
-    return error.code;
+    return error;
   } finally {
     writeFileSync(join(folder, mutated.file), target.files[mutated.file] as Uint8Array);
   }
 }
+
+/** The code that a case ended with. @throws as outcomeOf */
+export const runCase = async (target: HostileTarget, folder: string, mutated: Mutated): Promise<string> =>
+  (await outcomeOf(target, folder, mutated)).code;
 
 /** The case of a seed. */
 export const caseOf = (target: HostileTarget, seed: number): Mutated => target.mutate(seededInts(seed));
