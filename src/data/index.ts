@@ -19,7 +19,6 @@ export {
   type SetPart,
 } from './datasets/open-data.ts';
 export { type DatasetOptions, openDataset } from './datasets/open-dataset.ts';
-export { assertParquetClaims } from './datasets/parquet-claims.ts';
 export { readParquetTable, type TableRows } from './datasets/parquet-table.ts';
 export { type RowRange, rowRangeText, rowsHash, selectRows } from './datasets/select-rows.ts';
 export { partsOf, type Shard } from './datasets/shard.ts';
