@@ -20,7 +20,7 @@ export {
 } from './datasets/open-data.ts';
 export { type DatasetOptions, openDataset } from './datasets/open-dataset.ts';
 export { readParquetTable, type TableRows } from './datasets/parquet-table.ts';
-export { type RowRange, rowRangeText, rowsHash, selectRows } from './datasets/select-rows.ts';
+export { type RowRange, rowsHash, selectRows } from './datasets/select-rows.ts';
 export { partsOf, type Shard } from './datasets/shard.ts';
 export { LEAST_TO_SPLIT, splitRows } from './datasets/split-rows.ts';
 export {

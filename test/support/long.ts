@@ -1,5 +1,5 @@
 /** More of what the default suite tries once: `npm run test:long`. */
-export const isLong = process.env.ONNX_TEMPER_LONG !== undefined;
+const isLong = process.env.ONNX_TEMPER_LONG !== undefined;
 
 /** For `skip`: absent in the long suite. */
 export const onlyLong = isLong ? false : 'npm run test:long';
