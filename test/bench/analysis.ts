@@ -51,7 +51,10 @@ try {
     ...['--per-class', at('classes.csv'), '--confusion', at('confusion.csv'), '--flips', at('flips.csv')],
     ...['--gate', 'top1_diff_lo>=-1,ece_diff<=1,recall_min>=0', '--report', at('report.html'), '--csv', at('t.csv')],
   ];
-  const run = spawnSync(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], encoding: 'utf8' });
+  const run = spawnSync(process.execPath, command, {
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    encoding: 'utf8',
+  });
   if (run.status !== 0) throw new Error(`eval-ckpt: status ${run.status}`);
   const [seconds = 0, megabytes = 0] = String(run.output[3]).trim().split(' ').map(Number);
   const page = statSync(at('report.html')).size / 1e6;

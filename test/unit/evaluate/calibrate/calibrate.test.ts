@@ -107,10 +107,7 @@ for (const [head, writtenAs] of [
     assert.ok(record.written, record.text);
     assert.equal(record.writtenAs, writtenAs);
     const nll = await nllOf(record);
-    assert.ok(
-      Math.abs(nll - record.predictedNll) <= 1e-6,
-      `${nll} ${record.predictedNll}`,
-    );
+    assert.ok(Math.abs(nll - record.predictedNll) <= 1e-6, `${nll} ${record.predictedNll}`);
   });
 }
 

@@ -25,7 +25,8 @@ function noisy(n: number, classes: number, factor: number, seed = 1): LogitRows 
 
 const nllAt = (logits: LogitRows, scales: Float64Array, shifts: Float64Array = new Float64Array(0)): number => {
   const keys = Array.from(logits.labels, String);
-  return computeMetrics(predictCalibrated(logits, keys, calibratedScores(logits, { method: 'vector', scales, shifts }))).nll;
+  return computeMetrics(predictCalibrated(logits, keys, calibratedScores(logits, { method: 'vector', scales, shifts })))
+    .nll;
 };
 
 test('the temperature has the least NLL of all, by a golden section search', () => {
