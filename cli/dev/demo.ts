@@ -10,11 +10,12 @@ import { chartSvg, csvText } from '../../src/report/index.ts';
 import { openSession } from '../../src/runtime/index.ts';
 import { progress } from '../shared/progress.ts';
 import { textTable } from '../shared/text-table.ts';
+import { finishDemo } from './demo-finish.ts';
 import { sweepDemo } from './demo-sweep.ts';
 
 /**
- * The main job on real files: 12 snapshots of a small ResNet become averages that are measured beside them, and the best
- * size to test their mean at is looked for.
+ * The main job on real files: 12 snapshots of a small ResNet become averages that are measured beside them, the best
+ * size to test their mean at is looked for, and `finish` does the whole job in one command.
  */
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -133,6 +134,7 @@ async function main(): Promise<void> {
   );
   process.stdout.write('wrote reports/average.csv and reports/average.svg\n');
   sweepDemo(root, averages[0] as string);
+  finishDemo(root);
 }
 
 await main();

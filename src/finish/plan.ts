@@ -1,5 +1,5 @@
 import { expectedWork, linearRecipes } from '../search/index.ts';
-import { candidatesOfFiles } from '../snapshots/index.ts';
+import { candidatesOf } from '../snapshots/index.ts';
 import type { ReadRun } from './read.ts';
 import { STEPS } from './steps/index.ts';
 import { type StepName, sizeWord } from './steps/step.ts';
@@ -37,7 +37,10 @@ const trainImages = ({ settings, sets }: ReadRun): number =>
 function planAverage(read: ReadRun): PlannedStep {
   const { settings, snapshots, sets } = read;
   const families = settings.include;
-  const recipes = linearRecipes(candidatesOfFiles(snapshots.map(({ file }) => file)), { families, note: () => {} });
+  const recipes = linearRecipes(candidatesOf(snapshots.map(({ file }) => ({ file, mtimeMs: 0 }))), {
+    families,
+    note: () => {},
+  });
   const train = trainImages(read);
   const forms = train > 0 ? (['average', 'recalibrate'] as const) : (['average'] as const);
   const { total, text } = expectedWork(recipes, new Set(families), snapshots.length, forms);

@@ -7,6 +7,7 @@ import proto from 'onnx-proto';
 import { parse } from 'yaml';
 import { openModel } from '../../src/onnx/index.ts';
 import { declaredInputs } from '../../src/signature/index.ts';
+import { writeColourRun } from '../support/colour-run.ts';
 import { SNAPSHOTS } from '../support/fashion.ts';
 import { writeHead } from '../support/heads.ts';
 import { decodeModel } from '../support/model-builder.ts';
@@ -159,6 +160,27 @@ test('a better size is taken, of a file that is fixed to one too, and an overcon
   written.close();
   assert.ok(found);
   assert.match(read('size', 'README.md').toString(), /image\.resize\(\(20, 20\)/);
+});
+
+test('in another domain another answer is right: averaging helps, no size does, and statistics of other images hurt', () => {
+  const run = finish(...writeColourRun(at('colour')), ...ON_CPU, '--no-calibrate', '--out-dir', at('colours'));
+  assert.equal(run.status, 0, run.stderr);
+  const { steps, gains } = results('colours');
+  assert.deepEqual(
+    steps.map(({ step, taken }) => [step, taken]),
+    [
+      ['average', true],
+      ['size', false],
+    ],
+  );
+  assert.match(steps[0]?.chose ?? '', /^uniform(_last\d)?$/);
+  assert.equal(gains[0]?.shown, true);
+  const { tried } = JSON.parse(read('colours', 'results.json').toString()) as {
+    tried: { size: { variant: string; top1: number }[] };
+  };
+  const best = (variant: string): number =>
+    Math.max(...tried.size.filter((row) => row.variant === variant).map(({ top1 }) => top1));
+  assert.ok(best('recalibrated') < best('keep') - 0.03);
 });
 
 test('runs that share a work folder share their steps', () => {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { recalibrate } from '../../batchnorm/index.ts';
+import { chooseLayers, recalibrate } from '../../batchnorm/index.ts';
 import { canonicalJson, TemperError, version } from '../../core/index.ts';
 import { modelFileSha256, nextStepKey, openModel, writeEdited } from '../../onnx/index.ts';
 import { openFreed, type SweptRow, sizeName, sweep } from '../../resolution/index.ts';
@@ -70,6 +70,19 @@ const isFixed = (path: string, { settings }: ReadRun): boolean => {
   }
 };
 
+/** Whether layers are recalibrated that BatchNormalization was folded into. */
+function isFolded(path: string): boolean {
+  const model = openModel(path);
+  try {
+    return chooseLayers(model, []).folded.length > 0;
+  } catch (error) {
+    if (error instanceof TemperError) return false;
+    throw error;
+  } finally {
+    model.close();
+  }
+}
+
 /** The model of the chosen row: the file as it is, a copy that takes its size, new statistics at that size. */
 async function writeRow(row: SweptRow, current: Current, run: StepRun, folder: string): Promise<string | undefined> {
   const { read } = run;
@@ -84,6 +97,8 @@ async function writeRow(row: SweptRow, current: Current, run: StepRun, folder: s
     {
       ...runtimeOf(read),
       model: from,
+      // What the sweep measured: the model's own moments at the train size are what folding lost.
+      ...(isFolded(from) ? { ingredients: [from] } : {}),
       data: train,
       transform: row.transform,
       trainSize,
@@ -125,10 +140,16 @@ interface Rated {
 function rate(
   rows: readonly SweptRow[],
   run: StepRun,
+  folded: boolean,
 ): { readonly rated: readonly Rated[]; readonly baseline: SweptRow } {
   const baseline = rows.find((row) => row.baseline);
   if (!baseline?.predictions) throw new TemperError('EXECUTION_RUN', 'the model does not run at its train size');
-  const measured = rows.filter((row) => row.predictions && (row.verdict.verdict === 'safe' || row === baseline));
+  // Where it was folded, statistics of the train size are what they were.
+  const isSame = ({ variant, size }: SweptRow): boolean =>
+    folded && variant === 'recalibrated' && sizeName(size) === sizeName(baseline.size);
+  const measured = rows.filter(
+    (row) => row.predictions && (row === baseline || (row.verdict.verdict === 'safe' && !isSame(row))),
+  );
   const rated = measured.map((row): Rated => {
     const latency = latencyOf(row, baseline, run.latencies);
     return { row, latency, refused: overBudget(row, latency, run.read) };
@@ -139,7 +160,7 @@ function rate(
 async function propose(current: Current, run: StepRun, folder: string): Promise<Proposal> {
   const { sets, settings } = run.read;
   const { rows, warnings } = await sweepSizes(current, run);
-  const { rated, baseline } = rate(rows, run);
+  const { rated, baseline } = rate(rows, run, isFolded(current.model));
   const allowed = rated.filter(({ refused }) => refused === undefined);
   if (allowed.length === 0) {
     throw new TemperError('USAGE', '`maxGmacs` and `maxLatencyRatio` leave no size', {
