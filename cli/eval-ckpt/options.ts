@@ -52,7 +52,7 @@ const FINDING = grouped('Finding the preprocessing:', {
 
 const OUTPUT = grouped('Output:', {
   summary: { type: 'string', describe: "Append scores and verdict to this Markdown file: a CI job's page" },
-  csv: { type: 'string', alias: 'out', describe: 'The table as CSV' },
+  csv: { type: 'string', alias: 'out', describe: 'The table as CSV; with --find-transform that of the preprocessings' },
   'per-image': { type: 'string', describe: 'Predictions of every image, as .csv or .parquet' },
   'per-class': { type: 'string', describe: 'Precision, recall, F1 of every class, and their means, as CSV' },
   flips: { type: 'string', describe: 'Images that only one model gets right, each model against the first, as CSV' },
@@ -127,16 +127,7 @@ const NOT_WITH_FROM = [
 ] as const;
 
 /** Outputs and questions of an evaluation, which finding a preprocessing is not. */
-const NOT_WITH_FINDING = [
-  'from',
-  'gate',
-  'csv',
-  'per-image',
-  'quarantine',
-  'report',
-  'shard',
-  'valid-classes',
-] as const;
+const NOT_WITH_FINDING = ['from', 'gate', 'per-image', 'quarantine', 'shard', 'valid-classes'] as const;
 
 /** @throws TemperError USAGE */
 export function checkFinding(args: EvalCkptArguments): void {

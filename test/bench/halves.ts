@@ -23,7 +23,8 @@ export interface Halves {
   readonly whole: () => Promise<unknown>;
 }
 
-async function cost(work: () => Promise<unknown>): Promise<Cost> {
+/** What a piece of work takes, its threads included. */
+export async function cost(work: () => Promise<unknown>): Promise<Cost> {
   const [start, used] = [performance.now(), process.cpuUsage()];
   await work();
   const { user, system } = process.cpuUsage(used);

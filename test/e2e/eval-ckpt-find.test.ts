@@ -1,8 +1,11 @@
 /** eval-ckpt --find-transform: a verdict in words, options that give what was measured, and refusals before any work. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { SNAPSHOTS } from '../support/fashion.ts';
 import { DATA, evalCkpt, evalFails, evalJson } from '../support/run-eval.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 const newest = SNAPSHOTS.at(-1) as string;
 const WRONG = ['--preset', 'none', '--size', '20', '--mean', '0', '--std', '0.0039216'];
@@ -26,11 +29,30 @@ test('a grey network of which nobody says mean and std is no error', () => {
   assert.match(found.stdout, /--mean 0\.286 --std 0\.353/);
 });
 
+test('the page and the table say what the text says: verdict, ties, options to paste', () => {
+  const folder = tempFolder();
+  const [page, csv] = [join(folder, 'found.md'), join(folder, 'found.csv')];
+  const run = (...more: string[]) => evalCkpt(...FIND, ...WRONG, '--report', page, '--csv', csv, ...more);
+  const found = run();
+  assert.equal(found.status, 0, found.stderr);
+  const [verdict = ''] = /^The first is better .*$/m.exec(found.stdout) ?? [];
+  const [, options = ''] = /^1: (.+)$/m.exec(found.stdout) ?? [];
+  // Markdown's escapes taken off.
+  const text = readFileSync(page, 'utf8').replaceAll('\\', '');
+  assert.ok(verdict !== '' && text.includes(verdict), text);
+  assert.ok(options !== '' && text.includes(options));
+  assert.match(text, /tied/);
+  const rows = readFileSync(csv, 'utf8').trim().split('\n');
+  assert.match(rows[0] ?? '', /^options,given,tied,top1,/);
+  assert.equal(rows.length - 1, (found.stdout.match(/^\d+: --size/gm) ?? []).length);
+  assert.equal(run().status, 3);
+  assert.equal(run('--force').status, 0);
+  evalFails([...FIND, '--report', 'x.pdf'], 2, 'USAGE', /names no format/);
+});
+
 test('what a sample has no use for is refused', () => {
   for (const [option, value] of [
     ['gate', 'top1>=0.5'],
-    ['csv', 'x.csv'],
-    ['report', 'x.html'],
     ['shard', '0/2'],
     ['from', 'p.csv'],
   ] as const)

@@ -136,7 +136,8 @@ function evaluations({ folder, run, table }: Session): void {
   run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, '--limit', '40', '--valid-classes', 'all.txt']);
   run('eval-ckpt', EVAL_CKPT, [OLD, ...badPictures(folder), ...common, '--quarantine', 'bad.csv']);
   table('eval-ckpt --quarantine', 'bad.csv');
-  run('eval-ckpt --find-transform', EVAL_CKPT, [OLD, ...TEST, ...common, '--find-transform']);
+  run('eval-ckpt --find-transform', EVAL_CKPT, [OLD, ...TEST, ...common, '--find-transform', '--csv', 'found.csv']);
+  table('eval-ckpt --find-transform --csv', 'found.csv');
 }
 
 function recalibrations({ run, table }: Session): void {
