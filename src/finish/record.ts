@@ -65,7 +65,7 @@ export function resultText(steps: readonly DecidedStep[], { gains, rows }: Final
   if (taken.length === 0) return 'nothing beats your last checkpoint beyond noise: model.onnx is that checkpoint';
   const what = taken.map(({ proposal }) => proposal?.chose).join('; ');
   const { total } = gains;
-  const shown = total?.shown ? '' : ', which these images cannot tell from noise';
+  const shown = total && total.pHolm < 0.05 ? '' : ', which these images cannot tell from noise';
   if (!total) return `${what}: ${gains.steps[0] ? gainText(gains.steps[0]) : ''} on ${n} images that no step has seen`;
   return `${what}: ${gainText(total)} against your last checkpoint, on ${n} images that no step has seen${shown}`;
 }

@@ -107,14 +107,14 @@ function bestOn(candidates: readonly Candidate[], selecting: ReadonlySet<string>
   return [...candidates.keys()].sort(better)[0] as number;
 }
 
-/** Chosen on some images, judged on others: what a step claims. Pure. */
+/** Chosen on some images, judged on others: what a step claims; nothing, where the baseline (-1) may not stay. Pure. */
 export function chooseAndJudge(
   candidates: readonly Candidate[],
   baseline: number,
   { selecting, judging }: { readonly selecting: ReadonlySet<string>; readonly judging: ReadonlySet<string> },
 ): { readonly chosen: number; readonly evidence: Evidence | undefined } {
   const chosen = bestOn(candidates, selecting);
-  if (chosen === baseline) return { chosen, evidence: undefined };
+  if (chosen === baseline || baseline < 0) return { chosen, evidence: undefined };
   const on = (i: number): Predictions => {
     const { predictions } = candidates[i] as Candidate;
     return selectPredictions(predictions, rowsOf(predictions, judging));

@@ -90,6 +90,8 @@ test('what is chosen on some images is judged on the others alone', () => {
   // Of equals the cheaper one.
   assert.equal(chooseAndJudge([baseline, lucky, candidate((i) => i < 40, 0.5)], 0, halves).chosen, 2);
   assert.equal(chooseAndJudge([baseline], 0, halves).evidence, undefined);
+  // A baseline over the budget is no candidate, and nothing is claimed.
+  assert.deepEqual(chooseAndJudge([baseline, lucky], -1, halves), { chosen: 1, evidence: undefined });
 });
 
 test('gains are each against the model before, with Holm over the steps and the total', () => {
