@@ -52,6 +52,7 @@ const OLD_NAMES: Readonly<Record<string, readonly OldName[]>> = {
     ...RUNTIME,
   ],
   calibrate: [...TRANSFORM, ...RUNTIME],
+  finish: [...TRANSFORM, ...RUNTIME],
   inspect: TRANSFORM,
 };
 
