@@ -32,7 +32,7 @@ export async function openGuard(
   { val, seed, output }: ResultOptions & { readonly seed?: number | undefined },
 ): Promise<ChosenData | undefined> {
   if (!val) return undefined;
-  const chosen = await openData({ ...val, seed: val.seed ?? seed }, { labelled: true });
+  const chosen = await openData({ ...val, seed: val.seed ?? seed }, { labelled: true, as: 'val' });
   try {
     assertLabels(chosen.dataset, declaredClasses(model, output));
     return chosen;

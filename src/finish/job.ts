@@ -1,4 +1,3 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { averageCheckpoints } from '../average/index.ts';
 import {
@@ -35,7 +34,7 @@ import { STEPS } from './steps/index.ts';
 import { type Current, commonKey, observed, type Proposal, runtimeOf, type Step, type StepRun } from './steps/step.ts';
 import { usedModel } from './used-model.ts';
 import { decide, type Levels, levelsOf } from './verdict.ts';
-import { claim, hashOf, isOwn, makeFolder, resumable } from './work.ts';
+import { assertFolder, claim, endRun, hashOf, isOwn, makeFolder, resumable, sweepEnded } from './work.ts';
 
 const BASELINE = 'last';
 const LAST = 'last snapshot';
@@ -57,6 +56,15 @@ function once({ note, ...control }: Control): Control {
 
 const isKept = (value: unknown): value is Kept => typeof value === 'object' && value !== null && 'sha256' in value;
 
+/** A kept record counts if the model that it names is there as it was written. */
+const isThere = async (path: string, sha256: string): Promise<boolean> => {
+  try {
+    return (await modelFileSha256(path)) === sha256;
+  } catch {
+    return false;
+  }
+};
+
 /** The last snapshot as a model: the file itself, or a training checkpoint in the template. */
 async function baselineOf(run: StepRun): Promise<Current> {
   const { settings, snapshots, checkpoints, transform } = run.read;
@@ -64,20 +72,19 @@ async function baselineOf(run: StepRun): Promise<Current> {
   if (!last) throw new Error('there is a last snapshot');
   if (!checkpoints) return { model: last.file, sha256: last.sha256, transform };
   const key = [version, snapshots, settings.inputs];
-  const { record, folder } = await resumable(run.work, BASELINE, key, isKept, async (place) => {
+  const write = async (place: string): Promise<Kept> => {
     const out = join(place, MODEL_FILE);
     await averageCheckpoints({ ...snapshotOptions(settings), last: [1], out, force: true }, observed(run));
     return { sha256: await modelFileSha256(out) };
-  });
+  };
+  const { record, folder } = await resumable(run.work, BASELINE, key, isKept, write, ({ sha256 }, place) =>
+    isThere(join(place, MODEL_FILE), sha256),
+  );
   return { model: join(folder, MODEL_FILE), sha256: record.sha256, transform };
 }
 
-/** A kept record is one if the model that it names is there. */
-const isProposal = (value: unknown, folder: string): value is Proposal => {
-  if (typeof value !== 'object' || value === null || !('chose' in value) || !('rows' in value)) return false;
-  const { model } = value as Partial<Proposal>;
-  return model === undefined || existsSync(join(folder, model.file));
-};
+const isProposal = (value: unknown): value is Proposal =>
+  typeof value === 'object' && value !== null && 'chose' in value && 'rows' in value;
 
 /** What a step cannot do for this network is said, and the step left out; the average is what all stands on. */
 const isPassable = (step: Step, error: unknown): error is TemperError =>
@@ -97,10 +104,17 @@ async function takeStep(step: Step, { current, levels, stages, steps }: Walk, ru
   const key = [version, current.sha256, current.transform ?? null, commonKey(run), step.key(run)];
   let isNew = false;
   try {
-    const { record: proposal, folder } = await resumable(run.work, step.name, key, isProposal, (place) => {
-      isNew = true;
-      return step.propose(current, run, place);
-    });
+    const { record: proposal, folder } = await resumable(
+      run.work,
+      step.name,
+      key,
+      isProposal,
+      (place) => {
+        isNew = true;
+        return step.propose(current, run, place);
+      },
+      async ({ model: kept }, place) => kept === undefined || isThere(join(place, kept.file), kept.sha256),
+    );
     const seconds = isNew ? (performance.now() - began) / 1000 : 0;
     const verdict = decide(proposal.evidence, levels);
     const taken = verdict.taken || proposal.forced !== undefined;
@@ -224,15 +238,6 @@ async function publish(
   return record;
 }
 
-/** The results of steps go, but for a folder that was named: its name is taken away in one move, so that a kill leaves all or nothing. */
-function endRun(outDir: string): void {
-  const folder = join(outDir, '.steps');
-  const away = join(outDir, '.steps.done');
-  rmSync(away, { recursive: true, force: true });
-  renameSync(folder, away);
-  rmSync(away, { recursive: true, force: true });
-}
-
 const inputFiles = ({ settings, snapshots, graph }: ReadRun): string[] => {
   const { train, val, test } = settings;
   const sets = [train, val, test].flatMap((set) => [set?.source, set?.labels, set?.classes]);
@@ -267,6 +272,8 @@ export async function finish(options: FinishOptions, control: JobControl = {}): 
   const watched = once(controlOf(control));
   const { outDir, force = false, reports = {} } = options;
   const { settings, made } = resolveSettings(options);
+  assertFolder(outDir);
+  sweepEnded(outDir);
   const read = await readRun(settings, made, watched);
   const { snapshots, sets } = read;
   const id = hashOf([version, settingsDocument(settings), snapshots.map(({ sha256 }) => sha256), sets.val.tableSha256]);

@@ -109,12 +109,12 @@ async function readSets(settings: Settings, graph: string): Promise<ReadRun['set
   model.close();
   const { seed, train, val, test } = settings;
   const split = splitOf(settings);
-  const labelled = (data: DataOptions): Promise<ReadSet> =>
-    readSet(data, true, (dataset) => assertLabels(dataset, classes));
+  const labelled = (data: DataOptions, as: 'val' | 'test' = 'val'): Promise<ReadSet> =>
+    readSet(data, { labelled: true, as }, (dataset) => assertLabels(dataset, classes));
   const sets = {
-    train: train && (await readSet({ ...train, seed: train.seed ?? seed }, settings.fixRes)),
+    train: train && (await readSet({ ...train, seed: train.seed ?? seed }, { labelled: settings.fixRes, as: 'train' })),
     val: await labelled({ ...val, seed: val.seed ?? seed }),
-    test: test && (await labelled({ ...test, seed: test.seed ?? seed })),
+    test: test && (await labelled({ ...test, seed: test.seed ?? seed }, 'test')),
     choosing: await labelled(split.choosing),
     selecting: await labelled(split.selecting),
     judging: await labelled(split.judging),

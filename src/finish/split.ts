@@ -45,10 +45,10 @@ export interface ReadSet {
 /** Opens a set, and says what its rows are. @throws TemperError USAGE, INPUT_*, FORMAT_* */
 export async function readSet(
   data: DataOptions,
-  labelled: boolean,
+  { labelled, as }: { readonly labelled: boolean; readonly as: string },
   check: (dataset: Awaited<ReturnType<typeof openData>>['dataset']) => void = () => {},
 ): Promise<ReadSet> {
-  const { dataset, rows } = await openData(data, { labelled });
+  const { dataset, rows } = await openData(data, { labelled, as });
   try {
     check(dataset);
     return {

@@ -187,14 +187,17 @@ export async function withCandidateData<P extends readonly ValPart[], T>(
 ): Promise<T> {
   const { seed = 0 } = options;
   const seeded = (given: DataOptions): DataOptions => ({ ...given, seed: given.seed ?? seed });
-  const val = await openData(seeded(options.val), { labelled: true, signal: control.signal });
+  const val = await openData(seeded(options.val), { labelled: true, as: 'val', signal: control.signal });
   const template = models[templateIndex] as Model;
   let train: ChosenData | undefined;
   try {
     assertLabels(val.dataset, declaredClasses(template, options.output));
     if (options.train) {
       const { limit = TRAIN_IMAGES } = options.train;
-      train = await openData({ ...seeded(options.train), limit }, { labelled: false, signal: control.signal });
+      train = await openData(
+        { ...seeded(options.train), limit },
+        { labelled: false, as: 'train', signal: control.signal },
+      );
     }
     return await use(await readSets({ val, train }, template, options, cut, control));
   } finally {

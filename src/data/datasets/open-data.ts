@@ -59,11 +59,36 @@ export interface ChosenData {
 interface Opening {
   /** Refuse a data set without labels. */
   readonly labelled: boolean;
+  /** The job's option that names the set, for messages. @default 'data' */
+  readonly as?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Fields of a set as messages name them, whichever set it is. */
+const FIELD = /`(labels|format|classes|split|pathColumn|labelColumn|rows|limit)`/g;
+
+/** Names the set that a remedy is for: `labels` of `val` are `val.labels`. */
+function ofSet(error: unknown, set: string): unknown {
+  if (!(error instanceof TemperError)) return error;
+  const named = (text: string): string => text.replace(FIELD, `\`${set}.$1\``);
+  const { code, message, hint, details, cause } = error;
+  return new TemperError(code, named(message), {
+    ...(hint === undefined ? {} : { hint: named(hint) }),
+    details,
+    cause,
+  });
+}
+
 /** Opens the data set and chooses its rows; the caller closes it. @throws TemperError USAGE, INPUT_*, FORMAT_*; the signal's reason */
-export async function openData(options: DataOptions, { labelled, signal }: Opening): Promise<ChosenData> {
+export async function openData(options: DataOptions, { as, ...opening }: Opening): Promise<ChosenData> {
+  try {
+    return await openRows(options, opening);
+  } catch (error) {
+    throw as === undefined ? error : ofSet(error, as);
+  }
+}
+
+async function openRows(options: DataOptions, { labelled, signal }: Omit<Opening, 'as'>): Promise<ChosenData> {
   const { source, rows, limit, seed, parts = [], ...how } = options;
   const dataset = await openDataset(source, { ...how, requireLabels: labelled, signal });
   try {

@@ -94,7 +94,7 @@ export async function calibrate(options: CalibrateOptions, control: JobControl =
     assertOutput(model, out, force);
     checkOutputs([out], [model.path, ...dataFiles(val)], force);
     assertInference(model);
-    const chosen = await openData({ ...val, seed: val.seed ?? seed }, { labelled: true });
+    const chosen = await openData({ ...val, seed: val.seed ?? seed }, { labelled: true, as: 'val' });
     try {
       assertLabels(chosen.dataset, declaredClasses(model, options.output));
       return await calibrateOn(model, chosen, options, controlOf(control));

@@ -72,17 +72,17 @@ export async function openImageSets(
   const close = async (): Promise<void> => {
     await Promise.all(opened.map(({ dataset }) => dataset.close()));
   };
-  const open = async (data: DataOptions, labelled: boolean): Promise<ChosenData> => {
-    const chosen = await openData({ ...data, seed: data.seed ?? seed }, { labelled });
+  const open = async (as: 'train' | 'val' | 'shifted', data: DataOptions, labelled: boolean): Promise<ChosenData> => {
+    const chosen = await openData({ ...data, seed: data.seed ?? seed }, { labelled, as });
     opened.push(chosen);
     assertImages(chosen);
     return chosen;
   };
   try {
     const labelled = mode !== 'stats' && folder === undefined;
-    const train = await open(options.train, labelled);
-    const val = await open(options.val, true);
-    const shifted = options.shifted && (await open(options.shifted, true));
+    const train = await open('train', options.train, labelled);
+    const val = await open('val', options.val, true);
+    const shifted = options.shifted && (await open('shifted', options.shifted, true));
     for (const { dataset } of opened)
       assertLabels(dataset, { ...declaredClasses(file, options.output), count: classes });
     if (labelled) assertClasses(train);

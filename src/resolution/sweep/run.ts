@@ -146,7 +146,7 @@ async function recalibratedModels(work: Work, control: Control): Promise<Map<Cel
   const { train } = options;
   const cells = all.filter(({ variant }) => variant === 'recalibrated');
   if (cells.length === 0 || !train) return new Map();
-  const chosen = await openData(train, { labelled: false, signal: control.signal });
+  const chosen = await openData(train, { labelled: false, as: 'train', signal: control.signal });
   const hashes = cells.map(({ transform }) => transformHash(transform));
   const distinct = [...new Set(hashes)];
   const transforms = distinct.map((hash) => (cells[hashes.indexOf(hash)] as Cell).transform);

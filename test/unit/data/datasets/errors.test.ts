@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { ErrorCode } from '../../../../src/core/index.ts';
-import { type DatasetOptions, openDataset } from '../../../../src/data/index.ts';
+import { type DatasetOptions, openData, openDataset } from '../../../../src/data/index.ts';
 import { assertLabels } from '../../../../src/signature/index.ts';
 import {
   FIXTURES,
@@ -15,6 +15,7 @@ import {
   temporaryFolder,
   writeTree,
 } from '../../../support/dataset-files.ts';
+import { FASHION } from '../../../support/fashion.ts';
 
 const folder = temporaryFolder();
 const at = (name: string): string => join(folder, name);
@@ -241,4 +242,10 @@ test('labels files: another number, another type, another rank', async () => {
   await refused(images, 'FORMAT_LABEL', /row 1: label from .*i4\.npy: -2/, { labels: at('l/i4.npy') });
   await refused(at('l/three-labels-idx1-ubyte'), 'FORMAT_MALFORMED', /expected \(N, H, W\)/);
   await refused(images, 'FORMAT_LABEL', /`labels`/, { requireLabels: true });
+});
+
+test('a remedy names the set that it is for', async () => {
+  const source = join(FASHION, 'test-images-idx3-ubyte.gz');
+  await assert.rejects(openData({ source }, { labelled: true, as: 'val' }), { hint: /`val\.labels`/ });
+  await assert.rejects(openData({ source }, { labelled: true }), { hint: /`labels`/ });
 });
