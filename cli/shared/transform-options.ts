@@ -18,6 +18,7 @@ const COLORS = ['rgb', 'bgr', 'grey'] as const satisfies readonly Color[];
 const RESIZE_RULES = [
   'short',
   'long',
+  'bounded',
   'height',
   'squash',
   'border',

@@ -59,6 +59,17 @@ test("a folder in Hugging Face's layout and a folder of images give timm's numbe
   assert.match(stderr, /size, resize, .*interpolation.*by .*config\.json \(pretrained_cfg\)/);
 });
 
+test("the model in a folder `onnx` below the configuration gives timm's number, too", () => {
+  const root = join(folder, 'hub-onnx');
+  mkdirSync(join(root, 'onnx'), { recursive: true });
+  for (const name of ['config.json', 'preprocessor_config.json']) copyFileSync(join(hub, name), join(root, name));
+  copyFileSync(snapshot, join(root, 'onnx', 'model.onnx'));
+  const [row] = evalJson([join(root, 'onnx', 'model.onnx'), ...data()]).models;
+  const [flat] = evalJson([join(hub, 'model.onnx'), ...data()]).models;
+  assert.equal(row?.top1, NUMBER.top1);
+  assert.deepEqual([row?.nll, row?.transform_sha256], [flat?.nll, flat?.transform_sha256]);
+});
+
 test('a configuration that contradicts another stops the command with 6; the option that it names ends that', () => {
   const other = join(folder, 'other');
   mkdirSync(other);

@@ -5,6 +5,8 @@ import type { Box, Size } from './pixels.ts';
  * - short: the short side becomes the target, the other int(target · long / short): torchvision's Resize(int).
  *   For a target that is not square, both sides are at least the target: timm's ResizeKeepRatio(longest=0).
  * - long: the long side becomes the target's longer side, the other int(target · short / long).
+ * - bounded: the short side becomes the target's height, but the long side at most the target's width: transformers'
+ *   get_size_with_aspect_ratio(size, max_size), DETR's shortest_edge with longest_edge.
  * - height: the height becomes the target, the width int(target · width / height): FixRes' transforms.
  * - squash: exactly the target, the aspect ratio is lost: timm's crop_mode 'squash', torchvision's Resize((h, w)).
  * - border: the whole picture fits into the target, rounded half to even: timm's crop_mode 'border'.
@@ -12,7 +14,7 @@ import type { Box, Size } from './pixels.ts';
  *   crop: TensorFlow's crop padding (target = size + 32), and transformers' Perceiver.
  * - keep: the picture is not resized, only cropped.
  */
-export const RESIZE_RULES = ['short', 'long', 'height', 'squash', 'border', 'inner', 'keep'] as const;
+export const RESIZE_RULES = ['short', 'long', 'bounded', 'height', 'squash', 'border', 'inner', 'keep'] as const;
 export type ResizeRule = (typeof RESIZE_RULES)[number];
 
 /**
@@ -69,6 +71,17 @@ function keepRatio(source: Size, target: Size, choose: (a: number, b: number) =>
 /** Integer products are exact and divided once in float64, as in Python. */
 const scaled = (target: number, length: number, by: number): number => side(Math.trunc((target * length) / by));
 
+/** In the order of transformers' float64 operations; a short side that has its length already leaves the picture as it is. */
+function bounded({ width, height }: Size, { height: shortest, width: longest }: Size): Size {
+  const [short, long] = width <= height ? [width, height] : [height, width];
+  const isBound = (long / short) * shortest > longest;
+  const exact = isBound ? (longest * short) / long : shortest;
+  const newShort = isBound ? roundHalfEven(exact) : shortest;
+  if (newShort === short) return { width, height };
+  const sides = [side(newShort), scaled(exact, long, short)] as const;
+  return width < height ? { width: sides[0], height: sides[1] } : { width: sides[1], height: sides[0] };
+}
+
 const RULES: Readonly<Record<Exclude<ResizeRule, 'inner'>, (source: Size, target: Size) => Size>> = {
   short: (source, target) => {
     if (target.width !== target.height) return keepRatio(source, target, Math.min);
@@ -84,6 +97,7 @@ const RULES: Readonly<Record<Exclude<ResizeRule, 'inner'>, (source: Size, target
       ? { width: length, height: scaled(length, height, width) }
       : { width: scaled(length, width, height), height: length };
   },
+  bounded,
   height: (source, target) => ({
     width: scaled(target.height, source.width, source.height),
     height: target.height,

@@ -66,7 +66,7 @@ export function positives(config: ConfigReader, name: string): readonly number[]
   return values;
 }
 
-/** How Hugging Face says a size: a number, or an object of sides. */
+/** How Hugging Face says a size: a number, or an object of sides; shortest and longest together bound it. */
 export interface GivenSize {
   readonly square?: number;
   readonly exact?: Size;
@@ -74,7 +74,16 @@ export interface GivenSize {
   readonly longest?: number;
 }
 
-/** @throws TemperError FORMAT_MALFORMED, UNSUPPORTED_FORMAT for one that is bounded on both sides */
+/** A size that only each picture decides. */
+export function boundedSize(config: ConfigReader, name: string): TemperError {
+  const found = `${config.source}: ${name} with bounds on both sides: ${shown(config.raw(name))}`;
+  return new TemperError('UNSUPPORTED_FORMAT', found, {
+    hint: 'Its size depends on each picture: give the transform by options, with `preset`.',
+    details: { path: config.source },
+  });
+}
+
+/** @throws TemperError FORMAT_MALFORMED, UNSUPPORTED_FORMAT for bounds other than the shortest and longest edge of `size` */
 export function givenSize(config: ConfigReader, name: string): GivenSize | undefined {
   const value = config.raw(name);
   if (value === undefined) return undefined;
@@ -93,12 +102,10 @@ export function givenSize(config: ConfigReader, name: string): GivenSize | undef
   if (height !== undefined && width !== undefined) return { exact: { height, width } };
   if (shortest !== undefined && longest === undefined) return { shortest };
   if (longest !== undefined && shortest === undefined) return { longest };
+  if (name === 'size' && shortest !== undefined && longest !== undefined) return { shortest, longest };
   const isKnown = ['shortest_edge', 'max_height', 'max_width'].some((side) => Object.hasOwn(value, side));
   if (!isKnown) return config.wrong(name, 'height and width, or shortest_edge, or longest_edge');
-  throw new TemperError('UNSUPPORTED_FORMAT', `${config.source}: ${name} with bounds on both sides: ${shown(value)}`, {
-    hint: 'Its size depends on each picture: give the transform by options, with `preset`.',
-    details: { path: config.source },
-  });
+  throw boundedSize(config, name);
 }
 
 /** Names of members that nobody reads, in text order. */

@@ -61,6 +61,10 @@ function sizing({ crop, resize, resizeRule }: Transform): Fields | undefined {
   if (resizeRule === 'short' && isSquare(resize)) {
     return { image_processor_type: 'CLIPImageProcessor', size: { shortest_edge: resize.height }, ...cropped };
   }
+  if (resizeRule === 'bounded') {
+    const size = { shortest_edge: resize.height, longest_edge: resize.width };
+    return { image_processor_type: 'CLIPImageProcessor', size, ...cropped };
+  }
   if (resizeRule === 'inner') {
     return { image_processor_type: 'PerceiverImageProcessor', size: crop, ...cropped, crop_size: resize };
   }

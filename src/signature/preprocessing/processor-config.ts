@@ -1,6 +1,7 @@
 import { TemperError } from '../../core/index.ts';
 import type { Framing, Interpolation, ResizeRule, Size } from '../../data/index.ts';
 import {
+  boundedSize,
   type ConfigReader,
   configReader,
   type GivenSize,
@@ -32,8 +33,12 @@ function plainSizing(config: ConfigReader, given: GivenSize | undefined, crop: S
   const exact = exactOf(given);
   if (!given) return { size: crop, target: crop, resizeRule: 'keep' };
   if (exact) return { size: crop ?? exact, target: exact, resizeRule: 'squash' };
-  const side = given.shortest ?? given.longest ?? config.wrong('size', 'a size');
-  const resizeRule = given.shortest === undefined ? 'long' : 'short';
+  const { shortest, longest } = given;
+  if (shortest !== undefined && longest !== undefined) {
+    return { size: crop, target: { height: shortest, width: longest }, resizeRule: 'bounded' };
+  }
+  const side = shortest ?? longest ?? config.wrong('size', 'a size');
+  const resizeRule = shortest === undefined ? 'long' : 'short';
   return { size: crop ?? square(side), target: square(side), resizeRule };
 }
 
@@ -70,6 +75,9 @@ function sizingOf(config: ConfigReader, { resizing, defaults }: ProcessorClass):
   const given = resizes ? sizeOf(config, defaults) : undefined;
   const crop = config.flag('do_center_crop') === true ? exactOf(givenSize(config, 'crop_size')) : undefined;
   if (!resizes) return plainSizing(config, undefined, crop);
+  // Their own ways of resizing know no bound.
+  if (resizing !== 'plain' && given?.shortest !== undefined && given.longest !== undefined)
+    throw boundedSize(config, 'size');
   if (resizing === 'convnext') return convnextSizing(config, given);
   if (resizing === 'poolformer') return poolformerSizing(config, given, crop);
   if (resizing === 'levit' && given?.shortest !== undefined) {
@@ -184,6 +192,8 @@ export function readProcessor(file: ConfigFile): { stated: Stated; notes: string
   const config = configReader({ source: file.source, fields: { ...processor.defaults, ...Object.fromEntries(said) } });
   const { sizing, framing } = padded(config, sizingOf(config, processor));
   const { size, target, resizeRule } = sizing;
+  // Without a crop or padding, each picture would have a size of its own.
+  if (resizeRule === 'bounded' && !size) throw boundedSize(config, 'size');
   const { mean, std } = normalisation(config);
   const flips = config.flag('do_flip_channel_order') === true;
   const unread = unreadFields(file, KNOWN);

@@ -92,3 +92,16 @@ test('what is padded behind the resize keeps its corner, and is 0 for the networ
 test('members that nobody reads are said', () => {
   assert.match(read({ size: 224, do_solarize: true, crop_pct: 1 }).notes.join('\n'), /not used: do_solarize$/m);
 });
+
+test('a short side with a bound for the long one is read where a crop or padding says the size, and refused elsewhere', () => {
+  const size = { shortest_edge: 224, longest_edge: 400 };
+  const cropped = { do_center_crop: true, crop_size: { height: 96, width: 80 } };
+  for (const around of [cropped, { do_pad: true, pad_size: { height: 96, width: 80 } }]) {
+    const { resizeRule, resize, crop } = read({ do_resize: true, size, ...around }).transform;
+    assert.deepEqual([resizeRule, resize, crop], ['bounded', { height: 224, width: 400 }, { height: 96, width: 80 }]);
+  }
+  const refused = { code: 'UNSUPPORTED_FORMAT' };
+  assert.throws(() => read({ do_resize: true, size }), refused);
+  assert.throws(() => read({ do_resize: true, size: { max_height: 9, max_width: 9 }, ...cropped }), refused);
+  assert.throws(() => read({ image_processor_type: 'LevitImageProcessor', size, ...cropped }), refused);
+});
