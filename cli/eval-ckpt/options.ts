@@ -27,6 +27,11 @@ const SCORING = grouped('Scoring:', {
     default: false,
     describe: "Score the mean of the models' probabilities, and of their logits, too (not of --baseline)",
   },
+  tta: {
+    choices: ['flip'],
+    describe:
+      "Test-time augmentation as a further row of each model (not of --baseline): flip joins the mirror image's answer",
+  },
   'real-labels': {
     type: 'string',
     describe:
@@ -127,7 +132,7 @@ const NOT_WITH_FROM = [
 ] as const;
 
 /** Outputs and questions of an evaluation, which finding a preprocessing is not. */
-const NOT_WITH_FINDING = ['from', 'gate', 'per-image', 'quarantine', 'shard', 'valid-classes'] as const;
+const NOT_WITH_FINDING = ['from', 'gate', 'per-image', 'quarantine', 'shard', 'tta', 'valid-classes'] as const;
 
 /** @throws TemperError USAGE */
 export function checkFinding(args: EvalCkptArguments): void {
@@ -184,9 +189,9 @@ export function evaluateOptions(
   models: readonly string[],
   environment: Environment,
 ): EvaluateOptions {
-  const { from, outputs, baseline, slices, ensemble, seed } = args;
+  const { from, outputs, baseline, slices, ensemble, tta, seed } = args;
   const realLabels = args['real-labels'];
-  if (from) return { from, baseline, slices, realLabels, ensemble, seed };
+  if (from) return { from, baseline, slices, realLabels, ensemble, tta, seed };
   return {
     ...runtimeOf(args),
     models,
@@ -194,6 +199,7 @@ export function evaluateOptions(
     slices,
     realLabels,
     ensemble,
+    tta,
     data: dataOf(args),
     // A baseline that is a model counts as the first.
     transform: transformsOf(

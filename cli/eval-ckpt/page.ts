@@ -14,7 +14,7 @@ import { warningParts } from '../shared/sections/warnings.ts';
 import { calibrationSection } from './calibration-section.ts';
 import { classSection } from './class-section.ts';
 import { errorSection, flipSection, type Pictures, sliceSection } from './difference-sections.ts';
-import { bestOf, nameOf, pairedSentence, summaryOf, warningsOf } from './sentences.ts';
+import { augmentedSentences, bestOf, nameOf, pairedSentence, summaryOf, warningsOf } from './sentences.ts';
 
 interface Gate {
   /** The expression, if there is one. */
@@ -74,6 +74,14 @@ function pairedSection(scores: readonly ModelScores[]): Section[] {
         },
       ],
     },
+  ];
+}
+
+function augmentedSection(scores: readonly ModelScores[]): Section[] {
+  const texts = augmentedSentences(scores);
+  if (texts.length === 0) return [];
+  return [
+    { heading: 'Test-time augmentation', parts: texts.map((text) => ({ kind: 'verdict', tone: 'neutral', text })) },
   ];
 }
 
@@ -149,6 +157,7 @@ export function evaluationPage(
         ],
       },
       ...pairedSection(scores),
+      ...augmentedSection(scores),
       calibrationSection(scores),
       ...flipSection(record, pictures),
       ...sliceSection(record),

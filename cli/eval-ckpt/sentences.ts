@@ -42,6 +42,17 @@ export function pairedSentence([first, ...others]: readonly ModelScores[]): stri
   return `Told from ${nameOf(first)} ${how}: ${differences.join('; ')}.`;
 }
 
+/** What test-time augmentation changes, against the same model without it: a sentence of each. */
+export function augmentedSentences(scores: readonly ModelScores[]): string[] {
+  const points = (value: number): string => formatNumber(value, DIFFERENCE);
+  return scores
+    .filter(({ fields }) => fields.tta_mcnemar_p !== undefined)
+    .map(({ fields }) => {
+      const [by, lo, hi] = ['', '_lo', '_hi'].map((end) => points(number(fields, `tta_top1_difference${end}`)));
+      return `${fields.model} against the same without: ${by} points of top-1 (${lo} to ${hi}), p ${formatNumber(number(fields, 'tta_mcnemar_p'), { pValue: true })} (McNemar).`;
+    });
+}
+
 /** That labels and classes may not fit, of each model, and what is odd about the pictures; options are named in backticks. */
 export const warningsOf = ({ models, pictureNotes }: EvaluationRecord): string[] => [
   ...models.flatMap((one) => one.warnings.map((text) => `${nameOf(one)}: ${text}`)),

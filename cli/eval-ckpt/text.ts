@@ -1,7 +1,7 @@
 import type { EvaluatedModel, EvaluationRecord } from '../../src/evaluate/index.ts';
 import { scoreText } from '../shared/score-text.ts';
 import { transformText } from '../shared/transform-text.ts';
-import { pairedSentence } from './sentences.ts';
+import { augmentedSentences, pairedSentence } from './sentences.ts';
 
 function settingsOf({ transform, provenance, fields, predictions }: EvaluatedModel, source: string): string {
   const images = `${predictions.keys.length} images of ${source}`;
@@ -32,9 +32,11 @@ function realText({ models }: EvaluationRecord): string {
     .join('');
 }
 
+const lines = (texts: readonly string[]): string => texts.map((text) => `${text}\n`).join('');
+
 /** The tables of scores and comparisons, what they were measured with, and the gates. */
 export function evaluationText(record: EvaluationRecord, verdict: readonly string[]): string {
   const compared = pairedSentence(record.models);
   const sentence = compared === '' ? '' : `${compared}\n`;
-  return `${scoreText(record.models)}${sentence}\n${realText(record)}${settingsText(record)}${verdict.map((text) => `${text}\n`).join('')}`;
+  return `${scoreText(record.models)}${sentence}${lines(augmentedSentences(record.models))}\n${realText(record)}${settingsText(record)}${lines(verdict)}`;
 }

@@ -17,22 +17,18 @@ export interface Ensemble {
   end(): Readonly<Record<Rule, Predictions>>;
 }
 
-/** What each member gives, by the user or its graph: one batch alone cannot tell. @throws TemperError USAGE */
+/** What each member gives, by the user or its graph: one batch alone cannot tell. @param option what needs it @throws TemperError USAGE */
 export function memberKinds(
   members: readonly { readonly session: Session; readonly output: string }[],
   said: OutputKind | undefined,
+  option: string,
 ): OutputKind[] {
-  if (members.length < 2) {
-    throw new TemperError('USAGE', `\`ensemble\` of ${members.length} models, expected 2 or more`, {
-      hint: 'Name the models whose answers are joined.',
-    });
-  }
   return members.map(({ session, output }) => {
     const kind = said ?? session.facts().outputKind(output)?.value;
     if (kind !== undefined) return kind;
     throw new TemperError(
       'USAGE',
-      `${session.label}: its graph does not tell what it gives, which \`ensemble\` needs to know`,
+      `${session.label}: its graph does not tell what it gives, which \`${option}\` needs to know`,
       {
         hint: 'Say it with `outputs`.',
       },
@@ -89,20 +85,24 @@ export function ensembleOf(kinds: readonly OutputKind[], valid: ValidClasses | u
   };
 }
 
-/** An ensemble as models of a table: all members must run for every image, so that their times add up. */
+/** Speed of answers that are joined: all members must run for every image, so that their times add up. */
+export function joinedSpeed(members: readonly FieldRow[]): FieldRow {
+  const seconds = members.reduce((sum, { img_s_model }) => sum + 1 / Number(img_s_model), 0);
+  return Number.isFinite(seconds) && seconds > 0 ? { img_s_model: 1 / seconds, batch: members[0]?.batch } : {};
+}
+
+/** An ensemble as models of a table. */
 export function measuredEnsemble(ensemble: Ensemble, members: readonly Measured[]): Measured[] {
   const found = ensemble.end();
-  const speeds = members.map(({ timing }) => Number(timing.img_s_model));
-  const seconds = speeds.reduce((sum, speed) => sum + 1 / speed, 0);
   const hash = createHash('sha256');
   for (const member of members) hash.update(`${String(member.provenance.model_sha256)}\n`);
   const model_sha256 = hash.digest('hex');
   const provenance: FieldRow = members[0]?.provenance ?? {};
+  const timing = joinedSpeed(members.map((member) => member.timing));
   return ENSEMBLE_RULES.map((rule) => ({
     model: `mean ${rule} of ${members.length} models`,
     predictions: found[rule],
-    timing:
-      Number.isFinite(seconds) && seconds > 0 ? { img_s_model: 1 / seconds, batch: members[0]?.timing.batch } : {},
+    timing,
     provenance: {
       ...provenance,
       model_sha256,

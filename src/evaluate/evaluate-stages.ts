@@ -5,6 +5,7 @@ import {
   badImageRecord,
   type ChosenData,
   type ImageFacts,
+  type Layout,
   loadBatches,
   type PreparationTime,
   type Size,
@@ -14,6 +15,7 @@ import {
 import { batchOf, type RuntimeOptions, type Session, type Tensor, workersOf } from '../runtime/index.ts';
 import { modelInput, type PerModel, type TransformChoice, transformsFor } from '../signature/index.ts';
 import { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
+import { mirrored } from './mirror.ts';
 import { pictureNotes } from './picture-notes.ts';
 
 export interface ModelEvaluation extends Evaluation {
@@ -35,6 +37,8 @@ export interface EvaluationStage {
   readonly transform: Transform | undefined;
   /** Where some images run alone too, to see whether scores depend on the batch; absent: nowhere. */
   readonly alone?: Session | undefined;
+  /** Shown the mirror images instead. @default false */
+  readonly mirror?: boolean | undefined;
 }
 
 export interface EvaluatedStages {
@@ -58,16 +62,42 @@ export interface StageOptions
   readonly label?: string | undefined;
 }
 
-/** Runs sessions over a data set in one pass, each with the transform that is chosen for it. */
+/**
+ * Runs sessions over a data set in one pass, each with the transform that is chosen for it.
+ * @param options `mirrorFrom`: sessions from this place on run on the mirror images too, in further evaluations behind all others
+ */
 export async function evaluateSessions(
   sessions: readonly Session[],
   chosen: ChosenData,
-  options: StageOptions & { readonly transform?: PerModel<TransformChoice> | undefined },
+  options: StageOptions & {
+    readonly transform?: PerModel<TransformChoice> | undefined;
+    readonly mirrorFrom?: number | undefined;
+  },
   control: Control,
 ): Promise<EvaluatedStages> {
   const transforms = transformsFor(sessions, chosen, options, control.note);
   const stages = sessions.map((session, i) => ({ session, transform: transforms[i], alone: session }));
-  return evaluateStages(stages, chosen, options, control);
+  const mirrors = stages.slice(options.mirrorFrom ?? stages.length);
+  const again = mirrors.map((stage) => ({ ...stage, alone: undefined, mirror: true }));
+  return evaluateStages([...stages, ...again], chosen, options, control);
+}
+
+/** Which of the loader's images each stage takes, and the mirror images that are made of them: numbered behind the loaded ones. */
+function imagesOf(stages: readonly EvaluationStage[], loaded: readonly string[], input: string | undefined) {
+  const own = stages.map(({ transform }) => Math.max(0, transform ? loaded.indexOf(transformHash(transform)) : 0));
+  const layouts = stages.map(({ session, mirror }) => (mirror ? modelInput(session, input).layout : undefined));
+  const nameOf = (i: number): string => `${own[i]} ${layouts[i]}`;
+  const names = [...new Set(stages.flatMap(({ mirror }, i) => (mirror ? [nameOf(i)] : [])))];
+  const first = names.map((name) => stages.findIndex((_, i) => nameOf(i) === name));
+  const count = Math.max(1, loaded.length);
+  return {
+    own,
+    taken: stages.map(({ mirror }, i) => (mirror ? count + names.indexOf(nameOf(i)) : (own[i] as number))),
+    withMirrors: (images: readonly Tensor[]): Tensor[] => [
+      ...images,
+      ...first.map((i) => mirrored(images[own[i] as number] as Tensor, layouts[i] as Layout)),
+    ],
+  };
 }
 
 /** Sums over images what the loader says of each transform. */
@@ -113,7 +143,9 @@ export async function evaluateStages(
   const distinct = [...new Set(hashes)];
   const quarantine: BadImage[] = [];
   const prepared = preparation(distinct.length);
-  const what = label ?? (sessions.length === 1 ? sessions[0]?.label : `${sessions.length} models`);
+  const images = imagesOf(stages, distinct, input);
+  const shown = stages.filter(({ mirror }) => !mirror).length;
+  const what = label ?? (shown === 1 ? sessions[0]?.label : `${shown} models`);
   const bar = progress(`evaluating ${what}`, rows.length);
   const start = performance.now();
   async function* batches(): AsyncGenerator<LabelledBatch> {
@@ -132,13 +164,16 @@ export async function evaluateStages(
     for await (const { inputs, keys, labels, facts } of loaded) {
       signal.throwIfAborted();
       prepared.add(facts);
-      yield { images: inputs as readonly Tensor[], keys, labels: labels ?? new Int32Array(keys.length) };
+      yield {
+        images: images.withMirrors(inputs as readonly Tensor[]),
+        keys,
+        labels: labels ?? new Int32Array(keys.length),
+      };
     }
   }
   try {
-    const images = stages.map((_, i) => Math.max(0, distinct.indexOf(hashes[i] ?? '')));
     const evaluations = await evaluateModels(sessions, batches(), {
-      ...{ input, output, outputs, valid, images, dataset, further, onOutputs },
+      ...{ input, output, outputs, valid, images: images.taken, dataset, further, onOutputs },
       alone: stages.map(({ alone }) => alone),
       onProgress: (done) => bar.update(done),
     });
@@ -158,7 +193,7 @@ export async function evaluateStages(
         session: sessions[i] as Session,
         transform: transforms[i],
         endToEndImagesPerSecond: evaluation.predictions.labels.length / seconds,
-        ...prepared.of(images[i] as number),
+        ...prepared.of(images.own[i] as number),
       })),
       quarantine: quarantine.map(badImageRecord),
       sources: prepared.sources,

@@ -23,7 +23,6 @@ import { modelFileSha256 } from '../onnx/index.ts';
 import {
   type BatchTimes,
   batchOf,
-  classOutput,
   openSessions,
   type RuntimeOptions,
   type Session,
@@ -39,13 +38,13 @@ import {
 import { readRealLabels, realFields } from './analysis/real-labels.ts';
 import { readSlices, sliceRows } from './analysis/slices.ts';
 import { isMeasuredBefore, measuredBaseline } from './baseline.ts';
-import { type Ensemble, ensembleOf, measuredEnsemble, memberKinds } from './ensemble.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
 import { evaluationReading } from './evaluation-reading.ts';
+import { augmentedFields, joinedAnswers, type TestTimeAugmentation } from './joined-answers.ts';
 import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';
 import { joinPredictions } from './per-image/join-predictions.ts';
-import type { ValidClasses } from './predictions.ts';
+import type { Predictions, ValidClasses } from './predictions.ts';
 import { type Measured, type ModelScores, numberRepeated, scoreModels } from './scores.ts';
 import { speedFields, speedFront } from './speed-fields.ts';
 import { readValidClasses } from './valid-classes.ts';
@@ -70,6 +69,11 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
   readonly realLabels?: string | undefined;
   /** Join the models' answers too: the mean of their probabilities, and of their logits, as two more models. @default false */
   readonly ensemble?: boolean | undefined;
+  /**
+   * Test-time augmentation, as a further row of each model but for `baseline`. `flip`: the mean of the probabilities of an image and of its
+   * mirror image (the network's input, left and right exchanged), beside the first row and the model itself. Doubles the work. @default none
+   */
+  readonly tta?: TestTimeAugmentation | undefined;
   /** A CSV of what is known of the images: `key` first, then any columns, each of which is a way to slice them. */
   readonly slices?: string | undefined;
   /** From an image to the network's input: for all models, or one for each. @default what is found (docs/preprocessing.md), else torchvision's preset */
@@ -160,7 +164,11 @@ function measuredModel(
 }
 
 type MeasuredPart = Measured &
-  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part'>> & { readonly classes?: number | undefined };
+  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part'>> & {
+    readonly classes?: number | undefined;
+    /** Of an augmented model: what it says without. */
+    readonly plain?: Predictions | undefined;
+  };
 
 interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages' | 'classNames' | 'pictureNotes'> {
   readonly measured: readonly MeasuredPart[];
@@ -171,12 +179,6 @@ function namesOf(sessions: readonly Session[], { dataset }: ChosenData, isSubset
   const said = sessions.map((session) => session.facts().classNames?.value).find((names) => names !== undefined);
   const folders = isSubset || dataset.classesFrom === 'map' ? undefined : dataset.classes;
   return said ?? folders ?? [];
-}
-
-function joinedOf(members: readonly Session[], valid: ValidClasses | undefined, options: EvaluateOptions): Ensemble {
-  const { outputs = 'auto', output } = options;
-  const named = members.map((session) => ({ session, output: classOutput(session, output).name }));
-  return ensembleOf(memberKinds(named, outputs === 'auto' ? undefined : outputs), valid);
 }
 
 async function measure(
@@ -200,21 +202,25 @@ async function measure(
       const hashes = await Promise.all(models.map(modelFileSha256));
       const subset = await subsetFields(validClasses, valid);
       const first = Number(options.baseline !== undefined && !isMeasuredBefore(options.baseline));
-      const joined = options.ensemble ? joinedOf(sessions.slice(first), valid, options) : undefined;
-      const { evaluations, quarantine, pictureNotes } = await evaluateSessions(
+      const joined = joinedAnswers(sessions, first, valid, options);
+      const {
+        evaluations: runs,
+        quarantine,
+        pictureNotes,
+      } = await evaluateSessions(
         sessions,
         chosen,
         {
           ...options,
           valid,
-          onOutputs: (model, output, _, { keys, labels }) => {
-            if (model >= first) joined?.add(model - first, output, keys, labels);
-          },
+          mirrorFrom: options.tta && first,
+          onOutputs: (model, output, _, { keys, labels }) => joined.add(model, output, keys, labels),
         },
         control,
       );
       noteBadImages(quarantine, note);
       const names = numberRepeated(models);
+      const evaluations = runs.slice(0, sessions.length);
       const front = speedFront(evaluations);
       const measured = evaluations.map((evaluation, i): MeasuredPart => {
         const model = names[i] as string;
@@ -234,11 +240,9 @@ async function measure(
       });
       const classNames = namesOf(sessions, all, valid !== undefined);
       const { transform, classes } = measured[first] ?? {};
-      const ensembles = joined
-        ? measuredEnsemble(joined, measured.slice(first)).map((one) => ({ ...one, transform, classes }))
-        : [];
+      const further = joined.measured(measured, runs.slice(sessions.length));
       return {
-        measured: [...measured, ...ensembles],
+        measured: [...measured, ...further.map((one) => ({ transform, classes, ...one }))],
         source: all.dataset.source,
         badImages: quarantine,
         classNames,
@@ -297,14 +301,16 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   if (from === undefined && data === undefined) {
     throw new TemperError('USAGE', 'no data set is named', { hint: 'Give `data` SRC (a folder of class folders, …).' });
   }
-  if (options.ensemble && from !== undefined) {
+  for (const name of ['ensemble', 'tta'] as const) {
+    if (!options[name] || from === undefined) continue;
     throw new TemperError(
       'USAGE',
-      '`ensemble` has no use with `from`: a file of predictions has no scores of all classes',
-      {
-        hint: 'Name the models with `data`.',
-      },
+      `\`${name}\` has no use with \`from\`: a file of predictions has no scores of all classes`,
+      { hint: 'Name the models with `data`.' },
     );
+  }
+  if (options.tta && options.shard) {
+    throw new TemperError('USAGE', '`tta` has no use with `shard`', { hint: 'Run it on all images at once.' });
   }
   const real = realLabels === undefined ? undefined : readRealLabels(realLabels);
   const realHash = realLabels === undefined ? undefined : await sha256OfFile(realLabels);
@@ -316,12 +322,13 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   const measured = before ? [await measuredBaseline(baseline, found.measured), ...found.measured] : found.measured;
   const scores = scoreModels(measured, seed);
   const evaluated = scores.map((score, i): EvaluatedModel => {
-    const { transform, reading, part, classes }: Partial<MeasuredPart> = measured[i] ?? {};
+    const { transform, reading, part, classes, plain }: Partial<MeasuredPart> = measured[i] ?? {};
     const further =
       real && realLabels !== undefined
         ? { ...realFields(score.predictions, real, realLabels), real_labels_sha256: realHash }
         : {};
-    const fields = { ...score.fields, ...further };
+    const augmented = plain ? augmentedFields(plain, score.predictions) : {};
+    const fields = { ...score.fields, ...augmented, ...further };
     return { ...score, fields, transform, reading, part, warnings: labelWarnings(score.predictions, classes) };
   });
   for (const { fields, warnings } of evaluated) for (const text of warnings) watched.note(`${fields.model}: ${text}`);

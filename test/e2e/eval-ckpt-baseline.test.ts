@@ -57,6 +57,18 @@ test('a gate on a difference that is missed: exit code 1, and the summary that C
   assert.match(summary, /## Against epoch/);
 });
 
+test('--tta flip: a row of its own in every output, told from the model without it; not from files', () => {
+  const args = [newest, ...IMAGES, '--tta', 'flip', '--baseline', older];
+  const out = ['--csv', at('tta.csv'), '--report', at('tta.html')];
+  const rows = evalJson([...args, ...out]).models;
+  const flip = rows[2];
+  assert.deepEqual([rows.length, flip?.model, flip?.tta], [3, 'epoch_25.onnx + flip', 'flip']);
+  assert.equal(rowsOf(at('tta.csv'))[2]?.tta_mcnemar_p, String(flip?.tta_mcnemar_p));
+  assert.match(readFileSync(at('tta.html'), 'utf8'), /Test-time augmentation/);
+  assert.match(evalCkpt(...args).stdout, /epoch_25\.onnx \+ flip against the same without: \S+ points of top-1/);
+  evalFails(['--from', at('older.csv'), '--tta', 'flip'], 2, 'USAGE', /--tta has no use with --from/);
+});
+
 test('what needs more says so: exit code 2', () => {
   evalFails(['--from', at('newest.parquet'), '--gate', 'top1_diff>=0'], 2, 'USAGE', /difference to what.*--baseline/);
   evalFails(['--from', at('newest.parquet'), '--baseline', older], 2, 'USAGE', /--baseline .*--from/);
