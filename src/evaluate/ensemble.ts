@@ -96,7 +96,8 @@ export function measuredEnsemble(ensemble: Ensemble, members: readonly Measured[
   const seconds = speeds.reduce((sum, speed) => sum + 1 / speed, 0);
   const hash = createHash('sha256');
   for (const member of members) hash.update(`${String(member.provenance.model_sha256)}\n`);
-  const model_sha256 = hash.digest('hex');
+  // Of models that were measured before, the hash of the file stands for all of them.
+  const known = members.every((member) => member.provenance.model_sha256 !== undefined);
   const provenance: FieldRow = members[0]?.provenance ?? {};
   return ENSEMBLE_RULES.map((rule) => ({
     model: `mean ${rule} of ${members.length} models`,
@@ -105,7 +106,7 @@ export function measuredEnsemble(ensemble: Ensemble, members: readonly Measured[
       Number.isFinite(seconds) && seconds > 0 ? { img_s_model: 1 / seconds, batch: members[0]?.timing.batch } : {},
     provenance: {
       ...provenance,
-      model_sha256,
+      ...(known && { model_sha256: hash.copy().digest('hex') }),
       outputs: rule === 'probability' ? 'probabilities' : 'logits',
       ensemble: rule,
     },

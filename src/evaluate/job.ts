@@ -45,6 +45,8 @@ import { evaluationReading } from './evaluation-reading.ts';
 import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';
 import { joinPredictions } from './per-image/join-predictions.ts';
+import { joinScores } from './per-image/join-scores.ts';
+import { type KeptScores, keepScores } from './per-image/kept-scores.ts';
 import type { ValidClasses } from './predictions.ts';
 import { type Measured, type ModelScores, numberRepeated, scoreModels } from './scores.ts';
 import { speedFields, speedFront } from './speed-fields.ts';
@@ -70,6 +72,8 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
   readonly realLabels?: string | undefined;
   /** Join the models' answers too: the mean of their probabilities, and of their logits, as two more models. @default false */
   readonly ensemble?: boolean | undefined;
+  /** Keep all that the models give of every image, too (`models[i].scores`): 4 bytes a value. @default false */
+  readonly logits?: boolean | undefined;
   /** A CSV of what is known of the images: `key` first, then any columns, each of which is a way to slice them. */
   readonly slices?: string | undefined;
   /** From an image to the network's input: for all models, or one for each. @default what is found (docs/preprocessing.md), else torchvision's preset */
@@ -94,6 +98,8 @@ export interface EvaluatedModel extends ModelScores {
   readonly reading: ModelReading | undefined;
   /** Which worker's images these are, where only a part was measured. */
   readonly part: WorkerPart | undefined;
+  /** All that the model gave, with `logits`; a mean of models gave nothing by itself. */
+  readonly scores?: KeptScores | undefined;
   /** Signs that labels and classes do not fit, in sentences; options are named in backticks. */
   readonly warnings: readonly string[];
 }
@@ -160,7 +166,9 @@ function measuredModel(
 }
 
 type MeasuredPart = Measured &
-  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part'>> & { readonly classes?: number | undefined };
+  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part' | 'scores'>> & {
+    readonly classes?: number | undefined;
+  };
 
 interface Measurement extends Pick<EvaluationRecord, 'source' | 'badImages' | 'classNames' | 'pictureNotes'> {
   readonly measured: readonly MeasuredPart[];
@@ -201,6 +209,7 @@ async function measure(
       const subset = await subsetFields(validClasses, valid);
       const first = Number(options.baseline !== undefined && !isMeasuredBefore(options.baseline));
       const joined = options.ensemble ? joinedOf(sessions.slice(first), valid, options) : undefined;
+      const kept = options.logits ? sessions.map(() => keepScores()) : [];
       const { evaluations, quarantine, pictureNotes } = await evaluateSessions(
         sessions,
         chosen,
@@ -208,6 +217,7 @@ async function measure(
           ...options,
           valid,
           onOutputs: (model, output, _, { keys, labels }) => {
+            kept[model]?.add(output);
             if (model >= first) joined?.add(model - first, output, keys, labels);
           },
         },
@@ -230,6 +240,7 @@ async function measure(
           transform: evaluation.transform,
           reading: evaluationReading(evaluation, i, models.length, options),
           classes: evaluation.classes,
+          scores: kept[i]?.end(evaluation.outputs),
         };
       });
       const classNames = namesOf(sessions, all, valid !== undefined);
@@ -253,10 +264,17 @@ async function measure(
 }
 
 /** What files of predictions tell: no speed, no transform; their own hash stands for where they came from. */
-async function measuredBefore(from: readonly string[], seed: number, signal: AbortSignal): Promise<Measurement> {
-  const { models, fields } = await joinPredictions(from, signal);
+async function measuredBefore(
+  from: readonly string[],
+  { seed = 0, ensemble }: EvaluateOptions,
+  signal: AbortSignal,
+): Promise<Measurement> {
+  const { models, paths, fields } = await joinPredictions(from, signal);
+  const measured = models.map((one): Measured => ({ ...one, timing: {}, provenance: { ...fields, seed, version } }));
+  const names = models.map(({ model }) => model);
+  const joined = ensemble ? measuredEnsemble(await joinScores(paths, names, signal), measured) : [];
   return {
-    measured: models.map((one) => ({ ...one, timing: {}, provenance: { ...fields, seed, version } })),
+    measured: [...measured, ...joined],
     source: from.join(', '),
     badImages: [],
     pictureNotes: [],
@@ -267,7 +285,7 @@ async function measuredBefore(from: readonly string[], seed: number, signal: Abo
 /**
  * Measures classifiers on labelled images in one pass: top-1, top-5, NLL, Brier, ECE with 95 % intervals (Wilson for
  * accuracies, bootstrap for the rest), speed, and each model against the first by paired tests (exact McNemar, Holm).
- * Fractions are fractions. Memory: a few batches, and 48 bytes an image and model.
+ * Fractions are fractions. Memory: a few batches, 48 bytes an image and model, and what `logits` keeps.
  * @returns a record: `models[i].fields` is the row of the table (docs/columns.md), `models[i].predictions` what was said of
  * every image
  * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_NONFINITE; the signal's reason
@@ -297,32 +315,30 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   if (from === undefined && data === undefined) {
     throw new TemperError('USAGE', 'no data set is named', { hint: 'Give `data` SRC (a folder of class folders, …).' });
   }
-  if (options.ensemble && from !== undefined) {
-    throw new TemperError(
-      'USAGE',
-      '`ensemble` has no use with `from`: a file of predictions has no scores of all classes',
-      {
-        hint: 'Name the models with `data`.',
-      },
-    );
+  if (options.logits && (from !== undefined || options.validClasses !== undefined)) {
+    const other = from === undefined ? 'validClasses' : 'from';
+    throw new TemperError('USAGE', `\`logits\` has no use with \`${other}\`: it keeps all that a model gives`, {
+      hint: 'Leave one of them out.',
+    });
   }
   const real = realLabels === undefined ? undefined : readRealLabels(realLabels);
   const realHash = realLabels === undefined ? undefined : await sha256OfFile(realLabels);
   const known = slices === undefined ? undefined : await readSlices(slices);
   const found = from
-    ? await measuredBefore(from, seed, watched.signal)
+    ? await measuredBefore(from, options, watched.signal)
     : await measure(models, data as DataOptions, options, watched);
   watched.signal.throwIfAborted();
   const measured = before ? [await measuredBaseline(baseline, found.measured), ...found.measured] : found.measured;
   const scores = scoreModels(measured, seed);
   const evaluated = scores.map((score, i): EvaluatedModel => {
-    const { transform, reading, part, classes }: Partial<MeasuredPart> = measured[i] ?? {};
+    const { transform, reading, part, classes, scores: kept }: Partial<MeasuredPart> = measured[i] ?? {};
     const further =
       real && realLabels !== undefined
         ? { ...realFields(score.predictions, real, realLabels), real_labels_sha256: realHash }
         : {};
     const fields = { ...score.fields, ...further };
-    return { ...score, fields, transform, reading, part, warnings: labelWarnings(score.predictions, classes) };
+    const warnings = labelWarnings(score.predictions, classes);
+    return { ...score, fields, transform, reading, part, scores: kept, warnings };
   });
   for (const { fields, warnings } of evaluated) for (const text of warnings) watched.note(`${fields.model}: ${text}`);
   return {
