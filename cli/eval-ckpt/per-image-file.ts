@@ -1,6 +1,5 @@
-import type { DecodedArray } from 'hyparquet';
 import { type AtomicFile, type FieldRow, openAtomic } from '../../src/core/index.ts';
-import { isParquet, type PerImage, perImageColumns, perImageRows, scoreColumn } from '../../src/evaluate/index.ts';
+import { isParquet, type PerImage, perImageColumns, perImageRows } from '../../src/evaluate/index.ts';
 import { csvText } from '../../src/report/index.ts';
 
 const TEXTS: ReadonlySet<string> = new Set(['model', 'key', 'shard', 'job_sha256', 'outputs', 'output_type']);
@@ -46,8 +45,10 @@ function writeCsv(file: AtomicFile, columns: readonly string[], classes: number,
   }
 }
 
-type Type = 'STRING' | 'INT32' | 'DOUBLE' | 'FLOAT';
-const typeOf = (name: string): Type =>
+/** Hardly two values of a column are equal, and nobody looks for one. */
+const VALUES = { encoding: 'PLAIN', statistics: false, offsetIndex: false } as const;
+
+const typeOf = (name: string): 'STRING' | 'INT32' | 'DOUBLE' =>
   TEXTS.has(name) ? 'STRING' : /^(label|class\d)$/.test(name) ? 'INT32' : 'DOUBLE';
 
 /** A row group a group, so that memory is that of one. */
@@ -58,35 +59,28 @@ async function writeParquet(
   classes: number,
 ): Promise<void> {
   const { ByteWriter, ParquetWriter, schemaFromColumnData } = await import('hyparquet-writer');
-  const type = models.some(({ scores }) => scores?.type === 'float64') ? 'DOUBLE' : 'FLOAT';
+  const valueType = models.some(({ scores }) => scores?.type === 'float64') ? 'DOUBLE' : 'FLOAT';
   const fixed = columns.slice(0, columns.length - classes);
-  const columnsOf = ({ rows, scores }: Group) => [
-    ...fixed.map((name) => ({
-      name,
-      type: typeOf(name),
-      nullable: true,
-      data: rows.map((row) => row[name]) as DecodedArray,
-    })),
-    ...Array.from({ length: classes }, (_, k) => ({
-      name: scoreColumn(k),
-      type: type as Type,
-      nullable: true,
-      encoding: 'PLAIN' as const,
-      statistics: false,
-      offsetIndex: false,
-      data: rows.map((_row, i) => scores[i]?.[k]) as DecodedArray,
-    })),
-  ];
+  const columnsOf = ({ rows, scores }: Group) =>
+    columns.map((name, at) =>
+      at < fixed.length
+        ? { name, data: rows.map((row) => row[name]) }
+        : { name, data: rows.map((_row, i) => scores[i]?.[at - fixed.length]), ...VALUES },
+    );
+  const schema = schemaFromColumnData({
+    columnData: columns.map((name, at) => {
+      const type = at < fixed.length ? typeOf(name) : valueType;
+      return { name, type, nullable: true, data: [] };
+    }),
+  });
   const writer = new ByteWriter();
-  const schema = schemaFromColumnData({ columnData: columnsOf({ rows: [], scores: [] }) });
   const parquet = new ParquetWriter({ writer, schema });
   const flush = (): void => {
     file.write(writer.getBytes());
     writer.index = 0;
   };
   for (const group of turns(models, classes)) {
-    const columnData = columnsOf(group).map(({ type: _, nullable: __, ...column }) => column);
-    await parquet.write({ columnData, rowGroupSize: group.rows.length });
+    await parquet.write({ columnData: columnsOf(group), rowGroupSize: group.rows.length });
     flush();
   }
   await parquet.finish();

@@ -4,7 +4,7 @@ import type { OutputKind } from '../../signature/index.ts';
 import { type Ensemble, ensembleOf } from '../ensemble.ts';
 import { OUTPUT_KINDS } from '../output-kind.ts';
 import { isScoreColumn, SCORE_COLUMNS, scoreColumn } from './kept-scores.ts';
-import { blocksOf, type Cells, cellsOf, malformed } from './read-per-image.ts';
+import { blocksOf, type Cells, cellsOf, malformed, rowsByModel } from './read-per-image.ts';
 
 /** An image's row of a model. */
 interface ScoreRow {
@@ -43,13 +43,25 @@ function memberAt(path: string, row: number, at: number, model: string, cells: C
   return { kind: kind as OutputKind, type, classes, waiting: [] };
 }
 
-function rowAt(path: string, row: number, at: number, cells: Cells, { kind, type, classes }: Member): ScoreRow {
-  const [foundKind, foundType] = SCORE_COLUMNS.map((name) => cells.text(row, name));
-  if (foundKind !== kind || foundType !== type || cells.isThere(row, scoreColumn(classes))) {
-    throw malformed(path, at, `is of ${foundKind} in ${foundType}, expected ${classes} ${kind} in ${type}`);
+/** Rows of one model in a block, column after column: names are looked up once. @throws TemperError FORMAT_TABLE */
+function addRows(path: string, rows: readonly number[], start: number, cells: Cells, member: Member): void {
+  const { kind, type, classes, waiting } = member;
+  const further = scoreColumn(classes);
+  for (const row of rows) {
+    const [foundKind, foundType] = SCORE_COLUMNS.map((name) => cells.text(row, name));
+    if (foundKind === kind && foundType === type && !cells.isThere(row, further)) continue;
+    const what = `is of ${foundKind} in ${foundType}, expected ${classes} ${kind} in ${type}`;
+    throw malformed(path, start + row, what);
   }
-  const values = Float64Array.from({ length: classes }, (_, k) => cells.score(row, scoreColumn(k)));
-  return { key: cells.text(row, 'key'), label: cells.index(row, 'label'), values };
+  const data = new Float64Array(rows.length * classes);
+  for (let k = 0; k < classes; k++) {
+    const column = scoreColumn(k);
+    for (let i = 0; i < rows.length; i++) data[i * classes + k] = cells.score(rows[i] as number, column);
+  }
+  for (const [i, row] of rows.entries()) {
+    const values = data.subarray(i * classes, (i + 1) * classes);
+    waiting.push({ key: cells.text(row, 'key'), label: cells.index(row, 'label'), values });
+  }
 }
 
 /** Joins the images that all members have by now, and forgets their scores. @throws TemperError MISMATCH_VALUE for other images */
@@ -99,11 +111,12 @@ export async function joinScores(
   for (const path of paths) {
     for await (const block of blocksOf(path, isRead, signal)) {
       const cells = cellsOf(path, block);
-      for (let row = 0; row < block.length; row++) {
-        const [model, at] = [cells.text(row, 'model'), block.start + row];
-        const member = found.get(model) ?? memberAt(path, row, at, model, cells);
+      const { start } = block;
+      for (const [model, rows] of rowsByModel(block, cells)) {
+        const [row = 0] = rows;
+        const member = found.get(model) ?? memberAt(path, row, start + row, model, cells);
         found.set(model, member);
-        member.waiting.push(rowAt(path, row, at, cells, member));
+        addRows(path, rows, start, cells, member);
       }
       if (found.size < models.length) continue;
       const members = models.map((model) => found.get(model) as Member);

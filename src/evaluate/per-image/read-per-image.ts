@@ -80,10 +80,11 @@ export function cellsOf(path: string, block: TableRows) {
   const isThere = (row: number, column: string): boolean =>
     !['', undefined, null].includes(cell(row, column) as string);
   /** ln p of 0 is a number here. */
-  const score = (row: number, column: string): number =>
-    isThere(row, column) && Number(cell(row, column)) === Number.NEGATIVE_INFINITY
-      ? Number.NEGATIVE_INFINITY
-      : number(row, column);
+  const score = (row: number, column: string): number => {
+    const given = cell(row, column);
+    if (typeof given === 'number' && given < Number.POSITIVE_INFINITY) return given;
+    return given === '-Infinity' ? Number.NEGATIVE_INFINITY : number(row, column);
+  };
   return { text, number, index, isThere, score, has: (row: number, column: string) => Boolean(cell(row, column)) };
 }
 
@@ -116,9 +117,8 @@ function partAt(row: number, { text, has }: Cells): WorkerPart | undefined {
   return { shard, job_sha256 };
 }
 
-/** Adds the rows of a block to what was read of their models. */
-function addBlock(path: string, block: TableRows, readings: Map<string, Reading>): void {
-  const cells = cellsOf(path, block);
+/** The rows of each model in a block, models in order of appearance. */
+export function rowsByModel(block: TableRows, cells: Cells): ReadonlyMap<string, readonly number[]> {
   const byModel = new Map<string, number[]>();
   for (let row = 0; row < block.length; row++) {
     const model = cells.text(row, 'model');
@@ -126,7 +126,13 @@ function addBlock(path: string, block: TableRows, readings: Map<string, Reading>
     if (list) list.push(row);
     else byModel.set(model, [row]);
   }
-  for (const [model, at] of byModel) {
+  return byModel;
+}
+
+/** Adds the rows of a block to what was read of their models. */
+function addBlock(path: string, block: TableRows, readings: Map<string, Reading>): void {
+  const cells = cellsOf(path, block);
+  for (const [model, at] of rowsByModel(block, cells)) {
     const [first = 0] = at;
     const reading = readings.get(model) ?? { parts: [], first: block.start + first, part: partAt(first, cells) };
     readings.set(model, reading);
