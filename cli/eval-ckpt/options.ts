@@ -59,6 +59,10 @@ const OUTPUT = grouped('Output:', {
   summary: { type: 'string', describe: "Append scores and verdict to this Markdown file: a CI job's page" },
   csv: { type: 'string', alias: 'out', describe: 'The table as CSV; with --find-transform that of the preprocessings' },
   'per-image': { type: 'string', describe: 'Predictions of every image, as .csv or .parquet' },
+  logits: {
+    type: 'boolean',
+    describe: 'Keep all that the models give in the --per-image file, too: 4 bytes a class, image and model in memory',
+  },
   'per-class': { type: 'string', describe: 'Precision, recall, F1 of every class, and their means, as CSV' },
   flips: { type: 'string', describe: 'Images that only one model gets right, each model against the first, as CSV' },
   images: {
@@ -128,11 +132,21 @@ const NOT_WITH_FROM = [
   'limit',
   'valid-classes',
   'quarantine',
+  'logits',
   ...(Object.keys(TRANSFORM) as (keyof typeof TRANSFORM)[]),
 ] as const;
 
 /** Outputs and questions of an evaluation, which finding a preprocessing is not. */
-const NOT_WITH_FINDING = ['from', 'gate', 'per-image', 'quarantine', 'shard', 'tta', 'valid-classes'] as const;
+const NOT_WITH_FINDING = [
+  'from',
+  'gate',
+  'logits',
+  'per-image',
+  'quarantine',
+  'shard',
+  'tta',
+  'valid-classes',
+] as const;
 
 /** @throws TemperError USAGE */
 export function checkFinding(args: EvalCkptArguments): void {
@@ -161,6 +175,16 @@ export function checkTogether(args: EvalCkptArguments): void {
     throw new TemperError('USAGE', '--baseline has no use with --shard', {
       hint: 'Give it to eval-ckpt --from, with the files of all workers.',
     });
+  }
+  if (args.logits && (args['per-image'] === undefined || args['valid-classes'] !== undefined)) {
+    const alone = args['per-image'] === undefined;
+    throw new TemperError(
+      'USAGE',
+      alone ? '--logits without --per-image' : '--logits has no use with --valid-classes',
+      {
+        hint: alone ? 'Name the file that keeps them: --per-image FILE.parquet.' : 'Leave one of them out.',
+      },
+    );
   }
   if (args.shard !== undefined && args.ensemble) {
     throw new TemperError('USAGE', '--ensemble has no use with --shard', { hint: 'Run it on all images at once.' });
@@ -200,6 +224,7 @@ export function evaluateOptions(
     realLabels,
     ensemble,
     tta,
+    logits: args.logits,
     data: dataOf(args),
     // A baseline that is a model counts as the first.
     transform: transformsOf(

@@ -96,7 +96,8 @@ export function measuredEnsemble(ensemble: Ensemble, members: readonly Measured[
   const found = ensemble.end();
   const hash = createHash('sha256');
   for (const member of members) hash.update(`${String(member.provenance.model_sha256)}\n`);
-  const model_sha256 = hash.digest('hex');
+  // Of models that were measured before, the hash of the file stands for all of them.
+  const known = members.every((member) => member.provenance.model_sha256 !== undefined);
   const provenance: FieldRow = members[0]?.provenance ?? {};
   const timing = joinedSpeed(members.map((member) => member.timing));
   return ENSEMBLE_RULES.map((rule) => ({
@@ -105,7 +106,7 @@ export function measuredEnsemble(ensemble: Ensemble, members: readonly Measured[
     timing,
     provenance: {
       ...provenance,
-      model_sha256,
+      ...(known && { model_sha256: hash.copy().digest('hex') }),
       outputs: rule === 'probability' ? 'probabilities' : 'logits',
       ensemble: rule,
     },

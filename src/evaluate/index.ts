@@ -41,6 +41,7 @@ export {
   smallestDifference,
 } from './paired.ts';
 export { type PerImage, perImageColumns, perImageRows } from './per-image/columns.ts';
+export { keepScores, scoreColumn } from './per-image/kept-scores.ts';
 export { isParquet, readPerImage } from './per-image/read-per-image.ts';
 export { pictureNotes } from './picture-notes.ts';
 export {

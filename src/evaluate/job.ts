@@ -38,12 +38,15 @@ import {
 import { readRealLabels, realFields } from './analysis/real-labels.ts';
 import { readSlices, sliceRows } from './analysis/slices.ts';
 import { isMeasuredBefore, measuredBaseline } from './baseline.ts';
+import { measuredEnsemble } from './ensemble.ts';
 import { evaluateSessions, type ModelEvaluation } from './evaluate-stages.ts';
 import { evaluationReading } from './evaluation-reading.ts';
 import { augmentedFields, joinedAnswers, type TestTimeAugmentation } from './joined-answers.ts';
 import { labelWarnings } from './label-warnings.ts';
 import type { WorkerPart } from './per-image/columns.ts';
 import { joinPredictions } from './per-image/join-predictions.ts';
+import { joinScores } from './per-image/join-scores.ts';
+import { type KeptScores, keepScores } from './per-image/kept-scores.ts';
 import type { Predictions, ValidClasses } from './predictions.ts';
 import { type Measured, type ModelScores, numberRepeated, scoreModels } from './scores.ts';
 import { speedFields, speedFront } from './speed-fields.ts';
@@ -74,6 +77,8 @@ export interface EvaluateOptions extends RuntimeOptions, Pick<SessionChoice, 'gr
    * mirror image (the network's input, left and right exchanged), beside the first row and the model itself. Doubles the work. @default none
    */
   readonly tta?: TestTimeAugmentation | undefined;
+  /** Keep all that the models give of every image, too (`models[i].scores`): 4 bytes a value. @default false */
+  readonly logits?: boolean | undefined;
   /** A CSV of what is known of the images: `key` first, then any columns, each of which is a way to slice them. */
   readonly slices?: string | undefined;
   /** From an image to the network's input: for all models, or one for each. @default what is found (docs/preprocessing.md), else torchvision's preset */
@@ -98,6 +103,8 @@ export interface EvaluatedModel extends ModelScores {
   readonly reading: ModelReading | undefined;
   /** Which worker's images these are, where only a part was measured. */
   readonly part: WorkerPart | undefined;
+  /** All that the model gave, with `logits`; a mean of models gave nothing by itself. */
+  readonly scores?: KeptScores | undefined;
   /** Signs that labels and classes do not fit, in sentences; options are named in backticks. */
   readonly warnings: readonly string[];
 }
@@ -164,7 +171,7 @@ function measuredModel(
 }
 
 type MeasuredPart = Measured &
-  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part'>> & {
+  Partial<Pick<EvaluatedModel, 'transform' | 'reading' | 'part' | 'scores'>> & {
     readonly classes?: number | undefined;
     /** Of an augmented model: what it says without. */
     readonly plain?: Predictions | undefined;
@@ -203,6 +210,7 @@ async function measure(
       const subset = await subsetFields(validClasses, valid);
       const first = Number(options.baseline !== undefined && !isMeasuredBefore(options.baseline));
       const joined = joinedAnswers(sessions, first, valid, options);
+      const kept = options.logits ? sessions.map(() => keepScores()) : [];
       const {
         evaluations: runs,
         quarantine,
@@ -214,7 +222,10 @@ async function measure(
           ...options,
           valid,
           mirrorFrom: options.tta && first,
-          onOutputs: (model, output, _, { keys, labels }) => joined.add(model, output, keys, labels),
+          onOutputs: (model, output, _, { keys, labels }) => {
+            kept[model]?.add(output);
+            joined.add(model, output, keys, labels);
+          },
         },
         control,
       );
@@ -236,6 +247,7 @@ async function measure(
           transform: evaluation.transform,
           reading: evaluationReading(evaluation, i, models.length, options),
           classes: evaluation.classes,
+          scores: kept[i]?.end(evaluation.outputs),
         };
       });
       const classNames = namesOf(sessions, all, valid !== undefined);
@@ -257,10 +269,17 @@ async function measure(
 }
 
 /** What files of predictions tell: no speed, no transform; their own hash stands for where they came from. */
-async function measuredBefore(from: readonly string[], seed: number, signal: AbortSignal): Promise<Measurement> {
-  const { models, fields } = await joinPredictions(from, signal);
+async function measuredBefore(
+  from: readonly string[],
+  { seed = 0, ensemble }: EvaluateOptions,
+  signal: AbortSignal,
+): Promise<Measurement> {
+  const { models, paths, fields } = await joinPredictions(from, signal);
+  const measured = models.map((one): Measured => ({ ...one, timing: {}, provenance: { ...fields, seed, version } }));
+  const names = models.map(({ model }) => model);
+  const joined = ensemble ? measuredEnsemble(await joinScores(paths, names, signal), measured) : [];
   return {
-    measured: models.map((one) => ({ ...one, timing: {}, provenance: { ...fields, seed, version } })),
+    measured: [...measured, ...joined],
     source: from.join(', '),
     badImages: [],
     pictureNotes: [],
@@ -271,7 +290,7 @@ async function measuredBefore(from: readonly string[], seed: number, signal: Abo
 /**
  * Measures classifiers on labelled images in one pass: top-1, top-5, NLL, Brier, ECE with 95 % intervals (Wilson for
  * accuracies, bootstrap for the rest), speed, and each model against the first by paired tests (exact McNemar, Holm).
- * Fractions are fractions. Memory: a few batches, and 48 bytes an image and model.
+ * Fractions are fractions. Memory: a few batches, 48 bytes an image and model, and what `logits` keeps.
  * @returns a record: `models[i].fields` is the row of the table (docs/columns.md), `models[i].predictions` what was said of
  * every image
  * @throws TemperError USAGE, INPUT_*, FORMAT_*, UNSUPPORTED_*, MISMATCH_*, EXECUTION_*, NUMERIC_NONFINITE; the signal's reason
@@ -301,13 +320,16 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   if (from === undefined && data === undefined) {
     throw new TemperError('USAGE', 'no data set is named', { hint: 'Give `data` SRC (a folder of class folders, …).' });
   }
-  for (const name of ['ensemble', 'tta'] as const) {
-    if (!options[name] || from === undefined) continue;
-    throw new TemperError(
-      'USAGE',
-      `\`${name}\` has no use with \`from\`: a file of predictions has no scores of all classes`,
-      { hint: 'Name the models with `data`.' },
-    );
+  if (options.logits && (from !== undefined || options.validClasses !== undefined)) {
+    const other = from === undefined ? 'validClasses' : 'from';
+    throw new TemperError('USAGE', `\`logits\` has no use with \`${other}\`: it keeps all that a model gives`, {
+      hint: 'Leave one of them out.',
+    });
+  }
+  if (options.tta && from !== undefined) {
+    throw new TemperError('USAGE', '`tta` has no use with `from`: a file of predictions has no images', {
+      hint: 'Name the models with `data`.',
+    });
   }
   if (options.tta && options.shard) {
     throw new TemperError('USAGE', '`tta` has no use with `shard`', { hint: 'Run it on all images at once.' });
@@ -316,20 +338,21 @@ export async function evaluate(options: EvaluateOptions, control: JobControl = {
   const realHash = realLabels === undefined ? undefined : await sha256OfFile(realLabels);
   const known = slices === undefined ? undefined : await readSlices(slices);
   const found = from
-    ? await measuredBefore(from, seed, watched.signal)
+    ? await measuredBefore(from, options, watched.signal)
     : await measure(models, data as DataOptions, options, watched);
   watched.signal.throwIfAborted();
   const measured = before ? [await measuredBaseline(baseline, found.measured), ...found.measured] : found.measured;
   const scores = scoreModels(measured, seed);
   const evaluated = scores.map((score, i): EvaluatedModel => {
-    const { transform, reading, part, classes, plain }: Partial<MeasuredPart> = measured[i] ?? {};
+    const { transform, reading, part, classes, plain, scores: kept }: Partial<MeasuredPart> = measured[i] ?? {};
     const further =
       real && realLabels !== undefined
         ? { ...realFields(score.predictions, real, realLabels), real_labels_sha256: realHash }
         : {};
     const augmented = plain ? augmentedFields(plain, score.predictions) : {};
     const fields = { ...score.fields, ...augmented, ...further };
-    return { ...score, fields, transform, reading, part, warnings: labelWarnings(score.predictions, classes) };
+    const warnings = labelWarnings(score.predictions, classes);
+    return { ...score, fields, transform, reading, part, scores: kept, warnings };
   });
   for (const { fields, warnings } of evaluated) for (const text of warnings) watched.note(`${fields.model}: ${text}`);
   return {

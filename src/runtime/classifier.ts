@@ -26,7 +26,7 @@ export interface ClassOutput {
 }
 
 /** Of the floating types: the smallest subnormal, and the largest value below 1. */
-const LIMITS: Readonly<Record<string, Pick<ClassOutput, 'smallest' | 'largestBelowOne'>>> = {
+export const FLOAT_LIMITS: Readonly<Record<string, Pick<ClassOutput, 'smallest' | 'largestBelowOne'>>> = {
   float16: { smallest: 2 ** -24, largestBelowOne: 1 - 2 ** -11 },
   float32: { smallest: 2 ** -149, largestBelowOne: 1 - 2 ** -24 },
   float64: { smallest: 2 ** -1074, largestBelowOne: 1 - 2 ** -53 },
@@ -38,7 +38,7 @@ const LIMITS: Readonly<Record<string, Pick<ClassOutput, 'smallest' | 'largestBel
  */
 export function classOutput(session: Session, name?: string): ValueInfo {
   const output = pickValue(session.label, 'output', session.outputs, name);
-  if (Object.hasOwn(LIMITS, output.type)) return output;
+  if (Object.hasOwn(FLOAT_LIMITS, output.type)) return output;
   throw new TemperError('UNSUPPORTED_DATA_TYPE', `${session.label}: output ${output.name} is ${output.type}`, {
     hint: 'Name the output with the logits or probabilities (`output`), not an ArgMax.',
   });
@@ -93,7 +93,7 @@ export function readClassOutput(
       details: { key: keys?.[row], row, class: bad % classes },
     });
   }
-  const limits = LIMITS[tensor.type];
+  const limits = FLOAT_LIMITS[tensor.type];
   if (!limits) throw new Error('floats() took it');
   return { rows, classes, data, ...limits };
 }

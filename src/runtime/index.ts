@@ -1,4 +1,11 @@
-export { type ClassOutput, classOutput, modelClasses, readClassOutput, sessionReading } from './classifier.ts';
+export {
+  type ClassOutput,
+  classOutput,
+  FLOAT_LIMITS,
+  modelClasses,
+  readClassOutput,
+  sessionReading,
+} from './classifier.ts';
 export { type Device, type Provider, parseDevice } from './device.ts';
 export {
   batchOf,

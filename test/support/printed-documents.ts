@@ -132,6 +132,8 @@ function evaluations({ folder, run, table }: Session): void {
   run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, '--batch', '16', '--shard', '0/2', '--per-image', 'p-0.csv']);
   table('eval-ckpt --per-image', 'p-0.csv');
   run('eval-ckpt', EVAL_CKPT, [OLD, NEWEST, ...TEST, ...common, '--ensemble', '--tta', 'flip']);
+  run('eval-ckpt', EVAL_CKPT, [OLD, NEWEST, ...TEST, ...common, '--ensemble', '--logits', '--per-image', 'logits.csv']);
+  table('eval-ckpt --per-image', 'logits.csv');
   writeFileSync(join(folder, 'all.txt'), '0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n');
   run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, '--limit', '40', '--valid-classes', 'all.txt']);
   run('eval-ckpt', EVAL_CKPT, [OLD, ...badPictures(folder), ...common, '--quarantine', 'bad.csv']);

@@ -23,12 +23,12 @@ function cellOf(runs: Runs | undefined, row: number): unknown {
 /**
  * Reads columns of a Parquet table, a row group at a time, after what the file claims of its sizes has been checked against the file's own
  * size. Memory: the columns named of one row group.
- * @param columns names of top-level columns; those that the file lacks have no values
+ * @param columns which top-level columns: their names, of which those that the file lacks have no values, or what to ask of a name
  * @throws TemperError INPUT_*, FORMAT_MALFORMED, FORMAT_LIMIT; the signal's reason; what hyparquet throws for a file that is none
  */
 export async function* readParquetTable(
   path: string,
-  columns: readonly string[],
+  columns: readonly string[] | ((name: string) => boolean),
   signal?: AbortSignal,
 ): AsyncGenerator<TableRows> {
   const [{ parquetMetadataAsync, parquetRead, parquetSchema }, { compressors }] = await Promise.all([
@@ -44,8 +44,9 @@ export async function* readParquetTable(
     };
     const metadata = await parquetMetadataAsync(file);
     assertFooter(path, size, metadata);
-    const known = new Set(parquetSchema(metadata).children.map(({ element }) => element.name));
-    const wanted = columns.filter((column) => known.has(column));
+    const known = parquetSchema(metadata).children.map(({ element }) => element.name);
+    const wanted =
+      typeof columns === 'function' ? known.filter(columns) : columns.filter((name) => known.includes(name));
     let start = 0;
     for (const group of metadata.row_groups) {
       const length = Number(group.num_rows);

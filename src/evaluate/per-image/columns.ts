@@ -1,5 +1,6 @@
 import type { FieldRow } from '../../core/index.ts';
 import type { Predictions } from '../predictions.ts';
+import { type KeptScores, SCORE_COLUMNS, scoreColumn } from './kept-scores.ts';
 
 /** Columns of a per-image file, one row an image and model; everything else can be computed from them. */
 export const COLUMNS = [
@@ -26,19 +27,27 @@ export interface WorkerPart {
 }
 export const PART_COLUMNS = ['shard', 'job_sha256'] as const satisfies readonly (keyof WorkerPart)[];
 
-/** A model's predictions; `part` where they are of one worker's images alone. */
+/** A model's predictions; `part` where they are of one worker's images alone; `scores` where all that it gave is kept. */
 export interface PerImage {
   readonly model: string;
   readonly predictions: Predictions;
   readonly part?: WorkerPart | undefined;
+  readonly scores?: KeptScores | undefined;
 }
 
-/** The columns of a file of these models: with `part`, which worker they are of. */
-export const perImageColumns = (models: readonly PerImage[]): readonly string[] =>
-  models.some(({ part }) => part) ? [...COLUMNS, ...PART_COLUMNS] : COLUMNS;
+/** The columns of a file of these models: with `part`, which worker they are of; with `scores`, the values that a model gave. */
+export function perImageColumns(models: readonly PerImage[]): readonly string[] {
+  const classes = Math.max(0, ...models.map(({ scores }) => scores?.classes ?? 0));
+  return [
+    ...COLUMNS,
+    ...(models.some(({ part }) => part) ? PART_COLUMNS : []),
+    ...(classes > 0 ? SCORE_COLUMNS : []),
+    ...Array.from({ length: classes }, (_, k) => scoreColumn(k)),
+  ];
+}
 
-/** Predictions as rows of a table, one an image; float64 survives CSV and Parquet. */
-export function* perImageRows({ model, predictions: p, part }: PerImage): Generator<FieldRow> {
+/** Predictions as rows of a table, one an image, without the values of `scores`; float64 survives CSV and Parquet. */
+export function* perImageRows({ model, predictions: p, part, scores }: PerImage): Generator<FieldRow> {
   for (const [i, key] of p.keys.entries()) {
     const classes = Object.fromEntries(CLASS_COLUMNS.map((name, k) => [name, p.top5[TOP * i + k]]));
     yield {
@@ -50,6 +59,7 @@ export function* perImageRows({ model, predictions: p, part }: PerImage): Genera
       confidence: p.confidence[i],
       sum_p2: p.sumP2[i],
       ...part,
+      ...(scores && { outputs: scores.outputs, output_type: scores.type }),
     };
   }
 }

@@ -8,6 +8,8 @@ import { readPerImage } from './read-per-image.ts';
 /** What files of predictions tell together. */
 export interface JoinedPredictions {
   readonly models: readonly { readonly model: string; readonly predictions: Predictions }[];
+  /** The files, in the order of their workers. */
+  readonly paths: readonly string[];
   /** Which files, in the order of their workers, and their hash: of several, that of their hashes. */
   readonly fields: FieldRow;
 }
@@ -106,6 +108,7 @@ export async function joinPredictions(paths: readonly string[], signal?: AbortSi
   );
   return {
     models,
+    paths: ordered.map(({ path }) => path),
     fields: {
       predictions: ordered.map(({ path }) => basename(path)).join(' '),
       predictions_sha256: combinedSha256(first?.sha256 ?? '', others),

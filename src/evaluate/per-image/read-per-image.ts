@@ -15,7 +15,7 @@ export function isParquet(path: string): boolean {
   });
 }
 
-function malformed(path: string, row: number, what: string): TemperError {
+export function malformed(path: string, row: number, what: string): TemperError {
   return new TemperError('FORMAT_TABLE', `${path}: row ${row + 1}: ${what}`, {
     hint: 'Name a file that `perImage` wrote.',
     details: { path, row },
@@ -33,11 +33,15 @@ async function csvRows(path: string): Promise<TableRows> {
 }
 
 /** The rows of a file, Parquet a row group at a time. @throws TemperError INPUT_*, FORMAT_TABLE, … */
-async function* blocksOf(path: string, signal: AbortSignal | undefined): AsyncGenerator<TableRows> {
+export async function* blocksOf(
+  path: string,
+  columns: Parameters<typeof readParquetTable>[1],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<TableRows> {
   const parquet = isParquet(path);
   await assertFileKind(path, 'a file of predictions', ['empty', ...(parquet ? ['parquet' as const] : [])]);
   try {
-    if (parquet) yield* readParquetTable(path, [...COLUMNS, ...PART_COLUMNS], signal);
+    if (parquet) yield* readParquetTable(path, columns, signal);
     else yield await csvRows(path);
   } catch (error) {
     signal?.throwIfAborted();
@@ -52,7 +56,7 @@ async function* blocksOf(path: string, signal: AbortSignal | undefined): AsyncGe
 }
 
 /** Cells of a block as what they must be. Rows are counted from that of the block. @throws TemperError FORMAT_TABLE */
-function cellsOf(path: string, block: TableRows) {
+export function cellsOf(path: string, block: TableRows) {
   const { start } = block;
   const cell = (row: number, column: string): unknown => block.cell(row, column);
   const text = (row: number, column: string): string => {
@@ -73,10 +77,18 @@ function cellsOf(path: string, block: TableRows) {
     if (!Number.isInteger(value)) throw malformed(path, start + row, `${column} is ${value}, expected a class index`);
     return value;
   };
-  return { text, number, index, has: (row: number, column: string): boolean => Boolean(cell(row, column)) };
+  const isThere = (row: number, column: string): boolean =>
+    !['', undefined, null].includes(cell(row, column) as string);
+  /** ln p of 0 is a number here. */
+  const score = (row: number, column: string): number => {
+    const given = cell(row, column);
+    if (typeof given === 'number' && given < Number.POSITIVE_INFINITY) return given;
+    return given === '-Infinity' ? Number.NEGATIVE_INFINITY : number(row, column);
+  };
+  return { text, number, index, isThere, score, has: (row: number, column: string) => Boolean(cell(row, column)) };
 }
 
-type Cells = ReturnType<typeof cellsOf>;
+export type Cells = ReturnType<typeof cellsOf>;
 
 function predictionsAt(at: readonly number[], { text, number, index }: Cells): Predictions {
   return {
@@ -105,9 +117,8 @@ function partAt(row: number, { text, has }: Cells): WorkerPart | undefined {
   return { shard, job_sha256 };
 }
 
-/** Adds the rows of a block to what was read of their models. */
-function addBlock(path: string, block: TableRows, readings: Map<string, Reading>): void {
-  const cells = cellsOf(path, block);
+/** The rows of each model in a block, models in order of appearance. */
+export function rowsByModel(block: TableRows, cells: Cells): ReadonlyMap<string, readonly number[]> {
   const byModel = new Map<string, number[]>();
   for (let row = 0; row < block.length; row++) {
     const model = cells.text(row, 'model');
@@ -115,7 +126,13 @@ function addBlock(path: string, block: TableRows, readings: Map<string, Reading>
     if (list) list.push(row);
     else byModel.set(model, [row]);
   }
-  for (const [model, at] of byModel) {
+  return byModel;
+}
+
+/** Adds the rows of a block to what was read of their models. */
+function addBlock(path: string, block: TableRows, readings: Map<string, Reading>): void {
+  const cells = cellsOf(path, block);
+  for (const [model, at] of rowsByModel(block, cells)) {
     const [first = 0] = at;
     const reading = readings.get(model) ?? { parts: [], first: block.start + first, part: partAt(first, cells) };
     readings.set(model, reading);
@@ -134,7 +151,7 @@ function addBlock(path: string, block: TableRows, readings: Map<string, Reading>
  */
 export async function readPerImage(path: string, signal?: AbortSignal): Promise<PerImage[]> {
   const readings = new Map<string, Reading>();
-  for await (const block of blocksOf(path, signal)) addBlock(path, block, readings);
+  for await (const block of blocksOf(path, [...COLUMNS, ...PART_COLUMNS], signal)) addBlock(path, block, readings);
   if (readings.size === 0) throw malformed(path, 0, 'no predictions');
   return [...readings].map(([model, { parts, part }]) => ({
     model,

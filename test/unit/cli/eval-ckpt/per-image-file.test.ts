@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { writePerImage } from '../../../../cli/eval-ckpt/per-image-file.ts';
-import { type Predictions, readPerImage } from '../../../../src/evaluate/index.ts';
+import { readParquetTable } from '../../../../src/data/index.ts';
+import { keepScores, type Predictions, readPerImage, scoreColumn } from '../../../../src/evaluate/index.ts';
 import { expectFailure } from '../../../support/expect-failure.ts';
 import { tempFolder } from '../../../support/temp-folder.ts';
 
@@ -53,6 +54,55 @@ for (const extension of ['csv', 'parquet']) {
     );
   });
 }
+
+/** Rows of a model that gave the values, two classes. */
+function withScores(values: readonly number[], double: boolean) {
+  const images = values.length / 2;
+  const kept = keepScores();
+  const limits = { smallest: double ? 2 ** -1074 : 2 ** -149, largestBelowOne: double ? 1 - 2 ** -53 : 1 - 2 ** -24 };
+  const data = double ? Float64Array.from(values) : Float32Array.from(values);
+  // In two batches.
+  for (const [from, end] of [
+    [0, 1],
+    [1, images],
+  ] as const) {
+    kept.add({ rows: end - from, classes: 2, data: data.subarray(2 * from, 2 * end), ...limits });
+  }
+  const row = { label: 1, top5: [1, 0, -1, -1, -1], numbers: [0.5, 0.6, 0.52] };
+  const rows = Array.from({ length: images }, (_, i) => ({ key: `a,"${i}"\n`, ...row }));
+  return { predictions: predictions(rows), scores: kept.end('log-probabilities') };
+}
+
+test('all that a model gave is read back bit for bit, from CSV and Parquet, in float32 and float64', async () => {
+  const value = (double: boolean) =>
+    fc.oneof(
+      double ? fc.double({ noNaN: true, max: 1e300 }) : fc.float({ noNaN: true, max: 2 ** 120 }),
+      fc.constant(-Infinity),
+    );
+  for (const double of [false, true]) {
+    await fc.assert(
+      fc.asyncProperty(fc.array(value(double), { minLength: 4, maxLength: 4 }), async (given) => {
+        const values = given.map((x) => x + 0);
+        const one = withScores(values, double);
+        const none = { model: 'mean', predictions: one.predictions };
+        const models = [{ model: 'm', ...one }, none];
+        for (const path of [at('scores.csv'), at('scores.parquet')]) {
+          await writePerImage(path, models, true);
+          const read = await readPerImage(path);
+          assert.deepEqual(read, [{ model: 'm', predictions: one.predictions }, none]);
+        }
+        const found: unknown[] = [];
+        for await (const block of readParquetTable(at('scores.parquet'), () => true)) {
+          for (let i = 0; i < block.length; i++)
+            found.push([0, 1].map((k) => block.cell(i, scoreColumn(k)) ?? undefined));
+        }
+        const empty = [undefined, undefined];
+        assert.deepEqual(found, [values.slice(0, 2), values.slice(2), empty, empty]);
+      }),
+      { numRuns: 30 },
+    );
+  }
+});
 
 const HEADER = 'model,key,label,class1,class2,class3,class4,class5,nll,confidence,sum_p2';
 const ROW = 'm,k,1,1,2,3,4,5,0.5,0.6,0.4';
