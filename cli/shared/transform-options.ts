@@ -14,7 +14,7 @@ import { choice } from './choice.ts';
 import { grouped, pixelsOf } from './option-values.ts';
 
 const PRESETS = ['torchvision', 'timm', 'fixres', 'tensorflow', 'none'] as const satisfies readonly Preset[];
-const COLORS = ['rgb', 'bgr', 'grey'] as const satisfies readonly Color[];
+const COLORS = ['rgb', 'bgr', 'grey', 'rgba'] as const satisfies readonly Color[];
 const RESIZE_RULES = [
   'short',
   'long',

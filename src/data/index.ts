@@ -58,6 +58,7 @@ export { isTransform } from './images/stored-transform.ts';
 export { thumbnail } from './images/thumbnail.ts';
 export {
   assertUnitScale,
+  CHANNELS,
   type Color,
   type FoundTransform,
   type InputType,

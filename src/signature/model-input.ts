@@ -1,5 +1,5 @@
 import { TemperError } from '../core/index.ts';
-import type { InputType, Layout, Size } from '../data/index.ts';
+import type { Color, InputType, Layout, Size } from '../data/index.ts';
 import { dataTypeName, type Model } from '../onnx/index.ts';
 import { type ModelFacts, modelFacts } from './model-facts.ts';
 import { pickValue } from './pick-value.ts';
@@ -41,7 +41,7 @@ export function imageInput(model: DeclaredInputs, name?: string): ValueInfo {
   });
 }
 
-/** The image input of a model, read as images: 4 dims, one or three of them channels. */
+/** The image input of a model, read as images: 4 dims, one, three or four of them channels. */
 export interface ModelInput {
   readonly name: string;
   readonly layout: Layout;
@@ -58,7 +58,7 @@ export interface ModelInput {
 export function modelInput(model: DeclaredInputs, name: string | undefined): ModelInput {
   const input = imageInput(model, name);
   const { dims, type } = input;
-  const channelsAt = (at: number): boolean => dims[at] === 1 || dims[at] === 3;
+  const channelsAt = (at: number): boolean => [1, 3, 4].includes(Number(dims[at]));
   // Where no dim tells, a Transpose may.
   const told = channelsAt(1) || channelsAt(3) ? undefined : model.facts?.().graphInput(input.name)?.layout;
   const layout = told ?? (dims.length === 4 && !channelsAt(1) && channelsAt(3) ? 'NHWC' : 'NCHW');
@@ -75,6 +75,10 @@ export function modelInput(model: DeclaredInputs, name: string | undefined): Mod
   }
   return { name: input.name, layout, channels, fixed, batch, type };
 }
+
+/** The colour of a network of so many channels, where that leaves no choice. */
+export const colorFor = (channels: ModelInput['channels']): Color | undefined =>
+  channels === 1 ? 'grey' : channels === 4 ? 'rgba' : undefined;
 
 /** The dims of a batch of images for such an input; three channels where their number is open. */
 export function imageDims(

@@ -1,6 +1,7 @@
 import { TemperError } from '../core/index.ts';
 import {
   assertUnitScale,
+  CHANNELS,
   type ChosenData,
   type Interpolation,
   resolveTransform,
@@ -9,7 +10,7 @@ import {
   type Transform,
   type TransformOptions,
 } from '../data/index.ts';
-import { type ModelInput, modelInput } from './model-input.ts';
+import { colorFor, type ModelInput, modelInput } from './model-input.ts';
 import { type Found, mergeFound } from './preprocessing/merge.ts';
 import type { DeclaredInputs } from './value-info.ts';
 
@@ -74,13 +75,13 @@ function assertFits(label: string, { name, channels, fixed }: ModelInput, { crop
       { hint: 'Leave `size` out, or export the model with dynamic height and width.' },
     );
   }
-  const given = color === 'grey' ? 1 : 3;
+  const given = CHANNELS[color];
   if (typeof channels === 'number' && channels !== given) {
     throw new TemperError('MISMATCH_INPUT', `${where} takes ${channels} channels, ${color} images have ${given}`, {
       hint:
-        channels === 1 || channels === 3
-          ? `Use \`color\` ${channels === 1 ? 'grey' : 'rgb'}, or leave it out.`
-          : 'Models of 1 or 3 channels take images; for others give network input as a float32 .npy array.',
+        channels === 1 || channels === 3 || channels === 4
+          ? `Use \`color\` ${colorFor(channels) ?? 'rgb'}, or leave it out.`
+          : 'Models of 1, 3 or 4 channels take images; for others give network input as a float32 .npy array.',
     });
   }
 }
@@ -88,7 +89,7 @@ function assertFits(label: string, { name, channels, fixed }: ModelInput, { crop
 /** A whole transform for a network of another layout or type: the pixels stay the same. */
 function adapted(transform: Transform, { layout, type }: ModelInput): Transform {
   if (transform.dtype === type) return { ...transform, layout };
-  const channels = transform.color === 'grey' ? 1 : 3;
+  const channels = CHANNELS[transform.color];
   const values = (given: readonly number[], raw: number): readonly number[] =>
     type === 'uint8' ? [] : given.length > 0 ? given : new Array<number>(channels).fill(raw);
   return { ...transform, layout, dtype: type, mean: values(transform.mean, 0), std: values(transform.std, 1) };
@@ -121,7 +122,7 @@ function resolve(choice: TransformOptions, model: DeclaredInputs, input: ModelIn
   }
   const transform = resolveTransform(
     {
-      ...(input.channels === 1 ? { color: 'grey' } : found.transform.color ? {} : { color: 'rgb' }),
+      color: colorFor(input.channels) ?? found.transform.color ?? 'rgb',
       ...choice,
       ...(size === undefined ? {} : { size }),
       layout: input.layout,

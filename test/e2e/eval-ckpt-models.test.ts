@@ -133,7 +133,7 @@ test('several outputs or inputs, and channels that images lack, are refused with
   evalFails([two, ...SIZED, '--output', 'q'], 2, 'USAGE', /no output q/);
   evalFails([model('twoInputs'), ...SIZED], 2, 'USAGE', /2 inputs \(input, t\).*--input/);
   evalFails([model('twoInputs'), ...SIZED, '--input', 'input'], 5, 'UNSUPPORTED_GRAPH', /needs more than images: t/);
-  evalFails([model('fourChannels'), ...SIZED], 6, 'MISMATCH_INPUT', /takes 4 channels, rgb images have 3.*\.npy/);
+  evalFails([model('fiveChannels'), ...SIZED], 6, 'MISMATCH_INPUT', /takes 5 channels, rgb images have 3.*\.npy/);
   evalFails([newest, ...SIZED, '--color', 'rgb'], 6, 'MISMATCH_INPUT', /takes 1 channels, rgb.*--color grey/);
   evalFails([model('rgb'), ...SIZED, '--color', 'grey'], 6, 'MISMATCH_INPUT', /takes 3 channels, grey.*--color rgb/);
 });

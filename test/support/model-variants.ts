@@ -90,8 +90,8 @@ const VARIANTS = {
     graph.input = [...graph.input, valueInfo('t', [1])];
     to(valueInfo('scaled', ['N', 10]), [node('Mul', ['logits', 't'], ['scaled'])])(graph);
   },
-  fourChannels: from(
-    valueInfo('image', ['N', 4, 'H', 'W']),
+  fiveChannels: from(
+    valueInfo('image', ['N', 5, 'H', 'W']),
     [node('Slice', ['image', 'zero', 'one', 'axis'], ['input'])],
     [
       tensor({ name: 'zero', dims: [1], values: [0], type: 'int64' }),

@@ -1,8 +1,8 @@
 import { encodeFloat16, TemperError } from '../../core/index.ts';
 import { type Geometry, planGeometry } from './geometry.ts';
 import { resizePixels } from './interpolation.ts';
-import { type Pixels, toGrey, toRgb } from './pixels.ts';
-import type { Transform } from './transform.ts';
+import { type Pixels, premultiplied, toGrey, toRgb, toRgba, unpremultiplied } from './pixels.ts';
+import { CHANNELS, type Color, type Transform } from './transform.ts';
 
 /** A network's input: float16 as bit patterns, which is how onnxruntime-node takes it. */
 export type InputData = Float32Array | Uint16Array | Uint8Array;
@@ -15,7 +15,7 @@ export interface Transformed {
 
 /** How many values one image has. */
 export function inputLength({ crop, color }: Transform): number {
-  return crop.width * crop.height * (color === 'grey' ? 1 : 3);
+  return crop.width * crop.height * CHANNELS[color];
 }
 
 const ARRAYS = { float32: Float32Array, float16: Uint16Array, uint8: Uint8Array } as const;
@@ -39,7 +39,7 @@ export function applyTransform(image: Pixels, transform: Transform, into?: Input
 
 /** transformers pads what is normalised already: with 0. */
 function clearPadding(data: InputData, { crop, color, layout }: Transform, { padding }: Geometry): void {
-  const channels = color === 'grey' ? 1 : 3;
+  const channels = CHANNELS[color];
   const [planes, perPixel] = layout === 'NCHW' ? [channels, 1] : [1, channels];
   const [inside, row] = [(crop.width - padding.right) * perPixel, crop.width * perPixel];
   for (let plane = 0; plane < planes; plane++) {
@@ -51,9 +51,27 @@ function clearPadding(data: InputData, { crop, color, layout }: Transform, { pad
   }
 }
 
+/** Pixels as a network of that colour wants them; grey ones of a colour network stay grey until the end. */
+export function inColor(image: Pixels, color: Color): Pixels {
+  if (color === 'grey') return toGrey(image);
+  if (color === 'rgba') return toRgba(image);
+  return image.channels === 4 ? toRgb(image) : image;
+}
+
+/** Resizes; with alpha, in Pillow's way: colours are multiplied by it meanwhile, unless the filter is nearest or nothing is resized. */
+export function resizeInColor(image: Pixels, transform: Transform, resize: Parameters<typeof resizePixels>[2]): Pixels {
+  const { color, interpolation, resampler } = transform;
+  const { size, crop } = resize;
+  const { width, height } = crop ?? image;
+  const isSame = size.width === width && size.height === height;
+  if (color !== 'rgba' || resampler !== undefined || interpolation === 'nearest' || isSame)
+    return resizePixels(image, transform, resize);
+  return unpremultiplied(resizePixels(premultiplied(image), transform, resize));
+}
+
 /** The 8-bit pixels of the network's field of view, padded; one channel if the transform is grey or the image is. */
 export function cropPixels(image: Pixels, transform: Transform, geometry: Geometry): Pixels {
-  const source = transform.color === 'grey' ? toGrey(image) : image.channels === 4 ? toRgb(image) : image;
+  const source = inColor(image, transform.color);
   const { part, resized, padding, crop } = geometry;
   const window = {
     left: Math.max(0, crop.left - padding.left),
@@ -61,13 +79,13 @@ export function cropPixels(image: Pixels, transform: Transform, geometry: Geomet
     width: Math.min(crop.width, resized.width),
     height: Math.min(crop.height, resized.height),
   };
-  const inner = resizePixels(source, transform, { size: resized, window, crop: part });
+  const inner = resizeInColor(source, transform, { size: resized, window, crop: part });
   return window.width === crop.width && window.height === crop.height ? inner : pad(inner, transform, geometry);
 }
 
 function pad(inner: Pixels, transform: Transform, { padding, crop }: Geometry): Pixels {
-  const { fill } = transform;
-  const image = fill.every((value) => value === fill[0]) ? inner : toRgb(inner);
+  const { fill, color } = transform;
+  const image = fill.every((value) => value === fill[0]) || color === 'rgba' ? inner : toRgb(inner);
   const { channels } = image;
   const data = new Uint8Array(crop.width * crop.height * channels);
   for (let i = 0; i < data.length; i++) data[i] = fill[i % channels] as number;
@@ -110,8 +128,9 @@ function tablesOf(transform: Transform): InputData[] {
  */
 export function toInput(image: Pixels, transform: Transform, into = allocateInput(transform)): InputData {
   const { crop, color, layout, dtype } = transform;
-  const colors = color === 'grey' ? 1 : 3;
-  const fits = image.width === crop.width && image.height === crop.height && image.channels <= colors;
+  const colors = CHANNELS[color];
+  const isWhole = color !== 'rgba' || image.channels === 4;
+  const fits = image.width === crop.width && image.height === crop.height && image.channels <= colors && isWhole;
   if (!fits || into.length !== inputLength(transform) || !(into instanceof ARRAYS[dtype])) {
     throw new TemperError(
       'USAGE',
@@ -122,7 +141,7 @@ export function toInput(image: Pixels, transform: Transform, into = allocateInpu
   }
   const area = crop.width * crop.height;
   const { data, channels } = image;
-  const [red, green, blue] = tablesOf(transform) as [InputData, InputData, InputData];
+  const [red, green, blue, alpha] = tablesOf(transform) as [InputData, InputData, InputData, InputData?];
   if (color === 'grey') {
     for (let i = 0; i < area; i++) into[i] = red[data[i] as number] as number;
     return into;
@@ -135,6 +154,7 @@ export function toInput(image: Pixels, transform: Transform, into = allocateInpu
     into[q + r] = red[data[p] as number] as number;
     into[q + g] = green[data[p + toGreen] as number] as number;
     into[q + b] = blue[data[p + toBlue] as number] as number;
+    if (alpha) into[q + 3 * plane] = alpha[data[p + 3] as number] as number;
   }
   return into;
 }

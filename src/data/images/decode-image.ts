@@ -3,7 +3,7 @@ import type { Sharp, SharpOptions } from 'sharp';
 import { otherKind, readError, TemperError } from '../../core/index.ts';
 import { holdsCmyk, holdsTiff } from './image-header.ts';
 import { oncePerProcess } from './once-per-process.ts';
-import { cmykToRgb, type Pixels, type Size, toGrey, toRgb } from './pixels.ts';
+import { cmykToRgb, type Pixels, type Size, toGrey, toRgb, toRgba } from './pixels.ts';
 
 /** Twice Pillow's MAX_IMAGE_PIXELS, (1024³ / 4 / 3): above it Pillow raises DecompressionBombError. */
 export const PIXEL_LIMIT = 178_956_970;
@@ -13,8 +13,8 @@ export const ORIENTATIONS = ['ignore', 'exif'] as const;
 export type Orientation = (typeof ORIENTATIONS)[number];
 
 export interface DecodeOptions {
-  /** 'grey' is Pillow's convert('L'). Default 'rgb'. */
-  readonly color?: 'rgb' | 'grey';
+  /** 'grey' is Pillow's convert('L'), 'rgba' its convert('RGBA'). Default 'rgb'. */
+  readonly color?: 'rgb' | 'grey' | 'rgba';
   readonly orientation?: Orientation;
   /** Width times height; checked on the header, before memory is taken. Default PIXEL_LIMIT. */
   readonly pixelLimit?: number;
@@ -54,7 +54,7 @@ export async function prepareDecoding(): Promise<void> {
 /**
  * Decodes to 8-bit pixels that equal Pillow's `Image.open(...).convert('RGB')` bit for bit for JPEG (baseline,
  * progressive, any subsampling, grey, CMYK, YCCK), PNG, GIF, WebP and TIFF. Colour profiles and gamma are ignored,
- * alpha is dropped, never blended. Of animations and multi-page files the first page is taken; the content decides the
+ * alpha is dropped (kept for 'rgba'), never blended. Of animations and multi-page files the first page is taken; the content decides the
  * format, not the file's name. AVIF is decoded too, which Pillow 9 does not.
  *
  * Otherwise than Pillow: 16-bit grey becomes its high byte (as 16-bit colour does), where Pillow 9 clips it to 255; in
@@ -76,12 +76,13 @@ export async function decodeImage(bytes: Uint8Array, path: string, options: Deco
     // Pillow turns TIFFs when it loads them, whoever asks; of other formats only ImageOps.exif_transpose does.
     if (orientation === 'exif' || holdsTiff(bytes)) image.autoOrient();
     if (cmyk) image.pipelineColourspace('cmyk').toColourspace('cmyk');
+    else if (color === 'rgba') image.toColourspace('srgb').ensureAlpha();
     else image.toColourspace('srgb').removeAlpha();
     const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
     const pixels = cmyk
       ? cmykToRgb(data, info.width, info.height)
-      : { data: plain(data), width: info.width, height: info.height, channels: info.channels as 1 | 3 };
-    return color === 'grey' ? toGrey(pixels) : toRgb(pixels);
+      : { data: plain(data), width: info.width, height: info.height, channels: info.channels as Pixels['channels'] };
+    return color === 'grey' ? toGrey(pixels) : color === 'rgba' ? toRgba(pixels) : toRgb(pixels);
   } catch (error) {
     if (!String(error).includes('exceeds pixel limit')) throw decodeError(path, bytes, error);
     const size = await sharp(bytes, { limitInputPixels: false })

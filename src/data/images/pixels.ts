@@ -3,7 +3,7 @@ export interface Pixels {
   readonly data: Uint8Array;
   readonly width: number;
   readonly height: number;
-  /** 1: grey; 3: red, green, blue; 4: four independent bands. */
+  /** 1: grey; 3: red, green, blue; 4: red, green, blue, alpha, or four independent bands. */
   readonly channels: 1 | 3 | 4;
 }
 
@@ -48,6 +48,39 @@ export function toRgb(image: Pixels): Pixels {
     rgb[q + 2] = data[channels === 1 ? p : p + 2] as number;
   }
   return { data: rgb, width, height, channels: 3 };
+}
+
+/** Red, green, blue and alpha as Pillow's `convert('RGBA')`: what has no alpha is opaque. Four bands are returned as they are. */
+export function toRgba(image: Pixels): Pixels {
+  if (image.channels === 4) return image;
+  const { data, width, height } = toRgb(image);
+  const rgba = new Uint8Array(width * height * 4).fill(255);
+  for (let p = 0, q = 0; q < rgba.length; p += 3, q += 4) rgba.set(data.subarray(p, p + 3), q);
+  return { data: rgba, width, height, channels: 4 };
+}
+
+/** Times alpha, as Pillow's `convert('RGBa')`: a colour that does not show must not bleed into its neighbours. */
+export function premultiplied({ data, ...image }: Pixels): Pixels {
+  const out = data.slice();
+  for (let p = 0; p < out.length; p += 4) {
+    const alpha = out[p + 3] as number;
+    for (let c = p; c < p + 3; c++) {
+      const product = (out[c] as number) * alpha + 128;
+      out[c] = ((product >> 8) + product) >> 8;
+    }
+  }
+  return { ...image, data: out };
+}
+
+/** The way back, as Pillow's `convert('RGBA')` of RGBa: the quotient cut, at most 255. */
+export function unpremultiplied({ data, ...image }: Pixels): Pixels {
+  const out = data.slice();
+  for (let p = 0; p < out.length; p += 4) {
+    const alpha = out[p + 3] as number;
+    if (alpha === 0 || alpha === 255) continue;
+    for (let c = p; c < p + 3; c++) out[c] = Math.min(255, Math.floor((255 * (out[c] as number)) / alpha));
+  }
+  return { ...image, data: out };
 }
 
 /**

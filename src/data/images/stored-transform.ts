@@ -1,7 +1,7 @@
 import { ORIENTATIONS } from './decode-image.ts';
 import { FRAMINGS, RESIZE_RULES } from './geometry.ts';
 import { INTERPOLATIONS, RESAMPLERS } from './interpolation.ts';
-import { COLORS, DTYPES, LAYOUTS, type Transform } from './transform.ts';
+import { CHANNELS, COLORS, DTYPES, LAYOUTS, type Transform } from './transform.ts';
 
 /** No network takes larger pictures, and no array is made for one. */
 const MAX_SIDE_PX = 2 ** 16;
@@ -54,7 +54,7 @@ const TRANSFORM: Readonly<Record<Exclude<keyof Transform, 'resampler' | 'framing
 export function isTransform(value: unknown): value is Transform {
   if (!hasMembers(value, TRANSFORM, OPTIONAL)) return false;
   const { color, dtype, mean, std, fill } = value as Transform;
-  const channels = color === 'grey' ? 1 : 3;
+  const channels = CHANNELS[color];
   const statistics = dtype === 'uint8' ? 0 : channels;
   return mean.length === statistics && std.length === statistics && fill.length === channels;
 }

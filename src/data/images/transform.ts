@@ -14,8 +14,10 @@ import type { Size } from './pixels.ts';
 
 const PRESETS = ['torchvision', 'timm', 'fixres', 'tensorflow', 'none'] as const;
 export type Preset = (typeof PRESETS)[number];
-export const COLORS = ['rgb', 'bgr', 'grey'] as const;
+export const COLORS = ['rgb', 'bgr', 'grey', 'rgba'] as const;
 export type Color = (typeof COLORS)[number];
+/** How many channels a network of that colour takes. */
+export const CHANNELS: Readonly<Record<Color, 1 | 3 | 4>> = { rgb: 3, bgr: 3, grey: 1, rgba: 4 };
 export const LAYOUTS = ['NCHW', 'NHWC'] as const;
 export type Layout = (typeof LAYOUTS)[number];
 export const DTYPES = ['float32', 'float16', 'uint8'] as const;
@@ -42,7 +44,7 @@ export interface Transform extends Frame, Resampling {
   /** For decodeImage: whether EXIF orientation was applied. */
   readonly orientation: Orientation;
   readonly color: Color;
-  /** On the 0..1 scale; in the order red, green, blue whatever `color` is; one value for grey; none for uint8. */
+  /** On the 0..1 scale; in the order red, green, blue (, alpha) whatever `color` is; one value for grey; none for uint8. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
   /** Of the padding, 0..255, in the order of `mean`. */
@@ -236,14 +238,18 @@ function wholeSize(name: string, { width, height }: Size): Size {
 }
 
 function perChannel(name: string, values: readonly number[], color: Color): readonly number[] {
-  const channels = color === 'grey' ? 1 : 3;
+  const channels = CHANNELS[color];
   if (values.some((value) => !Number.isFinite(value)))
     throw usage(`${name}: found ${values.join(',')}, expected numbers`);
   if (values.length === channels) return [...values];
   if (values.length === 1) return new Array<number>(channels).fill(values[0] as number);
   throw usage(
     `${name}: found ${values.length} values, expected ${channels} for ${color} inputs`,
-    channels === 1 ? 'Give `mean` and `std` with the one value that the grey model was trained with.' : undefined,
+    color === 'grey'
+      ? 'Give `mean` and `std` with the one value that the grey model was trained with.'
+      : color === 'rgba'
+        ? 'Give `mean` and `std` with four values, the last for alpha, or with one for all.'
+        : undefined,
   );
 }
 

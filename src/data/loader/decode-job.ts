@@ -5,7 +5,7 @@ import { decodeImage, type Orientation } from '../images/decode-image.ts';
 import { isEnlarged, isPadded } from '../images/geometry.ts';
 import { allocateStatistics, type InputStatistics, inputStatistics } from '../images/input-statistics.ts';
 import type { Pixels, Size } from '../images/pixels.ts';
-import type { Transform } from '../images/transform.ts';
+import { CHANNELS, type Color, type Transform } from '../images/transform.ts';
 import { type AugmentOptions, applyView, drawView, type ViewRecord } from '../views/augment.ts';
 
 /** Training views as a job is asked for them; the seed is the job's. */
@@ -69,9 +69,14 @@ export interface DecodedJob {
   readonly images: readonly (ImageFacts | { readonly error: WireError })[];
 }
 
-async function pixelsOf({ image }: KeyedImage, grey: boolean, orientation: Orientation): Promise<Pixels> {
+async function pixelsOf({ image }: KeyedImage, color: Color, orientation: Orientation): Promise<Pixels> {
   if (image.kind === 'pixels') return image;
-  return decodeImage(image.bytes, image.path, { color: grey ? 'grey' : 'rgb', orientation });
+  return decodeImage(image.bytes, image.path, { color: color === 'bgr' ? 'rgb' : color, orientation });
+}
+
+function decodedColor(transforms: readonly Transform[]): Color {
+  if (transforms.some(({ color }) => color === 'rgba')) return 'rgba';
+  return transforms.every(({ color }) => color === 'grey') ? 'grey' : 'rgb';
 }
 
 /** Views of an image depend on (seed, key, view) and its size alone: the same for every model, worker and run. */
@@ -93,11 +98,12 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
   const perImage = views?.count ?? 1;
   const inputs = transforms.map((transform) => allocateInput(transform, images.length * perImage));
   const lengths = transforms.map(inputLength);
-  const channels = transforms.map(({ color }) => (color === 'grey' ? 1 : 3));
+  const channels = transforms.map(({ color }) => CHANNELS[color]);
   const statistics = plan.statistics
     ? channels.map((count) => allocateStatistics(images.length * perImage, count))
     : [];
-  const grey = transforms.every(({ color }) => color === 'grey');
+  // What holds the rest: alpha for any that wants it, colours unless all are grey.
+  const color = decodedColor(transforms);
   const orientations = [...new Set(transforms.map(({ orientation }) => orientation))];
   const found: DecodedJob['images'][number][] = [];
   const transformMs = transforms.map(() => 0);
@@ -108,7 +114,7 @@ export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[])
     return (inputs[t] as InputData).subarray((made + view) * length, (made + view + 1) * length);
   };
   const decode = (keyed: KeyedImage): Promise<Pixels[]> => {
-    const decoding = Promise.all(orientations.map((orientation) => pixelsOf(keyed, grey, orientation)));
+    const decoding = Promise.all(orientations.map((orientation) => pixelsOf(keyed, color, orientation)));
     // It is awaited at its place; until then a failure must not count as unhandled.
     decoding.catch(() => undefined);
     return decoding;

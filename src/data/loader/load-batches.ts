@@ -3,7 +3,7 @@ import type { Dataset, ReadyTensor } from '../datasets/dataset.ts';
 import type { InputData } from '../images/apply-transform.ts';
 import { prepareDecoding } from '../images/decode-image.ts';
 import { allocateStatistics, type InputStatistics, inputStatistics } from '../images/input-statistics.ts';
-import type { Transform } from '../images/transform.ts';
+import { CHANNELS, type Transform } from '../images/transform.ts';
 import type { ViewRecord } from '../views/augment.ts';
 import type { DecodedJob, ImageFacts, KeyedImage, PreparationTime, Views } from './decode-job.ts';
 import { type DecodePool, decodePool } from './decode-pool.ts';
@@ -71,7 +71,7 @@ export interface LoadedBatch {
 }
 
 function dimsOf({ crop: { width, height }, color, layout }: Transform, images: number): number[] {
-  const channels = color === 'grey' ? 1 : 3;
+  const channels = CHANNELS[color];
   return layout === 'NCHW' ? [images, channels, height, width] : [images, height, width, channels];
 }
 

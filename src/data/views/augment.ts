@@ -1,8 +1,7 @@
 import { TemperError } from '../../core/index.ts';
-import { cropPixels, type InputData, toInput } from '../images/apply-transform.ts';
+import { cropPixels, type InputData, inColor, resizeInColor, toInput } from '../images/apply-transform.ts';
 import { type Geometry, planGeometry, roundHalfEven } from '../images/geometry.ts';
-import { resizePixels } from '../images/interpolation.ts';
-import { type Box, type Pixels, type Size, toGrey, toRgb } from '../images/pixels.ts';
+import type { Box, Pixels, Size } from '../images/pixels.ts';
 import type { Transform } from '../images/transform.ts';
 import { colorJitter, JITTER_OPS, type JitterOp, type JitterStep } from './color-jitter.ts';
 
@@ -116,9 +115,9 @@ function checkAugment({ randomResizedCrop, flip, colorJitter: jitter, shiftedCro
 /** The 8-bit pixels of a view: crop, resize, flip, jitter. */
 export function viewPixels(image: Pixels, { crop, flip, jitter, shift }: ViewRecord, transform: Transform): Pixels {
   const { crop: size, color } = transform;
-  const source = color === 'grey' ? toGrey(image) : image.channels === 4 ? toRgb(image) : image;
+  const source = inColor(image, color);
   const cropped = crop
-    ? resizePixels(source, transform, { size, crop })
+    ? resizeInColor(source, transform, { size, crop })
     : cropPixels(source, transform, shifted(planGeometry(source, transform), shift));
   return colorJitter(flip ? flipHorizontally(cropped) : cropped, jitter);
 }

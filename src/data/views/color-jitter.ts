@@ -15,7 +15,15 @@ export interface JitterStep {
  * a blend of the image with black, with its mean luma, or with its own luma.
  */
 export function colorJitter(image: Pixels, steps: readonly JitterStep[]): Pixels {
-  return steps.reduce((pixels, { op, factor }) => ENHANCE[op](pixels, Math.fround(factor)), image);
+  const jittered = steps.reduce((pixels, { op, factor }) => ENHANCE[op](pixels, Math.fround(factor)), image);
+  return image.channels === 4 ? withAlpha(jittered, image) : jittered;
+}
+
+/** Pillow's enhancements leave alpha as it is. */
+function withAlpha({ data, ...image }: Pixels, { data: source }: Pixels): Pixels {
+  const out = data.slice();
+  for (let p = 3; p < out.length; p += 4) out[p] = source[p] as number;
+  return { ...image, data: out };
 }
 
 const ENHANCE: Readonly<Record<JitterOp, (image: Pixels, factor: number) => Pixels>> = {

@@ -61,6 +61,8 @@ function reframed(
 
 /** The values and the order of colours that a network may want, everything else as given. Raw 8-bit pixels have their order alone. */
 export function valueGrid(given: Transform): Transform[] {
+  // Nothing is published of alpha.
+  if (given.color === 'rgba') return [given];
   const colors = given.color === 'grey' ? (['grey'] as const) : (['rgb', 'bgr'] as const);
   const channels = given.color === 'grey' ? 1 : 3;
   const published = channels === 1 ? [...VALUES, ...GREY_VALUES] : VALUES;

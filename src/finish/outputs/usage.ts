@@ -1,4 +1,4 @@
-import type { Transform } from '../../data/index.ts';
+import { CHANNELS, type Transform } from '../../data/index.ts';
 
 /** What code needs to know of a model. */
 export interface UsedModel {
@@ -28,7 +28,7 @@ const quoted = (name: string): string => JSON.stringify(name);
 
 function python({ input, transform }: UsedModel): string {
   const { resize, crop, resizeRule, color, mean, std, dtype, layout, interpolation } = transform;
-  const mode = color === 'grey' ? 'L' : 'RGB';
+  const mode = { grey: 'L', rgba: 'RGBA', rgb: 'RGB', bgr: 'RGB' }[color];
   const filter = `Image.Resampling.${FILTERS[interpolation] ?? 'BILINEAR'}`;
   const resized =
     resizeRule === 'short'
@@ -67,7 +67,7 @@ function python({ input, transform }: UsedModel): string {
 
 function node({ input, output, transform }: UsedModel): string {
   const { crop, color, mean, std, dtype, layout } = transform;
-  const channels = color === 'grey' ? 1 : 3;
+  const channels = CHANNELS[color];
   const dims = layout === 'NCHW' ? [1, channels, crop.height, crop.width] : [1, crop.height, crop.width, channels];
   const array = dtype === 'uint8' ? 'Uint8Array' : dtype === 'float16' ? 'Float16Array' : 'Float32Array';
   const numbers =
@@ -88,7 +88,7 @@ function node({ input, output, transform }: UsedModel): string {
 
 function cpp({ input, output, transform }: UsedModel): string {
   const { crop, color, dtype, layout } = transform;
-  const channels = color === 'grey' ? 1 : 3;
+  const channels = CHANNELS[color];
   const dims = layout === 'NCHW' ? [1, channels, crop.height, crop.width] : [1, crop.height, crop.width, channels];
   const type = dtype === 'uint8' ? 'uint8_t' : dtype === 'float16' ? 'Ort::Float16_t' : 'float';
   return [

@@ -1,4 +1,4 @@
-import { roundHalfEven, type Size, type Transform } from '../../data/index.ts';
+import { CHANNELS, roundHalfEven, type Size, type Transform } from '../../data/index.ts';
 import type { RecordedPreprocessing } from './recorded.ts';
 import type { CropMode } from './timm-config.ts';
 
@@ -14,7 +14,7 @@ const isSquare = ({ height, width }: Size): boolean => height === width;
 
 /** What values become: 8-bit inputs are pixels to 255. */
 function statisticsOf({ mean, std, color, dtype }: Transform): { mean: readonly number[]; std: readonly number[] } {
-  const all = (value: number): number[] => new Array<number>(color === 'grey' ? 1 : 3).fill(value);
+  const all = (value: number): number[] => new Array<number>(CHANNELS[color]).fill(value);
   return dtype === 'uint8' ? { mean: all(0), std: all(1 / 255) } : { mean, std };
 }
 
@@ -30,18 +30,21 @@ const CROP_MODES: Readonly<Partial<Record<Transform['resizeRule'], CropMode>>> =
 /** timm crops as torchvision, processors as transformers: where a margin is odd, a pixel apart. Of others neither has a word. */
 const isForeign = (framing: Transform['framing']): boolean => framing === 'tensorflow' || framing === 'corner';
 
+/** Neither timm's nor transformers' configurations have a word for them. */
+const isOwnColor = (color: Transform['color']): boolean => color === 'bgr' || color === 'rgba';
+
 /** timm's pretrained_cfg; undefined for what timm cannot do. */
 function timmFields(transform: Transform): Fields | undefined {
   const { crop, resize, resizeRule, interpolation, color, fill, orientation, resampler, framing } = transform;
   const mode = CROP_MODES[resizeRule];
   const { mean, std } = statisticsOf(transform);
   const ratio = ratioOf(crop.height, resize.height);
-  const isOwn = color === 'bgr' || orientation !== 'ignore' || resampler !== undefined || isForeign(framing);
+  const isOwn = isOwnColor(color) || orientation !== 'ignore' || resampler !== undefined || isForeign(framing);
   const isTold = ratio !== undefined && Math.floor(crop.width / ratio) === resize.width;
   const forgets = mode === 'center' && !isSquare(resize) && interpolation !== 'bilinear';
   const padded = fill.every((value, c) => value === (mode === 'border' ? roundHalfEven(255 * (mean[c] ?? 0)) : 0));
   if (!mode || isOwn || !isTold || forgets || !padded || interpolation === 'area') return undefined;
-  const channels = color === 'grey' ? 1 : 3;
+  const channels = CHANNELS[color];
   return {
     ...{ input_size: [channels, crop.height, crop.width], fixed_input_size: false },
     ...{ interpolation, crop_pct: ratio, crop_mode: mode, mean, std },
@@ -76,7 +79,7 @@ function processorFields(transform: Transform): Fields | undefined {
   const { interpolation, color, orientation, resampler, framing, dtype, mean, std } = transform;
   const size = sizing(transform);
   const resample = RESAMPLE[interpolation];
-  const isOwn = color === 'bgr' || orientation !== 'ignore' || resampler !== undefined;
+  const isOwn = isOwnColor(color) || orientation !== 'ignore' || resampler !== undefined;
   if (!size || resample === undefined || isOwn || isForeign(framing)) return undefined;
   const values =
     dtype === 'uint8'

@@ -1,6 +1,13 @@
 import { TemperError } from '../../core/index.ts';
-import { type Color, type FoundTransform, roundHalfEven, type Size, type TransformOptions } from '../../data/index.ts';
-import type { ModelInput } from '../model-input.ts';
+import {
+  CHANNELS,
+  type Color,
+  type FoundTransform,
+  roundHalfEven,
+  type Size,
+  type TransformOptions,
+} from '../../data/index.ts';
+import { colorFor, type ModelInput } from '../model-input.ts';
 import { composed, fedByConstants, type Normalisation } from './compose.ts';
 import type { Preprocessing } from './find-preprocessing.ts';
 import { type Stated, type StatedFields, targetAt } from './stated.ts';
@@ -75,7 +82,7 @@ function fitted(stated: Stated, fixed: Size | undefined): Stated {
 
 /** Red, green and blue's numbers for a grey network: their mean, as timm's loader takes. */
 function forChannels(values: readonly number[], color: Color): readonly number[] | undefined {
-  if (color !== 'grey') return values.length === 1 || values.length === 3 ? values : undefined;
+  if (color !== 'grey') return values.length === 1 || values.length === CHANNELS[color] ? values : undefined;
   if (values.length === 1) return values;
   return [Number((values.reduce((a, b) => a + b, 0) / values.length).toPrecision(12))];
 }
@@ -83,7 +90,7 @@ function forChannels(values: readonly number[], color: Color): readonly number[]
 function colorOf(stated: readonly Stated[], { graph }: Preprocessing, asked: Asked): Said<Color> | undefined {
   const { label, options, input } = asked;
   if (options.color !== undefined) return { value: options.color, source: 'the option' };
-  if (input.channels === 1) return undefined;
+  if (colorFor(input.channels) !== undefined) return undefined;
   const said = stated.flatMap(({ color, source, fed }): Said<Color>[] => {
     if (color === undefined || color === 'grey') return [];
     return [{ value: color === 'bgr' && graph?.flips && fed !== true ? 'rgb' : color, source }];
@@ -165,7 +172,7 @@ export function mergeFound(preprocessing: Preprocessing, asked: Asked): Found {
   );
   const color = colorOf(stated, preprocessing, asked);
   if (color && options.color === undefined) sources.push({ field: 'color', source: color.source });
-  const inputColor = input.channels === 1 ? 'grey' : (color?.value ?? 'rgb');
+  const inputColor = colorFor(input.channels) ?? color?.value ?? 'rgb';
   const values = type === 'uint8' ? [] : normalisations(stated, preprocessing, inputColor);
   const of = (field: 'mean' | 'std') => values.map(({ value, source }) => ({ value: value[field], source }));
   const [mean, std] = [pick('mean', 'mean', of('mean')), pick('std', 'std', of('std'))];
@@ -173,7 +180,7 @@ export function mergeFound(preprocessing: Preprocessing, asked: Asked): Found {
   const wholeMean = said('mean')[0];
   const pad = said('fill')[0]?.value ?? (isBorder ? wholeMean && forChannels(wholeMean.value, inputColor) : undefined);
   const fill = said('fill')[0] ? pad : pad?.map((value) => roundHalfEven(255 * value));
-  const channels = inputColor === 'grey' ? 1 : 3;
+  const channels = CHANNELS[inputColor];
   return {
     transform: defined({
       ...plain,

@@ -89,7 +89,8 @@ test('malformed values and what the model contradicts are typed errors', () => {
     ['USAGE', { color: 'bw' }],
     ['MISMATCH_INPUT', { size: '224' }, session(['N', 3, 192, 192])],
     ['MISMATCH_INPUT', { color: 'rgb' }, session(['N', 1, 'H', 'W'])],
-    ['MISMATCH_INPUT', {}, session(['N', 4, 'H', 'W'])],
+    ['MISMATCH_INPUT', {}, session(['N', 5, 'H', 'W'])],
+    ['MISMATCH_INPUT', { color: 'rgb' }, session(['N', 4, 'H', 'W'])],
     ['UNSUPPORTED_GRAPH', {}, session(['N', 784])],
     ['UNSUPPORTED_GRAPH', {}, session(['N', 3, 'H', 'W'], 'int64')],
   ];
