@@ -121,6 +121,16 @@ export function openFile(path: string): FileSource {
   };
 }
 
+/** The bytes of a regular file, for small ones. @throws TemperError INPUT_NOT_FOUND, INPUT_UNREADABLE, FORMAT_TRUNCATED */
+export function readSmallFile(path: string): Buffer {
+  const source = openFile(path);
+  try {
+    return Buffer.from(readBytes(source, 0, source.size));
+  } finally {
+    source.close();
+  }
+}
+
 /** Whether two sources hold the same bytes: sampled blocks first (head, middle, tail), then everything. */
 export function sameBytes(a: ByteSource, b: ByteSource): boolean {
   if (a.size !== b.size) return false;

@@ -1,5 +1,13 @@
 export { type AtomicFile, makeParent, openAtomic, outputExists, writeFileAtomic } from './atomic-write.ts';
-export { type ByteSource, type FileSource, memorySource, openFile, readBytes, sameBytes } from './byte-source.ts';
+export {
+  type ByteSource,
+  type FileSource,
+  memorySource,
+  openFile,
+  readBytes,
+  readSmallFile,
+  sameBytes,
+} from './byte-source.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { checkOutputs, samePath } from './check-outputs.ts';
 export { closest } from './closest.ts';

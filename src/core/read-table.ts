@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { readSmallFile } from './byte-source.ts';
 import { readError, TemperError } from './errors.ts';
 import { HEAD_BYTES, otherKind } from './file-kind.ts';
 
@@ -12,7 +13,7 @@ export function readTable(path: string): string {
     if (size > MAX_TABLE_BYTES) {
       throw new TemperError('FORMAT_LIMIT', `${path}: a table of ${size} bytes, expected at most ${MAX_TABLE_BYTES}`);
     }
-    const bytes = readFileSync(path);
+    const bytes = readSmallFile(path);
     const other = otherKind(path, bytes.subarray(0, HEAD_BYTES), 'a table', ['empty', 'json']);
     if (other) throw other;
     return bytes.toString('utf8');

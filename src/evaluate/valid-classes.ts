@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { readError, TemperError } from '../core/index.ts';
+import { readError, readSmallFile, TemperError } from '../core/index.ts';
 import type { ChosenData } from '../data/index.ts';
 import type { ValidClasses } from './predictions.ts';
 
 function readIndices(path: string): number[] {
   let words: string[];
   try {
-    words = readFileSync(path, 'utf8').split(/\s+/).filter(Boolean);
+    words = readSmallFile(path).toString('utf8').split(/\s+/).filter(Boolean);
   } catch (error) {
     throw readError(path, error);
   }

@@ -1,6 +1,5 @@
-import { closeSync, openSync, readSync } from 'node:fs';
 import { isScalar, parseDocument, stringify, visit } from 'yaml';
-import { readError, TemperError } from '../core/index.ts';
+import { openFile, readBytes, TemperError } from '../core/index.ts';
 
 /** A recipe has some hundred lines; ten thousand snapshots still fit. */
 const MOST_BYTES = 2 << 20;
@@ -11,22 +10,13 @@ const limit = (path: string, what: string): TemperError =>
   new TemperError('FORMAT_LIMIT', `${path}: ${what}`, { hint: 'Name a recipe that finish wrote.', details: { path } });
 
 function readText(path: string): string {
-  const buffer = Buffer.alloc(MOST_BYTES + 1);
-  let length = 0;
+  const source = openFile(path);
   try {
-    const file = openSync(path, 'r');
-    try {
-      for (let read = 1; read > 0 && length < buffer.length; length += read) {
-        read = readSync(file, buffer, length, buffer.length - length, null);
-      }
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    throw readError(path, error);
+    if (source.size > MOST_BYTES) throw limit(path, `more than ${MOST_BYTES} bytes`);
+    return Buffer.from(readBytes(source, 0, source.size)).toString('utf8');
+  } finally {
+    source.close();
   }
-  if (length > MOST_BYTES) throw limit(path, `more than ${MOST_BYTES} bytes`);
-  return buffer.toString('utf8', 0, length);
 }
 
 function assertShallow(path: string, value: unknown, depth = 0): void {

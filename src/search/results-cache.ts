@@ -1,5 +1,5 @@
-import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
-import { readError, TemperError, writeError } from '../core/index.ts';
+import { appendFileSync, existsSync, truncateSync } from 'node:fs';
+import { readError, readSmallFile, TemperError, writeError } from '../core/index.ts';
 import type { Metrics } from '../evaluate/index.ts';
 
 /** What is kept of an evaluation: enough to choose by; predictions of the few that are reported are made again. */
@@ -38,7 +38,7 @@ export function openResultsCache(path: string): ResultsCache {
   const known = new Map<string, CachedMetrics>();
   let text = '';
   try {
-    if (existsSync(path)) text = readFileSync(path, 'utf8');
+    if (existsSync(path)) text = readSmallFile(path).toString('utf8');
   } catch (error) {
     throw readError(path, error);
   }

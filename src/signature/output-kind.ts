@@ -62,7 +62,7 @@ export function graphOutputKind(model: Pick<Model, 'record'>, output: string): F
   for (let steps = 0; name !== undefined && steps <= index.nodes.length; steps++) {
     const node = index.producer(name);
     if (!node || !DOMAINS.has(node.domain)) return undefined;
-    const value = MAKES[node.opType];
+    const value = Object.hasOwn(MAKES, node.opType) ? MAKES[node.opType] : undefined;
     if (value !== undefined) {
       const tells = value === 'logits' || (!onlyLogits && !overBatch(node));
       return tells ? { value, source: `the graph (${node.opType})` } : undefined;

@@ -269,7 +269,8 @@ const OTHERS: Readonly<Record<string, string>> = {
 export function refusedOperator({ opType, domain }: NodeRecord): string | undefined {
   if (domain === 'com.microsoft.nchwc' && opType === 'Conv')
     return 'onnxruntime wrote it when it optimized the file, for one kind of processor';
-  return isLinear({ opType, domain } as NodeRecord) ? undefined : OTHERS[opType];
+  const isOther = Object.hasOwn(OTHERS, opType) && !isLinear({ opType, domain } as NodeRecord);
+  return isOther ? OTHERS[opType] : undefined;
 }
 
 /** Reads a Conv, ConvTranspose, Gemm or MatMul with a stored weight; undefined where both factors are computed. */

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
+import { HEAD_BYTES, otherKind, readError, readSmallFile, TemperError } from '../../core/index.ts';
 
 /** Class names and the indices that a model gives them. */
 export interface ClassMap {
@@ -94,7 +93,7 @@ function classMapOf(path: string, indexOf: ReadonlyMap<string, number>): ClassMa
 export function readClassMap(path: string): ClassMap {
   let text: string;
   try {
-    const bytes = readFileSync(path);
+    const bytes = readSmallFile(path);
     const other = otherKind(path, bytes.subarray(0, HEAD_BYTES), 'a class map', ['empty', 'json']);
     if (other) throw other;
     text = bytes.toString('utf8').replace(/^\ufeff/, '');

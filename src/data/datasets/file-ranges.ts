@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { type FileKind, HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
 
@@ -46,7 +47,8 @@ async function fill(
 export async function openRanges(path: string): Promise<RangeFile> {
   let handle: FileHandle;
   try {
-    handle = await open(path, 'r');
+    // Without O_NONBLOCK (which Windows lacks) a named pipe would wait for its writer before it can be refused.
+    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     throw readError(path, error);
   }

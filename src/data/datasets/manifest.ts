@@ -2,7 +2,7 @@ import { createReadStream, existsSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type CsvError, parse } from 'csv-parse';
-import { readError, TemperError } from '../../core/index.ts';
+import { openFile, readError, TemperError } from '../../core/index.ts';
 import type { SampleSource } from './dataset.ts';
 import { assertFileKind, readWholeFile } from './file-ranges.ts';
 import { IMAGE_EXTENSIONS, isImageName } from './image-files.ts';
@@ -46,6 +46,7 @@ async function readCsv(path: string, delimiter: string, onRow: (row: string[]) =
   };
   const parser = parse({ bom: true, delimiter, skip_empty_lines: true, trim: true, on_record: take });
   try {
+    openFile(path).close();
     await pipeline(createReadStream(path), parser.resume());
   } catch (error) {
     if (!(error as CsvError).code?.startsWith('CSV_')) throw readError(path, error);
@@ -57,6 +58,7 @@ async function readCsv(path: string, delimiter: string, onRow: (row: string[]) =
 async function* textLines(path: string): AsyncGenerator<string> {
   let rest = '';
   try {
+    openFile(path).close();
     for await (const chunk of createReadStream(path, 'utf8')) {
       const lines = (rest + String(chunk)).split('\n');
       rest = lines.pop() as string;

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { TemperError } from '../../core/index.ts';
+import { readSmallFile, TemperError } from '../../core/index.ts';
 import { assertFileKind, readParquetTable, type TableRows } from '../../data/index.ts';
 import { concatPredictions, type Predictions } from '../predictions.ts';
 import { CLASS_COLUMNS, COLUMNS, PART_COLUMNS, type PerImage, TOP, type WorkerPart } from './columns.ts';
@@ -25,7 +24,7 @@ export function malformed(path: string, row: number, what: string): TemperError 
 /** A CSV as one block of rows. */
 async function csvRows(path: string): Promise<TableRows> {
   const { parse } = await import('csv-parse/sync');
-  const rows = parse(readFileSync(path), { columns: true, skip_empty_lines: true, bom: true }) as Record<
+  const rows = parse(readSmallFile(path), { columns: true, skip_empty_lines: true, bom: true }) as Record<
     string,
     unknown
   >[];
