@@ -1,38 +1,17 @@
 import { TemperError } from '../../src/core/index.ts';
-import type { BnMode, Family, SearchOptions } from '../../src/search/index.ts';
+import type { BnMode, SearchOptions } from '../../src/search/index.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { namedData, namedDataOf } from '../shared/data-options.ts';
-import { grouped, numberList, stringList } from '../shared/option-values.ts';
+import { FAMILIES, families } from '../shared/families.ts';
+import { grouped, numberList } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
 import { REPORT } from '../shared/report-options.ts';
 import { CANDIDATES, candidateOptions, SNAPSHOTS } from './candidate-options.ts';
 
-type Included = Exclude<Family, 'single'>;
-
-const FAMILIES = [
-  'last',
-  'window',
-  'ema',
-  'power',
-  'robust',
-  'greedy',
-  'pruned',
-  'learned',
-] as const satisfies readonly Included[];
 const BN_MODES = ['average', 'recalibrate', 'auto', 'repair'] as const satisfies readonly BnMode[];
 
 const values = (option: string, describe: string) =>
   ({ type: 'string', describe, coerce: numberList(option) }) as const;
-
-/** Parses kinds of averages. @throws TemperError USAGE */
-function families(value: unknown): Included[] | undefined {
-  if (value === undefined) return undefined;
-  return stringList(value).map((text) => {
-    const family = FAMILIES.find((known) => known === text.trim().toLowerCase());
-    if (family) return family;
-    throw new TemperError('USAGE', `--include ${text}: expected ${FAMILIES.join(', ')}`);
-  });
-}
 
 const SEARCH = grouped('Candidates:', {
   include: {

@@ -3,32 +3,12 @@ import { TemperError } from '../../src/core/index.ts';
 import type { FinishOptions } from '../../src/finish/index.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, namedData, namedDataOf } from '../shared/data-options.ts';
+import { FAMILIES, families } from '../shared/families.ts';
 import { byteCount, grouped, oneNumber, pixelSize, stringList, wholeNumber } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
 import { parseSizeList } from '../shared/size-list.ts';
 import { TRANSFORM, transformsOf } from '../shared/transform-options.ts';
-
-const FAMILIES = [
-  'last',
-  'window',
-  'ema',
-  'power',
-  'robust',
-  'greedy',
-  'pruned',
-  'learned',
-] as const satisfies NonNullable<FinishOptions['include']>;
-
-/** Parses kinds of averages. @throws TemperError USAGE */
-function families(value: unknown): FinishOptions['include'] {
-  if (value === undefined) return undefined;
-  return stringList(value).map((text) => {
-    const family = FAMILIES.find((known) => known === text.trim().toLowerCase());
-    if (family) return family;
-    throw new TemperError('USAGE', `--include ${text}: expected ${FAMILIES.join(', ')}`);
-  });
-}
 
 /** Sizes; none with --no-sizes. @throws TemperError USAGE */
 function sizesOf(value: unknown): FinishOptions['sizes'] {

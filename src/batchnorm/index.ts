@@ -16,7 +16,12 @@ export { averagedGoals, goalsHash, layersLike, outputMoments } from './folded/re
 export { type Unfolded, unfold } from './folded/unfold.ts';
 export { recalibrate } from './job.ts';
 export { type JobImages, numberedBatches } from './job-images.ts';
-export type { MergeMomentsOptions, RecalibrateOptions, ResultOptions } from './job-options.ts';
+export {
+  DEFAULT_SAMPLES,
+  type MergeMomentsOptions,
+  type RecalibrateOptions,
+  type ResultOptions,
+} from './job-options.ts';
 export { levelsDone, readLevelsFile, writeLevelsFile } from './levels-file.ts';
 export { foldedBytes, type StateReader } from './mapped/refold.ts';
 export type { SubjectOptions } from './mapped/subject.ts';

@@ -1,4 +1,4 @@
-import type { Control } from '../core/index.ts';
+import { type Control, noteOnce } from '../core/index.ts';
 import { type ChosenData, openData, selectRows } from '../data/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { batchOf, DEFAULT_BATCH, workersOf } from '../runtime/index.ts';
@@ -28,15 +28,6 @@ function chooseRows({ dataset, rows }: ChosenData, samples: number, seed: number
     sample: (i: number) => ({ key: dataset.sample(at(i)).key }),
   };
   return selectRows(table, { limit: samples, seed }).map(at);
-}
-
-/** Says each thing once: an image that is left out is met again in every pass. */
-function once(note: (text: string) => void): (text: string) => void {
-  const said = new Set<string>();
-  return (text) => {
-    if (!said.has(text)) note(text);
-    said.add(text);
-  };
 }
 
 /** Batches of a file that is fixed to few images: larger ones, where a copy that takes any batch gives the same. */
@@ -86,7 +77,7 @@ export async function openImages(
       batch: batchOf(options, [own]),
       workers: workersOf(options),
       onBadImage: options.onBadImage ?? 'fail',
-      note: once(note),
+      note: noteOnce(note),
       signal,
     };
     const isSmall = options.batch === undefined && own !== undefined && own < SMALL_BATCH;

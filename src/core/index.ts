@@ -8,7 +8,7 @@ export {
   readSmallFile,
   sameBytes,
 } from './byte-source.ts';
-export { canonicalJson } from './canonical-json.ts';
+export { canonicalHash, canonicalJson } from './canonical-json.ts';
 export { checkOutputs, samePath } from './check-outputs.ts';
 export { closest } from './closest.ts';
 export { assertCount, MOST } from './counts.ts';
@@ -47,7 +47,7 @@ export {
 } from './float16.ts';
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
-export { type Control, controlOf, type JobControl, type Observer, type Progress } from './observer.ts';
+export { type Control, controlOf, type JobControl, noteOnce, type Observer, type Progress } from './observer.ts';
 export { pValueStatement, pValueText } from './p-value.ts';
 export { paretoFront } from './pareto-front.ts';
 export { printable, printableLines } from './printable.ts';

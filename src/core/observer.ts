@@ -27,6 +27,15 @@ export interface Control {
   readonly signal: AbortSignal;
 }
 
+/** Says each text once: jobs and passes of one run meet the same things again. */
+export function noteOnce(note: Control['note']): Control['note'] {
+  const said = new Set<string>();
+  return (text) => {
+    if (!said.has(text)) note(text);
+    said.add(text);
+  };
+}
+
 const SILENT: Progress = { update: () => undefined, end: () => undefined };
 
 /** Fills in who does not listen. */

@@ -28,7 +28,7 @@ export {
 } from './find-transform/job.ts';
 export type { Finalist } from './find-transform/verdict.ts';
 export { type GuardVerdict, guardVerdict } from './guard.ts';
-export { metricIntervals, quantile, wilson } from './intervals.ts';
+export { metricIntervals, quantile, wilson, Z_95 } from './intervals.ts';
 export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';
 export { labelWarnings } from './label-warnings.ts';
 export { computeMetrics, imageScores, type Metrics } from './metrics.ts';

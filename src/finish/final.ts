@@ -1,6 +1,7 @@
 import { type FieldRow, pValueStatement } from '../core/index.ts';
 import { evaluate } from '../evaluate/index.ts';
 import { formatNumber } from '../report/index.ts';
+import { partOf } from './measured-fields.ts';
 import { type Current, observed, runtimeOf, type Step, type StepRun } from './steps/step.ts';
 import { type Gain, type Gains, gainsOf } from './verdict.ts';
 
@@ -23,12 +24,6 @@ export interface FinalRecord {
   readonly warnings: readonly string[];
 }
 
-/** Fields that differ from run to run. */
-const MEASURED = /^(img_s_|ms_|speed_ratio|pareto)/;
-
-const pick = (row: FieldRow, isMeasured: boolean): FieldRow =>
-  Object.fromEntries(Object.entries(row).filter(([name]) => name === 'stage' || MEASURED.test(name) === isMeasured));
-
 /** Reads the images that report, once, with all stages side by side. */
 export async function reportStages(
   stages: readonly Stage[],
@@ -47,15 +42,17 @@ export async function reportStages(
     },
     observed(run),
   );
-  const rows = models.map(({ fields }, i): FieldRow => ({ stage: stages[i]?.name, ...fields }));
+  const rows = models.map(({ fields }) => fields);
+  const staged = (isMeasured: boolean) =>
+    rows.map((row, i): FieldRow => ({ stage: stages[i]?.name, ...partOf(row, isMeasured) }));
   const predictions = models.map((model) => model.predictions);
   return {
-    rows: rows.map((row) => pick(row, false)),
+    rows: staged(false),
     gains: gainsOf(
       predictions,
       taken.map(({ metric }) => metric),
     ),
-    measured: rows.map((row) => pick(row, true)),
+    measured: staged(true),
     provider: String(rows[0]?.provider),
     onnxruntime: String(rows[0]?.onnxruntime),
     classNames,

@@ -2,14 +2,16 @@ import { join } from 'node:path';
 import { averageCheckpoints } from '../average/index.ts';
 import {
   type Control,
+  canonicalHash,
   checkOutputs,
   controlOf,
   type JobControl,
+  noteOnce,
   TemperError,
   version,
   writeFileAtomic,
 } from '../core/index.ts';
-import { transformFields } from '../data/index.ts';
+import { dataFiles, transformFields } from '../data/index.ts';
 import { evaluate } from '../evaluate/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
 import { type FinalRecord, reportStages, type Stage } from './final.ts';
@@ -34,7 +36,7 @@ import { STEPS } from './steps/index.ts';
 import { type Current, commonKey, observed, type Proposal, runtimeOf, type Step, type StepRun } from './steps/step.ts';
 import { usedModel } from './used-model.ts';
 import { decide, type Levels, levelsOf } from './verdict.ts';
-import { assertFolder, claim, endRun, hashOf, isOwn, makeFolder, resumable, sweepEnded } from './work.ts';
+import { assertFolder, claim, endRun, isOwn, makeFolder, resumable, sweepEnded } from './work.ts';
 
 const BASELINE = 'last';
 const LAST = 'last snapshot';
@@ -42,16 +44,11 @@ const LAST = 'last snapshot';
 interface Kept {
   readonly sha256: string;
 }
+
 /** Jobs of one run meet the same things: each is said once. */
-function once({ note, ...control }: Control): Control {
-  const said = new Set<string>();
-  return {
-    ...control,
-    note(text) {
-      if (!said.has(text)) note(text);
-      said.add(text);
-    },
-  };
+function watchedBy(control: JobControl): Control {
+  const watched = controlOf(control);
+  return { ...watched, note: noteOnce(watched.note) };
 }
 
 const isKept = (value: unknown): value is Kept => typeof value === 'object' && value !== null && 'sha256' in value;
@@ -240,8 +237,7 @@ async function publish(
 
 const inputFiles = ({ settings, snapshots, graph }: ReadRun): string[] => {
   const { train, val, test } = settings;
-  const sets = [train, val, test].flatMap((set) => [set?.source, set?.labels, set?.classes]);
-  return [graph, ...snapshots.map(({ file }) => file), ...sets.filter((path) => path !== undefined)];
+  return [graph, ...snapshots.map(({ file }) => file), ...dataFiles(train, val, test)];
 };
 
 /**
@@ -269,14 +265,19 @@ const inputFiles = ({ settings, snapshots, graph }: ReadRun): string[] => {
  */
 export async function finish(options: FinishOptions, control: JobControl = {}): Promise<FinishRecord> {
   const began = performance.now();
-  const watched = once(controlOf(control));
+  const watched = watchedBy(control);
   const { outDir, force = false, reports = {} } = options;
   const { settings, made } = resolveSettings(options);
   assertFolder(outDir);
   sweepEnded(outDir);
   const read = await readRun(settings, made, watched);
   const { snapshots, sets } = read;
-  const id = hashOf([version, settingsDocument(settings), snapshots.map(({ sha256 }) => sha256), sets.val.tableSha256]);
+  const id = canonicalHash([
+    version,
+    settingsDocument(settings),
+    snapshots.map(({ sha256 }) => sha256),
+    sets.val.tableSha256,
+  ]);
   makeFolder(outDir);
   const outputs = outputPaths(outDir, settings.writeConfig, Object.keys(reports));
   checkOutputs(outputs, inputFiles(read), force || isOwn(outDir, id));
@@ -321,7 +322,7 @@ async function speedOf(read: ReadRun, control: Control): Promise<number | undefi
  * console.log(plan.steps.map(({ step, text }) => [step, text]), plan.seconds);
  */
 export async function planFinish(options: FinishOptions, control: JobControl = {}): Promise<FinishPlan> {
-  const watched = once(controlOf(control));
+  const watched = watchedBy(control);
   const { settings, made } = resolveSettings(options);
   const read = await readRun(settings, made, watched);
   return planOf(read, await speedOf(read, watched));

@@ -1,8 +1,10 @@
-import { expectedWork, linearRecipes } from '../search/index.ts';
+import { DEFAULT_SAMPLES } from '../batchnorm/index.ts';
+import { sizeName } from '../resolution/index.ts';
+import { DEFAULT_MEMORY_BYTES, expectedWork, linearRecipes } from '../search/index.ts';
 import { candidatesOf } from '../snapshots/index.ts';
 import type { ReadRun } from './read.ts';
 import { STEPS } from './steps/index.ts';
-import { type StepName, sizeWord } from './steps/step.ts';
+import type { StepName } from './steps/step.ts';
 
 /** What a step would do. */
 interface PlannedStep {
@@ -26,13 +28,11 @@ export interface FinishPlan {
   readonly diskBytes: number;
 }
 
-const DEFAULT_MEMORY_BYTES = 2 * 2 ** 30;
-const TRAIN_IMAGES = 8192;
 /** Work files, and a report. */
 const TEXT_BYTES = 4 * 2 ** 20;
 
 const trainImages = ({ settings, sets }: ReadRun): number =>
-  settings.bn && sets.train ? Math.min(sets.train.images, settings.train?.limit ?? TRAIN_IMAGES) : 0;
+  settings.bn && sets.train ? Math.min(sets.train.images, settings.train?.limit ?? DEFAULT_SAMPLES) : 0;
 
 function planAverage(read: ReadRun): PlannedStep {
   const { settings, snapshots, sets } = read;
@@ -64,7 +64,7 @@ function planSizes(read: ReadRun): PlannedStep {
   const sum = areas.reduce((all, one) => all + one, 0);
   const passes = sum * ((train > 0 ? 2 : 1) * sets.choosing.images + train);
   const forms = train > 0 ? ', each with its own statistics too' : '';
-  return { step: 'size', text: `${areas.length - 1} sizes beside ${sizeWord(trainSize)} px${forms}`, passes };
+  return { step: 'size', text: `${areas.length - 1} sizes beside ${sizeName(trainSize)} px${forms}`, passes };
 }
 
 const EPOCH_VIEWS = 4;

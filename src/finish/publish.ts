@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { canonicalJson, version } from '../core/index.ts';
+import { canonicalHash, canonicalJson, version } from '../core/index.ts';
 import { nextStepKey, openModel, type WrittenModel, writeEdited } from '../onnx/index.ts';
 import { carried, configTargets, measuredWith, writeConfigs } from '../signature/index.ts';
 import type { FinalRecord } from './final.ts';
@@ -8,7 +8,6 @@ import type { ReadRun } from './read.ts';
 import { settingsDocument } from './recipe.ts';
 import type { DecidedStep } from './record.ts';
 import type { Current } from './steps/step.ts';
-import { hashOf } from './work.ts';
 
 export const MODEL_FILE = 'model.onnx';
 export const RECIPE_FILE = 'recipe.yaml';
@@ -55,7 +54,7 @@ export function writeModel(
       tool: 'onnx-temper',
       version,
       command: 'finish',
-      settings_sha256: hashOf(settingsDocument(settings)),
+      settings_sha256: canonicalHash(settingsDocument(settings)),
       last_snapshot_sha256: snapshots.at(-1)?.sha256,
       steps: steps.map(decisionFields),
       chooses: { n_images: sets.choosing.images, rows_sha256: sets.choosing.rowsSha256 },

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { planAverage } from '../average/index.ts';
-import { type Control, compareUtf8, sha256OfFile, TemperError } from '../core/index.ts';
+import { type Control, canonicalHash, compareUtf8, sha256OfFile, TemperError } from '../core/index.ts';
 import type { DataOptions, Size, Transform } from '../data/index.ts';
 import { modelFileSha256, openModel } from '../onnx/index.ts';
 import {
@@ -17,7 +17,6 @@ import {
 import type { Made } from './recipe.ts';
 import type { Settings } from './settings.ts';
 import { assertApart, type ReadSet, readSet, type Split, splitOf } from './split.ts';
-import { hashOf } from './work.ts';
 
 /** A snapshot, in the order of training. */
 interface ReadSnapshot {
@@ -74,14 +73,14 @@ async function readSnapshots(settings: Settings, control: Control): Promise<Read
 async function snapshotSha256(file: string): Promise<string> {
   if (!statSync(file).isDirectory()) return sha256OfFile(file);
   const names = readdirSync(file).filter((name) => statSync(join(file, name)).isFile());
-  return hashOf(
+  return canonicalHash(
     await Promise.all(names.sort(compareUtf8).map(async (name) => [name, await sha256OfFile(join(file, name))])),
   );
 }
 
 const squareOr = ({ height, width }: Size): number | Size => (height === width ? height : { height, width });
 
-/** How images are shown, and what the classes are. */
+/** How images are shown. */
 function readGraph(graph: string, settings: Settings, isImages: boolean, { note }: Control) {
   const model = openModel(graph);
   try {
@@ -94,7 +93,6 @@ function readGraph(graph: string, settings: Settings, isImages: boolean, { note 
       transform,
       trainSize: settings.trainSize ?? (own && squareOr(own)),
       reading: fileReading(model, settings, { transform, choice: settings.transform }),
-      classes: declaredClasses(model, settings.output),
       graphBytes: model.source.size + model.externalLocations.reduce((sum, at) => sum + model.external(at).size, 0),
     };
   } finally {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DATASET_FORMATS, TRANSFORM_WORDS } from '../data/index.ts';
+import { FAMILIES } from '../search/index.ts';
 
 const text = z.string().min(1);
 const whole = z.int().min(0);
@@ -39,7 +40,6 @@ const transformSettings = z.strictObject({
   color: z.enum(TRANSFORM_WORDS.color).exactOptional(),
 });
 
-const FAMILIES = ['last', 'window', 'ema', 'power', 'robust', 'greedy', 'pruned', 'learned'] as const;
 /** Those that win: more candidates take longer, and the best of more looks better than it is. */
 const USUAL = ['last', 'ema', 'power', 'greedy'] as const;
 

@@ -1,4 +1,4 @@
-import { comparePaired, holm, imageScores, type Predictions, selectPredictions } from '../evaluate/index.ts';
+import { comparePaired, holm, imageScores, type Predictions, selectPredictions, Z_95 } from '../evaluate/index.ts';
 
 /** All false gains of a run together are claimed with at most this probability. */
 const ALPHA = 0.05;
@@ -18,8 +18,6 @@ export interface Evidence {
   readonly p: number;
   readonly images: number;
 }
-
-const Z_95 = 1.959963984540054;
 
 /** 2 Φ(-|z|): the complementary error function by its continued fraction and series (Abramowitz & Stegun 7.1.6, 7.1.14). */
 export function twoSided(z: number): number {

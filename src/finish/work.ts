@@ -1,13 +1,9 @@
-import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { canonicalJson, removeDeadTemporaries, TemperError, writeError, writeFileAtomic } from '../core/index.ts';
+import { canonicalHash, removeDeadTemporaries, TemperError, writeError, writeFileAtomic } from '../core/index.ts';
 
 const HASH_DIGITS = 16;
 const RECORD = 'record.json';
-
-/** Text of equal things, to tell results of other settings apart. */
-export const hashOf = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
 
 /** @throws TemperError OUTPUT_EXISTS for what is there and no folder */
 export function assertFolder(path: string): void {
@@ -43,7 +39,7 @@ export async function resumable<T extends object>(
   run: (folder: string) => Promise<T>,
   isWhole: (record: T, folder: string) => Promise<boolean> = () => Promise.resolve(true),
 ): Promise<{ readonly record: T; readonly folder: string }> {
-  const folder = join(work, `${name}-${hashOf(key).slice(0, HASH_DIGITS)}`);
+  const folder = join(work, `${name}-${canonicalHash(key).slice(0, HASH_DIGITS)}`);
   const path = join(folder, RECORD);
   const before = existsSync(path) ? parsed(readFileSync(path, 'utf8')) : undefined;
   if (is(before) && (await isWhole(before, folder))) return { record: before, folder };

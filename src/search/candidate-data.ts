@@ -1,4 +1,4 @@
-import type { JobImages, NumberedBatch } from '../batchnorm/index.ts';
+import { DEFAULT_SAMPLES, type JobImages, type NumberedBatch } from '../batchnorm/index.ts';
 import { type Control, canonicalJson } from '../core/index.ts';
 import {
   type ChosenData,
@@ -26,9 +26,6 @@ import type { CandidateOptions } from './candidate-options.ts';
 import type { OpenedSnapshots } from './ingredients.ts';
 import { DEFAULT_MEMORY_BYTES, memoryShares } from './memory-shares.ts';
 import type { Replay } from './replay.ts';
-
-/** Images for the statistics of each candidate; 10³ to 10⁴ are near-optimal (Wu and Johnson 2021). */
-const TRAIN_IMAGES = 8192;
 
 /** Rows of `val` for one purpose. */
 export interface ValPart {
@@ -193,7 +190,7 @@ export async function withCandidateData<P extends readonly ValPart[], T>(
   try {
     assertLabels(val.dataset, declaredClasses(template, options.output));
     if (options.train) {
-      const { limit = TRAIN_IMAGES } = options.train;
+      const { limit = DEFAULT_SAMPLES } = options.train;
       train = await openData(
         { ...seeded(options.train), limit },
         { labelled: false, as: 'train', signal: control.signal },

@@ -1,6 +1,7 @@
 export type { CandidateOptions } from './candidate-options.ts';
 export { expectedWork } from './expected-work.ts';
-export { type Family, linearRecipes } from './recipes.ts';
+export { DEFAULT_MEMORY_BYTES } from './memory-shares.ts';
+export { FAMILIES, type Family, linearRecipes } from './recipes.ts';
 export { isSearchResult } from './results-cache.ts';
 export type { BnMode } from './scorer.ts';
 export { type SearchOptions, searchAverages } from './search-job.ts';

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import {
   type Control,
-  canonicalJson,
+  canonicalHash,
   checkOutputs,
   controlOf,
   type FieldRow,
@@ -101,8 +100,6 @@ function possible(
   return { families, forms: ['average', ...measured, ...(isRepaired ? (['repair'] as const) : [])], layers };
 }
 
-const hashOf = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
-
 /** A search that ran, and what its output needs beside the result. */
 interface Searched {
   readonly result: SearchResult;
@@ -152,8 +149,8 @@ async function search(
       repairer,
       memoryBytes: Math.max(candidateBytes(ingredients), memoryShares(memory).candidates),
       cache: openResultsCache(options.cache),
-      settingsHash: hashOf({ ...data.settings, ...facts, output: output ?? null }),
-      trainHash: hashOf(data.trainSettings ?? null),
+      settingsHash: canonicalHash({ ...data.settings, ...facts, output: output ?? null }),
+      trainHash: canonicalHash(data.trainSettings ?? null),
       onScored: (scored) => bar.update(scored),
     });
     return { result, repairer, facts, evaluator };

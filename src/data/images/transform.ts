@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { canonicalJson, TemperError } from '../../core/index.ts';
+import { canonicalHash, TemperError } from '../../core/index.ts';
 import { ORIENTATIONS, type Orientation } from './decode-image.ts';
 import { FRAMINGS, type Frame, type Framing, RESIZE_RULES, type ResizeRule, roundHalfEven } from './geometry.ts';
 import {
@@ -299,6 +298,4 @@ function usage(message: string, hint = 'Correct the transform options.'): Temper
 }
 
 /** SHA-256 (hex) of the canonical JSON: two results with equal hashes saw their images alike. */
-export function transformHash(transform: Transform): string {
-  return createHash('sha256').update(canonicalJson(transform)).digest('hex');
-}
+export const transformHash = (transform: Transform): string => canonicalHash(transform);

@@ -1,11 +1,8 @@
-import { type FieldRow, version } from '../../core/index.ts';
+import { version } from '../../core/index.ts';
 import { snakeKeys } from '../key-case.ts';
+import { partOf } from '../measured-fields.ts';
 import { decisionFields } from '../publish.ts';
 import type { FinishRecord } from '../record.ts';
-
-const TIMES = /^(img_s_|ms_|speed_ratio|pareto|latency_ratio)/;
-const pick = (row: FieldRow, isTime: boolean): FieldRow =>
-  Object.fromEntries(Object.entries(row).filter(([name]) => TIMES.test(name) === isTime));
 
 /** The results as plain data: what `--json` prints. Times are under `measured`, and nowhere else. */
 export function resultsDocument(record: FinishRecord): Readonly<Record<string, unknown>> {
@@ -42,12 +39,12 @@ export function resultsDocument(record: FinishRecord): Readonly<Record<string, u
 /** What each step tried, row by row: with the rest it makes `results.json`. */
 export const triedDocument = ({ steps }: FinishRecord): Readonly<Record<string, unknown>> => ({
   tried: Object.fromEntries(
-    steps.map(({ step, proposal }) => [step, (proposal?.rows ?? []).map((row) => pick(row, false))]),
+    steps.map(({ step, proposal }) => [step, (proposal?.rows ?? []).map((row) => partOf(row, false))]),
   ),
   measured_tried: Object.fromEntries(
     steps.map(({ step, proposal }) => [
       step,
-      (proposal?.rows ?? []).map((row) => pick(row, true)).filter((row) => Object.keys(row).length > 0),
+      (proposal?.rows ?? []).map((row) => partOf(row, true)).filter((row) => Object.keys(row).length > 0),
     ]),
   ),
 });

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { fixRes } from '../../fixres/index.ts';
 import { modelFileSha256 } from '../../onnx/index.ts';
+import { sizeName } from '../../resolution/index.ts';
 import type { Evidence } from '../verdict.ts';
-import { type Current, observed, type Proposal, runtimeOf, type Step, type StepRun, sizeWord } from './step.ts';
+import { type Current, observed, type Proposal, runtimeOf, type Step, type StepRun } from './step.ts';
 
 const FILE = 'model.onnx';
 
@@ -33,7 +34,7 @@ async function propose(current: Current, run: StepRun, folder: string): Promise<
   const evidence: Evidence = { metric: 'top1', difference, lo, hi, p: paired.p, images: paired.n };
   return {
     chose: `${record.mode}, epoch ${record.epoch}`,
-    among: `${record.history.length} epochs over ${record.images} images at ${sizeWord(transform.crop)} px`,
+    among: `${record.history.length} epochs over ${record.images} images at ${sizeName(transform.crop)} px`,
     evidence,
     model: { file: FILE, sha256: await modelFileSha256(out) },
     transform,

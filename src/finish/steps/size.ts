@@ -14,7 +14,6 @@ import {
   runtimeOf,
   type Step,
   type StepRun,
-  sizeWord,
   statisticsImages,
 } from './step.ts';
 
@@ -87,7 +86,7 @@ function isFolded(path: string): boolean {
 async function writeRow(row: SweptRow, current: Current, run: StepRun, folder: string): Promise<string | undefined> {
   const { read } = run;
   const { settings, trainSize } = read;
-  const isOther = !row.baseline && sizeName(row.size) !== (trainSize === undefined ? '' : sizeWord(trainSize));
+  const isOther = !row.baseline && sizeName(row.size) !== (trainSize === undefined ? '' : sizeName(trainSize));
   const from =
     isOther && isFixed(current.model, read) ? await writeFreed(current.model, join(folder, FREED), run) : current.model;
   if (row.variant !== 'recalibrated') return from === current.model ? undefined : FREED;

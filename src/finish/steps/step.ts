@@ -1,5 +1,5 @@
 import type { Cell, Control, FieldRow } from '../../core/index.ts';
-import type { DataOptions, Size, Transform } from '../../data/index.ts';
+import type { DataOptions, Transform } from '../../data/index.ts';
 import type { RuntimeOptions } from '../../runtime/index.ts';
 import type { ReadRun } from '../read.ts';
 import type { ReadSet } from '../split.ts';
@@ -84,14 +84,6 @@ export function commonKey({ read }: StepRun): unknown {
 }
 
 export const keySet = (set: ReadSet): ReadonlySet<string> => new Set(set.keys);
-
-/** "28", "160x224" */
-export const sizeWord = (size: number | Size): string =>
-  typeof size === 'number'
-    ? String(size)
-    : size.height === size.width
-      ? String(size.height)
-      : `${size.height}x${size.width}`;
 
 export const observed = ({ control }: StepRun) => ({ observer: control, signal: control.signal });
 
