@@ -30,13 +30,16 @@ function python({ input, transform }: UsedModel): string {
   const { resize, crop, resizeRule, color, mean, std, dtype, layout, interpolation } = transform;
   const mode = { grey: 'L', rgba: 'RGBA', rgb: 'RGB', bgr: 'RGB' }[color];
   const filter = `Image.Resampling.${FILTERS[interpolation] ?? 'BILINEAR'}`;
+  const short = Math.min(resize.height, resize.width);
+  // Whole numbers, as torchvision's: of a product with a fraction the short side may come out a pixel less.
   const resized =
     resizeRule === 'short'
-      ? [
-          `scale = ${Math.min(resize.height, resize.width)} / min(image.size)`,
-          `image = image.resize([int(side * scale) for side in image.size], ${filter})`,
-        ]
-      : [`image = image.resize((${resize.width}, ${resize.height}), ${filter})  # rule: ${resizeRule}`];
+      ? [`image = image.resize([${short} * side // min(image.size) for side in image.size], ${filter})`]
+      : resizeRule === 'squash'
+        ? [`image = image.resize((${resize.width}, ${resize.height}), ${filter})`]
+        : [
+            `# Bring it to ${resize.height} x ${resize.width} by the rule "${resizeRule}" of onnx-temper (docs/preprocessing.md), which Pillow has no function for.`,
+          ];
   const scaled =
     dtype === 'uint8'
       ? ['x = np.asarray(image, np.uint8)']
