@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { planAverage } from '../average/index.ts';
 import { type Control, canonicalHash, compareUtf8, sha256OfFile, TemperError } from '../core/index.ts';
-import type { DataOptions, Size, Transform } from '../data/index.ts';
+import type { DataOptions, Dataset, SetPart, Size, Transform } from '../data/index.ts';
 import { modelFileSha256, openModel } from '../onnx/index.ts';
 import {
   assertLabels,
@@ -16,7 +16,7 @@ import {
 } from '../signature/index.ts';
 import type { Made } from './recipe.ts';
 import type { Settings } from './settings.ts';
-import { assertApart, type ReadSet, readSet, type Split, splitOf } from './split.ts';
+import { assertApart, type KeyedSet, type ReadSet, readParts, type Split, splitOf } from './split.ts';
 
 /** A snapshot, in the order of training. */
 interface ReadSnapshot {
@@ -44,8 +44,8 @@ export interface ReadRun {
     readonly val: ReadSet;
     readonly test: ReadSet | undefined;
     readonly choosing: ReadSet;
-    readonly selecting: ReadSet;
-    readonly judging: ReadSet;
+    readonly selecting: KeyedSet;
+    readonly judging: KeyedSet;
     readonly reporting: ReadSet;
   };
 }
@@ -105,21 +105,31 @@ async function readSets(settings: Settings, graph: string): Promise<ReadRun['set
   const model = openModel(graph);
   const classes = declaredClasses(model, settings.output);
   model.close();
-  const { seed, train, val, test } = settings;
+  const { seed, train, val, test, fixRes } = settings;
   const split = splitOf(settings);
-  const labelled = (data: DataOptions, as: 'val' | 'test' = 'val'): Promise<ReadSet> =>
-    readSet(data, { labelled: true, as }, (dataset) => assertLabels(dataset, classes));
-  const sets = {
-    train: train && (await readSet({ ...train, seed: train.seed ?? seed }, { labelled: settings.fixRes, as: 'train' })),
-    val: await labelled({ ...val, seed: val.seed ?? seed }),
-    test: test && (await labelled({ ...test, seed: test.seed ?? seed }, 'test')),
-    choosing: await labelled(split.choosing),
-    selecting: await labelled(split.selecting),
-    judging: await labelled(split.judging),
-    reporting: await labelled(split.reporting),
-  };
-  if (test) assertApart(val, sets.choosing, test, sets.reporting);
-  return { ...sets, split };
+  const halvesOf = ({ parts = [] }: DataOptions) => parts;
+  const read = <Name extends string>(
+    data: DataOptions,
+    as: 'train' | 'val' | 'test',
+    parts: Readonly<Record<Name, readonly SetPart[]>>,
+  ) =>
+    readParts({ ...data, seed: data.seed ?? seed }, parts, {
+      as,
+      labelled: as !== 'train' || fixRes,
+      ...(as === 'train' ? {} : { check: (dataset: Dataset) => assertLabels(dataset, classes) }),
+    });
+  const trained = train && (await read(train, 'train', {}));
+  const { choosing, selecting, judging } = split;
+  const chosen = await read(val, 'val', {
+    choosing: halvesOf(choosing),
+    selecting: halvesOf(selecting),
+    judging: halvesOf(judging),
+    reporting: halvesOf(split.reporting),
+  });
+  const tested = test && (await read(test, 'test', { reporting: [] }));
+  const { reporting } = (tested ?? chosen).parts;
+  if (test) assertApart(val, chosen.parts.choosing, test, reporting);
+  return { train: trained, val: chosen, test: tested, ...chosen.parts, reporting, split };
 }
 
 /** An earlier run's inputs must be what they were. @throws TemperError MISMATCH_VALUE */

@@ -1,5 +1,13 @@
 import { TemperError } from '../core/index.ts';
-import { type DataOptions, dataFiles, openData, rowsHash, type SetPart } from '../data/index.ts';
+import {
+  type DataOptions,
+  type Dataset,
+  dataFiles,
+  openData,
+  rowsHash,
+  rowsOfParts,
+  type SetPart,
+} from '../data/index.ts';
 import type { DataSettings, Settings } from './settings.ts';
 
 /** Which images do what. No image of `reporting` is looked at before the end; `judging` and `selecting` are the halves of `choosing`. */
@@ -37,27 +45,50 @@ export interface ReadSet {
   readonly images: number;
   readonly tableSha256: string;
   readonly rowsSha256: string;
-  readonly keys: readonly string[];
   readonly classes: readonly string[] | undefined;
   readonly isImages: boolean;
 }
 
-/** Opens a set, and says what its rows are. @throws TemperError USAGE, INPUT_*, FORMAT_* */
-export async function readSet(
+/** A set whose images other sets may share. */
+export interface KeyedSet extends ReadSet {
+  readonly keys: readonly string[];
+}
+
+interface Reading {
+  readonly labelled: boolean;
+  /** The option that names the set. */
+  readonly as: string;
+  /** Refuses the set. */
+  readonly check?: (dataset: Dataset) => void;
+}
+
+const wholeOf = (dataset: Dataset, rows: Uint32Array): ReadSet => ({
+  images: rows.length,
+  tableSha256: dataset.tableHash(),
+  rowsSha256: rowsHash(rows),
+  classes: dataset.classes,
+  isImages: dataset.kind !== 'tensor',
+});
+
+/** Opens a set once, and says what its rows are, and those of parts of it. @throws TemperError USAGE, INPUT_*, FORMAT_* */
+export async function readParts<Name extends string>(
   data: DataOptions,
-  { labelled, as }: { readonly labelled: boolean; readonly as: string },
-  check: (dataset: Awaited<ReturnType<typeof openData>>['dataset']) => void = () => {},
-): Promise<ReadSet> {
+  parts: Readonly<Record<Name, readonly SetPart[]>>,
+  { labelled, as, check = () => {} }: Reading,
+): Promise<ReadSet & { readonly parts: Readonly<Record<Name, KeyedSet>> }> {
   const { dataset, rows } = await openData(data, { labelled, as });
   try {
     check(dataset);
+    const whole = wholeOf(dataset, rows);
+    const partOf = (halves: readonly SetPart[]): KeyedSet => {
+      const own = rowsOfParts(dataset, rows, halves);
+      const keys = Array.from(own, (row) => dataset.sample(row).key);
+      return { ...whole, images: own.length, rowsSha256: rowsHash(own), keys };
+    };
+    const names = Object.keys(parts) as Name[];
     return {
-      images: rows.length,
-      tableSha256: dataset.tableHash(),
-      rowsSha256: rowsHash(rows),
-      keys: Array.from(rows, (row) => dataset.sample(row).key),
-      classes: dataset.classes,
-      isImages: dataset.kind !== 'tensor',
+      ...whole,
+      parts: Object.fromEntries(names.map((name) => [name, partOf(parts[name])])) as Record<Name, KeyedSet>,
     };
   } finally {
     await dataset.close();
@@ -65,7 +96,7 @@ export async function readSet(
 }
 
 /** Images that choose must not report: two sets of one source may not share any. @throws TemperError USAGE */
-export function assertApart(val: DataOptions, chooses: ReadSet, test: DataOptions, reports: ReadSet): void {
+export function assertApart(val: DataOptions, chooses: KeyedSet, test: DataOptions, reports: KeyedSet): void {
   const isOneSource = dataFiles(val).join('\n') === dataFiles(test).join('\n') && val.split === test.split;
   if (!isOneSource) return;
   const seen = new Set(chooses.keys);

@@ -2,7 +2,7 @@ import type { Cell, Control, FieldRow } from '../../core/index.ts';
 import type { DataOptions, Transform } from '../../data/index.ts';
 import type { RuntimeOptions } from '../../runtime/index.ts';
 import type { ReadRun } from '../read.ts';
-import type { ReadSet } from '../split.ts';
+import type { KeyedSet, ReadSet } from '../split.ts';
 import type { Evidence } from '../verdict.ts';
 
 export type StepName = 'average' | 'size' | 'fix_res' | 'calibration';
@@ -83,7 +83,7 @@ export function commonKey({ read }: StepRun): unknown {
   };
 }
 
-export const keySet = (set: ReadSet): ReadonlySet<string> => new Set(set.keys);
+export const keySet = (set: KeyedSet): ReadonlySet<string> => new Set(set.keys);
 
 export const observed = ({ control }: StepRun) => ({ observer: control, signal: control.signal });
 

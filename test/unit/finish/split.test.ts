@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertApart, type ReadSet, splitOf } from '../../../src/finish/split.ts';
+import { assertApart, type KeyedSet, splitOf } from '../../../src/finish/split.ts';
 import { assertFails } from '../../support/assert-fails.ts';
 
 const val = { source: 'val/' };
-const set = (keys: readonly string[]): ReadSet => ({
+const set = (keys: readonly string[]): KeyedSet => ({
   images: keys.length,
   tableSha256: '',
   rowsSha256: '',
