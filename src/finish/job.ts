@@ -18,6 +18,7 @@ import { type FinalRecord, reportStages, type Stage } from './final.ts';
 import type { FinishOptions } from './options.ts';
 import { modelCard } from './outputs/model-card.ts';
 import { resultsDocument, triedDocument } from './outputs/results.ts';
+import { inOwnWords } from './own-words.ts';
 import { type FinishPlan, planOf } from './plan.ts';
 import {
   CARD_FILE,
@@ -175,10 +176,10 @@ function isFinal(value: unknown): value is FinalRecord {
 async function runSteps(run: StepRun): Promise<{ readonly walk: Walk; readonly final: FinalRecord }> {
   const { read, control } = run;
   const on = STEPS.filter((step) => step.isOn(read));
-  const current = await baselineOf(run);
-  let walk: Walk = { current, levels: levelsOf(on.length), stages: [{ name: LAST, current }], steps: [] };
   const bar = control.progress('finishing', on.length + 1);
   try {
+    const current = await baselineOf(run);
+    let walk: Walk = { current, levels: levelsOf(on.length), stages: [{ name: LAST, current }], steps: [] };
     for (const [i, step] of on.entries()) {
       control.signal.throwIfAborted();
       control.note(`step ${i + 1} of ${on.length}: ${step.title}`);
@@ -196,6 +197,8 @@ async function runSteps(run: StepRun): Promise<{ readonly walk: Walk; readonly f
     ];
     const { record: final } = await resumable(run.work, 'report', key, isFinal, () => reportStages(stages, taken, run));
     return { walk, final };
+  } catch (error) {
+    throw inOwnWords(error);
   } finally {
     bar.end();
   }

@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { planAverage } from '../average/index.ts';
 import { type Control, canonicalHash, compareUtf8, sha256OfFile, TemperError } from '../core/index.ts';
-import type { DataOptions, Dataset, SetPart, Size, Transform } from '../data/index.ts';
+import { type DataOptions, LEAST_TO_SPLIT, type SetPart, type Size, type Transform } from '../data/index.ts';
 import { modelFileSha256, openModel } from '../onnx/index.ts';
 import {
   assertLabels,
@@ -16,7 +16,7 @@ import {
 } from '../signature/index.ts';
 import type { Made } from './recipe.ts';
 import type { Settings } from './settings.ts';
-import { assertApart, type KeyedSet, type ReadSet, readParts, type Split, splitOf } from './split.ts';
+import { assertApart, isOnePlace, type KeyedSet, type ReadSet, readParts, type Split, splitOf } from './split.ts';
 
 /** A snapshot, in the order of training. */
 interface ReadSnapshot {
@@ -100,6 +100,16 @@ function readGraph(graph: string, settings: Settings, isImages: boolean, { note 
   }
 }
 
+/** @throws TemperError INPUT_TOO_FEW where not every part of `val` would have images to choose or judge by */
+function assertEnough(images: number, isTested: boolean): void {
+  const least = LEAST_TO_SPLIT * (isTested ? 1 : 2);
+  if (images >= least) return;
+  throw new TemperError('INPUT_TOO_FEW', `\`val\` has ${images} labelled images, expected at least ${least}`, {
+    hint: `${isTested ? 'A half chooses, the other' : 'A quarter chooses, a quarter'} says whether it is better${isTested ? '' : ', a half reports'}: name a larger set.`,
+    details: { found: images, least },
+  });
+}
+
 /** A set that labels are read of, checked against the model's classes. */
 async function readSets(settings: Settings, graph: string): Promise<ReadRun['sets'] & { readonly split: Split }> {
   const model = openModel(graph);
@@ -116,9 +126,19 @@ async function readSets(settings: Settings, graph: string): Promise<ReadRun['set
     readParts({ ...data, seed: data.seed ?? seed }, parts, {
       as,
       labelled: as !== 'train' || fixRes,
-      ...(as === 'train' ? {} : { check: (dataset: Dataset) => assertLabels(dataset, classes) }),
+      ...(as === 'train'
+        ? {}
+        : {
+            check: ({ dataset, rows }) => {
+              assertLabels(dataset, classes);
+              if (as === 'val') assertEnough(rows.length, test !== undefined);
+            },
+          }),
     });
-  const trained = train && (await read(train, 'train', {}));
+  // Keys of a million images of training are asked for only where they may be those of others.
+  const isDoubtful = train && [val, test].some((set) => set && isOnePlace(train, set));
+  const all: Readonly<Record<string, readonly SetPart[]>> = isDoubtful ? { all: [] } : {};
+  const trained = train && (await read(train, 'train', all));
   const { choosing, selecting, judging } = split;
   const chosen = await read(val, 'val', {
     choosing: halvesOf(choosing),
@@ -128,7 +148,11 @@ async function readSets(settings: Settings, graph: string): Promise<ReadRun['set
   });
   const tested = test && (await read(test, 'test', { reporting: [] }));
   const { reporting } = (tested ?? chosen).parts;
-  if (test) assertApart(val, chosen.parts.choosing, test, reporting);
+  assertApart([
+    { name: 'val', data: val, keys: [...chosen.parts.choosing.keys, ...(tested ? [] : reporting.keys)] },
+    ...(train ? [{ name: 'train' as const, data: train, keys: trained?.parts.all?.keys ?? [] }] : []),
+    ...(test ? [{ name: 'test' as const, data: test, keys: reporting.keys }] : []),
+  ]);
   return { train: trained, val: chosen, test: tested, ...chosen.parts, reporting, split };
 }
 

@@ -1,8 +1,10 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { TemperError } from '../core/index.ts';
 import {
+  type ChosenData,
   type DataOptions,
   type Dataset,
-  dataFiles,
   openData,
   rowsHash,
   rowsOfParts,
@@ -59,7 +61,7 @@ interface Reading {
   /** The option that names the set. */
   readonly as: string;
   /** Refuses the set. */
-  readonly check?: (dataset: Dataset) => void;
+  readonly check?: (chosen: ChosenData) => void;
 }
 
 const wholeOf = (dataset: Dataset, rows: Uint32Array): ReadSet => ({
@@ -76,9 +78,10 @@ export async function readParts<Name extends string>(
   parts: Readonly<Record<Name, readonly SetPart[]>>,
   { labelled, as, check = () => {} }: Reading,
 ): Promise<ReadSet & { readonly parts: Readonly<Record<Name, KeyedSet>> }> {
-  const { dataset, rows } = await openData(data, { labelled, as });
+  const chosen = await openData(data, { labelled, as });
+  const { dataset, rows } = chosen;
   try {
-    check(dataset);
+    check(chosen);
     const whole = wholeOf(dataset, rows);
     const partOf = (halves: readonly SetPart[]): KeyedSet => {
       const own = rowsOfParts(dataset, rows, halves);
@@ -95,15 +98,36 @@ export async function readParts<Name extends string>(
   }
 }
 
-/** Images that choose must not report: two sets of one source may not share any. @throws TemperError USAGE */
-export function assertApart(val: DataOptions, chooses: KeyedSet, test: DataOptions, reports: KeyedSet): void {
-  const isOneSource = dataFiles(val).join('\n') === dataFiles(test).join('\n') && val.split === test.split;
-  if (!isOneSource) return;
-  const seen = new Set(chooses.keys);
-  const shared = reports.keys.filter((key) => seen.has(key)).length;
-  if (shared === 0) return;
-  throw new TemperError('USAGE', `\`test\` shares ${shared} images with \`val\``, {
-    hint: 'Leave `test` out: one half of `val` then reports; or name other images.',
-    details: { shared },
-  });
+/** Where a set is read, links followed; what names several files stays as it is written. */
+function placeOf({ source, split }: DataOptions): string {
+  const path = resolve(source);
+  return JSON.stringify([existsSync(path) ? realpathSync(path) : path, split ?? null]);
+}
+
+/** Whether two sets are read from one place: keys of others say nothing of each other. */
+export const isOnePlace = (one: DataOptions, other: DataOptions): boolean => placeOf(one) === placeOf(other);
+
+/** A set by the option that names it. */
+export interface NamedSet {
+  readonly name: 'train' | 'val' | 'test';
+  readonly data: DataOptions;
+  readonly keys: readonly string[];
+}
+
+/** What is trained on or chooses must not report: no two sets may share an image. @throws TemperError USAGE */
+export function assertApart(sets: readonly NamedSet[]): void {
+  for (const [i, one] of sets.entries()) {
+    const seen = new Set(one.keys);
+    for (const other of sets.slice(i + 1).filter(({ data }) => isOnePlace(data, one.data))) {
+      const shared = other.keys.filter((key) => seen.has(key)).length;
+      if (shared === 0) continue;
+      throw new TemperError('USAGE', `\`${other.name}\` shares ${shared} images with \`${one.name}\``, {
+        hint:
+          other.name === 'test'
+            ? 'Leave `test` out: one half of `val` then reports; or name other images.'
+            : 'Name images of training, or cut the two apart with `train.rows` and `val.rows`: no image that reports may be seen before.',
+        details: { shared, sets: [one.name, other.name] },
+      });
+    }
+  }
 }

@@ -64,7 +64,7 @@ export function modelCard(record: FinishRecord, used: UsedModel | undefined): st
     `---\n${frontMatter(record)}---`,
     '# model.onnx',
     `${plain(text)}.`,
-    `Measured on ${sets.reporting.images} images that no step has seen; ${sets.choosing.images} others chose.`,
+    `Measured on ${String(final.rows[0]?.n_images)} images that no step has seen; ${sets.choosing.images} others chose.`,
     scoresTable(record),
     '## What was done',
     steps.map((one) => `- ${plain(decisionText(one))}`).join('\n'),

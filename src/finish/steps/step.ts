@@ -25,6 +25,8 @@ export interface Proposal {
   readonly among: string;
   /** Better than the model before it on the half that judges; absent where there is nothing to propose. */
   readonly evidence?: Evidence;
+  /** Why what was found is not judged, though it was tried. */
+  readonly doubt?: string;
   /** Why the model before it cannot stay, whatever the evidence. */
   readonly forced?: string;
   /** What it wrote, in the step's folder; absent where the file stays as it is. */
