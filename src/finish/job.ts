@@ -225,7 +225,7 @@ async function publish(
     made,
     recipe: recipeText(settings, made),
     outputs: outputPaths(outDir, settings.writeConfig, Object.keys(reports)),
-    used: usedModel(model.path, walk.current.transform, settings),
+    used: usedModel(model.path, walk.current.transform, settings, final.rows.at(-1) ?? {}),
     warnings: [...new Set(warnings)],
     text: resultText(walk.steps, final),
     seconds,

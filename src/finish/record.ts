@@ -1,10 +1,10 @@
 import { pValueStatement } from '../core/index.ts';
 import type { WrittenModel } from '../onnx/index.ts';
 import { type FinalRecord, gainText } from './final.ts';
-import type { UsedModel } from './outputs/usage.ts';
 import type { ReadRun } from './read.ts';
 import type { Made } from './recipe.ts';
 import type { Proposal, StepName } from './steps/step.ts';
+import type { UsedModel } from './used-model.ts';
 import { gainP } from './verdict.ts';
 
 /** A step, and what was decided of it. */

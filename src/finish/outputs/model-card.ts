@@ -3,7 +3,8 @@ import { printableLines, version } from '../../core/index.ts';
 import { formatNumber } from '../../report/index.ts';
 import { yamlText } from '../recipe-yaml.ts';
 import { decisionText, type FinishRecord } from '../record.ts';
-import { type UsedModel, usageSnippets } from './usage.ts';
+import type { UsedModel } from '../used-model.ts';
+import { usageSnippets } from './usage.ts';
 
 /** What Hugging Face calls the numbers of a row. */
 const METRICS = [
