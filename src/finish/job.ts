@@ -37,7 +37,7 @@ import { STEPS } from './steps/index.ts';
 import { type Current, commonKey, observed, type Proposal, runtimeOf, type Step, type StepRun } from './steps/step.ts';
 import { usedModel } from './used-model.ts';
 import { decide, type Levels, levelsOf } from './verdict.ts';
-import { assertFolder, claim, endRun, isOwn, makeFolder, resumable, sweepEnded } from './work.ts';
+import { assertFolder, claim, endRun, isOwn, makeOutputFolder, resumable, sweepEnded } from './work.ts';
 
 const BASELINE = 'last';
 const LAST = 'last snapshot';
@@ -270,7 +270,8 @@ export async function finish(options: FinishOptions, control: JobControl = {}): 
   const began = performance.now();
   const watched = watchedBy(control);
   const { outDir, force = false, reports = {} } = options;
-  const { settings, made } = resolveSettings(options);
+  const { settings, made, notes } = resolveSettings(options);
+  for (const text of notes) watched.note(text);
   assertFolder(outDir);
   sweepEnded(outDir);
   const read = await readRun(settings, made, watched);
@@ -281,11 +282,11 @@ export async function finish(options: FinishOptions, control: JobControl = {}): 
     snapshots.map(({ sha256 }) => sha256),
     sets.val.tableSha256,
   ]);
-  makeFolder(outDir);
+  makeOutputFolder(outDir);
   const outputs = outputPaths(outDir, settings.writeConfig, Object.keys(reports));
   checkOutputs(outputs, inputFiles(read), force || isOwn(outDir, id));
   const work = options.work ?? join(outDir, '.steps');
-  makeFolder(work);
+  makeOutputFolder(work);
   claim(outDir, id);
   const ratios = made?.latencyRatios;
   const latencies = ratios && new Map(ratios.map(({ row, ratio }) => [row, ratio]));
@@ -326,7 +327,8 @@ async function speedOf(read: ReadRun, control: Control): Promise<number | undefi
  */
 export async function planFinish(options: FinishOptions, control: JobControl = {}): Promise<FinishPlan> {
   const watched = watchedBy(control);
-  const { settings, made } = resolveSettings(options);
+  const { settings, made, notes } = resolveSettings(options);
+  for (const text of notes) watched.note(text);
   const read = await readRun(settings, made, watched);
   return planOf(read, await speedOf(read, watched));
 }

@@ -14,6 +14,7 @@ import {
   transformFor,
   transformNotes,
 } from '../signature/index.ts';
+import { isCheckpoint } from '../snapshots/index.ts';
 import type { Made } from './recipe.ts';
 import type { Settings } from './settings.ts';
 import { assertApart, isOnePlace, type KeyedSet, type ReadSet, readParts, type Split, splitOf } from './split.ts';
@@ -158,12 +159,15 @@ async function readSets(settings: Settings, graph: string): Promise<ReadRun['set
 
 /** An earlier run's inputs must be what they were. @throws TemperError MISMATCH_VALUE */
 function assertAsMade(made: Made, snapshots: readonly ReadSnapshot[], sets: ReadRun['sets']): void {
-  const changed = (what: string): TemperError =>
-    new TemperError('MISMATCH_VALUE', `${what} is not what the recipe was made from`, {
+  const changed = (what: string, made = 'is not what the recipe was made from'): TemperError =>
+    new TemperError('MISMATCH_VALUE', `${what} ${made}`, {
       hint: 'Name it on the line beside `recipe`, to run the recipe on it.',
     });
-  const before = made.snapshots.map(({ sha256 }) => sha256).join();
-  if (before !== snapshots.map(({ sha256 }) => sha256).join()) throw changed('one of `inputs`');
+  if (made.snapshots.length !== snapshots.length) {
+    throw changed(`\`inputs\` are ${snapshots.length} snapshots,`, `the recipe was made from ${made.snapshots.length}`);
+  }
+  const other = snapshots.find(({ sha256 }, i) => sha256 !== made.snapshots[i]?.sha256);
+  if (other) throw changed(`${other.file} (\`inputs\`)`);
   for (const name of ['train', 'val', 'test'] as const) {
     if (made[name]?.tableSha256 !== sets[name]?.tableSha256) throw changed(`\`${name}\``);
   }
@@ -178,6 +182,12 @@ export async function readRun(settings: Settings, made: Made | undefined, contro
   const last = snapshots.at(-1);
   if (!last) throw new TemperError('INPUT_TOO_FEW', 'no snapshots were found', { hint: 'Name a folder of them.' });
   const { template } = settings.inputs;
+  if (template === undefined && isCheckpoint(last.file)) {
+    throw new TemperError('USAGE', `${last.file}: is a training checkpoint, which has no graph to run`, {
+      hint: 'Give `template` model.onnx: an export of one of the checkpoints, which their averages are put into.',
+      details: { path: last.file },
+    });
+  }
   const graph = template ?? last.file;
   const { split, ...sets } = await readSets(settings, graph);
   if (made) assertAsMade(made, snapshots, sets);

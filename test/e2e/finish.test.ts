@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import proto from 'onnx-proto';
 import { parse } from 'yaml';
 import { openModel } from '../../src/onnx/index.ts';
@@ -16,6 +17,8 @@ import { COMMON, finish, SIZED, TRAIN, VAL, WORST_LAST } from '../support/run-fi
 import { tempFolder } from '../support/temp-folder.ts';
 
 const root = tempFolder();
+/** A training checkpoint of another network. */
+const TRAINED = fileURLToPath(new URL('../../../fixtures/trainer/plain.pth', import.meta.url));
 const at = (...names: readonly string[]): string => join(root, ...names);
 const read = (...names: readonly string[]): Buffer => readFileSync(at(...names));
 
@@ -115,7 +118,7 @@ test('outputs are not replaced without --force, and a recipe of other inputs is 
   );
   const refused = finish('--recipe', at('changed.yaml'), '--out-dir', at('none'));
   assert.equal(refused.status, 6, refused.stderr);
-  assert.match(refused.stderr, /--inputs|inputs/);
+  assert.match(refused.stderr, /--inputs/);
 });
 
 test('one snapshot that nothing improves is written byte for byte, but for its metadata: exit code 1', () => {
@@ -301,6 +304,7 @@ test('what is missing, contradicts itself or is no recipe is said before any wor
     '300:500',
   );
   fails(3, /--val has 7 labelled images, expected at least 8/, one, ...COMMON, ...VAL, '--val-rows', '0:7');
+  fails(2, /is a training checkpoint[\s\S]*--template model\.onnx/, TRAINED, ...VAL);
   fails(3, /no such file/, 'nothing.onnx', ...VAL);
   fails(3, /no such file/, '--recipe', 'nothing.yaml');
   writeFileSync(at('bad.yaml'), 'recipe: 1\nversion: x\ninputs: { paths: [a] }\nval: { source: b }\nmax_gmac: 1\n');
