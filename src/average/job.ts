@@ -1,5 +1,13 @@
 import { dirname } from 'node:path';
-import { type Control, checkOutputs, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
+import {
+  type Control,
+  checkOutputs,
+  controlOf,
+  type FloatType,
+  type JobControl,
+  makeFolder,
+  version,
+} from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { type CarryOptions, configTargets, inherited, writeConfigs } from '../signature/index.ts';
 import { findSnapshots, isAverage, type TemplateOptions, withModels } from '../snapshots/index.ts';
@@ -13,7 +21,7 @@ import {
 } from './average-record.ts';
 import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
 import { type Hashing, hashFiles } from './hash-files.ts';
-import { makeFolder, outputPaths, type Targets } from './output-paths.ts';
+import { outputPaths, type Targets } from './output-paths.ts';
 import type { Plan } from './plan/plan.ts';
 import { areCheckpoints, assertModelOptions, planFiles } from './plan-files.ts';
 import { averageStates, planStateAverages } from './states/average-states.ts';
