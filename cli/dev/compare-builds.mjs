@@ -4,7 +4,7 @@
 //
 //   npm run compare -- --before DIR --after DIR [--expected FILE] [--only REGEX] [--jobs N] [--keep]
 //
-// DIR is the folder dist/cli of a built checkout. --only takes the entries whose names match, --keep leaves the folders.
+// DIR is the folder dist/cli/bin of a built checkout. --only takes the entries whose names match, --keep leaves the folders.
 // Each entry runs in two temporary folders at once, with the same links `fixtures` (this repository's) and `inputs` (made
 // by compare-builds/inputs.mjs). Tables and JSON are compared by field: one that only the second build has is listed as
 // added and is no difference. Times and temporary paths are masked. Differences are counted by kind, so that words that
@@ -38,7 +38,7 @@ function options() {
   });
   for (const name of ['before', 'after']) {
     if (values[name] === undefined)
-      throw new Error(`--${name} is missing: give the folder dist/cli of a built checkout`);
+      throw new Error(`--${name} is missing: give the folder dist/cli/bin of a built checkout`);
     if (!existsSync(join(values[name], 'onnx-temper.js')))
       throw new Error(`--${name}: ${values[name]}/onnx-temper.js is missing`);
   }

@@ -52,8 +52,9 @@ const sources = ['src', 'cli', 'test'].flatMap((folder) =>
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
     .sort((a, b) => (a < b ? -1 : 1)),
 );
-once('dist/.built', ['tsconfig.json', 'package-lock.json', ...sources], () => {
-  console.error('building (tsc) ...');
+once('dist/.built', ['tsconfig.json', 'package-lock.json', 'cli/dev/bundle.mjs', ...sources], () => {
+  console.error('building (tsc, esbuild) ...');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.']);
+  run(process.execPath, ['cli/dev/bundle.mjs']);
 });

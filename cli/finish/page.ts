@@ -83,7 +83,7 @@ function resultSection(record: FinishRecord): Section {
       { kind: 'verdict', tone: improved ? 'good' : 'caution', text: `${text}.` },
       ...warningParts(warnings),
       waterfall(record),
-      `${sets.choosing.images} images chose: ${sets.selecting.images} which candidate, ${sets.judging.images} others whether it is better than what was there. ${sets.reporting.images} images report here; they were looked at once, at the end.`,
+      `${sets.choosing.images} images chose: ${sets.selecting.images} which candidate, ${sets.judging.images} others whether it is better than what was there. ${String(final.rows[0]?.n_images)} images report here; they were looked at once, at the end.`,
       ...(gains.length > 0
         ? [
             {

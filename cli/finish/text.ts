@@ -7,7 +7,7 @@ import { textTable } from '../shared/text-table.ts';
 const STAGES = [{ field: 'stage', header: '' }, ...SCORE_COLUMNS];
 
 /** What each step brought, and the result in a sentence. */
-export function finishText({ read, steps, final, text }: FinishRecord): string {
+export function finishText({ read, steps, final, text, warnings }: FinishRecord): string {
   const { sets } = read;
   const table = columnTable(
     [
@@ -19,9 +19,10 @@ export function finishText({ read, steps, final, text }: FinishRecord): string {
   return [
     `${sets.choosing.images} images chose (${sets.selecting.images} candidates, ${sets.judging.images} whether to take them):`,
     ...steps.map((one) => `  ${flagText(decisionText(one))}`),
-    `on ${sets.reporting.images} images that no step has seen:`,
+    `on ${String(final.rows[0]?.n_images)} images that no step has seen:`,
     table,
-    `${text}`,
+    text,
+    ...warnings.map((one) => `warning: ${flagText(one)}`),
     '',
   ].join('\n');
 }

@@ -17,7 +17,7 @@ function listen(): AbortSignal {
 export async function start(load: () => Promise<Command>): Promise<void> {
   const interrupted = listen();
   try {
-    const [{ main }, command] = [await import('./main.ts'), await load()];
+    const [{ main }, command] = await Promise.all([import('./main.ts'), load()]);
     await main(command, interrupted);
   } catch (error) {
     process.stderr.write(`error: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -33,6 +33,8 @@ export interface AverageJob extends Pick<StreamOptions, 'allowNonfinite' | 'give
   readonly chosenBy?: Readonly<Record<string, unknown>> | undefined;
   /** What becomes of the template's preprocessing; undefined: nothing. */
   readonly carried?: OutputJob['carried'];
+  /** The hashing of the models' files, where it was begun before. */
+  readonly begun?: OutputJob['begun'];
 }
 
 type ModelDigests = ReturnType<typeof modelDigests>;
@@ -124,6 +126,7 @@ export function averageInto(job: AverageJob, files: readonly OutputFiles[]): Pro
         return recordOf(job, rows[row] as Row, job.given?.[row], hashes, stream.requantizationErrors()[row]);
       },
       carried: job.carried,
+      begun: job.begun,
       signal: job.signal,
     },
     files,

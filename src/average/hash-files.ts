@@ -35,6 +35,7 @@ export interface Hashing {
 /** Hashes the files that another hashing, begun earlier, leaves over: `jobs` begin with those of it. */
 export function hashRest(jobs: readonly OpenedFile[], begun: Hashing | undefined): Hashing {
   if (!begun) return hashFiles(jobs);
+  if (begun.count === jobs.length) return begun;
   const rest = hashFiles(jobs.slice(begun.count));
   return {
     count: jobs.length,

@@ -1,5 +1,13 @@
 import { dirname } from 'node:path';
-import { type Control, checkOutputs, controlOf, type FloatType, type JobControl, version } from '../core/index.ts';
+import {
+  type Control,
+  checkOutputs,
+  controlOf,
+  type FloatType,
+  type JobControl,
+  makeFolder,
+  version,
+} from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
 import { type CarryOptions, configTargets, inherited, writeConfigs } from '../signature/index.ts';
 import { findSnapshots, isAverage, type TemplateOptions, withModels } from '../snapshots/index.ts';
@@ -12,11 +20,13 @@ import {
   tensorCounts,
 } from './average-record.ts';
 import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
-import { makeFolder, outputPaths, type Targets } from './output-paths.ts';
+import { type Hashing, hashFiles } from './hash-files.ts';
+import { outputPaths, type Targets } from './output-paths.ts';
 import type { Plan } from './plan/plan.ts';
 import { areCheckpoints, assertModelOptions, planFiles } from './plan-files.ts';
 import { averageStates, planStateAverages } from './states/average-states.ts';
 import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
+import { filesOf } from './write-outputs.ts';
 
 /** What `averageCheckpoints` averages, how, and where it writes: `out` for one average, `outDir` for several. */
 export interface AverageOptions
@@ -41,23 +51,31 @@ interface Opened {
   readonly models: readonly Model[];
   readonly templateIndex: number;
   readonly tensors: TensorPlan;
+  /** Of all files of the models, if it was asked for: it takes the second core from the first moment on. */
+  readonly begun: Hashing | undefined;
 }
 
 /** Opens what a plan uses, and checks that it fits together. */
 function withTensors<T>(
   plan: Plan,
   options: TensorOptions,
-  { note }: Control,
+  { note, hashes }: Pick<Control, 'note'> & { readonly hashes: boolean },
   use: (opened: Opened) => T | Promise<T>,
 ): Promise<T> {
   return withModels(
     plan.snapshots.map(({ file }) => file),
     async (models) => {
-      const templateIndex = chooseTemplate(models);
-      const tensors = planTensors(models, templateIndex, tensorRules(options));
-      for (const text of tensors.notes) note(text);
-      for (const model of models.filter(isAverage)) note(`${model.path}: is itself an average that avg-ckpt wrote`);
-      return use({ plan, models, templateIndex, tensors });
+      const begun = hashes ? hashFiles(models.flatMap(filesOf)) : undefined;
+      try {
+        const templateIndex = chooseTemplate(models);
+        const tensors = planTensors(models, templateIndex, tensorRules(options));
+        for (const text of tensors.notes) note(text);
+        for (const model of models.filter(isAverage)) note(`${model.path}: is itself an average that avg-ckpt wrote`);
+        return await use({ plan, models, templateIndex, tensors, begun });
+      } catch (error) {
+        await begun?.cancel();
+        throw error;
+      }
     },
   );
 }
@@ -81,7 +99,7 @@ export async function planAverage(options: AverageOptions, control: JobControl =
   if (areCheckpoints(found)) return planStateAverages(found, options, watched);
   assertModelOptions(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
-  return withTensors(plan, options, watched, ({ tensors }) => ({
+  return withTensors(plan, options, { note: watched.note, hashes: false }, ({ tensors }) => ({
     averages: plannedAverages(plan),
     tensors: tensorCounts(tensors),
   }));
@@ -114,7 +132,8 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
     plan.rows.map(({ name }) => name),
     options,
   );
-  return withTensors(plan, options, watched, async ({ models, templateIndex, tensors }) => {
+  const opening = { note: watched.note, hashes: true };
+  return withTensors(plan, options, opening, async ({ models, templateIndex, tensors, begun }) => {
     if (outDir !== undefined) makeFolder(outDir);
     const template = models[templateIndex] as Model;
     const carrying = inherited(models, template, options);
@@ -139,6 +158,7 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
           dtype,
           version,
           carried: carrying,
+          begun,
           allowNonfinite,
           signal: watched.signal,
           onProgress: (done) => bar.update(done),

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { TemperError, writeError } from '../core/index.ts';
+import { TemperError } from '../core/index.ts';
 
 /** Where averages go: one file, or a folder of files named by method. */
 export interface Targets {
@@ -48,13 +48,4 @@ export function outputPaths(names: readonly string[], { out, outDir }: Targets, 
     });
   }
   return [out];
-}
-
-/** Makes the folder of several averages. @throws TemperError OUTPUT_WRITE */
-export function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (error) {
-    throw writeError(path, error);
-  }
 }

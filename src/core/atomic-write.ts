@@ -5,7 +5,6 @@ import {
   fdatasync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -15,6 +14,7 @@ import {
 import { platform } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { systemCode, TemperError, writeError } from './errors.ts';
+import { makeFolder } from './make-folder.ts';
 import { tellPublished } from './published-files.ts';
 import { removeDeadTemporaries, temporaryPath } from './temporary-file.ts';
 
@@ -186,11 +186,7 @@ export function openAtomic(path: string): AtomicFile {
 
 /** Makes the folder that an output goes to, and those above it. @throws TemperError OUTPUT_WRITE */
 export function makeParent(path: string): void {
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-  } catch (error) {
-    throw writeError(path, error);
-  }
+  makeFolder(dirname(path));
 }
 
 /** Writes a small file atomically. */

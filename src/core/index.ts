@@ -45,6 +45,7 @@ export {
   encodeFloat16,
   float16Table,
 } from './float16.ts';
+export { makeFolder } from './make-folder.ts';
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, noteOnce, type Observer, type Progress } from './observer.ts';

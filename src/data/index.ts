@@ -15,6 +15,7 @@ export {
   type DataOptions,
   dataFiles,
   openData,
+  rowsOfParts,
   rowsText,
   type SetPart,
 } from './datasets/open-data.ts';

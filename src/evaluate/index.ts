@@ -13,6 +13,7 @@ export { calibrate } from './calibrate/job.ts';
 export type { CalibrateOptions } from './calibrate/options.ts';
 export { calibrationDifference } from './calibrate/paired-differences.ts';
 export type { CalibrationRecord } from './calibrate/record.ts';
+export { isRangeEnd } from './calibrate/temperature.ts';
 export { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
 export {
   type EvaluatedStages,

@@ -18,6 +18,7 @@ import { type FinalRecord, reportStages, type Stage } from './final.ts';
 import type { FinishOptions } from './options.ts';
 import { modelCard } from './outputs/model-card.ts';
 import { resultsDocument, triedDocument } from './outputs/results.ts';
+import { inOwnWords } from './own-words.ts';
 import { type FinishPlan, planOf } from './plan.ts';
 import {
   CARD_FILE,
@@ -36,7 +37,7 @@ import { STEPS } from './steps/index.ts';
 import { type Current, commonKey, observed, type Proposal, runtimeOf, type Step, type StepRun } from './steps/step.ts';
 import { usedModel } from './used-model.ts';
 import { decide, type Levels, levelsOf } from './verdict.ts';
-import { assertFolder, claim, endRun, isOwn, makeFolder, resumable, sweepEnded } from './work.ts';
+import { assertFolder, claim, endRun, isOwn, makeOutputFolder, resumable, sweepEnded } from './work.ts';
 
 const BASELINE = 'last';
 const LAST = 'last snapshot';
@@ -175,10 +176,10 @@ function isFinal(value: unknown): value is FinalRecord {
 async function runSteps(run: StepRun): Promise<{ readonly walk: Walk; readonly final: FinalRecord }> {
   const { read, control } = run;
   const on = STEPS.filter((step) => step.isOn(read));
-  const current = await baselineOf(run);
-  let walk: Walk = { current, levels: levelsOf(on.length), stages: [{ name: LAST, current }], steps: [] };
   const bar = control.progress('finishing', on.length + 1);
   try {
+    const current = await baselineOf(run);
+    let walk: Walk = { current, levels: levelsOf(on.length), stages: [{ name: LAST, current }], steps: [] };
     for (const [i, step] of on.entries()) {
       control.signal.throwIfAborted();
       control.note(`step ${i + 1} of ${on.length}: ${step.title}`);
@@ -196,6 +197,8 @@ async function runSteps(run: StepRun): Promise<{ readonly walk: Walk; readonly f
     ];
     const { record: final } = await resumable(run.work, 'report', key, isFinal, () => reportStages(stages, taken, run));
     return { walk, final };
+  } catch (error) {
+    throw inOwnWords(error);
   } finally {
     bar.end();
   }
@@ -222,7 +225,7 @@ async function publish(
     made,
     recipe: recipeText(settings, made),
     outputs: outputPaths(outDir, settings.writeConfig, Object.keys(reports)),
-    used: usedModel(model.path, walk.current.transform, settings),
+    used: usedModel(model.path, walk.current.transform, settings, final.rows.at(-1) ?? {}),
     warnings: [...new Set(warnings)],
     text: resultText(walk.steps, final),
     seconds,
@@ -267,7 +270,8 @@ export async function finish(options: FinishOptions, control: JobControl = {}): 
   const began = performance.now();
   const watched = watchedBy(control);
   const { outDir, force = false, reports = {} } = options;
-  const { settings, made } = resolveSettings(options);
+  const { settings, made, notes } = resolveSettings(options);
+  for (const text of notes) watched.note(text);
   assertFolder(outDir);
   sweepEnded(outDir);
   const read = await readRun(settings, made, watched);
@@ -278,11 +282,11 @@ export async function finish(options: FinishOptions, control: JobControl = {}): 
     snapshots.map(({ sha256 }) => sha256),
     sets.val.tableSha256,
   ]);
-  makeFolder(outDir);
+  makeOutputFolder(outDir);
   const outputs = outputPaths(outDir, settings.writeConfig, Object.keys(reports));
   checkOutputs(outputs, inputFiles(read), force || isOwn(outDir, id));
   const work = options.work ?? join(outDir, '.steps');
-  makeFolder(work);
+  makeOutputFolder(work);
   claim(outDir, id);
   const ratios = made?.latencyRatios;
   const latencies = ratios && new Map(ratios.map(({ row, ratio }) => [row, ratio]));
@@ -323,7 +327,8 @@ async function speedOf(read: ReadRun, control: Control): Promise<number | undefi
  */
 export async function planFinish(options: FinishOptions, control: JobControl = {}): Promise<FinishPlan> {
   const watched = watchedBy(control);
-  const { settings, made } = resolveSettings(options);
+  const { settings, made, notes } = resolveSettings(options);
+  for (const text of notes) watched.note(text);
   const read = await readRun(settings, made, watched);
   return planOf(read, await speedOf(read, watched));
 }

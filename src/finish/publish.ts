@@ -22,13 +22,14 @@ export const outputPaths = (outDir: string, writeConfig: boolean, reports: reado
 
 /** What a step's decision rests on, as recipe, metadata and results have it: no time, no path. */
 export function decisionFields({ step, untried, proposal, taken, level }: DecidedStep) {
-  const { chose, among, evidence, forced, facts } = proposal ?? {};
+  const { chose, among, evidence, doubt, forced, facts } = proposal ?? {};
   return {
     step,
     taken,
     ...(untried === undefined ? {} : { untried }),
     ...(chose === undefined ? {} : { chose, among, level }),
     ...(evidence ?? {}),
+    ...(doubt === undefined ? {} : { doubt }),
     ...(forced === undefined ? {} : { forced }),
     ...Object.fromEntries(Object.entries(facts ?? {}).filter(([, value]) => value !== undefined && value !== null)),
   };

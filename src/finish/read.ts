@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { planAverage } from '../average/index.ts';
 import { type Control, canonicalHash, compareUtf8, sha256OfFile, TemperError } from '../core/index.ts';
-import type { DataOptions, Size, Transform } from '../data/index.ts';
+import { type DataOptions, LEAST_TO_SPLIT, type SetPart, type Size, type Transform } from '../data/index.ts';
 import { modelFileSha256, openModel } from '../onnx/index.ts';
 import {
   assertLabels,
@@ -14,9 +14,10 @@ import {
   transformFor,
   transformNotes,
 } from '../signature/index.ts';
+import { isCheckpoint } from '../snapshots/index.ts';
 import type { Made } from './recipe.ts';
 import type { Settings } from './settings.ts';
-import { assertApart, type ReadSet, readSet, type Split, splitOf } from './split.ts';
+import { assertApart, isOnePlace, type KeyedSet, type ReadSet, readParts, type Split, splitOf } from './split.ts';
 
 /** A snapshot, in the order of training. */
 interface ReadSnapshot {
@@ -44,8 +45,8 @@ export interface ReadRun {
     readonly val: ReadSet;
     readonly test: ReadSet | undefined;
     readonly choosing: ReadSet;
-    readonly selecting: ReadSet;
-    readonly judging: ReadSet;
+    readonly selecting: KeyedSet;
+    readonly judging: KeyedSet;
     readonly reporting: ReadSet;
   };
 }
@@ -100,36 +101,73 @@ function readGraph(graph: string, settings: Settings, isImages: boolean, { note 
   }
 }
 
+/** @throws TemperError INPUT_TOO_FEW where not every part of `val` would have images to choose or judge by */
+function assertEnough(images: number, isTested: boolean): void {
+  const least = LEAST_TO_SPLIT * (isTested ? 1 : 2);
+  if (images >= least) return;
+  throw new TemperError('INPUT_TOO_FEW', `\`val\` has ${images} labelled images, expected at least ${least}`, {
+    hint: `${isTested ? 'A half chooses, the other' : 'A quarter chooses, a quarter'} says whether it is better${isTested ? '' : ', a half reports'}: name a larger set.`,
+    details: { found: images, least },
+  });
+}
+
 /** A set that labels are read of, checked against the model's classes. */
 async function readSets(settings: Settings, graph: string): Promise<ReadRun['sets'] & { readonly split: Split }> {
   const model = openModel(graph);
   const classes = declaredClasses(model, settings.output);
   model.close();
-  const { seed, train, val, test } = settings;
+  const { seed, train, val, test, fixRes } = settings;
   const split = splitOf(settings);
-  const labelled = (data: DataOptions, as: 'val' | 'test' = 'val'): Promise<ReadSet> =>
-    readSet(data, { labelled: true, as }, (dataset) => assertLabels(dataset, classes));
-  const sets = {
-    train: train && (await readSet({ ...train, seed: train.seed ?? seed }, { labelled: settings.fixRes, as: 'train' })),
-    val: await labelled({ ...val, seed: val.seed ?? seed }),
-    test: test && (await labelled({ ...test, seed: test.seed ?? seed }, 'test')),
-    choosing: await labelled(split.choosing),
-    selecting: await labelled(split.selecting),
-    judging: await labelled(split.judging),
-    reporting: await labelled(split.reporting),
-  };
-  if (test) assertApart(val, sets.choosing, test, sets.reporting);
-  return { ...sets, split };
+  const halvesOf = ({ parts = [] }: DataOptions) => parts;
+  const read = <Name extends string>(
+    data: DataOptions,
+    as: 'train' | 'val' | 'test',
+    parts: Readonly<Record<Name, readonly SetPart[]>>,
+  ) =>
+    readParts({ ...data, seed: data.seed ?? seed }, parts, {
+      as,
+      labelled: as !== 'train' || fixRes,
+      ...(as === 'train'
+        ? {}
+        : {
+            check: ({ dataset, rows }) => {
+              assertLabels(dataset, classes);
+              if (as === 'val') assertEnough(rows.length, test !== undefined);
+            },
+          }),
+    });
+  // Keys of a million images of training are asked for only where they may be those of others.
+  const isDoubtful = train && [val, test].some((set) => set && isOnePlace(train, set));
+  const all: Readonly<Record<string, readonly SetPart[]>> = isDoubtful ? { all: [] } : {};
+  const trained = train && (await read(train, 'train', all));
+  const { choosing, selecting, judging } = split;
+  const chosen = await read(val, 'val', {
+    choosing: halvesOf(choosing),
+    selecting: halvesOf(selecting),
+    judging: halvesOf(judging),
+    reporting: halvesOf(split.reporting),
+  });
+  const tested = test && (await read(test, 'test', { reporting: [] }));
+  const { reporting } = (tested ?? chosen).parts;
+  assertApart([
+    { name: 'val', data: val, keys: [...chosen.parts.choosing.keys, ...(tested ? [] : reporting.keys)] },
+    ...(train ? [{ name: 'train' as const, data: train, keys: trained?.parts.all?.keys ?? [] }] : []),
+    ...(test ? [{ name: 'test' as const, data: test, keys: reporting.keys }] : []),
+  ]);
+  return { train: trained, val: chosen, test: tested, ...chosen.parts, reporting, split };
 }
 
 /** An earlier run's inputs must be what they were. @throws TemperError MISMATCH_VALUE */
 function assertAsMade(made: Made, snapshots: readonly ReadSnapshot[], sets: ReadRun['sets']): void {
-  const changed = (what: string): TemperError =>
-    new TemperError('MISMATCH_VALUE', `${what} is not what the recipe was made from`, {
+  const changed = (what: string, made = 'is not what the recipe was made from'): TemperError =>
+    new TemperError('MISMATCH_VALUE', `${what} ${made}`, {
       hint: 'Name it on the line beside `recipe`, to run the recipe on it.',
     });
-  const before = made.snapshots.map(({ sha256 }) => sha256).join();
-  if (before !== snapshots.map(({ sha256 }) => sha256).join()) throw changed('one of `inputs`');
+  if (made.snapshots.length !== snapshots.length) {
+    throw changed(`\`inputs\` are ${snapshots.length} snapshots,`, `the recipe was made from ${made.snapshots.length}`);
+  }
+  const other = snapshots.find(({ sha256 }, i) => sha256 !== made.snapshots[i]?.sha256);
+  if (other) throw changed(`${other.file} (\`inputs\`)`);
   for (const name of ['train', 'val', 'test'] as const) {
     if (made[name]?.tableSha256 !== sets[name]?.tableSha256) throw changed(`\`${name}\``);
   }
@@ -144,6 +182,12 @@ export async function readRun(settings: Settings, made: Made | undefined, contro
   const last = snapshots.at(-1);
   if (!last) throw new TemperError('INPUT_TOO_FEW', 'no snapshots were found', { hint: 'Name a folder of them.' });
   const { template } = settings.inputs;
+  if (template === undefined && isCheckpoint(last.file)) {
+    throw new TemperError('USAGE', `${last.file}: is a training checkpoint, which has no graph to run`, {
+      hint: 'Give `template` model.onnx: an export of one of the checkpoints, which their averages are put into.',
+      details: { path: last.file },
+    });
+  }
   const graph = template ?? last.file;
   const { split, ...sets } = await readSets(settings, graph);
   if (made) assertAsMade(made, snapshots, sets);

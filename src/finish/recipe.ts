@@ -42,6 +42,8 @@ export type Made = z.output<typeof MADE>;
 export interface Recipe {
   readonly settings: Settings;
   readonly made: Made | undefined;
+  /** Of onnx-temper that wrote it. */
+  readonly version: string;
 }
 
 type Shape = Readonly<Record<string, z.ZodType>>;
@@ -85,6 +87,17 @@ const shown = (value: unknown): string => {
   return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 };
 
+/** What zod calls things, as YAML does. */
+const PLAIN: Readonly<Record<string, string>> = {
+  object: 'a mapping (name: value)',
+  array: 'a list',
+  boolean: 'true or false',
+  int: 'a whole number',
+  number: 'a number',
+  string: 'text',
+  record: 'a mapping (name: value)',
+};
+
 const EXPECTED: readonly (readonly [RegExp, string])[] = [
   [/^Invalid input: expected (.*?),? received .*$/, '$1'],
   [/^Invalid input: expected (.*)$/, '$1'],
@@ -94,7 +107,10 @@ const EXPECTED: readonly (readonly [RegExp, string])[] = [
 ];
 const expectedBy = (message: string): string => {
   const [pattern, text] = EXPECTED.find(([known]) => known.test(message)) ?? [];
-  return (pattern && text ? message.replace(pattern, text) : message).replace(/^expected /, '').replaceAll('"', '');
+  const expected = (pattern && text ? message.replace(pattern, text) : message)
+    .replace(/^expected /, '')
+    .replaceAll('"', '');
+  return PLAIN[expected] ?? expected;
 };
 
 /** Where, what was found, what was expected; of an unknown key, which one is near. */
@@ -124,8 +140,8 @@ export function parseRecipe(source: string, value: unknown): Recipe {
   const document = camelKeys(value);
   const parsed = RECIPE.safeParse(document);
   if (!parsed.success) throw wrong(source, document, parsed.error);
-  const { recipe: _, version: __, made, ...settings } = parsed.data;
-  return { settings, made };
+  const { recipe: _, version: writtenBy, made, ...settings } = parsed.data;
+  return { settings, made, version: writtenBy };
 }
 
 /** @throws TemperError INPUT_*, FORMAT_* */

@@ -1,10 +1,10 @@
 import { pValueStatement } from '../core/index.ts';
 import type { WrittenModel } from '../onnx/index.ts';
 import { type FinalRecord, gainText } from './final.ts';
-import type { UsedModel } from './outputs/usage.ts';
 import type { ReadRun } from './read.ts';
 import type { Made } from './recipe.ts';
 import type { Proposal, StepName } from './steps/step.ts';
+import type { UsedModel } from './used-model.ts';
 import { gainP } from './verdict.ts';
 
 /** A step, and what was decided of it. */
@@ -45,7 +45,8 @@ export interface FinishRecord {
 /** Why a step was taken or left out, in a sentence without its end. */
 export function decisionText({ title, proposal, untried, taken, level }: DecidedStep): string {
   if (!proposal) return `${title}: ${untried ?? 'switched off'}`;
-  const { chose, evidence, forced } = proposal;
+  const { chose, evidence, doubt, forced } = proposal;
+  if (doubt !== undefined) return `${title}: left out, ${chose}: ${doubt}`;
   if (!evidence) {
     return forced && taken
       ? `${title}: ${chose}, as the budget asks for it (${forced})`
@@ -64,8 +65,9 @@ export function resultText(steps: readonly DecidedStep[], { gains, rows }: Final
   const taken = steps.filter((one) => one.taken);
   if (taken.length === 0) return 'nothing beats your last checkpoint beyond noise: model.onnx is that checkpoint';
   const what = taken.map(({ proposal }) => proposal?.chose).join('; ');
-  const { total } = gains;
-  const shown = total && total.pHolm < 0.05 ? '' : ', which these images cannot tell from noise';
-  if (!total) return `${what}: ${gains.steps[0] ? gainText(gains.steps[0]) : ''} on ${n} images that no step has seen`;
-  return `${what}: ${gainText(total)} against your last checkpoint, on ${n} images that no step has seen${shown}`;
+  // Of a calibration alone: it moves no answer.
+  const gain = gains.total ?? gains.steps[0];
+  if (!gain) throw new Error('a step that was taken has a gain');
+  const shown = gain.pHolm < 0.05 ? '' : ', which these images cannot tell from noise';
+  return `${what}: ${gainText(gain)} against your last checkpoint, on ${n} images that no step has seen${shown}`;
 }

@@ -1,4 +1,4 @@
-import { TemperError } from '../core/index.ts';
+import { TemperError, version } from '../core/index.ts';
 import type { FinishOptions } from './options.ts';
 import { completeSettings, type Made, readRecipe } from './recipe.ts';
 import type { Settings } from './settings.ts';
@@ -8,6 +8,8 @@ export interface ResolvedSettings {
   readonly settings: Settings;
   /** Absent where other inputs or images are given: what was found of the earlier ones says nothing. */
   readonly made: Made | undefined;
+  /** What is to be said of the recipe. */
+  readonly notes: readonly string[];
 }
 
 /** The members that are given. */
@@ -67,5 +69,13 @@ export function resolveSettings(options: FinishOptions): ResolvedSettings {
   const isSame = (['inputs', 'train', 'val', 'test', 'pattern', 'start', 'end', 'every', 'order'] as const).every(
     (name) => options[name] === undefined,
   );
-  return { settings, made: isSame ? recipe?.made : undefined };
+  const made = isSame ? recipe?.made : undefined;
+  const isOther = made !== undefined && recipe?.version !== version;
+  return {
+    settings,
+    made,
+    notes: isOther
+      ? [`${options.recipe}: written by onnx-temper ${recipe?.version}, this is ${version}: the result may differ`]
+      : [],
+  };
 }

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { canonicalHash, removeDeadTemporaries, TemperError, writeError, writeFileAtomic } from '../core/index.ts';
+import { canonicalHash, makeFolder, removeDeadTemporaries, TemperError, writeFileAtomic } from '../core/index.ts';
 
 const HASH_DIGITS = 16;
 const RECORD = 'record.json';
@@ -16,13 +16,9 @@ export function assertFolder(path: string): void {
 }
 
 /** @throws TemperError OUTPUT_EXISTS, OUTPUT_WRITE */
-export function makeFolder(path: string): void {
+export function makeOutputFolder(path: string): void {
   assertFolder(path);
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (error) {
-    throw writeError(path, error);
-  }
+  makeFolder(path);
 }
 
 /**
@@ -43,7 +39,7 @@ export async function resumable<T extends object>(
   const path = join(folder, RECORD);
   const before = existsSync(path) ? parsed(readFileSync(path, 'utf8')) : undefined;
   if (is(before) && (await isWhole(before, folder))) return { record: before, folder };
-  makeFolder(folder);
+  makeOutputFolder(folder);
   removeDeadTemporaries(folder);
   const text = JSON.stringify(await run(folder));
   writeFileAtomic(path, text, { force: true });
@@ -73,7 +69,7 @@ export function isOwn(outDir: string, run: string): boolean {
 }
 
 export function claim(outDir: string, run: string): void {
-  makeFolder(dirname(markerOf(outDir)));
+  makeOutputFolder(dirname(markerOf(outDir)));
   removeDeadTemporaries(outDir);
   sweepEnded(outDir);
   writeFileAtomic(markerOf(outDir), JSON.stringify({ run }), { force: true });

@@ -36,6 +36,7 @@ th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}
 .number{text-align:right}
 td.number{white-space:nowrap}
 .picture{display:block;height:4rem;max-width:8rem;object-fit:contain;object-position:left}
+tr:has(.picture) td{vertical-align:middle}
 .interval{display:block;color:var(--quiet);font-size:.857em}
 td:not(.number){max-width:22rem;overflow-wrap:break-word}
 .highlight td{background:var(--mark);font-weight:600}

@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Plan, type PlanOptions, type Row, type SwagRow, swagRows } from '../average/index.ts';
-import { type Control, checkOutputs, controlOf, type JobControl, TemperError, writeError } from '../core/index.ts';
+import { type Control, checkOutputs, controlOf, type JobControl, makeFolder, TemperError } from '../core/index.ts';
 import { labelWarnings, type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
 import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
 import { fileReading, type ModelReading, type OutputKind } from '../signature/index.ts';
@@ -141,11 +140,7 @@ async function evaluateSamples(
 
 /** Names the samples' files in a folder, which is made. @throws TemperError OUTPUT_* */
 function targetsOf(folder: string, rows: readonly Row[], inputs: readonly string[], force: boolean): string[] {
-  try {
-    if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw writeError(folder, error);
-  }
+  makeFolder(folder);
   const targets = rows.map(({ name }) => join(folder, `${name}.onnx`));
   checkOutputs(targets, inputs, force);
   return targets;

@@ -18,7 +18,7 @@ const TEMPLATE_TARGETS = { timesFloor: 1.3, peakMb: 200 };
 const SAME_PEAK_MB = 20;
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const command = join(root, 'dist/cli/avg-ckpt.js');
+const command = join(root, 'dist/cli/bin/avg-ckpt.js');
 const peers = join(root, 'test/bench/peers');
 const python = process.env.PYTHON ?? '/usr/bin/python3';
 

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { textWidth } from '../../src/report/charts/text-width.ts';
 import { htmlReport, type Page } from '../../src/report/index.ts';
 import { type BrowserPage, CHROMIUM, openInBrowser } from '../support/chromium.ts';
+import { CUT_OFF, LOWEST_CONTRAST } from '../support/page-checks.ts';
 import { SAMPLE_PAGE } from '../support/sample-page.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -59,32 +61,6 @@ for (const [device, widthPx] of Object.entries(WIDTHS)) {
     });
   }
 }
-
-/** The smallest contrast between a text's colour and the page's, over all texts that are shown. */
-const LOWEST_CONTRAST = `(() => {
-  const luminance = (colour) => {
-    const parts = colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
-    const [r, g, b] = parts.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const paper = luminance(getComputedStyle(document.body).backgroundColor);
-  const ratios = [...document.querySelectorAll('h1,h2,p,td,th,dt,dd,code,figcaption span,caption span,.interval,summary,svg text')]
-    .filter((element) => element.getBoundingClientRect().width > 0)
-    .map((element) => {
-      const style = getComputedStyle(element);
-      const ink = luminance(element instanceof SVGElement ? style.fill : style.color);
-      return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-    });
-  return Math.min(...ratios);
-})()`;
-
-/** Labels as the browser's own fonts draw them. */
-const CUT_OFF = `[...document.querySelectorAll('svg text')]
-  .filter((text) => {
-    const [box, frame] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
-    return box.width > 0 && (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1);
-  })
-  .map((text) => text.textContent)`;
 
 const column = (index: number): string =>
   `[...document.querySelectorAll('table.sortable')[1].tBodies[0].rows].map((row) => row.cells[${index}].firstChild.textContent.trim())`;
@@ -144,6 +120,15 @@ test('printed: light, without controls, nothing cut off', { skip }, async () => 
   await page.send('Emulation.setEmulatedMedia', { media: 'print' });
   assert.equal(await page.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(255, 255, 255)');
   await page.send('Emulation.setEmulatedMedia', { media: '' });
+});
+
+test('the layout without a browser gives every character at least the room that it takes', { skip }, async () => {
+  const characters = Array.from({ length: 0x7e - 0x20 }, (_, i) => String.fromCharCode(0x21 + i));
+  const widths = (await page.evaluate(
+    `(() => { const drawing = document.createElement('canvas').getContext('2d'); drawing.font = '100px ' + getComputedStyle(document.body).fontFamily; return ${JSON.stringify(characters)}.map((one) => drawing.measureText(one).width); })()`,
+  )) as number[];
+  const wider = characters.filter((one, i) => (widths[i] as number) > textWidth(one, 100));
+  assert.deepEqual(wider, []);
 });
 
 test('no complaint on the console, and no request', { skip }, () => {

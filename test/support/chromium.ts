@@ -22,7 +22,7 @@ interface Message {
 export interface BrowserPage {
   /** What the page said on the console, exceptions and refusals by its policy. */
   readonly complaints: readonly string[];
-  /** Addresses that were asked for, the page's own left out. */
+  /** Addresses that were asked for, the page's own and pictures within it (`data:`) left out. */
   readonly requests: readonly string[];
   readonly send: (method: string, params?: Params) => Promise<Params>;
   /** The value of an expression, as JSON. */
@@ -56,7 +56,8 @@ export async function openInBrowser(path: string): Promise<BrowserPage> {
       if (method === 'Runtime.exceptionThrown' || method === 'Runtime.consoleAPICalled' || method === 'Log.entryAdded')
         complaints.push(JSON.stringify(params));
       const asked = (params?.request as { url?: string } | undefined)?.url;
-      if (method === 'Network.requestWillBeSent' && asked !== undefined && asked !== url) requests.push(asked);
+      if (method === 'Network.requestWillBeSent' && asked !== undefined && asked !== url && !asked.startsWith('data:'))
+        requests.push(asked);
     });
   });
   for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await call(`${domain}.enable`);

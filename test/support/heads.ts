@@ -118,12 +118,16 @@ export function writeHead(folder: string, head: Head, factor = 3): string {
 }
 
 /** The real labels as two classes: 1 for trousers. */
-export async function writeTwoClasses(folder: string): Promise<string> {
+export const writeTwoClasses = (folder: string): Promise<string> =>
+  writeLabels(folder, 'two', (label) => Number(label === 1));
+
+/** The real labels, each as another number. */
+export async function writeLabels(folder: string, name: string, as: (label: number) => number): Promise<string> {
   const labels = await readIdxLabels(`${FASHION}/test-labels-idx1-ubyte.gz`);
   const header = Buffer.alloc(8);
   header.writeUInt32BE(0x801, 0);
   header.writeUInt32BE(labels.length, 4);
-  const path = join(folder, 'two-idx1-ubyte.gz');
-  writeFileSync(path, gzipSync(Buffer.concat([header, Buffer.from(labels.map((label) => Number(label === 1)))])));
+  const path = join(folder, `${name}-idx1-ubyte.gz`);
+  writeFileSync(path, gzipSync(Buffer.concat([header, Buffer.from(labels.map(as))])));
   return path;
 }

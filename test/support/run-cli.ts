@@ -2,13 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** The built programs. */
-export const AVG_CKPT = fileURLToPath(new URL('../../cli/avg-ckpt.js', import.meta.url));
-export const EVAL_CKPT = fileURLToPath(new URL('../../cli/eval-ckpt.js', import.meta.url));
-export const BN_RECAL = fileURLToPath(new URL('../../cli/bn-recal.js', import.meta.url));
-export const RES_SWEEP = fileURLToPath(new URL('../../cli/res-sweep.js', import.meta.url));
-export const TEACHER_LOGITS = fileURLToPath(new URL('../../cli/teacher-logits.js', import.meta.url));
-export const FIX_RES = fileURLToPath(new URL('../../cli/fix-res.js', import.meta.url));
-export const ONNX_TEMPER = fileURLToPath(new URL('../../cli/onnx-temper.js', import.meta.url));
+export const AVG_CKPT = fileURLToPath(new URL('../../cli/bin/avg-ckpt.js', import.meta.url));
+export const EVAL_CKPT = fileURLToPath(new URL('../../cli/bin/eval-ckpt.js', import.meta.url));
+export const BN_RECAL = fileURLToPath(new URL('../../cli/bin/bn-recal.js', import.meta.url));
+export const RES_SWEEP = fileURLToPath(new URL('../../cli/bin/res-sweep.js', import.meta.url));
+export const TEACHER_LOGITS = fileURLToPath(new URL('../../cli/bin/teacher-logits.js', import.meta.url));
+export const FIX_RES = fileURLToPath(new URL('../../cli/bin/fix-res.js', import.meta.url));
+export const ONNX_TEMPER = fileURLToPath(new URL('../../cli/bin/onnx-temper.js', import.meta.url));
 
 export interface CliResult {
   readonly status: number | null;

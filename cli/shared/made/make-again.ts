@@ -2,6 +2,7 @@ import { constants, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync,
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import {
   hashFile,
+  makeFolder,
   outputExists,
   type PublishedFile,
   sha256OfFile,
@@ -57,7 +58,7 @@ async function isSame(there: string, made: PublishedFile): Promise<boolean> {
 /** Puts a file under a name that nothing has. @throws TemperError OUTPUT_EXISTS, OUTPUT_WRITE */
 function place(from: string, to: string): void {
   try {
-    mkdirSync(dirname(to), { recursive: true });
+    makeFolder(dirname(to));
     try {
       linkSync(from, to);
     } catch (error) {

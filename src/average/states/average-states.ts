@@ -1,5 +1,5 @@
 import type { FloatType } from '../../core/index.ts';
-import { type Control, TemperError, version } from '../../core/index.ts';
+import { type Control, makeFolder, TemperError, version } from '../../core/index.ts';
 import type { Model } from '../../onnx/index.ts';
 import {
   type Candidate,
@@ -19,7 +19,7 @@ import {
 import { type AveragingRecord, averagedOutput, type PlanRecord, plannedAverages } from '../average-record.ts';
 import { type AveragingOptions, withTables } from '../averaging-options.ts';
 import { hashFiles } from '../hash-files.ts';
-import { makeFolder, outputPaths, type Targets } from '../output-paths.ts';
+import { outputPaths, type Targets } from '../output-paths.ts';
 import { type Plan, planRows } from '../plan/plan.ts';
 import type { TensorRules } from '../tensor-plan.ts';
 import { filesOf, type PublishedOutput, publishOutputs } from '../write-outputs.ts';

@@ -88,16 +88,24 @@ export async function openData(options: DataOptions, { as, ...opening }: Opening
   }
 }
 
+/** What is left of rows after each half of them is taken. @throws TemperError INPUT_TOO_FEW */
+export function rowsOfParts(
+  dataset: Pick<Dataset, 'sample'>,
+  rows: Uint32Array,
+  parts: readonly SetPart[],
+): Uint32Array {
+  return parts.reduce((left, { seed, take }) => {
+    const { selection, report } = splitRows(dataset, left, seed);
+    return take === 'choose' ? selection : report;
+  }, rows);
+}
+
 async function openRows(options: DataOptions, { labelled, signal }: Omit<Opening, 'as'>): Promise<ChosenData> {
   const { source, rows, limit, seed, parts = [], ...how } = options;
   const dataset = await openDataset(source, { ...how, requireLabels: labelled, signal });
   try {
     const selected = selectRows(dataset, { rows, limit, seed });
-    const halved = parts.reduce((left, part) => {
-      const { selection, report } = splitRows(dataset, left, part.seed);
-      return part.take === 'choose' ? selection : report;
-    }, selected);
-    return { dataset, rows: halved };
+    return { dataset, rows: rowsOfParts(dataset, selected, parts) };
   } catch (error) {
     await dataset.close();
     throw error;

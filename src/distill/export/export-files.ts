@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type AtomicFile, openAtomic, outputExists, writeError, writeFileAtomic } from '../../core/index.ts';
+import { type AtomicFile, makeFolder, openAtomic, outputExists, writeFileAtomic } from '../../core/index.ts';
 import type { Store } from '../store/index.ts';
 
 /** Written last: what the export holds, and what it was made from. */
@@ -45,13 +45,6 @@ function interruptible(file: AtomicFile, signal: AbortSignal | undefined): Atomi
 export function startExport(folder: string, force: boolean, signal?: AbortSignal): ExportFiles {
   if (!force && existsSync(folder) && readdirSync(folder).length > 0) throw outputExists(folder);
   const files: ExportedFile[] = [];
-  const makeFolder = (path: string): void => {
-    try {
-      mkdirSync(path, { recursive: true });
-    } catch (error) {
-      throw writeError(path, error);
-    }
-  };
   makeFolder(folder);
   return {
     async add(path, write) {

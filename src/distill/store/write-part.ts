@@ -1,6 +1,5 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { openAtomic, writeError, writeFileAtomic, writeSafetensors } from '../../core/index.ts';
+import { makeFolder, openAtomic, writeFileAtomic, writeSafetensors } from '../../core/index.ts';
 import { allocateColumns, type Column, type ColumnArrays, teacherColumns, viewColumns } from './columns.ts';
 import { arrayPaths, partRange, sidecarPath, storeFolders } from './layout.ts';
 import {
@@ -59,13 +58,7 @@ function writeArrays(
 
 /** Makes the folders of a store. @throws TemperError OUTPUT_WRITE */
 export function makeFolders(folder: string, run: Pick<StoreRun, 'teachers'>): void {
-  for (const name of ['', ...storeFolders(run)]) {
-    try {
-      mkdirSync(join(folder, name), { recursive: true });
-    } catch (error) {
-      throw writeError(join(folder, name), error);
-    }
-  }
+  for (const name of ['', ...storeFolders(run)]) makeFolder(join(folder, name));
 }
 
 /** What is known of a part beside its arrays. */

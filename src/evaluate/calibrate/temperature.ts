@@ -5,6 +5,9 @@ const LEAST = 1e-3;
 const MOST = 1e3;
 const STEPS = 200;
 
+/** Whether a temperature is an end of the range, as stored in 32 or 16 bits too: no temperature was best. */
+export const isRangeEnd = (temperature: number): boolean => temperature < 1.01 / MOST || temperature > 0.99 / LEAST;
+
 export interface FittedTemperature {
   readonly temperature: number;
   /** 1 / temperature: what logits are multiplied by. */

@@ -3,7 +3,8 @@ import { printableLines, version } from '../../core/index.ts';
 import { formatNumber } from '../../report/index.ts';
 import { yamlText } from '../recipe-yaml.ts';
 import { decisionText, type FinishRecord } from '../record.ts';
-import { type UsedModel, usageSnippets } from './usage.ts';
+import type { UsedModel } from '../used-model.ts';
+import { usageSnippets } from './usage.ts';
 
 /** What Hugging Face calls the numbers of a row. */
 const METRICS = [
@@ -64,7 +65,7 @@ export function modelCard(record: FinishRecord, used: UsedModel | undefined): st
     `---\n${frontMatter(record)}---`,
     '# model.onnx',
     `${plain(text)}.`,
-    `Measured on ${sets.reporting.images} images that no step has seen; ${sets.choosing.images} others chose.`,
+    `Measured on ${String(final.rows[0]?.n_images)} images that no step has seen; ${sets.choosing.images} others chose.`,
     scoresTable(record),
     '## What was done',
     steps.map((one) => `- ${plain(decisionText(one))}`).join('\n'),

@@ -1,11 +1,6 @@
 import { CHANNELS, type Transform } from '../../data/index.ts';
-
-/** What code needs to know of a model. */
-export interface UsedModel {
-  readonly input: string;
-  readonly output: string;
-  readonly transform: Transform;
-}
+import type { UsedModel } from '../used-model.ts';
+import { pythonUsage, quoted } from './usage-python.ts';
 
 export interface Snippet {
   readonly language: 'python' | 'js' | 'cpp';
@@ -14,86 +9,61 @@ export interface Snippet {
 }
 
 const list = (values: readonly number[]): string => values.join(', ');
-/** Pillow's names of filters. */
-const FILTERS: Readonly<Record<string, string>> = {
-  nearest: 'NEAREST',
-  box: 'BOX',
-  hamming: 'HAMMING',
-  bicubic: 'BICUBIC',
-  lanczos: 'LANCZOS',
-};
-
-/** Text between quotes, in all three languages. */
-const quoted = (name: string): string => JSON.stringify(name);
-
-function python({ input, transform }: UsedModel): string {
-  const { resize, crop, resizeRule, color, mean, std, dtype, layout, interpolation } = transform;
-  const mode = { grey: 'L', rgba: 'RGBA', rgb: 'RGB', bgr: 'RGB' }[color];
-  const filter = `Image.Resampling.${FILTERS[interpolation] ?? 'BILINEAR'}`;
-  const short = Math.min(resize.height, resize.width);
-  // Whole numbers, as torchvision's: of a product with a fraction the short side may come out a pixel less.
-  const resized =
-    resizeRule === 'short'
-      ? [`image = image.resize([${short} * side // min(image.size) for side in image.size], ${filter})`]
-      : resizeRule === 'squash'
-        ? [`image = image.resize((${resize.width}, ${resize.height}), ${filter})`]
-        : [
-            `# Bring it to ${resize.height} x ${resize.width} by the rule "${resizeRule}" of onnx-temper (docs/preprocessing.md), which Pillow has no function for.`,
-          ];
-  const scaled =
-    dtype === 'uint8'
-      ? ['x = np.asarray(image, np.uint8)']
-      : [
-          `x = np.asarray(image, np.${dtype === 'float16' ? 'float32' : dtype}) / 255`,
-          `x = (x - np.array([${list(mean)}], np.float32)) / np.array([${list(std)}], np.float32)`,
-        ];
-  const axes =
-    color === 'grey' ? ['x = x.reshape(x.shape[0], x.shape[1], 1)'] : color === 'bgr' ? ['x = x[:, :, ::-1]'] : [];
-  const turned = layout === 'NCHW' ? 'x.transpose(2, 0, 1)' : 'x';
-  return [
-    'import numpy as np, onnxruntime as ort',
-    'from PIL import Image',
-    '',
-    'session = ort.InferenceSession("model.onnx")',
-    `image = Image.open("picture.jpg").convert("${mode}")`,
-    ...resized,
-    `left, top = round((image.width - ${crop.width}) / 2), round((image.height - ${crop.height}) / 2)`,
-    `image = image.crop((left, top, left + ${crop.width}, top + ${crop.height}))`,
-    ...scaled.slice(0, 1),
-    ...axes.slice(0, 1).filter(() => color === 'grey'),
-    ...scaled.slice(1),
-    ...axes.filter(() => color === 'bgr'),
-    `scores = session.run(None, {${quoted(input)}: np.ascontiguousarray(${turned}[None]${dtype === 'float16' ? '.astype(np.float16)' : ''})})[0][0]`,
-    'print(int(scores.argmax()))',
-  ].join('\n');
-}
-
-function node({ input, output, transform }: UsedModel): string {
-  const { crop, color, mean, std, dtype, layout } = transform;
+/** Of one image. */
+function dimsOf({ crop, color, layout }: Transform): number[] {
   const channels = CHANNELS[color];
-  const dims = layout === 'NCHW' ? [1, channels, crop.height, crop.width] : [1, crop.height, crop.width, channels];
-  const array = dtype === 'uint8' ? 'Uint8Array' : dtype === 'float16' ? 'Float16Array' : 'Float32Array';
+  return layout === 'NCHW' ? [1, channels, crop.height, crop.width] : [1, crop.height, crop.width, channels];
+}
+const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
+
+function node({ input, output, outputType, threshold, transform }: UsedModel): string {
+  const { crop, color, mean, std, dtype, layout } = transform;
+  const dims = dimsOf(transform);
+  // Bits of float16, which Node.js 24 too takes so.
+  const array = { uint8: 'Uint8Array', float16: 'Uint16Array', float32: 'Float32Array' }[dtype];
+  const filled = `${layout}, ${color}, ${crop.height}x${crop.width}, prepared as in Python`;
   const numbers =
     dtype === 'uint8'
-      ? '// pixels: bytes from 0 to 255'
-      : `// each pixel: (value / 255 - mean) / std, mean ${list(mean)}, std ${list(std)}`;
+      ? `// ${filled}: bytes from 0 to 255`
+      : `// ${filled}: (value / 255 - mean) / std, mean ${list(mean)}, std ${list(std)}${dtype === 'float16' ? ', as bits of float16' : ''}`;
+  const isHalf = outputType === 'float16';
+  const values = isHalf
+    ? [
+        'const bits = new Uint16Array(scores.data.buffer, scores.data.byteOffset, scores.data.length);',
+        '// In the order of the float16 numbers that they are.',
+        'const values = Array.from(bits, (half) => (half & 0x8000 ? -(half & 0x7fff) : half));',
+      ]
+    : ['const values = Array.from(scores.data);'];
+  const above = isHalf && threshold === 0.5 ? '0x3800' : String(threshold);
   return [
     "import * as ort from 'onnxruntime-node';",
     '',
     "const session = await ort.InferenceSession.create('model.onnx');",
     numbers,
-    `const pixels = new ${array}(${dims.reduce((a, b) => a * b, 1)}); // ${layout}, ${color}, ${crop.height}x${crop.width}`,
+    `const pixels = new ${array}(${product(dims)});`,
     `const images = new ort.Tensor('${dtype}', pixels, [${list(dims)}]);`,
     `const { [${quoted(output)}]: scores } = await session.run({ [${quoted(input)}]: images });`,
-    'console.log(scores.data.indexOf(Math.max(...scores.data)));',
+    ...values,
+    threshold === undefined
+      ? 'console.log(values.indexOf(Math.max(...values)));'
+      : `console.log(Number(values[0] > ${above}));`,
   ].join('\n');
 }
 
-function cpp({ input, output, transform }: UsedModel): string {
+const CPP_TYPES: Readonly<Record<string, string>> = {
+  uint8: 'uint8_t',
+  float16: 'Ort::Float16_t',
+  float64: 'double',
+  float32: 'float',
+};
+
+function cpp({ input, output, outputType, threshold, transform }: UsedModel): string {
   const { crop, color, dtype, layout } = transform;
-  const channels = CHANNELS[color];
-  const dims = layout === 'NCHW' ? [1, channels, crop.height, crop.width] : [1, crop.height, crop.width, channels];
-  const type = dtype === 'uint8' ? 'uint8_t' : dtype === 'float16' ? 'Ort::Float16_t' : 'float';
+  const dims = dimsOf(transform);
+  const type = CPP_TYPES[dtype];
+  const scored = CPP_TYPES[outputType] ?? 'float';
+  const order = outputType === 'float16' ? ', [](auto a, auto b) { return a.ToFloat() < b.ToFloat(); }' : '';
+  const first = outputType === 'float16' ? 'scores[0].ToFloat()' : 'scores[0]';
   return [
     '#include <onnxruntime_cxx_api.h>',
     '#include <algorithm>',
@@ -103,23 +73,27 @@ function cpp({ input, output, transform }: UsedModel): string {
     'int main() {',
     '  Ort::Env env;',
     '  Ort::Session session(env, ORT_TSTR("model.onnx"), Ort::SessionOptions{});',
-    `  std::vector<${type}> pixels(${dims.reduce((a, b) => a * b, 1)});  // ${layout}, ${color}, prepared as in Python`,
+    `  std::vector<${type}> pixels(${product(dims)});  // ${layout}, ${color}, ${crop.height}x${crop.width}, prepared as in Python`,
     `  const int64_t dims[] = {${list(dims)}};`,
     '  auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);',
     `  auto images = Ort::Value::CreateTensor<${type}>(memory, pixels.data(), pixels.size(), dims, 4);`,
     `  const char* inputs[] = {${quoted(input)}};`,
     `  const char* outputs[] = {${quoted(output)}};`,
-    '  auto result = session.Run({}, inputs, &images, 1, outputs, 1);',
-    '  const float* scores = result[0].GetTensorData<float>();',
-    '  const size_t classes = result[0].GetTensorTypeAndShapeInfo().GetElementCount();',
-    '  std::printf("%td\\n", std::max_element(scores, scores + classes) - scores);',
+    '  auto result = session.Run(Ort::RunOptions{}, inputs, &images, 1, outputs, 1);',
+    `  const ${scored}* scores = result[0].GetTensorData<${scored}>();`,
+    ...(threshold === undefined
+      ? [
+          '  const size_t classes = result[0].GetTensorTypeAndShapeInfo().GetElementCount();',
+          `  std::printf("%td\\n", std::max_element(scores, scores + classes${order}) - scores);`,
+        ]
+      : [`  std::printf("%d\\n", ${first} > ${threshold});`]),
     '}',
   ].join('\n');
 }
 
 /** How to run the model: the same preprocessing as it was measured with. Pure. */
 export const usageSnippets = (model: UsedModel): Snippet[] => [
-  { language: 'python', caption: 'onnxruntime, Python', text: python(model) },
+  { language: 'python', caption: 'onnxruntime, Python', text: pythonUsage(model) },
   { language: 'js', caption: 'onnxruntime, Node.js', text: node(model) },
   { language: 'cpp', caption: 'onnxruntime, C++', text: cpp(model) },
 ];

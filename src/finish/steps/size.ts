@@ -156,16 +156,27 @@ function rate(
   return { rated, baseline };
 }
 
+/** Every row is over the budget: which one is the cheapest, and by how much. */
+function nothingWithin(rated: readonly Rated[], { settings }: ReadRun): TemperError {
+  const { maxGmacs, maxLatencyRatio } = settings;
+  const given = [
+    ...(maxGmacs === undefined ? [] : ['`maxGmacs`']),
+    ...(maxLatencyRatio === undefined ? [] : ['`maxLatencyRatio`']),
+  ];
+  const cost = ({ row, latency }: Rated): number => row.analysis.gmacs ?? latency ?? Number.POSITIVE_INFINITY;
+  const [cheapest] = rated.toSorted((a, b) => cost(a) - cost(b));
+  const which = cheapest ? `: the cheapest is ${rowName(cheapest.row)}, ${cheapest.refused}` : '';
+  return new TemperError('USAGE', `no size is within ${given.join(' and ')}${which}`, {
+    hint: 'Allow more, or give smaller `sizes`.',
+  });
+}
+
 async function propose(current: Current, run: StepRun, folder: string): Promise<Proposal> {
   const { sets, settings } = run.read;
   const { rows, warnings } = await sweepSizes(current, run);
   const { rated, baseline } = rate(rows, run, isFolded(current.model));
   const allowed = rated.filter(({ refused }) => refused === undefined);
-  if (allowed.length === 0) {
-    throw new TemperError('USAGE', '`maxGmacs` and `maxLatencyRatio` leave no size', {
-      hint: 'Allow more, or give smaller `sizes`.',
-    });
-  }
+  if (allowed.length === 0) throw nothingWithin(rated, run.read);
   const costs = allowed.every(({ row }) => row.analysis.gmacs !== undefined);
   const candidates = allowed.map(({ row, latency }): Candidate => {
     if (!row.predictions) throw new Error('a measured row has predictions');

@@ -2,7 +2,7 @@ import type { Cell, Control, FieldRow } from '../../core/index.ts';
 import type { DataOptions, Transform } from '../../data/index.ts';
 import type { RuntimeOptions } from '../../runtime/index.ts';
 import type { ReadRun } from '../read.ts';
-import type { ReadSet } from '../split.ts';
+import type { KeyedSet, ReadSet } from '../split.ts';
 import type { Evidence } from '../verdict.ts';
 
 export type StepName = 'average' | 'size' | 'fix_res' | 'calibration';
@@ -25,6 +25,8 @@ export interface Proposal {
   readonly among: string;
   /** Better than the model before it on the half that judges; absent where there is nothing to propose. */
   readonly evidence?: Evidence;
+  /** Why what was found is not judged, though it was tried. */
+  readonly doubt?: string;
   /** Why the model before it cannot stay, whatever the evidence. */
   readonly forced?: string;
   /** What it wrote, in the step's folder; absent where the file stays as it is. */
@@ -83,7 +85,7 @@ export function commonKey({ read }: StepRun): unknown {
   };
 }
 
-export const keySet = (set: ReadSet): ReadonlySet<string> => new Set(set.keys);
+export const keySet = (set: KeyedSet): ReadonlySet<string> => new Set(set.keys);
 
 export const observed = ({ control }: StepRun) => ({ observer: control, signal: control.signal });
 

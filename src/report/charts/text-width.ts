@@ -1,18 +1,22 @@
 import { printable } from '../../core/index.ts';
 
-/** Widths in units of the font size, of the widest common system fonts (DejaVu Sans, Verdana); text is laid out without a browser. */
-const NARROW = /[ijl.,:;'|!()[\]{}\s]/;
-const WIDE = /[mwMW@%\u2014\u2026]/;
-const CAPITAL = /[A-Z0-9_<>=+~#&-]/;
-/** Scripts whose characters are as wide as high. */
-const FULL = /[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60]|[\u{1f000}-\u{1faff}]/u;
+/**
+ * Widths in units of the font size, of the widest common system fonts (DejaVu Sans, Verdana), whichever is wider; text is laid
+ * out without a browser.
+ */
+const WIDTHS: readonly (readonly [characters: RegExp, width: number])[] = [
+  [/[fijlrt.,:;'|!()[\]\s-]/, 0.46],
+  [/[a-ln-vx-z0-9_/*"?{}$]/, 0.64],
+  [/[mMW@%\u2014\u2026]/, 1.08],
+  [/[wA-Z<>=+~#&]/, 0.84],
+  // Scripts whose characters are as wide as high.
+  [/[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60]|[\u{1f000}-\u{1faff}]/u, 1.05],
+];
+/** Of every other character. */
+const OTHER = 0.84;
 
-function characterWidth(character: string): number {
-  if (NARROW.test(character)) return 0.36;
-  if (WIDE.test(character)) return 0.92;
-  if (CAPITAL.test(character)) return 0.64;
-  return FULL.test(character) ? 1.05 : 0.58;
-}
+const characterWidth = (character: string): number =>
+  WIDTHS.find(([characters]) => characters.test(character))?.[1] ?? OTHER;
 
 /** An upper estimate of how wide a line of text is drawn. */
 export function textWidth(text: string, fontPx: number): number {

@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { assertApart, type ReadSet, splitOf } from '../../../src/finish/split.ts';
+import { assertApart, type NamedSet, splitOf } from '../../../src/finish/split.ts';
 import { assertFails } from '../../support/assert-fails.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const val = { source: 'val/' };
-const set = (keys: readonly string[]): ReadSet => ({
-  images: keys.length,
-  tableSha256: '',
-  rowsSha256: '',
-  keys,
-  classes: undefined,
-  isImages: true,
-});
-
 test('without a test set one half chooses, cut again, and the other reports; with one, all of val chooses', () => {
   const [choose, report] = [
     { seed: 7, take: 'choose' },
@@ -29,9 +23,22 @@ test('without a test set one half chooses, cut again, and the other reports; wit
   assert.deepEqual(tested.reporting, { source: 'test/', seed: 3 });
 });
 
-test('a test set of the same source may share no image with val; other sources may have the same keys', () => {
-  const error = assertFails(() => assertApart(val, set(['a', 'b']), val, set(['b', 'c'])), 'USAGE');
-  assert.match(error.message, /shares 1 images/);
-  assertApart(val, set(['a']), val, set(['b']));
-  assertApart(val, set(['a']), { source: 'test/' }, set(['a']));
+test('two sets of one place may share no image, whatever their paths are called; other places may have the same keys', () => {
+  const place = tempFolder();
+  mkdirSync(join(place, 'val'));
+  symlinkSync(join(place, 'val'), join(place, 'linked'));
+  const set = (name: NamedSet['name'], folder: string, ...keys: readonly string[]): NamedSet => ({
+    name,
+    data: { source: join(place, folder) },
+    keys,
+  });
+  const own = set('val', 'val', 'a', 'b');
+  for (const other of [set('test', 'val/', 'b', 'c'), set('train', 'linked', 'b', 'c')]) {
+    const error = assertFails(() => assertApart([own, other]), 'USAGE');
+    assert.match(error.message, new RegExp(`${other.name}. shares 1 images with .val`));
+  }
+  assertApart([own, set('test', 'val', 'c'), set('train', 'val', 'd')]);
+  assertApart([own, set('test', 'test', 'a')]);
+  const splits = ['train', 'test'].map((split) => ({ ...own, data: { ...own.data, split } }));
+  assertApart(splits);
 });
