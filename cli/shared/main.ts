@@ -2,7 +2,7 @@ import { shortage, TemperError } from '../../src/core/index.ts';
 import type { Command } from './command.ts';
 import { commandLine } from './command-line.ts';
 import { flagText } from './flag-text.ts';
-import type { Arguments } from './made/made-from.ts';
+import type { Arguments } from './made/option-roles.ts';
 import type { Talk } from './terminal.ts';
 
 const BUG_EXIT_CODE = 70;

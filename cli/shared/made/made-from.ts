@@ -4,10 +4,7 @@ import { shardOf } from '../shard-option.ts';
 import type { Terminal } from '../terminal.ts';
 import { firstDifference } from './difference.ts';
 import { type Identity, identityOf, type Reading } from './input-identity.ts';
-import { INPUTS, OUTPUTS, SHAPELESS } from './option-roles.ts';
-
-/** The values of a command's options, by name. */
-export type Arguments = Readonly<Record<string, unknown>>;
+import { type Arguments, INPUTS, OUTPUTS, SHAPELESS } from './option-roles.ts';
 
 /** What a command's outputs follow from: no path, no clock, no machine. */
 export interface MadeFrom {
@@ -29,11 +26,20 @@ function readingOf(name: string, args: Arguments, own: ReadonlySet<string>): Rea
     pattern: text(args.pattern),
     order: text(args.order),
     template: text(args.template),
-    format: name === 'data' ? text(args.format) : undefined,
-    split: name === 'data' ? text(args.split) : undefined,
+    format: text(args[`${prefix}format`]),
+    split: text(args[`${prefix}split`]),
     pathColumn: text(args[`${prefix}path-column`]),
     labelColumn: text(args[`${prefix}label-column`]),
   };
+}
+
+/** The words of a command line, and what a recipe among them names. @throws TemperError INPUT_*, FORMAT_* */
+async function completed(args: Arguments): Promise<Arguments> {
+  const recipe = text(args.recipe);
+  if (recipe === undefined) return args;
+  const { recipeInputs } = await import('./recipe-inputs.ts');
+  const given = Object.entries(args).filter(([, value]) => value !== undefined);
+  return { ...recipeInputs(recipe), ...Object.fromEntries(given) };
 }
 
 const NO_OPTION: ReadonlySet<string> = new Set([...OUTPUTS, ...SHAPELESS, ...Object.keys(INPUTS)]);
@@ -41,14 +47,15 @@ const NO_OPTION: ReadonlySet<string> = new Set([...OUTPUTS, ...SHAPELESS, ...Obj
 /**
  * What the outputs of a command are made from, before it runs.
  * @param own what the command wrote earlier, as absolute paths
- * @throws TemperError INPUT_*, USAGE; the signal's reason
+ * @throws TemperError INPUT_*, FORMAT_* of a recipe, USAGE; the signal's reason
  */
 export async function madeFrom(
   command: string,
-  args: Arguments,
+  given: Arguments,
   { environment, control: { signal } }: Pick<Terminal, 'environment' | 'control'>,
   own: Iterable<string>,
 ): Promise<MadeFrom> {
+  const args = await completed(given);
   const shard = shardOf({ shard: text(args.shard) }, environment);
   const options = Object.entries({ ...args, shard }).filter(
     ([name, value]) => !NO_OPTION.has(name) && value !== undefined,

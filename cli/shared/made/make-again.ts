@@ -13,8 +13,8 @@ import {
   writeError,
 } from '../../../src/core/index.ts';
 import type { Terminal } from '../terminal.ts';
-import type { Arguments } from './made-from.ts';
 import { isOutput, type NamedOutput } from './named-outputs.ts';
+import type { Arguments } from './option-roles.ts';
 
 /** What a command wrote when it ran, by the path that it is for. */
 export interface Ran {

@@ -1,8 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { PublishedFile } from '../../../src/core/index.ts';
-import type { Arguments } from './made-from.ts';
-import { FOLDERS, OUTPUTS } from './option-roles.ts';
+import { type Arguments, FOLDERS, OUTPUTS } from './option-roles.ts';
 
 /** An output that a command line names. */
 export interface NamedOutput {

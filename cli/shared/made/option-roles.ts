@@ -1,5 +1,8 @@
 /** How the options of all commands bear on what is written, by name: what `--skip-existing` asks of them. */
 
+/** The values of a command's options, by name. */
+export type Arguments = Readonly<Record<string, unknown>>;
+
 /** How an input is read: a run's snapshots, models, one model, a data set, or any file or folder. */
 export type InputKind = 'snapshots' | 'models' | 'model' | 'data' | 'file';
 

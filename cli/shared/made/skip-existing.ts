@@ -2,10 +2,10 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { sha256OfFile, TemperError } from '../../../src/core/index.ts';
 import type { Terminal } from '../terminal.ts';
-import { type Arguments, type MadeFrom, madeFrom, otherThan } from './made-from.ts';
+import { type MadeFrom, madeFrom, otherThan } from './made-from.ts';
 import { type MadeAgain, makeAgain, type Ran, watched } from './make-again.ts';
 import { isThere, type NamedOutput, namedOutputs } from './named-outputs.ts';
-import { FOLDERS } from './option-roles.ts';
+import { type Arguments, FOLDERS } from './option-roles.ts';
 import { pathFrom, pathIn, type Receipt, readReceipt, receiptPath, writeReceipt } from './receipt.ts';
 
 /** A command that is about to run. */
