@@ -405,6 +405,20 @@ test('of several outputs the missing ones are made, and those that are there mus
   );
 });
 
+test('what took the place of an output is not taken for it: it is made again and compared', () => {
+  const folder = folderOf();
+  const others = replaced(AVERAGE, ['--decay', '0.5']);
+  assert.equal(runProgram(ONNX_TEMPER, [...AVERAGE, '--skip-existing'], folder).status, 0);
+  assert.equal(runProgram(ONNX_TEMPER, [...others, '--force'], folder).status, 0);
+  assert.match(refused(runProgram(ONNX_TEMPER, [...AVERAGE, '--skip-existing', '--json'], folder)).message, /changed/);
+  for (const pattern of [/made again and compared/, /already there/]) {
+    const { status, stderr } = runProgram(ONNX_TEMPER, [...others, '--skip-existing'], folder);
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, pattern);
+  }
+  assert.equal(runProgram(ONNX_TEMPER, [...AVERAGE, '--skip-existing'], folder).status, 3);
+});
+
 test('a file under the name of a receipt that is none is never replaced', () => {
   const folder = folderOf();
   writeFileSync(join(folder, 'x.onnx.made.json'), '{}');

@@ -28,24 +28,32 @@ function exists(path: string, what: string, details: Readonly<Record<string, unk
   });
 }
 
-/** @throws TemperError OUTPUT_EXISTS with the first field that differs */
-function assertSame(output: string, { made_from }: Receipt, expected: MadeFrom, { positionals }: Call): void {
-  const other = otherThan(made_from, expected, positionals);
-  if (!other) return;
-  const { field, found, expected: wanted, text } = other;
-  throw exists(output, `was made from something else: ${text}`, { field, found, expected: wanted });
+interface Compared {
+  /** Outputs of the receipt that are not there. */
+  readonly missing: readonly string[];
+  /** The receipt is of files that others have taken the place of: it says nothing of these. */
+  readonly isStale: boolean;
 }
 
-/** Outputs of a receipt that are not there. @throws TemperError OUTPUT_EXISTS for one that is, and has other bytes */
-async function missingOf(path: string, { outputs }: Receipt): Promise<string[]> {
+/** @throws TemperError OUTPUT_EXISTS with the first field that differs, or for a file that was changed */
+async function compared(path: string, receipt: Receipt, made: MadeFrom, call: Call): Promise<Compared> {
   const missing: string[] = [];
-  for (const { path: name, bytes, sha256 } of outputs) {
+  let changed: TemperError | undefined;
+  let unchanged = path;
+  for (const { path: name, bytes, sha256 } of receipt.outputs) {
     const file = pathFrom(path, name);
-    if (!existsSync(file)) missing.push(file);
-    else if (!statSync(file).isFile() || statSync(file).size !== bytes || (await sha256OfFile(file)) !== sha256)
-      throw exists(file, 'was changed after it was written', { field: 'sha256', expected: sha256 });
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (!stat) missing.push(file);
+    else if (!stat.isFile() || stat.size !== bytes || (await sha256OfFile(file)) !== sha256)
+      changed ??= exists(file, 'was changed after it was written', { field: 'sha256', expected: sha256 });
+    else unchanged = unchanged === path ? file : unchanged;
   }
-  return missing;
+  const other = otherThan(receipt.made_from, made, call.positionals);
+  if (other && changed) return { missing, isStale: true };
+  if (changed) throw changed;
+  if (!other) return { missing, isStale: false };
+  const { field, found, expected, text } = other;
+  throw exists(unchanged, `was made from something else: ${text}`, { field, found, expected });
 }
 
 /** What is kept of a run, beside its first output; nothing of one that wrote nothing, or has not come to its end. */
@@ -123,18 +131,14 @@ export async function skipExisting(call: Call): Promise<number> {
     return ran.code;
   };
   if (receipt && own.slice(1).some((file) => existsSync(file))) {
-    assertSame(there[0]?.path ?? first.path, receipt, made, call);
-    const missing = await missingOf(path, receipt);
+    const { missing, isStale } = await compared(path, receipt, made, call);
     const unknown = outputs.filter((output) => !receipt.named.includes(pathIn(path, output.path)));
-    if (missing.length === 0 && unknown.length === 0) {
-      show(
-        outputs.map((output) => output.path),
-        [],
-        call,
-      );
+    if (!isStale && missing.length + unknown.length > 0) return compareAgain(path, made, outputs, call);
+    if (!isStale) {
+      const named = outputs.map((output) => output.path);
+      show(named, [], call);
       return receipt.exit_code;
     }
-    return compareAgain(path, made, outputs, call);
   }
   if (there.length === 0) return run();
   const [one] = there as [NamedOutput];
