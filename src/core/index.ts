@@ -45,12 +45,13 @@ export {
   encodeFloat16,
   float16Table,
 } from './float16.ts';
+export { inertCell, saidByCell } from './formula-cell.ts';
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, noteOnce, type Observer, type Progress } from './observer.ts';
 export { pValueStatement, pValueText } from './p-value.ts';
 export { paretoFront } from './pareto-front.ts';
-export { printable, printableLines } from './printable.ts';
+export { printable, printableLines, shown } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
 export { readTable } from './read-table.ts';
 export {
