@@ -7,6 +7,7 @@ export {
   readBytes,
   readSmallFile,
   sameBytes,
+  unchangedSince,
 } from './byte-source.ts';
 export { canonicalHash, canonicalJson } from './canonical-json.ts';
 export { checkOutputs, samePath } from './check-outputs.ts';
