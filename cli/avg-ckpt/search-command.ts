@@ -69,6 +69,6 @@ export async function search(args: SearchArguments, terminal: Terminal): Promise
     writeReport(report, searchPage(record, verdict, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
-  terminal.print(searchDocument(record, args), searchText(record, verdict));
+  terminal.print(searchDocument(record, args), { record, verdict }, (shown) => searchText(shown.record, shown.verdict));
   return 0;
 }

@@ -65,14 +65,14 @@ export function showRecord(
   terminal: Terminal,
 ): number {
   if (skipped.length > 0) {
-    terminal.print({ skipped }, '');
+    terminal.print({ skipped }, '', String);
     return 0;
   }
   if (moments) {
     const { path, sha256, batches, batchesInAll } = moments;
     terminal.wrote(path, `moments of ${batches} of ${batchesInAll} batches, sha256 ${sha256}`);
     if (!result) {
-      terminal.print({ moments: { path, sha256, batches, batches_in_all: batchesInAll } }, '');
+      terminal.print({ moments: { path, sha256, batches, batches_in_all: batchesInAll } }, '', String);
       return 0;
     }
   }
@@ -87,6 +87,6 @@ export function showRecord(
     writeReport(report, recalibrationPage(result, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
-  terminal.print(documentOf(result, csv), recalibrationText(result));
+  terminal.print(documentOf(result, csv), result, recalibrationText);
   return written ? 0 : 1;
 }

@@ -115,7 +115,8 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
       bad_images: record.badImages,
       ...(args.slices === undefined ? {} : { slices: record.slices }),
     },
-    evaluationText(record, verdict),
+    { record, verdict },
+    (shown) => evaluationText(shown.record, shown.verdict),
   );
   return passed ? 0 : 1;
 }

@@ -35,6 +35,6 @@ export async function resSweep(args: ResSweepArguments, terminal: Terminal): Pro
     writeReport(report, sweepPage(record, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
-  terminal.print(sweepDocument(record), sweepText(record, args.recommend));
+  terminal.print(sweepDocument(record), record, (shown) => sweepText(shown, args.recommend));
   return 0;
 }

@@ -7,6 +7,7 @@ export {
   readBytes,
   readSmallFile,
   sameBytes,
+  unchangedSince,
 } from './byte-source.ts';
 export { canonicalHash, canonicalJson } from './canonical-json.ts';
 export { checkOutputs, samePath } from './check-outputs.ts';
@@ -45,13 +46,14 @@ export {
   encodeFloat16,
   float16Table,
 } from './float16.ts';
+export { inertCell, saidByCell } from './formula-cell.ts';
 export { makeFolder } from './make-folder.ts';
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, noteOnce, type Observer, type Progress } from './observer.ts';
 export { pValueStatement, pValueText } from './p-value.ts';
 export { paretoFront } from './pareto-front.ts';
-export { printable, printableLines } from './printable.ts';
+export { printable, printableLines, shown } from './printable.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
 export { readTable } from './read-table.ts';
 export {
