@@ -136,6 +136,11 @@ function evaluations({ folder, run, table }: Session): void {
   table('eval-ckpt --per-image', 'logits.csv');
   writeFileSync(join(folder, 'all.txt'), '0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n');
   run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, '--limit', '40', '--valid-classes', 'all.txt']);
+  const sets = ['--set', `again=${TEST[1]}`, '--set-labels', `again=${TEST[3]}`, '--set-csv', 'sets.csv'];
+  run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, ...sets, '--real-labels', 'real.json']);
+  table('eval-ckpt --set-csv', 'sets.csv');
+  run('eval-ckpt', EVAL_CKPT, ['--from', 'p.csv', '--set', 'again=p.csv', '--set-csv', 'sets-from.csv']);
+  table('eval-ckpt --set-csv', 'sets-from.csv');
   run('eval-ckpt', EVAL_CKPT, [OLD, ...badPictures(folder), ...common, '--quarantine', 'bad.csv']);
   table('eval-ckpt --quarantine', 'bad.csv');
   run('eval-ckpt --find-transform', EVAL_CKPT, [OLD, ...TEST, ...common, '--find-transform', '--csv', 'found.csv']);
