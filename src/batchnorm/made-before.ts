@@ -39,7 +39,7 @@ export function assertMadeBefore(
   const source = openFile(path);
   try {
     const { run, batches: there } = readMomentsFile(source);
-    const provider = device === 'auto' ? run.provider : device.replace(/:.*/, '');
+    const provider = device.startsWith('auto') ? run.provider : device.replace(/:\d+/, '');
     const { onnxruntime } = run;
     assertSameRun({ path: 'this command', run: { ...settings, provider, onnxruntime } }, { path, run });
     const mine = [...batches];

@@ -11,6 +11,7 @@ import {
   openModel,
 } from '../onnx/index.ts';
 import { type ModelFacts, modelFacts, noFacts, type ValueInfo } from '../signature/index.ts';
+import { prepareCuda } from './cuda-environment.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
@@ -202,6 +203,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 async function openAsIs(options: SessionOptions): Promise<Session> {
   const { model, externalData, device, threads, graphOptimization = 'all' } = options;
   const label = options.label ?? (typeof model === 'string' ? model : '<memory>');
+  prepareCuda(device);
   if (typeof model === 'string') {
     const file = openFile(model);
     try {
