@@ -51,9 +51,12 @@ export type { Device, RuntimeOptions } from './runtime/index.ts';
 export {
   type SearchOptions,
   type SearchRecord,
+  type SearchShardOptions,
+  type SearchShardRecord,
   type SwagOptions,
   type SwagRecord,
   searchAverages,
+  searchShard,
   swag,
 } from './search/index.ts';
 export type { PerModel, TransformChoice } from './signature/index.ts';

@@ -107,6 +107,7 @@ function searches({ run, table }: Session): void {
     'best.csv',
   ]);
   table('avg-ckpt search --csv', 'best.csv');
+  run('avg-ckpt search --shard', AVG_CKPT, ['search', ...common, ...few, '--cache', 'results', '--shard', '0/9']);
   const swag = ['--train', idx('train-2k-images'), '--train-rows', '0:60', '--samples', '2', '--out-dir', 'samples'];
   run('avg-ckpt swag', AVG_CKPT, ['swag', ...common, ...swag]);
 }
