@@ -46,7 +46,14 @@ export {
   inspect,
   type Problem,
 } from './inspect/index.ts';
-export { type SweepOptions, type SweepRecord, sweep } from './resolution/index.ts';
+export {
+  type SweepOptions,
+  type SweepRecord,
+  type SweepShardOptions,
+  type SweepShardRecord,
+  sweep,
+  sweepShard,
+} from './resolution/index.ts';
 export type { Device, RuntimeOptions } from './runtime/index.ts';
 export {
   type SearchOptions,

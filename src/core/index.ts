@@ -45,6 +45,7 @@ export {
   encodeFloat16,
   float16Table,
 } from './float16.ts';
+export { gaps } from './gaps.ts';
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, noteOnce, type Observer, type Progress } from './observer.ts';
@@ -63,8 +64,10 @@ export {
   safetensorsHead,
   writeSafetensors,
 } from './safetensors.ts';
+export { assertSameFields, type WrittenRun } from './same-run.ts';
 export { shortNames } from './short-names.ts';
 export { removeDeadTemporaries, temporaryPath } from './temporary-file.ts';
+export { type TensorReader, tensorReader } from './tensor-reader.ts';
 export { compareUtf8 } from './utf8-order.ts';
 export { version } from './version.ts';
 /** Putting together WebAssembly modules of vector loops. */

@@ -193,6 +193,7 @@ function sweeps({ folder, run, table }: Session): void {
   const grid = ['--crop-ratios', '1', '--scale', '0.5,1'];
   run('res-sweep', RES_SWEEP, [OLD, ...TEST, ...common, ...grid, '--limit', '40', '--csv', 'sweep.csv']);
   run('res-sweep', RES_SWEEP, [OLD, ...badPictures(folder), ...common]);
+  run('res-sweep --shard', RES_SWEEP, [OLD, ...TEST, ...common, '--parts', 'parts', '--shard', '0/9']);
   table('res-sweep --csv', 'sweep.csv');
 }
 
