@@ -48,6 +48,7 @@ export {
 } from './float16.ts';
 export { inertCell, saidByCell } from './formula-cell.ts';
 export { makeFolder } from './make-folder.ts';
+export { gaps } from './gaps.ts';
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, noteOnce, type Observer, type Progress } from './observer.ts';
@@ -66,8 +67,10 @@ export {
   safetensorsHead,
   writeSafetensors,
 } from './safetensors.ts';
+export { assertSameFields, type WrittenRun } from './same-run.ts';
 export { shortNames } from './short-names.ts';
 export { removeDeadTemporaries, temporaryPath } from './temporary-file.ts';
+export { type TensorReader, tensorReader } from './tensor-reader.ts';
 export { compareUtf8 } from './utf8-order.ts';
 export { version } from './version.ts';
 /** Putting together WebAssembly modules of vector loops. */

@@ -107,6 +107,7 @@ function searches({ run, table }: Session): void {
     'best.csv',
   ]);
   table('avg-ckpt search --csv', 'best.csv');
+  run('avg-ckpt search --shard', AVG_CKPT, ['search', ...common, ...few, '--cache', 'results', '--shard', '0/9']);
   const swag = ['--train', idx('train-2k-images'), '--train-rows', '0:60', '--samples', '2', '--out-dir', 'samples'];
   run('avg-ckpt swag', AVG_CKPT, ['swag', ...common, ...swag]);
 }
@@ -197,6 +198,7 @@ function sweeps({ folder, run, table }: Session): void {
   const grid = ['--crop-ratios', '1', '--scale', '0.5,1'];
   run('res-sweep', RES_SWEEP, [OLD, ...TEST, ...common, ...grid, '--limit', '40', '--csv', 'sweep.csv']);
   run('res-sweep', RES_SWEEP, [OLD, ...badPictures(folder), ...common]);
+  run('res-sweep --shard', RES_SWEEP, [OLD, ...TEST, ...common, '--parts', 'parts', '--shard', '0/9']);
   table('res-sweep --csv', 'sweep.csv');
 }
 
