@@ -26,11 +26,6 @@ export const RESULT = {
       default: false,
       describe: 'Write the model although --val says that it is no better',
     },
-    'skip-existing': {
-      type: 'boolean',
-      default: false,
-      describe: 'Do nothing where the output is there (moments: of this same job), for jobs that run again',
-    },
   } as const),
   ...grouped('Recalibration:', {
     estimator: {
@@ -149,7 +144,6 @@ export function resultOptions(args: ResultArguments): ResultOptions & Omit<Subje
     ...carryOf(args),
     ...templateOptions(args),
     force: args.force,
-    skipExisting: args['skip-existing'],
     estimator: args.estimator,
     prior: args.prior,
     val: namedDataOf('val', args),

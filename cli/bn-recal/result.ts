@@ -14,14 +14,13 @@ interface ResultFiles {
   readonly csv?: string | undefined;
   readonly report?: string | undefined;
   readonly force: boolean;
-  readonly 'skip-existing': boolean;
 }
 
 const isNamed = (path: string | undefined): path is string => path !== undefined;
 
 /** What can be refused before any work; the job checks its own outputs again. @throws TemperError USAGE, OUTPUT_* */
 export function checkFiles(
-  { out, csv, report, force, 'skip-existing': skip }: ResultFiles,
+  { out, csv, report, force }: ResultFiles,
   inputs: readonly (string | undefined)[],
   moments?: string,
 ): void {
@@ -31,7 +30,7 @@ export function checkFiles(
   const twice = moments !== undefined && tables.some((path) => samePath(path, moments));
   // The folder of moments may not be there yet: the job makes it.
   const outputs = [out, ...tables, twice ? moments : undefined];
-  checkOutputs(outputs.filter(isNamed), inputs.filter(isNamed), force || skip);
+  checkOutputs(outputs.filter(isNamed), inputs.filter(isNamed), force);
 }
 
 /** The result as JSON, options in the words of the command line. */
@@ -60,14 +59,10 @@ function documentOf(
 
 /** Writes tables and pages of what a job did, and prints it. @returns the exit code: 1 if the guard refused the model */
 export function showRecord(
-  { skipped, moments, result }: RecalibrationRecord,
+  { moments, result }: RecalibrationRecord,
   { csv, report, force }: ResultFiles,
   terminal: Terminal,
 ): number {
-  if (skipped.length > 0) {
-    terminal.print({ skipped }, '', String);
-    return 0;
-  }
   if (moments) {
     const { path, sha256, batches, batchesInAll } = moments;
     terminal.wrote(path, `moments of ${batches} of ${batchesInAll} batches, sha256 ${sha256}`);

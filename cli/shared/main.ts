@@ -2,6 +2,7 @@ import { printable, printableLines, shortage, TemperError } from '../../src/core
 import type { Command } from './command.ts';
 import { commandLine } from './command-line.ts';
 import { flagText } from './flag-text.ts';
+import type { Arguments } from './made/option-roles.ts';
 import type { Talk } from './terminal.ts';
 
 const BUG_EXIT_CODE = 70;
@@ -63,15 +64,27 @@ async function run(root: Command, given: readonly string[], signal: AbortSignal)
   const { called, parse } = await import('./parser.ts');
   const found = called(root, given);
   const { path, command, words } = found;
-  const asked = await parse(found, await command.spec());
+  const spec = await command.spec();
+  const asked = await parse(found, spec);
   if (asked.kind !== 'run') {
     process.stdout.write(asked.text);
     return 0;
   }
   const { openTerminal } = await import('./terminal.ts');
-  const terminal = openTerminal(asked.args satisfies Talk, commandLine(path, words), signal);
+  // What is kept is the same, however it was asked for.
+  const said = words.filter((word) => word !== '--skip-existing');
+  const terminal = openTerminal(asked.args satisfies Talk, commandLine(path, said), signal);
   const start = await command.run();
-  return start(asked.args, terminal);
+  const args: Arguments = asked.args;
+  if (args['skip-existing'] !== true) return start(asked.args, terminal);
+  const { skipExisting } = await import('./made/skip-existing.ts');
+  return skipExisting({
+    command: path.replace(/^onnx-temper /, ''),
+    args,
+    positionals: Object.keys(spec.positionals),
+    terminal,
+    start: (given, to) => start(given as never, to),
+  });
 }
 
 /** Runs a command line: the one place that turns errors into messages and exit codes. */

@@ -10,4 +10,10 @@ export const TALK = grouped('Output:', {
 /** What every command that writes files has. */
 export const WRITE = grouped('Output:', {
   force: { type: 'boolean', default: false, describe: 'Replace outputs that exist' },
+  'skip-existing': {
+    type: 'boolean',
+    default: false,
+    describe:
+      'Do nothing where the outputs are there, made from the same inputs with the same options; exit code 3 if from others',
+  },
 } as const satisfies Record<string, Options>);

@@ -1,4 +1,5 @@
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
+import { grouped } from '../shared/option-values.ts';
 import { TALK } from '../shared/output-options.ts';
 import { GATE } from './options.ts';
 
@@ -8,7 +9,17 @@ export const MERGE = describeCommand({
   positionals: {
     store: { type: 'string', demandOption: true, describe: 'The folder that the workers wrote to' },
   },
-  options: { ...GATE, ...TALK },
+  options: {
+    ...GATE,
+    ...grouped('Output:', {
+      'skip-existing': {
+        type: 'boolean',
+        default: false,
+        describe: 'For jobs that run again: a store that is complete and is not what its parts say is exit code 3',
+      },
+    } as const),
+    ...TALK,
+  },
   examples: [['$0 targets/', 'when all workers are done']],
 });
 

@@ -10,11 +10,6 @@ import type { SubjectOptions } from './mapped/subject.ts';
 export interface ResultOptions extends RuntimeOptions, CarryOptions {
   /** Replace outputs that exist. @default false */
   readonly force?: boolean | undefined;
-  /**
-   * Do nothing where the outputs are there already, moments only where they are of the same job. @default false: outputs
-   * that exist are an error
-   */
-  readonly skipExisting?: boolean | undefined;
   /** `population`: every value counts once (fvcore, ONNX); `torch`: update_bn's mean of unbiased batch variances. @default 'population' */
   readonly estimator?: EstimatorName | undefined;
   /** Weight of the old statistics, in images; 0 is AdaBN. @default 0 */
@@ -93,12 +88,10 @@ const usage = (what: string, hint: string): TemperError => new TemperError('USAG
 
 /** @throws TemperError USAGE */
 export function checkResultOptions(options: ResultOptions): void {
-  const { prior = 0, force = false, skipExisting = false } = options;
+  const { prior = 0 } = options;
   checkRuntime(options);
   if (!(prior >= 0 && prior < Number.POSITIVE_INFINITY))
     throw usage(`\`prior\` ${prior}: expected a number of images, 0 or more`, 'Give 0 to drop the old statistics.');
-  if (force && skipExisting)
-    throw usage('`force` replaces outputs that exist, `skipExisting` keeps them', 'Give one of them.');
 }
 
 /** What a worker cannot use: it measures, and the merge does the rest. */

@@ -9,22 +9,14 @@ import { keptLayers } from './find-layers.ts';
 import type { Reference } from './folded/reference.ts';
 import { referenceOf } from './folded/reference-job.ts';
 import { unfold } from './folded/unfold.ts';
-import { batchesOf, ONE_WORKER } from './job-images.ts';
+import { ONE_WORKER } from './job-images.ts';
 import { checkJobOutputs, checkRecalibration, type RecalibrateOptions, type ResultOptions } from './job-options.ts';
 import { leftReference, levelPasses, levelsPath } from './level-passes.ts';
-import { allExist, assertMadeBefore, readReferenceOf } from './made-before.ts';
 import { type Subject, withSubject } from './mapped/subject.ts';
 import { runSettings } from './moments-run.ts';
 import { openImages } from './open-images.ts';
 import { publishResult, type RecalibrationRecord } from './result.ts';
 import { assertMeasured } from './unmeasured.ts';
-
-/** What `skipExisting` makes of outputs that are there. */
-export function skipped(outputs: readonly (string | undefined)[], note: (text: string) => void): RecalibrationRecord {
-  const there = outputs.filter((path) => path !== undefined);
-  note(`${there.join(', ')}: there already, nothing was done`);
-  return { skipped: there, moments: undefined, result: undefined };
-}
 
 /** The images of the guard, opened before statistics are measured: a mistake in their name or labels must not cost that work. */
 export async function openGuard(
@@ -43,11 +35,11 @@ export async function openGuard(
 }
 
 /** Refuses what cannot be written; a folder of moments is made. @throws TemperError OUTPUT_* */
-function checkOutputFiles({ model, files }: Subject, options: RecalibrateOptions, keepsMoments: boolean): void {
+function checkOutputFiles({ model, files }: Subject, options: RecalibrateOptions): void {
   const { out, momentsOut, data, val, reference, ingredients = [], force = false } = options;
   const more = [...files, ...ingredients];
   if (momentsOut !== undefined) makeParent(momentsOut);
-  checkJobOutputs(model, [out, momentsOut], [data, val, reference], { more, force: force || keepsMoments });
+  checkJobOutputs(model, [out, momentsOut], [data, val, reference], { more, force });
   if (out !== undefined) checkJobOutputs(model, configTargets(out, options), [data, val, reference], { more, force });
   // A file of this job's levels may be there, and is replaced: but nothing else.
   if (options.method === 'sequential' && out !== undefined)
@@ -97,7 +89,7 @@ async function measureAndPublish(
   const { control } = job;
   const { out } = options;
   const { collected, moments } = await passesOf(job, options);
-  if (collected === undefined || out === undefined) return { skipped: [], moments, result: undefined };
+  if (collected === undefined || out === undefined) return { moments, result: undefined };
   const settled = { ...options, transform: options.transform ?? {}, out };
   const result = await publishResult(subject, collected, val, settled, control);
   if (options.method === 'sequential') {
@@ -105,40 +97,33 @@ async function measureAndPublish(
     if (result.written) rmSync(levels, { force: true });
     else control.note(`the statistics are kept in ${levels}: the same command goes on from there`);
   }
-  return { skipped: [], moments, result };
+  return { moments, result };
 }
 
 /** The reference that an earlier run of the same command has left: not measured again. */
-function leftBehind({ out, momentsOut, method, skipExisting = false }: RecalibrateOptions): Reference | undefined {
-  if (method === 'sequential' && out !== undefined) return leftReference(levelsPath(out));
-  return skipExisting && momentsOut !== undefined ? readReferenceOf(momentsOut) : undefined;
+function leftBehind({ out, method }: RecalibrateOptions): Reference | undefined {
+  return method === 'sequential' && out !== undefined ? leftReference(levelsPath(out)) : undefined;
 }
 
-/** @param isThere whether outputs that are skipped exist already, and are only compared */
 async function recalibrateSubject(
   subject: Subject,
   options: RecalibrateOptions,
-  isThere: boolean,
   control: Control,
 ): Promise<RecalibrationRecord> {
-  const { out, momentsOut, shard = ONE_WORKER, device, threads } = options;
+  const { out, device, threads } = options;
   const { model } = subject;
   const state = subject.state?.values;
   let val: ChosenData | undefined;
   try {
-    checkOutputFiles(subject, options, isThere);
-    const chosen = layersOf(subject, options, out !== undefined && !isThere, control);
-    if (!isThere) val = await openGuard(model, options);
+    checkOutputFiles(subject, options);
+    const chosen = layersOf(subject, options, out !== undefined, control);
+    val = await openGuard(model, options);
     const probe = unfold(model, chosen, undefined, state);
     const images = await openImages(probe.model, probe.layers, options, control);
     try {
       const reference = await referenceOf({ model, chosen, images, options }, control, () => leftBehind(options));
       const { model: graph, layers } = reference ? unfold(model, chosen, reference.goals) : probe;
       const settings = await runSettings(model, layers, images, reference);
-      if (isThere && momentsOut !== undefined) {
-        assertMadeBefore(momentsOut, settings, batchesOf(images, shard), device);
-        return skipped([out, momentsOut], control.note);
-      }
       const job = { model: graph, layers, images, settings, runtime: { device, threads }, control };
       return await measureAndPublish(subject, job, val, options);
     } finally {
@@ -179,9 +164,6 @@ async function recalibrateSubject(
  */
 export async function recalibrate(options: RecalibrateOptions, control: JobControl = {}): Promise<RecalibrationRecord> {
   const watched = controlOf(control);
-  const { out, momentsOut } = options;
   checkRecalibration(options);
-  const isThere = options.skipExisting === true && allExist([out, momentsOut]);
-  if (isThere && momentsOut === undefined) return skipped([out], watched.note);
-  return withSubject(options, watched, (subject) => recalibrateSubject(subject, options, isThere, watched));
+  return withSubject(options, watched, (subject) => recalibrateSubject(subject, options, watched));
 }

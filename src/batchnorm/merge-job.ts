@@ -7,9 +7,8 @@ import { chooseLayers } from './choose-layers.ts';
 import type { EstimatorName } from './estimators.ts';
 import { type BatchNormLayer, keptLayers } from './find-layers.ts';
 import { unfold } from './folded/unfold.ts';
-import { openGuard, skipped } from './job.ts';
+import { openGuard } from './job.ts';
 import { checkJobOutputs, checkResultOptions, type MergeMomentsOptions } from './job-options.ts';
-import { allExist } from './made-before.ts';
 import { type Subject, withSubject } from './mapped/subject.ts';
 import { measure } from './measure.ts';
 import { type MergedMoments, mergeMomentsFiles } from './merged-moments.ts';
@@ -69,7 +68,7 @@ async function merge(
     );
   }
   const collected = collect(subject, merged, options.estimator ?? 'population');
-  return { skipped: [], moments: undefined, result: await publishResult(subject, collected, val, options, control) };
+  return { moments: undefined, result: await publishResult(subject, collected, val, options, control) };
 }
 
 /**
@@ -95,7 +94,6 @@ export async function mergeMoments(
   const watched = controlOf(control);
   const { out, moments, val, force = false } = options;
   checkResultOptions(options);
-  if (options.skipExisting === true && allExist([out])) return skipped([out], watched.note);
   return withSubject(options, watched, async (subject) => {
     const { model, files } = subject;
     const sources: FileSource[] = [];

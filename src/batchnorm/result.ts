@@ -55,8 +55,6 @@ export interface RecalibrationResult {
 }
 
 export interface RecalibrationRecord {
-  /** Outputs that were there already, with `skipExisting`: nothing was measured, and nothing else is here. */
-  readonly skipped: readonly string[];
   /** The file of moments that was written. */
   readonly moments: WrittenMoments | undefined;
   /** Absent for a worker, which measures and no more. */

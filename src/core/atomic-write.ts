@@ -15,6 +15,7 @@ import { platform } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { systemCode, TemperError, writeError } from './errors.ts';
 import { makeFolder } from './make-folder.ts';
+import { tellPublished } from './published-files.ts';
 import { removeDeadTemporaries, temporaryPath } from './temporary-file.ts';
 
 const BUFFER_BYTES = 1 << 20;
@@ -177,6 +178,7 @@ export function openAtomic(path: string): AtomicFile {
         }
       });
       fsyncFolder(folder);
+      tellPublished(() => ({ path: target, bytes: size, sha256: hash.copy().digest('hex') }));
     },
     discard,
   };

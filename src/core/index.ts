@@ -55,6 +55,7 @@ export { type Control, controlOf, type JobControl, noteOnce, type Observer, type
 export { pValueStatement, pValueText } from './p-value.ts';
 export { paretoFront } from './pareto-front.ts';
 export { printable, printableLines, shown } from './printable.ts';
+export { type PublishedFile, watchPublished } from './published-files.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
 export { readTable } from './read-table.ts';
 export {

@@ -52,7 +52,7 @@ function cut(text: string, bytes: number): string {
   return text.slice(0, end);
 }
 
-/** A new path for a hidden temporary file that tells whose it is. @param name what it is for */
+/** A new path for a hidden temporary file or folder that tells whose it is. @param name what it is for */
 export function temporaryPath(folder: string, name: string): string {
   const ending = `.${realmOf()}.${pid}.${randomBytes(6).toString('hex')}.tmp`;
   return join(folder, `.${cut(name, MAX_NAME_BYTES - 1 - ending.length)}${ending}`);
@@ -61,7 +61,7 @@ export function temporaryPath(folder: string, name: string): string {
 const looked = new Set<string>();
 
 /**
- * Removes temporary files of processes that were killed, once for each folder: only those that the same machine made, whose process is
+ * Removes temporary files and folders of processes that were killed, once for each folder: only those that the same machine made, whose process is
  * gone. What cannot be removed stays.
  */
 export function removeDeadTemporaries(folder: string): void {
@@ -71,7 +71,7 @@ export function removeDeadTemporaries(folder: string): void {
     for (const name of readdirSync(folder)) {
       const [, where, process] = OURS.exec(name) ?? [];
       if (where === realmOf() && Number(process) !== pid && !isAlive(Number(process)))
-        rmSync(join(folder, name), { force: true });
+        rmSync(join(folder, name), { force: true, recursive: true });
     }
   } catch {
     // A folder that can be written to and not listed, or a file of another user: no reason not to work.

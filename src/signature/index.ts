@@ -33,6 +33,7 @@ export {
   recordAs,
   writeConfigs,
 } from './preprocessing/carry.ts';
+export { configPaths } from './preprocessing/config-file.ts';
 export { recordedText } from './preprocessing/recorded.ts';
 export {
   fileReading,

@@ -14,7 +14,7 @@ export { decodeValues, floatOf, stateTypeOf, type Values } from './map/values.ts
 export { type TemplateOptions, withTemplate } from './map/with-template.ts';
 export { withModels } from './open-snapshots.ts';
 export { openState } from './open-state.ts';
-export { isAverage, isWrittenState } from './own-outputs.ts';
+export { isAverage, isWrittenState, leaveOutOutputs } from './own-outputs.ts';
 export { type RecordedFile, recordedFiles } from './recorded-files.ts';
 export {
   baseName,

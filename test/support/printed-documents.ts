@@ -152,7 +152,9 @@ function recalibrations({ run, table }: Session): void {
   const common = [OLD, ...TRAIN, ...SIZED, ...ON_CPU];
   run('bn-recal', BN_RECAL, [...common, ...VAL, '--allow-worse', '--out', 'bn.onnx', '--csv', 'layers.csv']);
   table('bn-recal --csv', 'layers.csv');
-  run('bn-recal', BN_RECAL, [...common, '--out', 'bn.onnx', '--skip-existing']);
+  for (const name of ['bn-recal', '--skip-existing']) {
+    run(name, BN_RECAL, [...common, '--out', 'skipped.onnx', '--skip-existing']);
+  }
   run('bn-recal', BN_RECAL, [...common, '--moments-out', 'moments.safetensors']);
   run('bn-recal', BN_RECAL, ['merge', 'moments.safetensors', '--model', OLD, '--out', 'merged.onnx', ...ON_CPU]);
 }

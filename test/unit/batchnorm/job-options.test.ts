@@ -16,7 +16,6 @@ test('options that leave each other no use are refused before any file is opened
     method: 'sequential',
     estimator: 'torch',
   });
-  await refused(/`force` replaces .* `skipExisting` keeps/, { out: 'o.onnx', force: true, skipExisting: true });
 });
 
 test('a worker is refused what belongs to the result, by its option', async () => {

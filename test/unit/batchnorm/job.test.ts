@@ -103,34 +103,6 @@ test('samples: as many rows as asked for, a larger choice contains a smaller one
   assert.notEqual(a, other);
 });
 
-test('skipExisting: an output that is there is left alone; without it, it is an error', async () => {
-  const at = fresh();
-  await noted({ out: at('a.onnx') });
-  const before = readFileSync(at('a.onnx'));
-  const { record, notes } = await noted({ out: at('a.onnx'), skipExisting: true });
-  assert.deepEqual(record, { skipped: [at('a.onnx')], moments: undefined, result: undefined });
-  assert.match(notes, /a\.onnx: there already, nothing was done/);
-  assert.deepEqual(readFileSync(at('a.onnx')), before);
-  await expectFailure('OUTPUT_EXISTS', [/a\.onnx/], () => recalibrate(options({ out: at('a.onnx') })));
-  const merged = await mergeMoments({ ...ON_CPU, model, moments: [], out: at('a.onnx'), skipExisting: true });
-  assert.deepEqual(merged.skipped, [at('a.onnx')]);
-});
-
-test('skipExisting: moments are left alone if they are of this job and worker; else they are an output that exists', async () => {
-  const at = fresh();
-  const worker = { momentsOut: at('m.st'), shard: { index: 0, count: 2 }, skipExisting: true } as const;
-  assert.ok((await noted(worker)).record.moments);
-  assert.deepEqual((await noted(worker)).record.skipped, [at('m.st')]);
-  const other = (pattern: RegExp, more: Partial<RecalibrateOptions>): Promise<unknown> =>
-    expectFailure('OUTPUT_EXISTS', [/not of this job/, pattern], () => recalibrate(options({ ...worker, ...more })));
-  await other(/rows_sha256/, { samples: 40 });
-  await other(/`shard`/, { shard: { index: 1, count: 2 } });
-  await other(/provider/, { device: 'cuda' });
-  writeFileSync(at('m.st'), 'something else');
-  await other(/m\.st/, {});
-  assert.equal(readFileSync(at('m.st'), 'utf8'), 'something else');
-});
-
 test('a file fixed to batches of 1 is measured in batches of 64, as a copy that takes any; `batch` 1 keeps to the file', async () => {
   const at = fresh();
   const fixed = writeModel(at('fixed.onnx'), twoLayers(1));

@@ -33,25 +33,13 @@ test('words become the options of the job: lists, numbers, sizes, ranges', () =>
       '--prior',
       '7',
     ],
-    ...[
-      '--augment',
-      'flip',
-      '--views',
-      '2',
-      '--moments-out',
-      'm.st',
-      '--shard',
-      '1/4',
-      '--skip-existing',
-      '--batch',
-      '32',
-    ],
+    ...['--augment', 'flip', '--views', '2', '--moments-out', 'm.st', '--shard', '1/4', '--batch', '32'],
   );
   assert.deepEqual(options.data, { ...options.data, source: 'train', rows: { start: 0, end: 300 }, seed: 0 });
   assert.deepEqual(options.transform, { size: { height: 20, width: 20 } });
   assert.deepEqual(
-    [options.layers, options.samples, options.prior, options.views?.count, options.batch, options.skipExisting],
-    [['bn1', 'layer*'], 50, 7, 2, 32, true],
+    [options.layers, options.samples, options.prior, options.views?.count, options.batch],
+    [['bn1', 'layer*'], 50, 7, 2, 32],
   );
   assert.deepEqual([options.shard, options.momentsOut, options.out], [{ index: 1, count: 4 }, 'm.st', undefined]);
 });
