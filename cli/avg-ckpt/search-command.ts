@@ -62,7 +62,8 @@ async function work(options: SearchShardOptions, terminal: Terminal): Promise<nu
       evaluations,
       from_cache: fromCache,
     },
-    shardText(record),
+    record,
+    shardText,
   );
   return 0;
 }

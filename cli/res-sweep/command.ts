@@ -27,6 +27,7 @@ async function work(options: SweepShardOptions, terminal: Terminal): Promise<num
   terminal.print(
     { shard: `${shard.index}/${shard.count}`, path, sha256, rows, rows_in_all: rowsInAll, skipped: made },
     '',
+    String,
   );
   return 0;
 }

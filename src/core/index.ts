@@ -47,8 +47,8 @@ export {
   float16Table,
 } from './float16.ts';
 export { inertCell, saidByCell } from './formula-cell.ts';
-export { makeFolder } from './make-folder.ts';
 export { gaps } from './gaps.ts';
+export { makeFolder } from './make-folder.ts';
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, noteOnce, type Observer, type Progress } from './observer.ts';
