@@ -46,14 +46,24 @@ export {
   inspect,
   type Problem,
 } from './inspect/index.ts';
-export { type SweepOptions, type SweepRecord, sweep } from './resolution/index.ts';
+export {
+  type SweepOptions,
+  type SweepRecord,
+  type SweepShardOptions,
+  type SweepShardRecord,
+  sweep,
+  sweepShard,
+} from './resolution/index.ts';
 export type { Device, RuntimeOptions } from './runtime/index.ts';
 export {
   type SearchOptions,
   type SearchRecord,
+  type SearchShardOptions,
+  type SearchShardRecord,
   type SwagOptions,
   type SwagRecord,
   searchAverages,
+  searchShard,
   swag,
 } from './search/index.ts';
 export type { PerModel, TransformChoice } from './signature/index.ts';

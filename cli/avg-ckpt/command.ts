@@ -7,7 +7,7 @@ export async function avgCkpt(args: AvgCkptArguments, terminal: Terminal): Promi
   const options = averageOptions(args);
   if (args['dry-run']) {
     const plan = await planAverage(options, terminal.control);
-    terminal.print({ averages: plan.averages, ...(plan.map ? { map: plan.map } : {}) }, planText(plan));
+    terminal.print({ averages: plan.averages, ...(plan.map ? { map: plan.map } : {}) }, plan, planText);
     return 0;
   }
   const record = await averageCheckpoints(options, terminal.control);
@@ -15,6 +15,6 @@ export async function avgCkpt(args: AvgCkptArguments, terminal: Terminal): Promi
     if (data) terminal.wrote(data.path, `weights of ${average}`);
     terminal.wrote(path, average);
   }
-  terminal.print({ outputs: record.outputs }, averagesText(record));
+  terminal.print({ outputs: record.outputs }, record, averagesText);
   return 0;
 }

@@ -5,6 +5,6 @@ import { diagnosisText } from './diagnose-text.ts';
 
 export async function diagnose(args: DiagnoseArguments, terminal: Terminal): Promise<number> {
   const diagnosis = await diagnoseSnapshots(diagnoseOptions(args), terminal.control);
-  terminal.print(diagnosis, diagnosisText(diagnosis));
+  terminal.print(diagnosis, diagnosis, diagnosisText);
   return 0;
 }

@@ -1,14 +1,14 @@
 import { checkOutputs } from '../../src/core/index.ts';
-import { type SearchRecord, searchAverages } from '../../src/search/index.ts';
+import { type SearchRecord, type SearchShardOptions, searchAverages, searchShard } from '../../src/search/index.ts';
 import { expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
 import { flagText } from '../shared/flag-text.ts';
 import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
-import { type SearchArguments, searchOptions } from './search-options.ts';
+import { type SearchArguments, searchOptions, searchShardOptions } from './search-options.ts';
 import { searchPage } from './search-page.ts';
-import { searchText, verdictText } from './search-text.ts';
+import { searchText, shardText, verdictText } from './search-text.ts';
 
 const isNamed = (path: string | undefined): path is string => path !== undefined;
 
@@ -49,7 +49,28 @@ function searchDocument(record: SearchRecord, { csv, report }: SearchArguments) 
   };
 }
 
+/** A worker: results for the search that puts them together. */
+async function work(options: SearchShardOptions, terminal: Terminal): Promise<number> {
+  const record = await searchShard(options, terminal.control);
+  const { shard, cache, candidates, candidatesInAll, evaluations, fromCache } = record;
+  terminal.print(
+    {
+      shard: `${shard.index}/${shard.count}`,
+      cache,
+      candidates,
+      candidates_in_all: candidatesInAll,
+      evaluations,
+      from_cache: fromCache,
+    },
+    record,
+    shardText,
+  );
+  return 0;
+}
+
 export async function search(args: SearchArguments, terminal: Terminal): Promise<number> {
+  const share = searchShardOptions(args, terminal.environment);
+  if (share) return work(share, terminal);
   const options = searchOptions(args);
   checkFiles(args);
   const record = await searchAverages(options, terminal.control);
@@ -69,6 +90,6 @@ export async function search(args: SearchArguments, terminal: Terminal): Promise
     writeReport(report, searchPage(record, verdict, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
-  terminal.print(searchDocument(record, args), searchText(record, verdict));
+  terminal.print(searchDocument(record, args), { record, verdict }, (shown) => searchText(shown.record, shown.verdict));
   return 0;
 }

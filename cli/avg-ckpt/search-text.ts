@@ -1,4 +1,4 @@
-import type { SearchRecord } from '../../src/search/index.ts';
+import type { SearchRecord, SearchShardRecord } from '../../src/search/index.ts';
 import { scoreText } from '../shared/score-text.ts';
 import { textTable } from '../shared/text-table.ts';
 
@@ -47,4 +47,9 @@ export function searchText(record: SearchRecord, verdict: string): string {
     `${verdict}${workText(record)}` +
     `${chosen.name}: ${output.path}  ${output.bytes} bytes  sha256 ${output.sha256}\n`
   );
+}
+
+/** What a worker did. */
+export function shardText({ candidates, candidatesInAll, evaluations, fromCache, cache }: SearchShardRecord): string {
+  return `${candidates} of ${candidatesInAll} candidates: ${evaluations} evaluations and ${fromCache} from ${cache}\n`;
 }

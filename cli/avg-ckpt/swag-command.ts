@@ -27,6 +27,6 @@ export async function swag(args: SwagArguments, terminal: Terminal): Promise<num
     terminal.wrote(path, `sample ${i + 1} of ${record.samples}`);
     if (data) terminal.wrote(data.path, 'its weights');
   }
-  terminal.print(swagDocument(record), swagText(record));
+  terminal.print(swagDocument(record), record, swagText);
   return 0;
 }

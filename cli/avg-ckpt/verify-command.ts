@@ -5,6 +5,7 @@ import type { VerifyAverageArguments } from './verify-options.ts';
 export async function verifyAverage({ file, inputs }: VerifyAverageArguments, terminal: Terminal): Promise<number> {
   const verdict = await verify({ file, inputs }, terminal.control);
   const { ok, findings } = verdict;
-  terminal.print(verdict, ok ? `${file}: verified, equal to the byte\n` : `${findings.join('\n')}\n`);
+  const lines = ok ? [`${file}: verified, equal to the byte`] : findings;
+  terminal.print(verdict, lines, (shown) => `${shown.join('\n')}\n`);
   return ok ? 0 : 1;
 }

@@ -18,7 +18,7 @@ function checkWorker({ out, csv, report, 'moments-out': moments }: BnRecalArgume
 async function listLayers(args: BnRecalArguments, terminal: Terminal): Promise<number> {
   const { model, layers = [] } = args;
   const candidates = await fileCandidates({ model, ...templateOptions(args) }, layers, controlOf(terminal.control));
-  terminal.print({ model, candidates }, candidatesText(candidates));
+  terminal.print({ model, candidates }, candidates, candidatesText);
   return 0;
 }
 

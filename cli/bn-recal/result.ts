@@ -67,7 +67,7 @@ export function showRecord(
     const { path, sha256, batches, batchesInAll } = moments;
     terminal.wrote(path, `moments of ${batches} of ${batchesInAll} batches, sha256 ${sha256}`);
     if (!result) {
-      terminal.print({ moments: { path, sha256, batches, batches_in_all: batchesInAll } }, '');
+      terminal.print({ moments: { path, sha256, batches, batches_in_all: batchesInAll } }, '', String);
       return 0;
     }
   }
@@ -82,6 +82,6 @@ export function showRecord(
     writeReport(report, recalibrationPage(result, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
-  terminal.print(documentOf(result, csv), recalibrationText(result));
+  terminal.print(documentOf(result, csv), result, recalibrationText);
   return written ? 0 : 1;
 }

@@ -43,6 +43,6 @@ export async function calibrateCommand(args: CalibrateArguments, terminal: Termi
     writeReport(args.report, calibrationPage(record, terminal.commandLine), args.force);
     terminal.wrote(args.report, 'report');
   }
-  terminal.print(documentOf(record, args), calibrationText(record));
+  terminal.print(documentOf(record, args), record, calibrationText);
   return written ? 0 : 1;
 }

@@ -136,6 +136,7 @@ export function biome() {
       ...Object.keys(MAY_IMPORT).map((folder) =>
         folder === 'runtime' ? sourceFolder(folder, undefined, 'onnxruntime-node') : sourceFolder(folder),
       ),
+      sourceFolder('runtime', 'src/runtime/cuda-environment.ts', 'node:process'),
       ...Object.entries(INSIDE).flatMap(([folder, subs]) => Object.keys(subs).map((sub) => innerFolder(folder, sub))),
       sourceFolder('data', 'src/data/images/decode-image.ts', 'sharp'),
       sourceFolder('core', 'src/core/temporary-file.ts', 'node:process'),

@@ -25,6 +25,7 @@ const isNamed = (path: string | undefined): path is string => path !== undefined
 /** What can be refused before any work. @throws TemperError USAGE, OUTPUT_* */
 function checkFiles(args: EvalCkptArguments, models: readonly string[]): void {
   const { csv, report, quarantine, force, confusion, flips, 'per-image': perImage, 'per-class': perClass } = args;
+  const setCsv = args['set-csv'];
   if (perImage !== undefined) isParquet(perImage);
   if (report !== undefined) reportFormat(report);
   const inputs = [
@@ -37,13 +38,14 @@ function checkFiles(args: EvalCkptArguments, models: readonly string[]): void {
     args.slices,
     args['real-labels'],
     ...(args.from ?? []),
+    ...[args.set, args['set-labels'], args['set-classes']].flatMap((named) => [...(named?.values() ?? [])]),
   ];
   checkOutputs(
-    [perImage, csv, quarantine, report, perClass, confusion, flips].filter(isNamed),
+    [perImage, csv, quarantine, report, perClass, confusion, flips, setCsv].filter(isNamed),
     inputs.filter(isNamed),
     force,
   );
-  for (const path of [csv, quarantine, perClass, confusion, flips]) assertCsvName(path);
+  for (const path of [csv, quarantine, perClass, confusion, flips, setCsv]) assertCsvName(path);
 }
 
 /** Where the images that were left out can be found, if any were. */
@@ -92,6 +94,7 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
   }
   writeCsv(args.csv, rows, { force }, terminal);
   writeAnalysisTables(record, args, terminal);
+  writeCsv(args['set-csv'], record.sets, { force, what: 'the table of sets' }, terminal);
   const missed = missedBy(record.models, gates, args);
   const passed = missed.length === 0;
   if (report !== undefined) {
@@ -113,9 +116,11 @@ export async function evalCkpt(args: EvalCkptArguments, terminal: Terminal): Pro
       gates: { passed, missed },
       warnings: warningsOf(record).map(flagText),
       bad_images: record.badImages,
+      ...(args.set === undefined ? {} : { sets: record.sets }),
       ...(args.slices === undefined ? {} : { slices: record.slices }),
     },
-    evaluationText(record, verdict),
+    { record, verdict },
+    (shown) => evaluationText(shown.record, shown.verdict),
   );
   return passed ? 0 : 1;
 }

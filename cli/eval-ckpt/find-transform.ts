@@ -50,7 +50,8 @@ export async function evalFindTransform(args: EvalCkptArguments, terminal: Termi
         finalists: finalists.map(finalistFields),
       },
     },
-    foundText(record),
+    record,
+    foundText,
   );
   return 0;
 }

@@ -1,5 +1,5 @@
 import { TemperError } from '../../src/core/index.ts';
-import type { EvaluateOptions, FindTransformOptions } from '../../src/evaluate/index.ts';
+import type { EvaluateOptions, EvaluationSet, FindTransformOptions } from '../../src/evaluate/index.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, dataOf } from '../shared/data-options.ts';
 import { grouped, textList } from '../shared/option-values.ts';
@@ -47,6 +47,51 @@ const SCORING = grouped('Scoring:', {
   },
 } as const);
 
+/** Parses `NAME=VALUE`, which may be given several times. */
+const named =
+  (option: string, value: string) =>
+  (given: unknown): ReadonlyMap<string, string> | undefined => {
+    if (given === undefined) return undefined;
+    const found = new Map<string, string>();
+    for (const text of Array.isArray(given) ? given.map(String) : [String(given)]) {
+      const [, name, rest] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+      if (name === undefined || rest === undefined || found.has(name)) {
+        const what = name === undefined || rest === undefined ? `expected NAME=${value}` : `${name} is named twice`;
+        throw new TemperError('USAGE', `--${option} ${text}: ${what}`, {
+          hint: `Write --${option} v2=${value}, once for each set.`,
+          details: { option, value: text },
+        });
+      }
+      found.set(name, rest);
+    }
+    return found;
+  };
+
+const SETS = grouped('Other sets of images:', {
+  set: {
+    type: 'string',
+    describe:
+      'NAME=SRC, may be repeated: further images (ImageNet-A, -R, -Sketch, V2), as a table of differences to --data; with --from, their --per-image file',
+    coerce: named('set', 'SRC'),
+  },
+  'set-classes': {
+    type: 'string',
+    describe:
+      "NAME=FILE, NAME=numeric or NAME=sorted: the set's class map (default: --classes, else names as elsewhere)",
+    coerce: named('set-classes', 'FILE'),
+  },
+  'set-labels': {
+    type: 'string',
+    describe: 'NAME=FILE: labels of a set that is an array, as IDX or .npy',
+    coerce: named('set-labels', 'FILE'),
+  },
+  'set-scores': {
+    choices: ['own', 'all'],
+    default: 'own',
+    describe: 'What a set with some of the classes is scored among, and --data beside it: its own classes, or all',
+  },
+} as const);
+
 const FINDING = grouped('Finding the preprocessing:', {
   'find-transform': {
     type: 'boolean',
@@ -70,6 +115,7 @@ const OUTPUT = grouped('Output:', {
     default: true,
     describe: 'Small pictures of flips and errors in an .html report; with --from, those of --data',
   },
+  'set-csv': { type: 'string', describe: 'The table of --set as CSV' },
   confusion: { type: 'string', describe: 'Which class was taken for which, and how often, as CSV' },
   quarantine: {
     type: 'string',
@@ -99,6 +145,7 @@ export const EVAL_CKPT = describeCommand({
     ...RUNTIME,
     ...GRAPH_OPTIMIZATION,
     ...SCORING,
+    ...SETS,
     ...FINDING,
     ...OUTPUT,
     ...SHARD,
@@ -111,6 +158,7 @@ export const EVAL_CKPT = describeCommand({
     ["$0 m.onnx --data val/ --gate 'top1>=0.76'", 'a release check'],
     ["$0 int8.onnx --data val/ --baseline float.onnx --gate 'top1_diff_lo>=-0.005'", 'no more than half a point lost'],
     ['$0 run/*.onnx --data val/ --ensemble --baseline swa.onnx', 'average or ensemble?'],
+    ['$0 m.onnx --data val/ --set a=imagenet-a/ --set v2=v2/ --set-classes v2=numeric', 'what is lost on other images'],
     ['$0 m.onnx --data val/ --find-transform', 'the preprocessing that the network wants, found by trying'],
     ['$0 --from predictions.parquet', 'the same numbers again'],
     ['$0 --from p-0.parquet,p-1.parquet', 'and those of two workers, --shard 0/2 and 1/2, as one'],
@@ -143,6 +191,7 @@ const NOT_WITH_FINDING = [
   'logits',
   'per-image',
   'quarantine',
+  'set',
   'shard',
   'tta',
   'valid-classes',
@@ -164,6 +213,7 @@ export const hasPictures = ({ images, report, data }: EvalCkptArguments): boolea
 
 /** Options that leave each other no use. @throws TemperError USAGE */
 export function checkTogether(args: EvalCkptArguments): void {
+  checkSets(args);
   const pictured: readonly string[] = hasPictures(args) ? PICTURED : [];
   const settled = args.from && NOT_WITH_FROM.find((name) => args[name] !== undefined && !pictured.includes(name));
   if (settled !== undefined) {
@@ -207,6 +257,38 @@ export function checkTogether(args: EvalCkptArguments): void {
   }
 }
 
+/** Options of a set that is none, or of a table that there is not. @throws TemperError USAGE */
+function checkSets(args: EvalCkptArguments): void {
+  for (const option of ['set-classes', 'set-labels'] as const) {
+    const idle = [...(args[option]?.keys() ?? [])].find((name) => !args.set?.has(name));
+    const useless = idle === undefined && args[option] !== undefined && args.from !== undefined;
+    if (idle === undefined && !useless) continue;
+    throw new TemperError(
+      'USAGE',
+      useless ? `--${option} has no use with --from` : `--${option} ${idle}: no set is called ${idle}`,
+      {
+        hint: useless ? 'Leave it out.' : `Name its images with --set ${idle}=SRC.`,
+      },
+    );
+  }
+  if (args['set-csv'] !== undefined && !args.set) {
+    throw new TemperError('USAGE', '--set-csv without --set', { hint: 'Name the images with --set NAME=SRC.' });
+  }
+}
+
+/** The sets of `--set`; a class map that is a file, or numeric, holds for all of them. */
+function setsOf(args: EvalCkptArguments): EvaluationSet[] | undefined {
+  const shared = args.classes === 'sorted' ? undefined : args.classes;
+  return (
+    args.set &&
+    [...args.set].map(([name, source]) => {
+      if (args.from) return { name, from: textList(source) };
+      const classes = args['set-classes']?.get(name) ?? shared;
+      return { name, data: { source, classes, labels: args['set-labels']?.get(name) } };
+    })
+  );
+}
+
 /** The words as the job takes them. @param models folders and globs expanded */
 export function evaluateOptions(
   args: EvalCkptArguments,
@@ -215,7 +297,8 @@ export function evaluateOptions(
 ): EvaluateOptions {
   const { from, outputs, baseline, slices, ensemble, tta, seed } = args;
   const realLabels = args['real-labels'];
-  if (from) return { from, baseline, slices, realLabels, ensemble, tta, seed };
+  const [sets, setScores] = [setsOf(args), args['set-scores']];
+  if (from) return { from, baseline, slices, realLabels, ensemble, tta, sets, setScores, seed };
   return {
     ...runtimeOf(args),
     models,
@@ -224,6 +307,8 @@ export function evaluateOptions(
     realLabels,
     ensemble,
     tta,
+    sets,
+    setScores,
     logits: args.logits,
     data: dataOf(args),
     // A baseline that is a model counts as the first.

@@ -15,6 +15,7 @@ import { calibrationSection } from './calibration-section.ts';
 import { classSection } from './class-section.ts';
 import { errorSection, flipSection, type Pictures, sliceSection } from './difference-sections.ts';
 import { augmentedSentences, bestOf, nameOf, pairedSentence, summaryOf, warningsOf } from './sentences.ts';
+import { setSection } from './set-table.ts';
 
 interface Gate {
   /** The expression, if there is one. */
@@ -157,6 +158,7 @@ export function evaluationPage(
         ],
       },
       ...pairedSection(scores),
+      ...setSection(record),
       ...augmentedSection(scores),
       calibrationSection(scores),
       ...flipSection(record, pictures),

@@ -3,6 +3,8 @@ import { isParquet, type PerImage, perImageColumns, perImageRows } from '../../s
 import { csvText } from '../../src/report/index.ts';
 
 const TEXTS: ReadonlySet<string> = new Set(['model', 'key', 'shard', 'job_sha256', 'outputs', 'output_type']);
+/** Read again, and joined with other tables by key. */
+const EXACT = { exact: true };
 /** Values that are written, and later read, at once: some 16 MB. */
 const GROUP_VALUES = 2 ** 22;
 const GROUP_ROWS = 10_000;
@@ -39,7 +41,7 @@ function writeCsv(file: AtomicFile, columns: readonly string[], classes: number,
   for (const { rows, scores } of groups) {
     for (const [i, row] of rows.entries()) {
       const values = Array.from({ length: classes }, (_, k) => scores[i]?.[k] ?? '');
-      const text = csvText(fixed, [row]);
+      const text = csvText(fixed, [row], EXACT);
       file.write(Buffer.from(`${text.slice(text.indexOf('\n') + 1, -1)},${values.join()}\n`));
     }
   }
@@ -90,7 +92,7 @@ async function writeParquet(
 /** All rows of one model after the other, without scores. */
 async function predictionsFile(path: string, columns: readonly string[], models: readonly PerImage[]) {
   const rows = models.flatMap((model) => [...perImageRows(model)]);
-  if (!isParquet(path)) return Buffer.from(csvText(columns, rows));
+  if (!isParquet(path)) return Buffer.from(csvText(columns, rows, EXACT));
   const { parquetWriteBuffer } = await import('hyparquet-writer');
   const columnData = columns.map((name) => ({ name, type: typeOf(name), data: rows.map((row) => row[name]) }));
   return new Uint8Array(parquetWriteBuffer({ columnData }));

@@ -2,6 +2,7 @@ import type { EvaluatedModel, EvaluationRecord } from '../../src/evaluate/index.
 import { scoreText } from '../shared/score-text.ts';
 import { transformText } from '../shared/transform-text.ts';
 import { augmentedSentences, pairedSentence } from './sentences.ts';
+import { setText } from './set-table.ts';
 
 function settingsOf({ transform, provenance, fields, predictions }: EvaluatedModel, source: string): string {
   const images = `${predictions.keys.length} images of ${source}`;
@@ -38,5 +39,5 @@ const lines = (texts: readonly string[]): string => texts.map((text) => `${text}
 export function evaluationText(record: EvaluationRecord, verdict: readonly string[]): string {
   const compared = pairedSentence(record.models);
   const sentence = compared === '' ? '' : `${compared}\n`;
-  return `${scoreText(record.models)}${sentence}${lines(augmentedSentences(record.models))}\n${realText(record)}${settingsText(record)}${lines(verdict)}`;
+  return `${scoreText(record.models)}${sentence}${lines(augmentedSentences(record.models))}\n${setText(record)}${realText(record)}${settingsText(record)}${lines(verdict)}`;
 }

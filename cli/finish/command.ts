@@ -37,7 +37,7 @@ const documentOf = (record: FinishRecord): object => {
 
 async function dryRun(options: FinishOptions, terminal: Terminal): Promise<number> {
   const plan = await planFinish(options, terminal.control);
-  terminal.print(snakeKeys({ ...plan, seconds: plan.seconds ?? null }), planText(plan));
+  terminal.print(snakeKeys({ ...plan, seconds: plan.seconds ?? null }), plan, planText);
   return 0;
 }
 
@@ -55,6 +55,6 @@ export async function finishCommand(args: FinishArguments, terminal: Terminal): 
     terminal.wrote(path, FILES[name] ?? 'configuration');
   }
   if (record.model.data) terminal.wrote(record.model.data.path, "the model's external data");
-  terminal.print(documentOf(record), finishText(record));
+  terminal.print(documentOf(record), record, finishText);
   return record.improved ? 0 : 1;
 }

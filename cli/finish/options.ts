@@ -165,7 +165,7 @@ export function finishOptions(args: FinishArguments): FinishOptions {
   const set = (name: 'train' | 'val' | 'test') => namedDataOf(name, { ...args, classes, seed: undefined });
   return {
     ...runtimeOf({ ...args, device: device ?? 'auto' }),
-    ...(device === undefined ? { device: undefined } : {}),
+    ...(device === undefined && args.tf32 !== 'on' ? { device: undefined } : {}),
     ...{ recipe, pattern, order, start, end, every, template, state, include, bn, sizes, calibrate, seed, memory },
     ...{ outDir, work, force },
     inputs: inputs && inputs.length > 0 ? inputs : undefined,

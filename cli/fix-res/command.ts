@@ -64,6 +64,6 @@ export async function fixResCommand(args: FixResArguments, terminal: Terminal): 
     writeReport(report, fixResPage(record, args.model, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
-  terminal.print(documentOf(record, args), fixResText(record));
+  terminal.print(documentOf(record, args), record, fixResText);
   return written ? 0 : 1;
 }

@@ -6,6 +6,6 @@ import { inspectionText } from './text.ts';
 
 export async function inspect(args: InspectArguments, terminal: Terminal): Promise<number> {
   const record = await inspectFiles(inspectOptions(args), terminal.control);
-  terminal.print(inspectionDocument(record), inspectionText(record));
+  terminal.print(inspectionDocument(record), record, inspectionText);
   return record.exitCode;
 }

@@ -1,11 +1,11 @@
 import { checkOutputs } from '../../src/core/index.ts';
-import { sweep } from '../../src/resolution/index.ts';
+import { type SweepShardOptions, sweep, sweepShard } from '../../src/resolution/index.ts';
 import { DEFAULT_PATTERN, expandInputs } from '../../src/snapshots/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
 import { sweepDocument } from './document.ts';
-import { checkTogether, type ResSweepArguments, sweepOptions } from './options.ts';
+import { checkTogether, type ResSweepArguments, sweepOptions, sweepShardOptions } from './options.ts';
 import { sweepPage } from './page.ts';
 import { sweepText } from './text.ts';
 
@@ -19,9 +19,24 @@ function checkFiles(args: ResSweepArguments, models: readonly string[]): void {
   checkOutputs([csv, report].filter(isNamed), [...models, data, labels, classes, train].filter(isNamed), force);
 }
 
+/** A worker: rows for the sweep that puts them together. */
+async function work(options: SweepShardOptions, terminal: Terminal): Promise<number> {
+  const { shard, path, sha256, rows, rowsInAll, made } = await sweepShard(options, terminal.control);
+  const what = `${rows} of ${rowsInAll} rows`;
+  if (!made) terminal.wrote(path, `${what}, sha256 ${sha256}`);
+  terminal.print(
+    { shard: `${shard.index}/${shard.count}`, path, sha256, rows, rows_in_all: rowsInAll, skipped: made },
+    '',
+    String,
+  );
+  return 0;
+}
+
 export async function resSweep(args: ResSweepArguments, terminal: Terminal): Promise<number> {
   checkTogether(args);
   const models = expandInputs(args.models, DEFAULT_PATTERN, () => false);
+  const share = sweepShardOptions(args, models, terminal.environment);
+  if (share) return work(share, terminal);
   checkFiles(args, models);
   const record = await sweep(sweepOptions(args, models), terminal.control);
   const { csv, report, force } = args;
@@ -35,6 +50,6 @@ export async function resSweep(args: ResSweepArguments, terminal: Terminal): Pro
     writeReport(report, sweepPage(record, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
-  terminal.print(sweepDocument(record), sweepText(record, args.recommend));
+  terminal.print(sweepDocument(record), record, (shown) => sweepText(shown, args.recommend));
   return 0;
 }

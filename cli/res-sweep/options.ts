@@ -1,12 +1,13 @@
 import { TemperError } from '../../src/core/index.ts';
 import type { Interpolation } from '../../src/data/index.ts';
-import type { SweepOptions } from '../../src/resolution/index.ts';
+import type { SweepOptions, SweepShardOptions } from '../../src/resolution/index.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, dataOf, namedData, namedDataOf } from '../shared/data-options.ts';
 import { grouped, numberList, oneNumber, pixelSizes, stringList } from '../shared/option-values.ts';
 import { TALK, WRITE } from '../shared/output-options.ts';
 import { REPORT } from '../shared/report-options.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
+import { type Environment, SHARD, shardOf } from '../shared/shard-option.ts';
 import { parseSizeList } from '../shared/size-list.ts';
 import { INTERPOLATIONS, parseInterpolation, TRANSFORM, transformsOf } from '../shared/transform-options.ts';
 
@@ -88,6 +89,10 @@ const SWEEP_TRANSFORM = {
 
 const OUTPUT = grouped('Output:', {
   csv: { type: 'string', alias: 'out', describe: 'The table as CSV' },
+  parts: {
+    type: 'string',
+    describe: 'The folder that workers share: with --shard they leave rows there, without it they are put together',
+  },
 } as const);
 
 /** res-sweep: at which size should this model be tested, and is it worth the time? */
@@ -99,6 +104,7 @@ export const RES_SWEEP = describeCommand({
   options: {
     ...SWEEP,
     ...DATA,
+    ...SHARD,
     ...namedData('train', 'of training, for the statistics of --bn recalibrate (no labels needed)', 'bn'),
     ...SWEEP_TRANSFORM,
     ...RUNTIME,
@@ -114,6 +120,10 @@ export const RES_SWEEP = describeCommand({
       '$0 m.onnx --data val/ --train-size 224 --sizes 128:224:32 --bn recalibrate --train train/',
       'with statistics of each size',
     ],
+    [
+      '$0 m.onnx --data val/ --sizes 160:384:32 --parts parts/ --shard 0/4',
+      'a quarter of the rows; without --shard: the table',
+    ],
   ],
   epilogue:
     'Numbers in --json and CSV are fractions (0.8911). Exit codes: 2 usage, 3 input, 4 format, 5 unsupported, ' +
@@ -128,6 +138,26 @@ export function checkTogether({ bn, train }: Pick<ResSweepArguments, 'bn' | 'tra
   throw new TemperError('USAGE', train === undefined ? '--bn recalibrate needs images' : '--train has no use', {
     hint: 'Give --bn recalibrate --train SRC, images of training.',
   });
+}
+
+/** The words as a worker takes them, if this is one. @throws TemperError USAGE for outputs, which a worker has not */
+export function sweepShardOptions(
+  args: ResSweepArguments,
+  models: readonly string[],
+  environment: Environment,
+): SweepShardOptions | undefined {
+  const shard = shardOf(args, environment);
+  if (shard === undefined) return undefined;
+  const { csv, report, parts, force } = args;
+  const [idle] = Object.entries({ csv, report }).find(([, path]) => path !== undefined) ?? [];
+  if (idle !== undefined) {
+    throw new TemperError('USAGE', `--${idle} has no use with --shard: a worker leaves rows in --parts alone`, {
+      hint: 'Give it to the sweep that runs when all workers are done, without --shard.',
+    });
+  }
+  if (parts === undefined)
+    throw new TemperError('USAGE', 'no folder for the rows of workers is named', { hint: 'Give --parts FOLDER.' });
+  return { ...sweepOptions(args, models), shard, parts, force };
 }
 
 /** The words as the job takes them. @param models folders and globs expanded */
@@ -148,6 +178,7 @@ export function sweepOptions(args: ResSweepArguments, models: readonly string[])
     testPool: args['test-pool'],
     scale,
     margin: args.margin,
+    parts: args.parts,
     onBadImage: args['on-bad-image'],
     seed,
   };

@@ -1,4 +1,4 @@
-import { shortage, TemperError } from '../../src/core/index.ts';
+import { printable, printableLines, shortage, TemperError } from '../../src/core/index.ts';
 import type { Command } from './command.ts';
 import { commandLine } from './command-line.ts';
 import { flagText } from './flag-text.ts';
@@ -21,20 +21,22 @@ function report(met: unknown, json: boolean): number {
   // What the machine ran short of is no defect, wherever it was met.
   const error = met instanceof TemperError ? met : (shortage(met) ?? met);
   const known = error instanceof TemperError ? error : undefined;
-  const message = flagText(error instanceof Error ? error.message : String(error));
+  const message = printable(flagText(error instanceof Error ? error.message : String(error)));
   const hint = known?.hint === undefined ? undefined : flagText(known.hint);
   if (json) {
     const { code = 'BUG', details = {} } = known ?? {};
     const plain = JSON.stringify({ error: { code, message, hint: hint ?? null, details } }, (_, value: unknown) =>
       typeof value === 'bigint' ? String(value) : value,
     );
-    process.stdout.write(`${plain}\n`);
+    process.stdout.write(printableLines(`${plain}\n`));
   }
   if (known) {
     process.stderr.write(`error: ${message}\n${hint === undefined ? '' : `  hint: ${hint}\n`}`);
     return known.exitCode;
   }
-  process.stderr.write(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(
+    `bug: ${printableLines(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
+  );
   process.stderr.write('  hint: this is a defect of onnx-temper; please report it with the command that you ran.\n');
   return BUG_EXIT_CODE;
 }

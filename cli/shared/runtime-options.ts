@@ -14,6 +14,10 @@ const GRAPH_OPTIMIZATIONS = [
 /** How models are run. */
 export const RUNTIME = grouped('Runtime:', {
   device: { type: 'string', default: 'auto', describe: 'auto, cpu, cuda[:n] or webgpu' },
+  tf32: {
+    choices: ['on', 'off'] as const,
+    describe: 'On CUDA, multiply float32 with 10 bits of mantissa: faster, other numbers (default: off)',
+  },
   threads: {
     type: 'string',
     describe: "The provider's threads (default: onnxruntime's)",
@@ -46,6 +50,7 @@ export const GRAPH_OPTIMIZATION = grouped('Runtime:', {
 
 interface RuntimeArguments {
   readonly device: string;
+  readonly tf32?: 'on' | 'off' | undefined;
   readonly threads?: number | undefined;
   readonly workers?: number | undefined;
   readonly batch?: number | undefined;
@@ -53,13 +58,14 @@ interface RuntimeArguments {
   readonly output?: string | undefined;
 }
 
-/** A device, whatever its case; its number is checked where it is used. */
-function deviceOf(text: string): Device {
+/** A device, whatever its case, with TF32 or without; its number is checked where it is used. */
+function deviceOf(text: string, tf32: RuntimeArguments['tf32']): Device {
   const lower = text.toLowerCase();
-  return (lower === 'gpu' ? 'cuda' : lower) as Device;
+  const device = lower === 'gpu' ? 'cuda' : lower;
+  return (tf32 === 'on' && !device.endsWith('+tf32') ? `${device}+tf32` : device) as Device;
 }
 
 /** How models are run, as a job takes it. */
-export function runtimeOf({ device, threads, workers, batch, input, output }: RuntimeArguments): RuntimeOptions {
-  return { device: deviceOf(device), threads, workers, batch, input, output };
+export function runtimeOf({ device, tf32, threads, workers, batch, input, output }: RuntimeArguments): RuntimeOptions {
+  return { device: deviceOf(device, tf32), threads, workers, batch, input, output };
 }

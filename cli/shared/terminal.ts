@@ -1,4 +1,4 @@
-import { type JobControl, printable, printableLines } from '../../src/core/index.ts';
+import { type JobControl, printable, printableLines, shown } from '../../src/core/index.ts';
 import { flagText } from './flag-text.ts';
 import { progress } from './progress.ts';
 
@@ -13,8 +13,11 @@ export interface Terminal {
   note(text: string): void;
   /** Remembers a file that was written, for the lines that end the text. */
   wrote(path: string, what: string): void;
-  /** Prints the result: one JSON document, or text and what was written. */
-  print(document: unknown, text: string): void;
+  /**
+   * Prints the result: one JSON document, or text and what was written. JSON keeps every name, its controls written as \uXXXX; the text is
+   * made of a record whose strings can be shown.
+   */
+  print<T>(document: unknown, record: T, textOf: (record: T) => string): void;
 }
 
 export interface Talk {
@@ -33,16 +36,15 @@ export function openTerminal(
   };
   return {
     commandLine,
-    control: { observer: { note, progress: (label, total) => progress(label, total, quiet) }, signal },
+    control: { observer: { note, progress: (label, total) => progress(printable(label), total, quiet) }, signal },
     environment: process.env,
     note,
     wrote: (path, what) => {
-      written.push(`wrote ${path} (${what})\n`);
+      written.push(`wrote ${printable(path)} (${printable(what)})\n`);
     },
-    print(document, text) {
-      process.stdout.write(
-        json ? `${JSON.stringify(document, null, 2)}\n` : printableLines(`${text}${written.join('')}`),
-      );
+    print(document, record, textOf) {
+      const text = json ? `${JSON.stringify(document, null, 2)}\n` : `${textOf(shown(record))}${written.join('')}`;
+      process.stdout.write(printableLines(text));
     },
   };
 }

@@ -45,7 +45,8 @@ export function printWhole(
       bad_images: badImages,
       ...more,
     },
-    wholeText(record, missed),
+    { record, missed },
+    (shown) => wholeText(shown.record, shown.missed),
   );
   return complete ? 0 : 1;
 }
@@ -59,7 +60,7 @@ export async function teacherLogits(args: TeacherLogitsArguments, terminal: Term
   if (parts) {
     const { made, kept } = parts;
     const document = { ...fields, complete: false, parts_of_worker: made + kept, ...madeFields(record) };
-    terminal.print(document, workerText(record));
+    terminal.print(document, record, workerText);
     return 0;
   }
   terminal.print(
@@ -73,7 +74,8 @@ export async function teacherLogits(args: TeacherLogitsArguments, terminal: Term
       estimated_seconds: estimate.seconds ?? null,
       teachers,
     },
-    dryRunText(record),
+    record,
+    dryRunText,
   );
   return 0;
 }

@@ -6,6 +6,6 @@ export async function exportStore(args: ExportArguments, terminal: Terminal): Pr
   const record = await exportTargets(exportTargetsOptions(args), terminal.control);
   const { out, bytes, files } = record;
   terminal.wrote(out, `${files.length} files and export.json`);
-  terminal.print(record, `${out}  ${files.length} files  ${bytes} bytes\n`);
+  terminal.print(record, out, (shown) => `${shown}  ${files.length} files  ${bytes} bytes\n`);
   return 0;
 }

@@ -46,6 +46,6 @@ export async function score(args: ScoreArguments, terminal: Terminal): Promise<n
     writeReport(report, scorePage(record, terminal.commandLine), force);
     terminal.wrote(report, 'report');
   }
-  terminal.print({ ...fields, ...words, reading: readingDocument(reading), scores }, scoreText(record));
+  terminal.print({ ...fields, ...words, reading: readingDocument(reading), scores }, record, scoreText);
   return 0;
 }

@@ -26,7 +26,7 @@ const RECOMPUTE = grouped('Recomputing:', {
 } as const satisfies Record<string, Options>);
 
 const { data, labels, format, classes, split, seed } = DATA;
-const { device, threads, workers } = RUNTIME;
+const { device, tf32, threads, workers } = RUNTIME;
 
 /** teacher-logits verify: a store against its hashes, and against its teachers. */
 export const VERIFY = describeCommand({
@@ -34,7 +34,7 @@ export const VERIFY = describeCommand({
   positionals: {
     store: { type: 'string', demandOption: true, describe: 'A whole store' },
   },
-  options: { ...RECOMPUTE, data, labels, format, classes, split, seed, device, threads, workers, ...TALK },
+  options: { ...RECOMPUTE, data, labels, format, classes, split, seed, device, tf32, threads, workers, ...TALK },
   examples: [
     ['$0 targets/', 'hashes, structure, coverage, every number'],
     ['$0 targets/ --data train/ --teachers teacher.onnx', 'and 256 samples recomputed'],

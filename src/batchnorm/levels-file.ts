@@ -5,6 +5,7 @@ import {
   openSafetensors,
   type SafetensorsTensor,
   TemperError,
+  tensorReader,
   writeSafetensors,
 } from '../core/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
@@ -18,7 +19,6 @@ import {
 import type { LevelDone, MeasuredLayer } from './measure.ts';
 import { formatOf, type MomentsRun, runOf } from './moments-run.ts';
 import type { Statistics } from './statistics.ts';
-import { tensorReader } from './tensor-reader.ts';
 
 /** The file's layout; its version tells whether it keeps a reference. */
 const FORMAT = 'onnx-temper levels';

@@ -1,4 +1,4 @@
-import { TemperError } from '../core/index.ts';
+import { gaps, TemperError } from '../core/index.ts';
 import type { BatchMoments } from './collect-moments.ts';
 import type { Reference } from './folded/reference.ts';
 import { MOMENTS_HINT, type MomentsFile } from './moments-file.ts';
@@ -15,20 +15,6 @@ export interface MergedMoments {
    * Batches without an image (none could be decoded) are left out, as a worker leaves them out.
    */
   batches(): Generator<BatchMoments>;
-}
-
-/** Places named in a message; a job may have a hundred thousand. */
-const MAX_NAMED = 10;
-
-/** What of 0 to total - 1 is not in `present`, as "0-3, 7". */
-function gaps(present: readonly number[], total: number): string {
-  const found: string[] = [];
-  let next = 0;
-  for (const number of [...present, total]) {
-    if (number > next) found.push(number === next + 1 ? `${next}` : `${next}-${number - 1}`);
-    next = number + 1;
-  }
-  return [...found.slice(0, MAX_NAMED), ...(found.length > MAX_NAMED ? ['…'] : [])].join(', ');
 }
 
 /**

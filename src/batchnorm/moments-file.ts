@@ -5,6 +5,7 @@ import {
   openSafetensors,
   type SafetensorsTensor,
   TemperError,
+  tensorReader,
   writeSafetensors,
 } from '../core/index.ts';
 import type { BatchMoments, LayerMoments } from './collect-moments.ts';
@@ -17,7 +18,6 @@ import {
   referenceTensors,
 } from './folded/reference-tensors.ts';
 import { formatOf, type MomentsRun, runOf } from './moments-run.ts';
-import { tensorReader } from './tensor-reader.ts';
 
 /** The file's layout; its version tells whether it keeps a reference. */
 const FORMAT = 'onnx-temper moments';

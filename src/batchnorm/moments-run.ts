@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
 import { basename } from 'node:path';
-import { canonicalJson, TemperError, version } from '../core/index.ts';
+import { assertSameFields, canonicalJson, type TemperError, version, type WrittenRun } from '../core/index.ts';
 import { rowsHash } from '../data/index.ts';
 import { type Model, modelSha256 } from '../onnx/index.ts';
 import type { BatchNormLayer } from './find-layers.ts';
@@ -144,28 +144,11 @@ const REMEDIES: Partial<Record<keyof MomentsRun, string>> = {
   onnxruntime: 'Run all workers with one version of onnxruntime-node.',
 };
 
-/** A run, and where it is written. */
-export interface WrittenRun {
-  readonly path: string;
-  readonly run: MomentsRun;
-}
-
 /**
  * Runs may differ in the processor alone.
  * @param hint by default what to do where workers of one job differ
  * @throws TemperError MISMATCH_VALUE naming the field
  */
-export function assertSameRun(reference: WrittenRun, file: WrittenRun, hint?: string): void {
-  for (const field of SETTINGS) {
-    const [expected, found] = [canonicalJson(reference.run[field] ?? null), canonicalJson(file.run[field] ?? null)];
-    if (expected === found) continue;
-    throw new TemperError(
-      'MISMATCH_VALUE',
-      `${file.path}: ${field} is ${found}, but ${reference.path} has ${expected}: they are of different jobs`,
-      {
-        hint: hint ?? REMEDIES[field] ?? 'Give all workers the same options.',
-        details: { path: file.path, reference: reference.path, field, found, expected },
-      },
-    );
-  }
+export function assertSameRun(reference: WrittenRun<MomentsRun>, file: WrittenRun<MomentsRun>, hint?: string): void {
+  assertSameFields(SETTINGS, reference, file, (field) => hint ?? REMEDIES[field]);
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { readError, TemperError } from './errors.ts';
 
 /** Bytes that can be read by position: a file, or memory. Nothing larger than a request is ever held. */
@@ -108,16 +108,39 @@ export function openFile(path: string): FileSource {
     assertUnchanged() {
       const now = fileState(fd);
       if (now.size !== state.size || now.mtimeNs !== state.mtimeNs) {
-        throw new TemperError('INPUT_CHANGED', `${path}: the file was written to while it was being read`, {
-          hint: 'Wait until the snapshot is complete, then run again.',
-          details: { path },
-        });
+        throw changed(path, 'Wait until the snapshot is complete, then run again.');
       }
     },
     close() {
       if (open) closeSync(fd);
       open = false;
     },
+  };
+}
+
+function changed(path: string, hint: string): TemperError {
+  return new TemperError('INPUT_CHANGED', `${path}: the file was written to while it was being read`, {
+    hint,
+    details: { path },
+  });
+}
+
+/** The state of what lies at a path now; undefined where nothing does. */
+function stateAt(path: string): string | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found && [found.dev, found.ino, found.size, found.mtimeNs].join(' ');
+}
+
+/**
+ * Remembers the state of files that others read by their paths, and more than once: a session, a hash, a look at the graph.
+ * @returns throws if one was replaced, resized or written to since (INPUT_CHANGED)
+ */
+export function unchangedSince(paths: readonly string[]): () => void {
+  const states = paths.map(stateAt);
+  return () => {
+    for (const [i, path] of paths.entries()) {
+      if (stateAt(path) !== states[i]) throw changed(path, 'Run again when nothing writes to it.');
+    }
   };
 }
 

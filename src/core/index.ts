@@ -7,6 +7,7 @@ export {
   readBytes,
   readSmallFile,
   sameBytes,
+  unchangedSince,
 } from './byte-source.ts';
 export { canonicalHash, canonicalJson } from './canonical-json.ts';
 export { checkOutputs, samePath } from './check-outputs.ts';
@@ -45,13 +46,15 @@ export {
   encodeFloat16,
   float16Table,
 } from './float16.ts';
+export { inertCell, saidByCell } from './formula-cell.ts';
+export { gaps } from './gaps.ts';
 export { makeFolder } from './make-folder.ts';
 export { combineMoments, emptyMoments, type Moments, momentsOfBatch, populationVariance } from './moments.ts';
 export { normals } from './normal.ts';
 export { type Control, controlOf, type JobControl, noteOnce, type Observer, type Progress } from './observer.ts';
 export { pValueStatement, pValueText } from './p-value.ts';
 export { paretoFront } from './pareto-front.ts';
-export { printable, printableLines } from './printable.ts';
+export { printable, printableLines, shown } from './printable.ts';
 export { type PublishedFile, watchPublished } from './published-files.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
 export { readTable } from './read-table.ts';
@@ -65,8 +68,10 @@ export {
   safetensorsHead,
   writeSafetensors,
 } from './safetensors.ts';
+export { assertSameFields, type WrittenRun } from './same-run.ts';
 export { shortNames } from './short-names.ts';
 export { removeDeadTemporaries, temporaryPath } from './temporary-file.ts';
+export { type TensorReader, tensorReader } from './tensor-reader.ts';
 export { compareUtf8 } from './utf8-order.ts';
 export { version } from './version.ts';
 /** Putting together WebAssembly modules of vector loops. */

@@ -4,6 +4,7 @@ export {
   DATASET_FORMATS,
   type Dataset,
   type DatasetFormat,
+  relabelled,
   type Sample,
 } from './datasets/dataset.ts';
 export { assertFileKind } from './datasets/file-ranges.ts';

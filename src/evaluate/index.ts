@@ -30,9 +30,10 @@ export {
 export type { Finalist } from './find-transform/verdict.ts';
 export { type GuardVerdict, guardVerdict } from './guard.ts';
 export { metricIntervals, quantile, wilson, Z_95 } from './intervals.ts';
-export { type EvaluatedModel, type EvaluateOptions, type EvaluationRecord, evaluate } from './job.ts';
+export { evaluate } from './job.ts';
 export { labelWarnings } from './label-warnings.ts';
 export { computeMetrics, imageScores, type Metrics } from './metrics.ts';
+export type { EvaluatedModel, EvaluateOptions, EvaluationRecord } from './options.ts';
 export { asClasses, assertKind, kindEvidence, OUTPUT_KINDS, rowOf } from './output-kind.ts';
 export {
   comparePaired,
@@ -62,5 +63,6 @@ export {
   scoreFields,
   scoreModels,
 } from './scores.ts';
+export type { EvaluationSet } from './sets/options.ts';
 export { speedFields, speedFront } from './speed-fields.ts';
 export { logitTolerance } from './tolerance.ts';

@@ -24,6 +24,22 @@ export function wilson(successes: number, n: number): Interval {
   return { lo: successes === 0 ? 0 : at(centre - half), hi: successes === n ? 1 : at(centre + half) };
 }
 
+/** How many of how many. */
+interface Share {
+  readonly right: number;
+  readonly n: number;
+}
+
+/**
+ * 95 % interval of the difference of two proportions of different images, second minus first: the Wilson intervals of both, by square-and-add
+ * (Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10).
+ */
+export function unpairedInterval(first: Share, second: Share): Interval {
+  const [p, q] = [first.right / first.n, second.right / second.n];
+  const [a, b] = [wilson(first.right, first.n), wilson(second.right, second.n)];
+  return { lo: q - p - Math.hypot(q - b.lo, a.hi - p), hi: q - p + Math.hypot(b.hi - q, p - a.lo) };
+}
+
 /** A quantile of ascending values, interpolated linearly (numpy's default). */
 export function quantile(sorted: Float64Array, share: number): number {
   const at = share * (sorted.length - 1);

@@ -5,7 +5,7 @@ import type { ValueInfo } from '../signature/index.ts';
  * Differences that are none, relative to a row's range of logits: float32 sums in another order on the CPU; TF32 and other
  * kernels on an accelerator. Networks that compute in float16 differ by several of its roundings.
  */
-const TOLERANCES: Readonly<Record<string, number>> = { cpu: 2e-5, cuda: 5e-3, webgpu: 5e-3 };
+const TOLERANCES: Readonly<Record<string, number>> = { cpu: 2e-5, cuda: 5e-3, 'cuda+tf32': 5e-3, webgpu: 5e-3 };
 const HALF_TOLERANCE = 1e-2;
 
 /**

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DATASET_FORMATS, TRANSFORM_WORDS } from '../data/index.ts';
+import { DEVICE } from '../runtime/index.ts';
 import { FAMILIES } from '../search/index.ts';
 
 const text = z.string().min(1);
@@ -78,10 +79,7 @@ export const SETTINGS = z.strictObject({
   maxLatencyRatio: positive.optional(),
   fixRes: z.boolean().default(false),
   calibrate: z.boolean().default(true),
-  device: z
-    .string()
-    .regex(/^(auto|cpu|webgpu|cuda(:\d{1,3})?)$/, 'expected auto, cpu, cuda, cuda:N or webgpu')
-    .default('auto'),
+  device: z.string().regex(DEVICE, 'expected auto, cpu, cuda, cuda:N or webgpu').default('auto'),
   threads: count.optional(),
   batch: count.optional(),
   input: text.optional(),

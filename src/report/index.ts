@@ -42,7 +42,7 @@ export type {
 export { chartSvg } from './charts/index.ts';
 export { csvText, plainDecimal } from './csv.ts';
 export { htmlReport } from './html-report.ts';
-export { markdownReport } from './markdown-report.ts';
+export { escapeMarkdown, markdownReport } from './markdown-report.ts';
 export { formatNumber, type NumberFormat } from './number-format.ts';
 export {
   type Column,

@@ -11,8 +11,8 @@ const LOOSE_UNDERSCORE = /(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu;
 /** What begins a block at the start of a line: headings, lists, rules. */
 const BLOCK = /^(?=[-+#=])|(?<=^\d+)(?=[.)](?:\s|$))/;
 
-/** Text as Markdown within a line. */
-function escapeMarkdown(text: string): string {
+/** Text as Markdown within a line: what is in a name neither ends the line nor begins anything. */
+export function escapeMarkdown(text: string): string {
   return printableLines(text.replace(/\s+/g, ' '))
     .replace(MEANINGFUL, '\\$&')
     .replace(LOOSE_UNDERSCORE, '\\_')

@@ -9,5 +9,6 @@ export type { ModelChoice } from './sweep/choices.ts';
 export { type SweepOptions, type SweepRecord, sweep } from './sweep/job.ts';
 export type { SizePrediction } from './sweep/predictions.ts';
 export type { SweptRow } from './sweep/rows.ts';
+export { type SweepShardOptions, type SweepShardRecord, sweepShard } from './sweep/shard-job.ts';
 export { testTimePool } from './test-pool.ts';
 export { sizeVerdict, type VerdictKind } from './verdict.ts';

@@ -5,6 +5,7 @@ import {
   DATA_TYPE,
   type Edit,
   editedModel,
+  encodeFloats,
   freeNames,
   type GraphIndex,
   indexGraph,
@@ -117,7 +118,11 @@ export function testTimePool(model: Model, input: string, dims: readonly number[
   const scores = insert('Conv', [averaged, kernels, ...bias], name('scores'), { kernel_shape: [1, 1] });
   const mean = insert('GlobalAveragePool', [scores], name('mean'));
   const max = insert('GlobalMaxPool', [scores], name('max'));
-  const both = insert('Mean', [mean, max], name('both'));
+  const half = name('half');
+  const bytes = encodeFloats(Float64Array.of(0.5), weight.dataType, half);
+  edits.push(...appendInitializer(model, graph, { name: half, dataType: weight.dataType, dims: [], bytes }));
+  // Not Mean, which has no kernel on CUDA.
+  const both = insert('Mul', [insert('Add', [mean, max], name('sum')), half], name('both'));
   insert('Flatten', [both], linear.outputs[0] ?? '', { axis: 1 });
   return editedModel(model, edits);
 }

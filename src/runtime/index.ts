@@ -6,7 +6,7 @@ export {
   readClassOutput,
   sessionReading,
 } from './classifier.ts';
-export { type Device, type Provider, parseDevice } from './device.ts';
+export { DEVICE, type Device, type Provider, parseDevice } from './device.ts';
 export {
   batchOf,
   checkRuntime,

@@ -63,7 +63,7 @@ export function sayProvider(
   device: Device,
   note: (text: string) => void,
 ): void {
-  if (device !== 'auto' || (provider === 'cpu' && !hasNvidiaDevice())) return;
+  if (!device.startsWith('auto') || (provider === 'cpu' && !hasNvidiaDevice())) return;
   note(`running on ${provider}${refused.length > 0 ? ` (${refused[0]})` : ''}`);
 }
 

@@ -2,7 +2,57 @@ import { type ErrorCode, TemperError } from '../core/index.ts';
 
 const DYNAMIC_AXES = 'The graph is fixed to the size and batch of its export: use those, or export with dynamic axes.';
 const EXPORT_AGAIN = 'Export the model again for inference (model.eval()), with an opset that onnxruntime supports.';
+const MIB = 2 ** 20;
 const CUDA_NEEDS = 'CUDA 12 and cuDNN 9 must be on the library path (LD_LIBRARY_PATH) and the driver must be recent.';
+
+/**
+ * What CUDA's failures are, of which onnxruntime makes lines of C++: conditions, source positions, the name of the host.
+ * Numbers are cudaError_t (CUDA Runtime API). The message is the row's; onnxruntime's stands in the details.
+ */
+const CUDA_MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
+  [
+    /out of memory|CUDA failure 2\b|(CUBLAS|CUDNN)_STATUS\w*_ALLOC_FAILED|Failed to allocate memory|bad_alloc/i,
+    'EXECUTION_MEMORY',
+    'out of memory',
+    'Lower `batch` or the image size.',
+  ],
+  [
+    /lib[\w-]+\.so[\w.]*: cannot open shared object file|ExecutionProvider_Cuda: Failed to load shared library/i,
+    'EXECUTION_PROVIDER',
+    'the CUDA provider cannot be loaded',
+    `${CUDA_NEEDS} Or use \`device\` cpu.`,
+  ],
+  [
+    /cudnn[\w.]* (library )?(is )?(not found|cannot be loaded|could not be loaded)|unable to (dlopen|load).*cudnn|CUDNN_STATUS_NOT_INITIALIZED|CUDNN_STATUS_SUBLIBRARY/i,
+    'EXECUTION_PROVIDER',
+    'cuDNN cannot be used',
+    'Put cuDNN 9 for this CUDA, all of its libraries, on LD_LIBRARY_PATH, or use `device` cpu.',
+  ],
+  [
+    /CUDA failure (35|803|804)\b|CUDA driver version|cudaErrorInsufficientDriver/i,
+    'EXECUTION_PROVIDER',
+    'no usable CUDA device: no NVIDIA driver, or one that is older than the CUDA libraries',
+    'Look at nvidia-smi; install a recent driver, or use `device` cpu.',
+  ],
+  [
+    /no CUDA-capable device|cudaErrorNoDevice|invalid device ordinal|Invalid device id|CUDA failure (3|46|100|101)\b/i,
+    'EXECUTION_PROVIDER',
+    'no usable CUDA device',
+    'Check nvidia-smi, CUDA_VISIBLE_DEVICES and the number of the device (`device` cuda:0), or use `device` cpu.',
+  ],
+  [
+    /CUDA failure (98|209|218|222)\b|no kernel image is available|unsupported toolchain/i,
+    'EXECUTION_PROVIDER',
+    'the CUDA libraries do not know this GPU',
+    'Use a GPU that they were built for, or libraries for this one; or `device` cpu.',
+  ],
+  [
+    /CUDA failure|CUDNN_STATUS|CUBLAS_STATUS|cuDNN failure|CUBLAS failure|CUDNN failure/i,
+    'EXECUTION_RUN',
+    'CUDA failed',
+    CUDA_NEEDS,
+  ],
+];
 
 /** What onnxruntime 1.30 says, and what it means. The first row whose pattern matches wins: causes before symptoms. */
 const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
@@ -12,12 +62,6 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     'EXECUTION_PROVIDER',
     'onnxruntime-node is not installed: its install script downloads CUDA libraries, and fails where it cannot',
     'Install it without them: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0',
-  ],
-  [
-    /ExecutionProvider_Cuda: Failed to load shared library/i,
-    'EXECUTION_PROVIDER',
-    'the CUDA provider cannot be loaded',
-    `${CUDA_NEEDS} With \`device\` cuda, onnxruntime's line on stderr names the library. Or use \`device\` cpu.`,
   ],
   [
     /WebGPU adapter|webgpu.*(device|instance)|libvulkan/is,
@@ -37,19 +81,6 @@ const MESSAGES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     'CUDA cannot run BatchNormalization in training mode',
     'Export the model for inference: model.eval() before torch.onnx.export.',
   ],
-  [
-    /out of memory|CUBLAS_STATUS_ALLOC_FAILED|Failed to allocate memory|bad_alloc/i,
-    'EXECUTION_MEMORY',
-    'out of memory',
-    'Lower `batch` or the image size.',
-  ],
-  [
-    /no CUDA-capable device|CUDA driver version|cudaErrorNoDevice|invalid device ordinal|cudaErrorInsufficientDriver|CUDA failure (3|35|100|101|803|804)\b/i,
-    'EXECUTION_PROVIDER',
-    'no usable CUDA device',
-    `Check nvidia-smi and the device number (\`device\` cuda:0). ${CUDA_NEEDS} Or use \`device\` cpu.`,
-  ],
-  [/CUDA failure|CUDNN_STATUS|CUBLAS_STATUS|cuDNN failure/i, 'EXECUTION_RUN', 'CUDA failed', `${CUDA_NEEDS}`],
   [
     /External data|external_data|escapes (the )?(model|working) directory/i,
     'FORMAT_EXTERNAL_DATA',
@@ -109,6 +140,18 @@ function plain(message: string): string {
 export function ortError(model: string, error: unknown, otherwise: ErrorCode = 'EXECUTION_RUN'): TemperError {
   if (error instanceof TemperError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  const cuda = CUDA_MESSAGES.find(([pattern]) => pattern.test(message));
+  if (cuda) {
+    const [, code, what, hint] = cuda;
+    const wanted = /requested buffer of size (\d+)/.exec(message)?.[1];
+    const text = wanted === undefined ? what : `${what}: onnxruntime asked for ${Math.ceil(Number(wanted) / MIB)} MiB`;
+    const reason = /ExecutionProvider_Cuda: Failed to load/i.test(message) ? { reason: 'not loaded' } : {};
+    return new TemperError(code, `${model}: ${text}`, {
+      hint,
+      details: { model, onnxruntime: message, ...reason },
+      cause: error,
+    });
+  }
   const row = MESSAGES.find(([pattern]) => pattern.test(message));
   if (row === undefined) {
     const hint = 'Try `device` cpu; if that fails too, check the model with onnx.checker.';

@@ -101,6 +101,8 @@ async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batc
     if (started.length > QUEUED) yield finish();
   }
   while (started.length > 0) yield finish();
+  // What is said of a model (its hash, its graph) was read beside its session, and is said of what ran.
+  for (const { session } of stages) session.assertUnchanged();
 }
 
 /**
@@ -109,7 +111,7 @@ async function* results<M>(stages: readonly Stage[], batches: AsyncIterable<Batc
  * images of a batch are handed over to the thread of the last model that takes them. A graph fixed to another batch gets
  * it in pieces, the last filled up.
  * Memory: `ahead` + 3 batches.
- * @throws TemperError what the batches or `Session.run` throw
+ * @throws TemperError what the batches or `Session.run` throw; INPUT_CHANGED behind the last batch for a model that was written to meanwhile
  */
 export function runBatches<M>(
   stages: readonly Stage[],

@@ -3,16 +3,16 @@
  * blocks this thread and no other.
  */
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { arch, platform } from 'node:os';
-import { dirname, join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { TemperError, toWire } from '../core/index.ts';
 import type { TensorType, ValueInfo } from '../signature/index.ts';
-import { providersFor } from './device.ts';
+import { libraryPath } from './cuda-environment.ts';
+import { CUDNN, cudaLibrary } from './cuda-library.ts';
+import { providersFor, wantsTf32 } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { Reply, Request, WorkerOptions } from './protocol.ts';
+import { missingLibraries } from './shared-libraries.ts';
 import { TENSOR_ARRAYS, type Tensor, type TensorData } from './tensor.ts';
 
 /**
@@ -46,13 +46,6 @@ function valueInfo(kind: 'input' | 'output', value: ort.InferenceSession.ValueMe
   return { name: value.name, type: value.type as TensorType, dims: value.shape };
 }
 
-/** Where onnxruntime-node looks for its CUDA provider: `npm run setup:cuda` puts it there. */
-function cudaLibrary(): string {
-  const root = dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node')));
-  const file = platform() === 'win32' ? 'onnxruntime_providers_cuda.dll' : 'libonnxruntime_providers_cuda.so';
-  return join(root, 'bin', 'napi-v6', platform(), arch(), file);
-}
-
 /** Asking onnxruntime would give a coloured line on stderr, and a message that does not say what is missing. */
 function assertCudaInstalled(): void {
   if (existsSync(cudaLibrary())) return;
@@ -62,9 +55,21 @@ function assertCudaInstalled(): void {
   });
 }
 
+/** onnxruntime says that its provider cannot be loaded, and not why: the libraries that are missing are named. */
+function withMissing(error: TemperError): TemperError {
+  if (error.details?.reason !== 'not loaded') return error;
+  const missing = missingLibraries(cudaLibrary(), libraryPath(), [CUDNN]);
+  if (missing.length === 0) return error;
+  return new TemperError(error.code, `${error.message}: ${missing.join(', ')} not found`, {
+    hint: `${missing.includes('libcuda.so.1') ? 'Install the NVIDIA driver (libcuda). ' : ''}Put the folders of CUDA's libraries on LD_LIBRARY_PATH, or use \`device\` cpu.`,
+    details: { ...error.details, missing },
+    cause: error.cause,
+  });
+}
+
 async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<Reply, { kind: 'opened' }> }> {
-  // onnxruntime's own coloured lines repeat what the exceptions say, except which library CUDA lacks.
-  ort.env.logLevel = options.device.startsWith('cuda') ? 'error' : 'fatal';
+  // onnxruntime's own coloured lines repeat what the exceptions say, and which library CUDA lacks is found out here.
+  ort.env.logLevel = 'fatal';
   const refused: string[] = [];
   const providers = providersFor(options.device);
   for (const provider of providers) {
@@ -83,7 +88,7 @@ async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<R
         : ort.InferenceSession.create(options.model, settings));
       const opened = {
         kind: 'opened',
-        provider: provider.name,
+        provider: provider.name === 'cuda' && wantsTf32(options.device) ? 'cuda+tf32' : provider.name,
         refused,
         ortVersion: ort.env.versions.node ?? ort.env.versions.common,
         inputs: session.inputMetadata.map((value) => valueInfo('input', value)),
@@ -91,7 +96,7 @@ async function open(): Promise<{ session: ort.InferenceSession; reply: Extract<R
       } as const;
       return { session, reply: opened };
     } catch (error) {
-      const known = ortError(options.label, error);
+      const known = withMissing(ortError(options.label, error));
       if (known.code !== 'EXECUTION_PROVIDER' || provider === providers.at(-1)) throw known;
       refused.push(`${provider.name}: ${known.message}`);
     }

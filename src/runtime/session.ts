@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { fromWire, openFile, readBytes, TemperError } from '../core/index.ts';
+import { fromWire, openFile, readBytes, TemperError, unchangedSince } from '../core/index.ts';
 import {
   assertModelFile,
   externalDataOf,
@@ -11,6 +11,7 @@ import {
   openModel,
 } from '../onnx/index.ts';
 import { type ModelFacts, modelFacts, noFacts, type ValueInfo } from '../signature/index.ts';
+import { prepareCuda } from './cuda-environment.ts';
 import type { Device, Provider } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
@@ -59,6 +60,8 @@ export interface Session {
    * @throws TemperError MISMATCH_INPUT before the run; EXECUTION_RUN, EXECUTION_MEMORY from it
    */
   run(feeds: Tensors, fetches?: readonly string[]): Promise<RunResult>;
+  /** Throws if a file of the model was replaced or written to since the session was opened. @throws TemperError INPUT_CHANGED */
+  assertUnchanged(): void;
   /** Waits for the runs that were started, releases the model and ends the thread. May be called twice. */
   close(): Promise<void>;
 }
@@ -171,6 +174,12 @@ function lookAt<T>(model: string | Uint8Array, look: (file: Model) => T): T | un
   }
 }
 
+/** The model file and its external data, as far as the file says. */
+const filesOf = (path: string): string[] => [
+  path,
+  ...(lookAt(path, (file) => file.externalLocations.map((location) => file.external(location).path)) ?? []),
+];
+
 /**
  * Loads a model into a thread of its own and says what it runs on. The provider asked for is the one used: only `auto`
  * falls back to the CPU, and says so in `refused`. Dims of 0, which some exporters write for any, are open.
@@ -194,6 +203,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 async function openAsIs(options: SessionOptions): Promise<Session> {
   const { model, externalData, device, threads, graphOptimization = 'all' } = options;
   const label = options.label ?? (typeof model === 'string' ? model : '<memory>');
+  prepareCuda(device);
   if (typeof model === 'string') {
     const file = openFile(model);
     try {
@@ -202,6 +212,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
       file.close();
     }
   }
+  const assertUnchanged = unchangedSince(typeof model === 'string' ? filesOf(model) : []);
   const thread = inferenceThread({ label, model, externalData, device, threads, graphOptimization });
   const { provider, refused, ortVersion, inputs, outputs } = await thread.opened.catch(async (error) => {
     await thread.exited;
@@ -228,6 +239,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
       graph ??= { sha256: lookAt(model, graphSha256) };
       return graph.sha256;
     },
+    assertUnchanged,
     async run(feeds, fetches) {
       if (closing) {
         const hint = 'Open a new session.';

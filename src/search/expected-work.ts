@@ -1,4 +1,4 @@
-import { distinctRecipes, type Family, type Recipe, uniformRecipe } from './recipes.ts';
+import { type Family, knownRecipes, type Recipe } from './recipes.ts';
 import type { BnVariant } from './scorer.ts';
 import { learnedTrials } from './soups.ts';
 
@@ -29,6 +29,9 @@ const FROM_SCORES: readonly {
   { family: 'learned', least: 2, count: learnedTrials, amount: 'up to' },
 ];
 
+const eachWith = (forms: readonly BnVariant[]): string =>
+  forms.length > 1 ? `, each with ${forms.map((form) => FORMS[form]).join(' and with ')}` : '';
+
 const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 /** Counts the work before it begins. Pure. @param n snapshots */
@@ -38,15 +41,22 @@ export function expectedWork(
   n: number,
   forms: readonly BnVariant[],
 ): ExpectedWork {
-  const known = distinctRecipes([...recipes, uniformRecipe(n)]);
+  const known = knownRecipes(recipes, n);
   const averages = known.length - n;
   const later = FROM_SCORES.filter(({ family, least }) => families.has(family) && n >= least);
   const count = known.length + later.reduce((sum, one) => sum + one.count(n), 0);
-  const each = forms.length > 1 ? `, each with ${forms.map((form) => FORMS[form]).join(' and with ')}` : '';
   const guesses = later.map(({ family, count: of, amount }) => `${amount} ${of(n)} ${family}`);
   const more = guesses.length > 0 ? `; averages that follow from these scores: ${guesses.join(', ')}` : '';
   return {
     total: count * forms.length,
-    text: `${counted(n, 'snapshot')} and ${counted(averages, 'average')} to evaluate${each}: ${counted(known.length * forms.length, 'evaluation')}${more}`,
+    text: `${counted(n, 'snapshot')} and ${counted(averages, 'average')} to evaluate${eachWith(forms)}: ${counted(known.length * forms.length, 'evaluation')}${more}`,
+  };
+}
+
+/** Counts the work of one worker: its share of the candidates that are known before. Pure. @param mine those of the worker */
+export function expectedShare(mine: number, inAll: number, forms: readonly BnVariant[]): ExpectedWork {
+  return {
+    total: mine * forms.length,
+    text: `${mine} of ${counted(inAll, 'candidate')} to evaluate${eachWith(forms)}: ${counted(mine * forms.length, 'evaluation')}`,
   };
 }

@@ -70,6 +70,10 @@ export function uniformRecipe(n: number): Recipe {
   return { family: 'last', name: 'uniform', parameter: n, row: meanOf('uniform', n, range(0, n)) };
 }
 
+/** The candidates that depend on no score, each once. @param recipes as linearRecipes gives them @param n snapshots */
+export const knownRecipes = (recipes: readonly Recipe[], n: number): Recipe[] =>
+  distinctRecipes([...recipes, uniformRecipe(n)]);
+
 function windows(n: number, widths: readonly number[]): Recipe[] {
   return widths.flatMap((width) => {
     const stride = Math.max(1, width >> 1);

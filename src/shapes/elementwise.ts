@@ -29,7 +29,7 @@ function fold(
   compute: (...values: number[]) => number,
 ): number[] | undefined {
   const count = dims.reduce((total, dim) => total * dim, 1);
-  if (count > MAX_FOLDED || inputs.some((input) => !input?.values)) return undefined;
+  if (!(count <= MAX_FOLDED) || inputs.some((input) => !input?.values)) return undefined;
   const strides = inputs.map((input) => {
     const shape = input?.dims ?? [];
     let stride = 1;

@@ -11,11 +11,13 @@ import {
   readPayload,
   type TensorRecord,
 } from '../onnx/index.ts';
-import type { Known, OperatorCall } from './known.ts';
+import { type Known, type OperatorCall, ShapeUnknown } from './known.ts';
 
 /** Constants of more elements are weights, or tables: nothing takes them for a shape. */
 const MAX_INTEGERS = 1024;
 const MAX_FLOATS = 8;
+/** No attribute that rules know (a mode, an equation) is as long. */
+const MAX_TEXT_BYTES = 1024;
 
 const DECODERS: Readonly<Record<number, readonly [most: number, decode: (bytes: Uint8Array) => number[]]>> = {
   [DATA_TYPE.int64]: [MAX_INTEGERS, (bytes) => Array.from(new BigInt64Array(aligned(bytes)), Number)],
@@ -55,6 +57,7 @@ function attributesOf(model: Model, node: NodeRecord): Attributes {
     text(name, otherwise) {
       const span = find(name)?.s;
       if (!span) return otherwise;
+      if (span.end - span.start > MAX_TEXT_BYTES) throw new ShapeUnknown();
       const bytes = new Uint8Array(span.end - span.start);
       model.source.readInto(bytes, span.start);
       return new TextDecoder().decode(bytes);

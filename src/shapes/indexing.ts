@@ -2,6 +2,7 @@ import { DATA_TYPE } from '../onnx/index.ts';
 import {
   axisOf,
   dimsOf,
+  filled,
   listOf,
   MAX_FOLDED,
   type OperatorCall,
@@ -91,11 +92,9 @@ const range: Rule = (call) => {
 const constantOfShape: Rule = (call) => {
   const dims = [...valuesOf(call, 0)];
   if (dims.some((dim) => dim < 0)) throw new ShapeMismatch(`a constant of shape ${shown(dims)}`);
-  const count = product(dims);
   const given = call.tensor('value');
   const [value] = given ? (given.values ?? []) : [0];
-  const values = count <= MAX_FOLDED && value !== undefined ? new Array<number>(count).fill(value) : undefined;
-  return [{ dims, values, type: given?.type ?? DATA_TYPE.float32 }];
+  return [{ dims, values: filled(dims, value), type: given?.type ?? DATA_TYPE.float32 }];
 };
 
 /** Axes of a reduction; all where none are named. */

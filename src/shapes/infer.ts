@@ -1,6 +1,6 @@
 import { DATA_TYPE, type NodeRecord } from '../onnx/index.ts';
 import type { GraphView } from './graph-view.ts';
-import { type Known, type OperatorCall, ShapeMismatch, ShapeUnknown } from './known.ts';
+import { type Known, type OperatorCall, ShapeMismatch, ShapeUnknown, settled } from './known.ts';
 import { MACS, RULES } from './operators.ts';
 
 /** A node with what is known of its inputs and outputs. */
@@ -58,7 +58,7 @@ export function inferShapes(
     try {
       if (rule) {
         const found = rule(call);
-        outputs = node.outputs.map((_, i) => ({ type, dims: undefined, fromImage, ...found[i] }));
+        outputs = node.outputs.map((_, i) => settled({ type, dims: undefined, fromImage, ...found[i] }));
       }
       const dims = outputs[0]?.dims;
       if (count) macs = dims && macs !== undefined ? macs + count(call, dims) : undefined;

@@ -85,6 +85,29 @@ export const shown = (dims: readonly number[]): string => `[${dims.join(',')}]`;
 
 /** Values of more elements are not folded: no shape has as many. */
 export const MAX_FOLDED = 1024;
+/** Tensors of more axes are not followed: runtimes stop far below, and a Gather of a value from itself doubles its axes. */
+const MAX_RANK = 64;
+
+/**
+ * What a rule says, as far as it can be true: a rule sees whatever numbers a file has (a step of 0, a scale of 1e300, an axis too few).
+ * Sizes that are no numbers, or none that are exact, and too many axes are unknown.
+ * @throws ShapeMismatch for a negative or broken size
+ */
+export function settled(said: Known): Known {
+  const { dims, values } = said;
+  if (!dims) return values ? { ...said, values: undefined } : said;
+  // A list that was made too long has holes, which `every` would skip.
+  if (dims.length > MAX_RANK || ![...dims].every(isExact)) return { ...said, dims: undefined, values: undefined };
+  if (dims.some((dim) => dim < 0 || !Number.isInteger(dim))) throw new ShapeMismatch(`a shape of ${shown(dims)}`);
+  return values && values.length !== product(dims) ? { ...said, values: undefined } : said;
+}
+const isExact = (dim: number): boolean => Math.abs(dim) <= Number.MAX_SAFE_INTEGER;
+
+/** Small contents that are one number throughout. */
+export function filled(dims: readonly number[], value: number | undefined): number[] | undefined {
+  const count = product(dims);
+  return value !== undefined && count <= MAX_FOLDED ? Array.from({ length: count }, () => value) : undefined;
+}
 
 /** Small contents in another order: of each place of the output, `from` says the place in the input. */
 export function reorder(
@@ -94,7 +117,7 @@ export function reorder(
   from: (place: readonly number[]) => readonly number[],
 ): number[] | undefined {
   const count = product(output);
-  if (!values || count > MAX_FOLDED) return undefined;
+  if (!values || !(count <= MAX_FOLDED)) return undefined;
   return Array.from({ length: count }, (_, at) => {
     let rest = at;
     const place = output

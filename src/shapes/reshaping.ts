@@ -3,8 +3,10 @@ import { broadcast } from './elementwise.ts';
 import {
   axisOf,
   dimsOf,
+  filled,
   type Inferred,
   listOf,
+  MAX_FOLDED,
   type OperatorCall,
   product,
   type Rule,
@@ -80,7 +82,7 @@ const concat: Rule = (call) => {
   );
   if (other) throw new ShapeMismatch(`${shown(first)} beside ${shown(other)}`);
   const length = shapes.reduce((sum, dims) => sum + (dims[axis] as number), 0);
-  const flat = first.length === 1 && call.inputs.every((input) => input?.values);
+  const flat = first.length === 1 && length <= MAX_FOLDED && call.inputs.every((input) => input?.values);
   return [
     {
       dims: first.map((dim, i) => (i === axis ? length : dim)),
@@ -110,8 +112,8 @@ const split: Rule = (call) => {
 const expand: Rule = (call) => {
   const dims = broadcast(dimsOf(call, 0), valuesOf(call, 1));
   const [value] = kept(call) ?? [];
-  const uniform = product(dimsOf(call, 0)) === 1 && value !== undefined && product(dims) <= 64;
-  return [{ dims, values: uniform ? new Array<number>(product(dims)).fill(value) : undefined }];
+  const isUniform = product(dimsOf(call, 0)) === 1;
+  return [{ dims, values: isUniform ? filled(dims, value) : undefined }];
 };
 
 const pad: Rule = (call) => {

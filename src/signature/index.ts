@@ -1,5 +1,13 @@
 export type { Fact } from './fact.ts';
-export { assertLabels, classesOf, declaredClasses, type ModelClasses, scoresOf, sharedNames } from './labels.ts';
+export {
+  assertLabels,
+  classesOf,
+  declaredClasses,
+  type ModelClasses,
+  placesOf,
+  scoresOf,
+  sharedNames,
+} from './labels.ts';
 export { type ModelFacts, modelFacts, noFacts } from './model-facts.ts';
 export { declaredInputs, imageDims, imageInput, type ModelInput, modelInput } from './model-input.ts';
 export {

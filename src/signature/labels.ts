@@ -68,6 +68,13 @@ export function sharedNames(names: readonly string[], others: readonly string[])
   return names.filter((name) => known.has(plain(name))).length;
 }
 
+/** By each name, its place in a list that has it once; undefined where it is not there, or twice (ImageNet has two cranes). */
+export function placesOf(names: readonly string[], list: readonly string[]): (number | undefined)[] {
+  const known = new Map<string, number | undefined>();
+  for (const [index, name] of list.entries()) known.set(plain(name), known.has(plain(name)) ? undefined : index);
+  return names.map((name) => known.get(plain(name)));
+}
+
 /**
  * The data's names against the model's: a name that both have must be the same class. Names that only one has say nothing.
  * @throws TemperError MISMATCH_VALUE naming both sources

@@ -213,6 +213,8 @@ test('what cannot work is refused before anything is evaluated', () => {
   refused(2, 'USAGE', /--train/, ...VAL, ...out, '--bn', 'recalibrate');
   refused(2, 'USAGE', /last, window, ema/, ...VAL, ...out, '--include', 'best');
   refused(2, 'USAGE', /2GiB/, ...VAL, ...out, '--memory', 'much');
+  refused(2, 'USAGE', /--cache FOLDER/, ...VAL, '--shard', '0/2');
+  refused(2, 'USAGE', /--out has no use with --shard/, ...VAL, ...out, '--shard', '0/2', '--cache', root);
   refused(3, 'OUTPUT_EXISTS', /--force/, ...VAL, '--out', join(FASHION, 'golden.json'));
   assert.ok(!existsSync(join(root, 'refused.onnx.search.jsonl')));
 

@@ -1,8 +1,8 @@
 /** Whole commands over the real snapshots, some seconds each, and what they write undisturbed. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { writeHead } from '../support/heads.ts';
 import { ONNX_TEMPER } from '../support/run-cli.ts';
@@ -17,6 +17,8 @@ const LABELS = ['--val-labels', join(FASHION, 'test-labels-idx1-ubyte.gz')];
 /** Words before the outputs; outputs are files or a folder, the same bytes in every run. */
 export interface SoakCommand {
   readonly words: readonly string[];
+  /** Files that it reads, copies under the same name in every run, and what they are copies of. */
+  readonly inputs: ReadonlyMap<string, string>;
   readonly outputs: (folder: string) => readonly string[];
 }
 
@@ -24,8 +26,33 @@ const out =
   (name: string, flag = '--out') =>
   (folder: string) => [flag, join(folder, name)];
 
-/** @param root a folder for a model that calibration makes better */
-export const soakCommands = (root: string): Readonly<Record<string, SoakCommand>> => ({
+/** A command whose inputs are copies in a folder, which may be broken: tables say what they are called. */
+function onCopies({ words, outputs }: Omit<SoakCommand, 'inputs'>, folder: string): SoakCommand {
+  const inputs = new Map<string, string>();
+  const own = words.map((word) => {
+    if (!/\.onnx$|ubyte\.gz$/.test(word)) return word;
+    const copy = join(folder, basename(word));
+    inputs.set(copy, word);
+    return copy;
+  });
+  return { words: own, outputs, inputs };
+}
+
+/** Makes the inputs what they are copies of. */
+export function restoreInputs({ inputs }: SoakCommand): void {
+  for (const [copy, original] of inputs) {
+    mkdirSync(dirname(copy), { recursive: true });
+    copyFileSync(original, copy);
+  }
+}
+
+/** @param root a folder for copies of inputs, and for a model that calibration makes better */
+export const soakCommands = (root: string): Readonly<Record<string, SoakCommand>> =>
+  Object.fromEntries(
+    Object.entries(commandsOn(root)).map(([name, command]) => [name, onCopies(command, join(root, 'inputs'))]),
+  );
+
+const commandsOn = (root: string): Readonly<Record<string, Omit<SoakCommand, 'inputs'>>> => ({
   'avg-ckpt': { words: ['avg-ckpt', ...SNAPSHOTS], outputs: out('out.onnx') },
   'avg-ckpt, several outputs': {
     words: ['avg-ckpt', ...SNAPSHOTS, '--last', '3,5', '--decay', '0.5,0.9'],
@@ -155,7 +182,9 @@ export interface Reference {
   readonly ms: number;
 }
 
-export async function reference({ words, outputs }: SoakCommand, folder: string): Promise<Reference> {
+export async function reference(command: SoakCommand, folder: string): Promise<Reference> {
+  const { words, outputs } = command;
+  restoreInputs(command);
   mkdirSync(folder, { recursive: true });
   const ended = await runCommand([...words, ...outputs(folder), '--quiet']);
   if (ended.code !== 0) throw new Error(`${words.slice(0, 2).join(' ')}: ${ended.code} ${ended.stderr}`);

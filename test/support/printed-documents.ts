@@ -107,6 +107,7 @@ function searches({ run, table }: Session): void {
     'best.csv',
   ]);
   table('avg-ckpt search --csv', 'best.csv');
+  run('avg-ckpt search --shard', AVG_CKPT, ['search', ...common, ...few, '--cache', 'results', '--shard', '0/9']);
   const swag = ['--train', idx('train-2k-images'), '--train-rows', '0:60', '--samples', '2', '--out-dir', 'samples'];
   run('avg-ckpt swag', AVG_CKPT, ['swag', ...common, ...swag]);
 }
@@ -136,6 +137,11 @@ function evaluations({ folder, run, table }: Session): void {
   table('eval-ckpt --per-image', 'logits.csv');
   writeFileSync(join(folder, 'all.txt'), '0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n');
   run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, '--limit', '40', '--valid-classes', 'all.txt']);
+  const sets = ['--set', `again=${TEST[1]}`, '--set-labels', `again=${TEST[3]}`, '--set-csv', 'sets.csv'];
+  run('eval-ckpt', EVAL_CKPT, [OLD, ...TEST, ...common, ...sets, '--real-labels', 'real.json']);
+  table('eval-ckpt --set-csv', 'sets.csv');
+  run('eval-ckpt', EVAL_CKPT, ['--from', 'p.csv', '--set', 'again=p.csv', '--set-csv', 'sets-from.csv']);
+  table('eval-ckpt --set-csv', 'sets-from.csv');
   run('eval-ckpt', EVAL_CKPT, [OLD, ...badPictures(folder), ...common, '--quarantine', 'bad.csv']);
   table('eval-ckpt --quarantine', 'bad.csv');
   run('eval-ckpt --find-transform', EVAL_CKPT, [OLD, ...TEST, ...common, '--find-transform', '--csv', 'found.csv']);
@@ -194,6 +200,7 @@ function sweeps({ folder, run, table }: Session): void {
   const grid = ['--crop-ratios', '1', '--scale', '0.5,1'];
   run('res-sweep', RES_SWEEP, [OLD, ...TEST, ...common, ...grid, '--limit', '40', '--csv', 'sweep.csv']);
   run('res-sweep', RES_SWEEP, [OLD, ...badPictures(folder), ...common]);
+  run('res-sweep --shard', RES_SWEEP, [OLD, ...TEST, ...common, '--parts', 'parts', '--shard', '0/9']);
   table('res-sweep --csv', 'sweep.csv');
 }
 

@@ -209,8 +209,13 @@ async function oneIdentity(value: unknown, kind: InputKind, reading: Reading): P
   return kind === 'model' ? modelIdentity(value, reading) : contentIdentity(value, reading);
 }
 
-/** What the value of an option that names inputs stands for. @throws TemperError INPUT_*, USAGE */
+/** What the value of an option that names inputs stands for; of several under names, each. @throws TemperError INPUT_*, USAGE */
 export async function identityOf(value: unknown, kind: InputKind, reading: Reading): Promise<unknown> {
+  if (value instanceof Map) {
+    const named: Record<string, unknown> = {};
+    for (const [name, one] of value) named[String(name)] = await identityOf(one, kind, reading);
+    return named;
+  }
   const given = [value].flat();
   if (kind === 'snapshots' || kind === 'models') return modelsIdentity(given.map(String), kind, reading);
   const all: unknown[] = [];

@@ -34,6 +34,9 @@ export const INPUTS: Readonly<Record<string, InputKind>> = {
   'valid-classes': 'file',
   'real-labels': 'file',
   slices: 'file',
+  set: 'data',
+  'set-classes': 'file',
+  'set-labels': 'file',
   config: 'file',
   metrics: 'file',
   weights: 'file',
@@ -47,14 +50,15 @@ export const INPUTS: Readonly<Record<string, InputKind>> = {
 
 /** Names of what is written; what a command was made from is kept beside the first that it was given. */
 export const OUTPUTS = [
-  ...['out', 'out-dir', 'moments-out', 'csv', 'per-image', 'per-class', 'per-row', 'confusion', 'flips', 'quarantine'],
+  ...['out', 'out-dir', 'moments-out', 'csv', 'per-image', 'per-class', 'per-row', 'confusion', 'flips', 'set-csv'],
+  'quarantine',
   'report',
 ] as const;
 
 /** Options that shape no byte of any output. */
 export const SHAPELESS = [
   ...['json', 'quiet', 'force', 'skip-existing', 'dry-run'],
-  ...['workers', 'memory', 'cache-memory', 'cache', 'work', 'summary'],
+  ...['workers', 'memory', 'cache-memory', 'cache', 'parts', 'work', 'summary'],
 ] as const;
 
 interface FolderOutput {

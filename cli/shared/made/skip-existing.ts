@@ -81,7 +81,7 @@ function keep(
 function show(skipped: readonly string[], made: readonly string[], { terminal }: Call): void {
   terminal.note(`${skipped.join(', ')}: already there, made from the same`);
   for (const path of made) terminal.wrote(path, 'was missing');
-  terminal.print(made.length > 0 ? { skipped, made } : { skipped }, '');
+  terminal.print(made.length > 0 ? { skipped, made } : { skipped }, '', String);
 }
 
 /** Makes everything again to compare what is there, and to place what is not. */

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { TemperError } from '../../core/index.ts';
+import { saidByCell, TemperError } from '../../core/index.ts';
 import { baseName, type Candidate, stemOf } from '../../snapshots/index.ts';
 
 /** For the parser, which is loaded when there is a table: most averages need none. */
@@ -50,11 +50,12 @@ export function numberOf(cell: string | undefined): number {
  */
 export function fileMatcher(cells: readonly string[]): (snapshot: Pick<Candidate, 'file' | 'name'>) => number {
   const keys = [(file: string) => file, baseName, stemOf];
+  const files = cells.map(saidByCell);
   const maps = keys.map((key) => {
     const found = new Map<string, number>();
-    cells.forEach((cell, index) => {
-      const other = found.get(key(cell));
-      found.set(key(cell), other === undefined || cells[other] === cell ? index : -1);
+    files.forEach((file, index) => {
+      const other = found.get(key(file));
+      found.set(key(file), other === undefined || files[other] === file ? index : -1);
     });
     return found;
   });

@@ -1,7 +1,6 @@
-import type { SafetensorsFile, SafetensorsTensor, TemperError } from '../../core/index.ts';
+import type { SafetensorsFile, SafetensorsTensor, TemperError, TensorReader } from '../../core/index.ts';
 import type { MomentsRun } from '../moments-run.ts';
 import type { Statistics } from '../statistics.ts';
-import type { TensorReader } from '../tensor-reader.ts';
 import { goalsHash, type Reference } from './reference.ts';
 
 /** A reference as a file keeps it. */

@@ -173,14 +173,41 @@ export function dataset(source: SampleSource, labels: RawLabels | undefined, cla
     describeRow: describe,
     ...(source.archiveOf && { archiveOf: source.archiveOf }),
     tableHash() {
-      if (hash !== undefined) return hash;
-      const sha = createHash('sha256');
-      for (let row = 0; row < length; row++) {
-        sha.update(`${JSON.stringify([key(row), numbered ? numbered.labels[row] : null])}\n`);
-      }
-      hash = sha.digest('hex');
+      hash ??= hashOf(length, (row) => [key(row), numbered?.labels[row]]);
       return hash;
     },
     close: async () => source.close?.(),
+  };
+}
+
+/** Of the lines `["key",label]\n`. */
+function hashOf(length: number, line: (row: number) => readonly [key: string, label: number | undefined]): string {
+  const sha = createHash('sha256');
+  for (let row = 0; row < length; row++) {
+    const [key, label] = line(row);
+    sha.update(`${JSON.stringify([key, label ?? null])}\n`);
+  }
+  return sha.digest('hex');
+}
+
+/**
+ * The same images with the classes of another list.
+ * @param classOf by each class of the table, its index in `classes`
+ */
+export function relabelled(table: Dataset, classOf: readonly number[], classes: readonly string[]): Dataset {
+  const sample = (row: number): Sample => {
+    const { key, label } = table.sample(row);
+    return label === undefined ? { key } : { key, label: classOf[label] as number };
+  };
+  let hash: string | undefined;
+  return {
+    ...table,
+    classes,
+    classesFrom: 'map',
+    sample,
+    tableHash() {
+      hash ??= hashOf(table.length, (row) => [sample(row).key, sample(row).label]);
+      return hash;
+    },
   };
 }

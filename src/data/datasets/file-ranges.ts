@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { type FileKind, HEAD_BYTES, otherKind, readError, TemperError } from '../../core/index.ts';
 
@@ -10,8 +10,19 @@ export interface RangeFile {
   readonly state: string;
   /** @throws TemperError FORMAT_TRUNCATED, INPUT_UNREADABLE */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** @throws TemperError INPUT_CHANGED if the file was written to since it was opened */
+  assertUnchanged(): Promise<void>;
   close(): Promise<void>;
 }
+
+function changed(path: string, what: string): TemperError {
+  return new TemperError('INPUT_CHANGED', `${path}: ${what}`, {
+    hint: 'Run again when nothing writes to the data set.',
+    details: { path },
+  });
+}
+
+const stateOf = ({ size, mtimeNs }: BigIntStats): string => `${size}@${mtimeNs}`;
 
 /** One read in memory: an image, or a Parquet column chunk. Node itself stops at 2 GiB. */
 export const MAX_READ_BYTES = 2 ** 30;
@@ -63,13 +74,17 @@ export async function openRanges(path: string): Promise<RangeFile> {
   return {
     path,
     size: Number(stats.size),
-    state: `${stats.size}@${stats.mtimeNs}`,
+    state: stateOf(stats),
     async read(offset, length) {
       try {
         return await fill(handle, path, offset, length);
       } catch (error) {
         throw readError(path, error);
       }
+    },
+    async assertUnchanged() {
+      const now = stateOf(await handle.stat({ bigint: true }));
+      if (now !== stateOf(stats)) throw changed(path, 'the file was written to while it was being read');
     },
     close: () => handle.close(),
   };
@@ -107,13 +122,10 @@ export async function readRange(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const file = await openRanges(path);
   try {
-    if (file.state !== state) {
-      throw new TemperError('INPUT_CHANGED', `${path}: the file was written to since it was indexed`, {
-        hint: 'Run again when nothing writes to the data set.',
-        details: { path },
-      });
-    }
-    return await file.read(offset, length);
+    if (file.state !== state) throw changed(path, 'the file was written to since it was indexed');
+    const bytes = await file.read(offset, length);
+    await file.assertUnchanged();
+    return bytes;
   } finally {
     await file.close();
   }
@@ -123,7 +135,9 @@ export async function readRange(
 export async function readWholeFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const file = await openRanges(path);
   try {
-    return await file.read(0, file.size);
+    const bytes = await file.read(0, file.size);
+    await file.assertUnchanged();
+    return bytes;
   } finally {
     await file.close();
   }

@@ -95,7 +95,9 @@ function readPlain(path: string): IdxArray {
       const hint = 'The dims and the data disagree: make the file again.';
       throw malformed(path, header.length + size, `${extra} bytes after the last element`, hint);
     }
-    return { dims, data: readBytes(file, header.length, size) };
+    const data = readBytes(file, header.length, size);
+    file.assertUnchanged();
+    return { dims, data };
   } finally {
     file.close();
   }

@@ -118,7 +118,12 @@ export async function openNpy(path: string): Promise<NpyFile> {
       path,
       ...header,
       rowBytes,
-      readRows: (start, count) => file.read(dataOffset + start * rowBytes, count * rowBytes),
+      async readRows(start, count) {
+        const bytes = await file.read(dataOffset + start * rowBytes, count * rowBytes);
+        // Rows are read over hours: those before a change would be of another array than those behind it.
+        await file.assertUnchanged();
+        return bytes;
+      },
       close: () => file.close(),
     };
   } catch (error) {

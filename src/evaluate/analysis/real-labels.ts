@@ -1,5 +1,6 @@
 import { type FieldRow, readTable, TemperError } from '../../core/index.ts';
 import { wilson } from '../intervals.ts';
+import { pairedInterval } from '../paired.ts';
 import type { Predictions } from '../predictions.ts';
 
 /** The classes that each image shows, by all who looked at it again; none, where they could not agree. */
@@ -54,14 +55,16 @@ export function readRealLabels(path: string): RealLabels {
   return { of: (key) => (byKey.get(key) ?? byKey.get(baseOf(key))) as readonly number[] | undefined };
 }
 
-/**
- * Top-1 and top-5 by labels of several classes (Beyer, Hénaff, Kolesnikov, Zhai, van den Oord: "Are we done with ImageNet?", 2020): an answer is
- * right if it is one of the image's classes; images without a class do not count. timm's procedure.
- * @throws TemperError MISMATCH_VALUE for an image that the labels do not know, or if none has a class
- */
-export function realFields({ keys, top5 }: Predictions, labels: RealLabels, path: string): FieldRow {
-  const right = { top1: 0, top5: 0 };
-  let n = 0;
+/** Of each image that has a class, whether an answer is one of them: the best, one of the five best; and whether the best is the one label. */
+interface RealHit {
+  readonly top1: boolean;
+  readonly top5: boolean;
+  readonly single: boolean;
+}
+
+/** @throws TemperError MISMATCH_VALUE for an image that the labels do not know, or if none has a class */
+function hitsOf({ keys, top5, labels: single }: Predictions, labels: RealLabels, path: string): RealHit[] {
+  const hits: RealHit[] = [];
   for (const [row, key] of keys.entries()) {
     const classes = labels.of(key, row);
     if (!classes) {
@@ -71,14 +74,81 @@ export function realFields({ keys, top5 }: Predictions, labels: RealLabels, path
       });
     }
     if (classes.length === 0) continue;
-    n++;
-    if (classes.includes(top5[5 * row] as number)) right.top1++;
-    if (top5.subarray(5 * row, 5 * row + 5).some((one) => classes.includes(one))) right.top5++;
+    const best = top5[5 * row] as number;
+    hits.push({
+      top1: classes.includes(best),
+      top5: top5.subarray(5 * row, 5 * row + 5).some((one) => classes.includes(one)),
+      single: best === single[row],
+    });
   }
-  if (n === 0) throw new TemperError('MISMATCH_VALUE', `${path}: no image has a class`, { details: { path } });
-  const of = (name: string, count: number): FieldRow => {
-    const { lo, hi } = wilson(count, n);
-    return { [name]: count / n, [`${name}_lo`]: lo, [`${name}_hi`]: hi };
+  if (hits.length === 0)
+    throw new TemperError('MISMATCH_VALUE', `${path}: no image has a class`, { details: { path } });
+  return hits;
+}
+
+const count = (hits: readonly RealHit[], is: (hit: RealHit) => boolean): number =>
+  hits.reduce((sum, hit) => sum + Number(is(hit)), 0);
+
+/** A share of n with its interval, as fields. */
+function shareFields(name: string, right: number, n: number): FieldRow {
+  const { lo, hi } = wilson(right, n);
+  return { [name]: right / n, [`${name}_lo`]: lo, [`${name}_hi`]: hi };
+}
+
+/**
+ * Top-1 and top-5 by labels of several classes (Beyer, Hénaff, Kolesnikov, Zhai, van den Oord: "Are we done with ImageNet?", 2020): an answer is
+ * right if it is one of the image's classes; images without a class do not count. timm's procedure.
+ * @throws TemperError MISMATCH_VALUE for an image that the labels do not know, or if none has a class
+ */
+export function realFields(predictions: Predictions, labels: RealLabels, path: string): FieldRow {
+  const hits = hitsOf(predictions, labels, path);
+  const n = hits.length;
+  return {
+    n_real: n,
+    ...shareFields(
+      'real_top1',
+      count(hits, ({ top1 }) => top1),
+      n,
+    ),
+    ...shareFields(
+      'real_top5',
+      count(hits, ({ top5 }) => top5),
+      n,
+    ),
   };
-  return { n_real: n, ...of('real_top1', right.top1), ...of('real_top5', right.top5) };
+}
+
+/**
+ * The same as a row of the table of sets: against the one label of the same images, so that the interval is that of pairs.
+ * @throws TemperError as realFields
+ */
+export function realDifference(predictions: Predictions, labels: RealLabels, path: string): FieldRow {
+  const hits = hitsOf(predictions, labels, path);
+  const n = hits.length;
+  const lost = count(hits, ({ top1, single }) => single && !top1);
+  const won = count(hits, ({ top1, single }) => top1 && !single);
+  const { lo, hi } = pairedInterval(lost, won, n);
+  return {
+    n_images: n,
+    ...shareFields(
+      'top1',
+      count(hits, ({ top1 }) => top1),
+      n,
+    ),
+    ...shareFields(
+      'top5',
+      count(hits, ({ top5 }) => top5),
+      n,
+    ),
+    clean_n_images: n,
+    ...shareFields(
+      'clean_top1',
+      count(hits, ({ single }) => single),
+      n,
+    ),
+    top1_difference: (won - lost) / n,
+    top1_difference_lo: lo,
+    top1_difference_hi: hi,
+    paired: true,
+  };
 }

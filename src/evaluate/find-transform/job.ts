@@ -18,7 +18,7 @@ import {
 } from '../../runtime/index.ts';
 import { foundSources, modelInput, type TransformChoice, transformFor } from '../../signature/index.ts';
 import { type EvaluatedStages, evaluateStages } from '../evaluate-stages.ts';
-import type { EvaluateOptions } from '../job.ts';
+import type { EvaluateOptions } from '../options.ts';
 import { GREY_IMAGENET } from './grid.ts';
 import { costOf, playTournament, type RunTransforms } from './tournament.ts';
 import { type Contestant, type Finalist, judge, type TransformVerdict } from './verdict.ts';

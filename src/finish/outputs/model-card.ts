@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import { printableLines, version } from '../../core/index.ts';
-import { formatNumber } from '../../report/index.ts';
+import { version } from '../../core/index.ts';
+import { escapeMarkdown, formatNumber } from '../../report/index.ts';
 import { yamlText } from '../recipe-yaml.ts';
 import { decisionText, type FinishRecord } from '../record.ts';
 import type { UsedModel } from '../used-model.ts';
@@ -13,9 +13,6 @@ const METRICS = [
   { field: 'nll', type: 'nll', name: 'NLL' },
   { field: 'ece15', type: 'ece', name: 'ECE, 15 bins' },
 ] as const;
-
-/** Text as Markdown within a line. */
-const plain = (text: string): string => printableLines(text.replace(/\s+/g, ' ')).replace(/[\\`*<>[\]|~&@$_]/g, '\\$&');
 
 function frontMatter({ read, final }: FinishRecord): string {
   const row = final.rows.at(-1) ?? {};
@@ -46,7 +43,7 @@ function scoresTable({ final }: FinishRecord): string {
   const percent = (value: unknown): string => formatNumber(Number(value), { percent: true });
   const rows = final.rows.map(
     (row) =>
-      `| ${plain(String(row.stage))} | ${percent(row.top1)} (${percent(row.top1_lo)} to ${percent(row.top1_hi)}) | ${percent(row.top5)} | ${formatNumber(Number(row.nll), { digits: 4 })} | ${formatNumber(Number(row.ece15), { digits: 4 })} |`,
+      `| ${escapeMarkdown(String(row.stage))} | ${percent(row.top1)} (${percent(row.top1_lo)} to ${percent(row.top1_hi)}) | ${percent(row.top5)} | ${formatNumber(Number(row.nll), { digits: 4 })} | ${formatNumber(Number(row.ece15), { digits: 4 })} |`,
   );
   return ['| model | top-1 % (95 %) | top-5 % | NLL | ECE |', '| --- | ---: | ---: | ---: | ---: |', ...rows].join(
     '\n',
@@ -64,14 +61,14 @@ export function modelCard(record: FinishRecord, used: UsedModel | undefined): st
   return [
     `---\n${frontMatter(record)}---`,
     '# model.onnx',
-    `${plain(text)}.`,
+    `${escapeMarkdown(text)}.`,
     `Measured on ${String(final.rows[0]?.n_images)} images that no step has seen; ${sets.choosing.images} others chose.`,
     scoresTable(record),
     '## What was done',
-    steps.map((one) => `- ${plain(decisionText(one))}`).join('\n'),
+    steps.map((one) => `- ${escapeMarkdown(decisionText(one))}`).join('\n'),
     `From ${snapshots.length} snapshots, by onnx-temper ${version} (\`recipe.yaml\` runs it again).`,
     ...(snippets.length > 0 ? ['## How to use it', ...snippets] : []),
-    ...(final.classNames.length > 0 ? ['## Classes', plain(final.classNames.join(', '))] : []),
+    ...(final.classNames.length > 0 ? ['## Classes', escapeMarkdown(final.classNames.join(', '))] : []),
     '',
   ].join('\n\n');
 }

@@ -1,57 +1,20 @@
-import { controlOf, type JobControl, shortNames, TemperError } from '../../core/index.ts';
-import {
-  assertImages,
-  type BadImageRecord,
-  type DataOptions,
-  type Interpolation,
-  noteBadImages,
-  openData,
-} from '../../data/index.ts';
-import { labelWarnings, numberRepeated } from '../../evaluate/index.ts';
-import { modelClasses, type RuntimeOptions, sessionReading, workersOf } from '../../runtime/index.ts';
-import {
-  assertLabels,
-  classesOf,
-  type ModelReading,
-  type PerModel,
-  type TransformChoice,
-} from '../../signature/index.ts';
-import { type PixelSize, type SweepSize, sizeName } from '../sizes.ts';
+import { controlOf, type JobControl } from '../../core/index.ts';
+import { type BadImageRecord, noteBadImages } from '../../data/index.ts';
+import { labelWarnings } from '../../evaluate/index.ts';
+import { sessionReading, workersOf } from '../../runtime/index.ts';
+import { classesOf, type ModelReading } from '../../signature/index.ts';
+import { sizeName } from '../sizes.ts';
 import { chooseSizes, type ModelChoice } from './choices.ts';
-import { openSweepModels } from './models.ts';
-import { planCells, planNotes } from './plan.ts';
-import { assertScale, predictSizes, type SizePrediction } from './predictions.ts';
+import { mergeParts } from './merge-parts.ts';
+import { type SweepPlanOptions, withSweep } from './open-sweep.ts';
+import { predictSizes, type SizePrediction } from './predictions.ts';
 import { type SweptCell, type SweptRow, sweptRows } from './rows.ts';
-import { runSweep } from './run.ts';
+import { measureCells, sweptCells } from './run.ts';
 
-/** What `sweep` measures: models, at sizes, on images. */
-export interface SweepOptions extends RuntimeOptions {
-  /** ONNX classifiers; one that is fixed to a size is measured through a copy that takes any. */
-  readonly models: readonly string[];
-  /** The labelled images. */
-  readonly data: DataOptions;
-  /** Test sizes: pixels (`{ height, width }` of what is no square), or `{ ratio }` of the train size. The train size is always among the rows. */
-  readonly sizes: readonly SweepSize[];
-  /** The size in pixels that the networks were trained at: of all, or of each. @default what the file is fixed to */
-  readonly trainSize?: PerModel<PixelSize> | undefined;
-  /** Sizes over resize targets, one row each. @default what `transform` says */
-  readonly cropRatios?: readonly number[] | undefined;
-  /** One row each. @default what `transform` says */
-  readonly interpolations?: readonly Interpolation[] | undefined;
-  /** From an image to the network's input, but for the size: for all models, or one for each. @default what is found, else torchvision's preset */
-  readonly transform?: PerModel<TransformChoice> | undefined;
-  /** Images of training: a further row each, with BatchNormalization statistics measured on them at the row's size. */
-  readonly train?: DataOptions | undefined;
-  /** A further row above the train size, with test-time pooling as in timm. @default false */
-  readonly testPool?: boolean | undefined;
-  /** Area of training's random resized crop, a and b of 0 < a <= b <= 1: predicts the best ratio (FixRes). */
-  readonly scale?: readonly [number, number] | undefined;
-  /** Top-1 that the recommended row may lose against the best, a fraction from 0 to under 1: 0.01 is one point. @default 0.01 */
-  readonly margin?: number | undefined;
-  /** Stop at an image that cannot be decoded, or leave it out and list it. @default 'fail' */
-  readonly onBadImage?: 'fail' | 'skip' | undefined;
-  /** Of the choice of `limit`, the bootstrap, the halves that choose and report. @default 0 */
-  readonly seed?: number | undefined;
+/** What `sweep` measures, or puts together. */
+export interface SweepOptions extends SweepPlanOptions {
+  /** The folder of the rows of workers (`sweepShard`): they are put together, and nothing is measured. @default every row is measured */
+  readonly parts?: string | undefined;
 }
 
 export interface SweepRecord {
@@ -84,14 +47,6 @@ const labelsAtTrainSize = (swept: readonly SweptCell[]): string[] =>
       : [],
   );
 
-/** @throws TemperError USAGE unless it is a fraction */
-function assertMargin(margin: number | undefined): void {
-  if (margin === undefined || (margin >= 0 && margin < 1)) return;
-  throw new TemperError('USAGE', `\`margin\` ${margin}: expected a fraction from 0 to under 1`, {
-    hint: 'Give what may be lost of top-1: `margin` 0.01 is one point.',
-  });
-}
-
 /**
  * Measures classifiers at many test sizes, crop ratios and interpolations in one pass over the images (each is decoded once),
  * says which sizes a graph can be trusted at, and recommends the cheapest row that is shown to lose at most `margin`: chosen on one
@@ -115,58 +70,33 @@ function assertMargin(margin: number | undefined): void {
 export async function sweep(options: SweepOptions, control: JobControl = {}): Promise<SweepRecord> {
   const watched = controlOf(control);
   const { note, signal } = watched;
-  const {
-    models: paths,
-    sizes,
-    cropRatios,
-    interpolations,
-    train,
-    testPool = false,
-    scale,
-    margin,
-    seed = 0,
-  } = options;
-  if (scale) assertScale(scale);
-  assertMargin(margin);
-  const chosen = await openData({ seed, ...options.data }, { labelled: true, signal });
-  try {
-    assertImages(chosen);
-    const models = await openSweepModels(paths, shortNames(numberRepeated(paths)), options, note);
-    try {
-      for (const { graph, classes } of models)
-        assertLabels(chosen.dataset, { ...modelClasses(graph.session, options.output), count: classesOf(classes) });
-      const axes = { sizes, cropRatios, interpolations, recalibrate: train !== undefined, testPool };
-      const cells = planCells(models, axes, options);
-      for (const text of planNotes(models, options)) note(text);
-      const run = await runSweep(
-        { models, cells, chosen, options: { ...options, train: train && { seed, ...train } } },
-        watched,
-      );
-      const predicted = scale && predictSizes(models, cells, run.sources, scale, seed);
-      const rows = sweptRows(run.swept, {
-        dataset: chosen.dataset,
-        data: options.data,
-        skipped: run.quarantine.length,
-        seed,
-        workers: workersOf(options),
-        apparent: predicted?.apparent,
-      });
-      const choices = chooseSizes(rows, seed, margin);
-      signal.throwIfAborted();
-      noteBadImages(run.quarantine, note);
-      noteVerdicts(rows, note);
-      const readings = models.map(({ name, graph, classes }) => {
-        const ran = { classes: classesOf(classes), source: 'the first run' };
-        return { model: name, reading: sessionReading(graph.session, options, ran) };
-      });
-      const labels = labelsAtTrainSize(run.swept);
-      for (const text of labels) note(text);
-      const warnings = [...labels, ...run.pictureNotes];
-      return { rows, choices, readings, predictions: predicted?.predictions, warnings, badImages: run.quarantine };
-    } finally {
-      await Promise.all(models.map((model) => model.close()));
-    }
-  } finally {
-    await chosen.dataset.close();
-  }
+  const { scale, margin, parts, seed = 0 } = options;
+  return withSweep(options, watched, async ({ models, cells, chosen, train, run }) => {
+    const measured =
+      parts === undefined
+        ? await measureCells({ models, cells, grid: cells, chosen, train, options }, watched)
+        : mergeParts(parts, run, cells, chosen, note);
+    const swept = sweptCells(models, cells, measured);
+    const predicted = scale && predictSizes(models, cells, measured.sources, scale, seed);
+    const rows = sweptRows(swept, {
+      dataset: chosen.dataset,
+      data: options.data,
+      skipped: measured.quarantine.length,
+      seed,
+      workers: workersOf(options),
+      apparent: predicted?.apparent,
+    });
+    const choices = chooseSizes(rows, seed, margin);
+    signal.throwIfAborted();
+    noteBadImages(measured.quarantine, note);
+    noteVerdicts(rows, note);
+    const readings = models.map(({ name, graph, classes }) => {
+      const ran = { classes: classesOf(classes), source: 'the first run' };
+      return { model: name, reading: sessionReading(graph.session, options, ran) };
+    });
+    const labels = labelsAtTrainSize(swept);
+    for (const text of labels) note(text);
+    const warnings = [...labels, ...measured.pictureNotes];
+    return { rows, choices, readings, predictions: predicted?.predictions, warnings, badImages: measured.quarantine };
+  });
 }

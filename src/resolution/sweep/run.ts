@@ -8,14 +8,7 @@ import {
   unmeasuredText,
 } from '../../batchnorm/index.ts';
 import { type Control, TemperError } from '../../core/index.ts';
-import {
-  type ChosenData,
-  type DataOptions,
-  loadBatches,
-  openData,
-  type Transform,
-  transformHash,
-} from '../../data/index.ts';
+import { type ChosenData, loadBatches, type Transform, transformHash } from '../../data/index.ts';
 import { type EvaluatedStages, evaluateStages, type ModelEvaluation } from '../../evaluate/index.ts';
 import {
   batchOf,
@@ -40,21 +33,32 @@ interface Failed {
 type Prepared = IsolatedSession | Failed;
 
 interface SweepRunOptions extends RuntimeOptions {
-  /** The images of `recalibrated` rows. */
-  readonly train?: DataOptions | undefined;
   readonly onBadImage?: 'fail' | 'skip' | undefined;
 }
 
 /** What is swept: the rows, and what they are measured on. */
 interface Work {
   readonly models: readonly SweepModel[];
+  /** The rows to be measured. */
   readonly cells: readonly Cell[];
+  /** The rows of the table, of which a worker measures some. */
+  readonly grid: readonly Cell[];
   readonly chosen: ChosenData;
+  /** The images of `recalibrated` rows. */
+  readonly train: ChosenData | undefined;
   readonly options: SweepRunOptions;
 }
 
-export interface SweepRun extends Pick<EvaluatedStages, 'quarantine' | 'sources' | 'pictureNotes'> {
-  readonly swept: readonly SweptCell[];
+/** What became of a row. */
+export interface CellOutcome {
+  readonly outcome: SweptCell['outcome'];
+  /** Whether it was shown images: a row that runs at no size of its own was not. */
+  readonly ran: boolean;
+}
+
+/** Outcomes in the order of the rows. */
+export interface MeasuredCells extends Pick<EvaluatedStages, 'quarantine' | 'sources' | 'pictureNotes'> {
+  readonly outcomes: readonly CellOutcome[];
 }
 
 const failure = (error: unknown): Failed => {
@@ -100,7 +104,7 @@ async function measuredCopies(
   train: ChosenData,
   control: Control,
 ): Promise<Unfolded[]> {
-  const { models, cells: all, options } = work;
+  const { models, grid, options } = work;
   const layers = models.map(({ graph: { model } }) => chooseLayers(model, []));
   const known = new Map<string, Unfolded>();
   const measure = async (at: number, transform: Transform): Promise<Unfolded> => {
@@ -118,7 +122,7 @@ async function measuredCopies(
   const copies: Unfolded[] = [];
   for (const { model, cropRatio, transform } of cells) {
     const { trainSize } = models[model] as SweepModel;
-    const trained = all.find(
+    const trained = grid.find(
       (one) =>
         one.model === model &&
         one.size === trainSize &&
@@ -142,36 +146,30 @@ async function measuredCopies(
 
 /** One model per recalibrated row, from one pass over the images of training. */
 async function recalibratedModels(work: Work, control: Control): Promise<Map<Cell, SizedModel>> {
-  const { models, cells: all, options } = work;
-  const { train } = options;
-  const cells = all.filter(({ variant }) => variant === 'recalibrated');
-  if (cells.length === 0 || !train) return new Map();
-  const chosen = await openData(train, { labelled: false, as: 'train', signal: control.signal });
+  const { models, train: chosen, options } = work;
+  const cells = work.cells.filter(({ variant }) => variant === 'recalibrated');
+  if (cells.length === 0 || !chosen) return new Map();
   const hashes = cells.map(({ transform }) => transformHash(transform));
   const distinct = [...new Set(hashes)];
   const transforms = distinct.map((hash) => (cells[hashes.indexOf(hash)] as Cell).transform);
+  const copies = await measuredCopies(work, cells, chosen, control);
+  const bar = control.progress(`recalibrating at ${cells.length} sizes`, chosen.rows.length);
   try {
-    const copies = await measuredCopies(work, cells, chosen, control);
-    const bar = control.progress(`recalibrating at ${cells.length} sizes`, chosen.rows.length);
-    try {
-      const sized = await recalibrateSizes(
-        cells.map(({ model }, i) => ({
-          model: (models[model] as SweepModel).graph.model,
-          measured: copies[i] as Unfolded,
-          images: distinct.indexOf(hashes[i] as string),
-        })),
-        {
-          ...sessionOptions(options),
-          batches: trainBatches(work, chosen, transforms, control),
-          onProgress: (images) => bar.update(images),
-        },
-      );
-      return new Map(cells.map((cell, i) => [cell, sized[i] as SizedModel]));
-    } finally {
-      bar.end();
-    }
+    const sized = await recalibrateSizes(
+      cells.map(({ model }, i) => ({
+        model: (models[model] as SweepModel).graph.model,
+        measured: copies[i] as Unfolded,
+        images: distinct.indexOf(hashes[i] as string),
+      })),
+      {
+        ...sessionOptions(options),
+        batches: trainBatches(work, chosen, transforms, control),
+        onProgress: (images) => bar.update(images),
+      },
+    );
+    return new Map(cells.map((cell, i) => [cell, sized[i] as SizedModel]));
   } finally {
-    await chosen.dataset.close();
+    bar.end();
   }
 }
 
@@ -214,10 +212,10 @@ async function prepareAll(work: Work, control: Control, opened: Session[]): Prom
 }
 
 /**
- * Measures every row in one pass over the images; a row that fails ends no other.
- * @throws TemperError what the first row failed with, if all did; what the images throw
+ * Measures rows in one pass over the images; a row that fails ends no other.
+ * @throws TemperError what the images throw
  */
-export async function runSweep(work: Work, control: Control): Promise<SweepRun> {
+export async function measureCells(work: Work, control: Control): Promise<MeasuredCells> {
   const { models, cells, chosen, options } = work;
   const opened: Session[] = [];
   try {
@@ -226,28 +224,42 @@ export async function runSweep(work: Work, control: Control): Promise<SweepRun> 
       const found = prepared[i];
       return found && 'session' in found ? [{ i, transform, ...found, alone: baseline ? found.bare : undefined }] : [];
     });
-    if (runnable.length === 0) throw (prepared[0] as Failed).failed;
+    const outcomes: CellOutcome[] = prepared.map((found) => ({ outcome: found as Failed, ran: false }));
+    if (runnable.length === 0) return { outcomes, quarantine: [], sources: [], pictureNotes: [] };
     const label = `${runnable.length} rows`;
+    // Batches are those of the whole sweep, whichever rows a worker measures.
+    const batch = batchOf(
+      options,
+      models.map(({ input }) => input.batch),
+    );
     const { evaluations, quarantine, sources, pictureNotes } = await evaluateStages(
       runnable,
       chosen,
-      { ...options, label, pictures: 'all' },
+      { ...options, batch, label, pictures: 'all' },
       control,
     );
-    const outcomes = new Map<number, ModelEvaluation | Failed>();
     for (const [k, { i, failure: failed }] of runnable.entries()) {
       const error = failed();
-      outcomes.set(i, error ? { failed: error } : (evaluations[k] as ModelEvaluation));
+      outcomes[i] = { outcome: error ? { failed: error } : (evaluations[k] as ModelEvaluation), ran: true };
     }
-    const swept = cells.map((cell, i) => ({
-      cell,
-      model: models[cell.model] as SweepModel,
-      outcome: outcomes.get(i) ?? (prepared[i] as Failed),
-    }));
-    const failed = swept.flatMap(({ outcome }) => ('failed' in outcome ? [outcome.failed] : []));
-    if (failed[0] && failed.length === swept.length) throw failed[0];
-    return { swept, quarantine, sources, pictureNotes };
+    return { outcomes, quarantine, sources, pictureNotes };
   } finally {
     await Promise.all(opened.map((session) => session.close()));
   }
+}
+
+/** The rows with their models. @throws TemperError what the first row failed with, if all did */
+export function sweptCells(
+  models: readonly SweepModel[],
+  cells: readonly Cell[],
+  { outcomes }: MeasuredCells,
+): SweptCell[] {
+  const swept = cells.map((cell, i) => ({
+    cell,
+    model: models[cell.model] as SweepModel,
+    outcome: (outcomes[i] as CellOutcome).outcome,
+  }));
+  const failed = swept.flatMap(({ outcome }) => ('failed' in outcome ? [outcome.failed] : []));
+  if (failed[0] && failed.length === swept.length) throw failed[0];
+  return swept;
 }

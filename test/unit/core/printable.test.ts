@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { printable, printableLines, TemperError } from '../../../src/core/index.ts';
+import { printable, printableLines, shown, TemperError } from '../../../src/core/index.ts';
 
 test('terminal controls are shown, not obeyed: ESC, C1, bidirectional overrides, line separators', () => {
   assert.equal(
@@ -23,4 +23,15 @@ test('an error is one printable line of bounded length, whatever the names in it
   assert.ok(error.message.length < 100_000);
   assert.ok(error.message.startsWith('x\\u001b[2J') && error.message.endsWith('end'));
   assert.equal(error.hint, 'do\\u001b');
+});
+
+test('a record as its text shows it: every string and key is one line, and what is equal stays equal', () => {
+  const model = { name: 'a\nb', scores: new Float64Array([1, 2]), 'k\u001b': ['\u202ex', 3, null, undefined] };
+  const record = { models: [model], best: model, classes: new Map([['c\n', new Set(['d\r'])]]) };
+  const { models, best, classes } = shown(record);
+  assert.equal(best, models[0]);
+  assert.equal(best.name, 'a\\u000ab');
+  assert.equal(best.scores, model.scores);
+  assert.deepEqual(Object.entries(best).at(-1), ['k\\u001b', ['\\u202ex', 3, null, undefined]]);
+  assert.deepEqual([...classes], [['c\\u000a', new Set(['d\\u000d'])]]);
 });

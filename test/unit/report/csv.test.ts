@@ -18,3 +18,15 @@ test('fields in the order given, RFC 4180 quoting, LF; what was not measured is 
   ];
   assert.equal(csvText(['a', 'b', 'c'], rows), 'a,b,c\n1,"a,""b""\nc",\ntrue,,0.5\n');
 });
+
+test('text that a spreadsheet would compute has an apostrophe before it, numbers and exact texts have not', () => {
+  const texts = ['=1+1', '+1', '-1', '@A1', '\tx', '\rx', '\uff1dx', "'=1", 'a=1', ''];
+  const rows = texts.map((text) => ({ text, number: -1.5 }));
+  const cells = csvText(['text', 'number'], rows)
+    .trimEnd()
+    .split('\n')
+    .slice(1)
+    .map((line) => line.replace(/,-1\.5$/, '').replaceAll('"', ''));
+  assert.deepEqual(cells, ["'=1+1", "'+1", "'-1", "'@A1", "'\tx", "'\rx", "'\uff1dx", "'=1", 'a=1', '']);
+  assert.equal(csvText(['text'], [{ text: '=1' }], { exact: true }), 'text\n=1\n');
+});

@@ -327,10 +327,12 @@ test('the event loop turns while a model runs', async () => {
 
 test('the provider asked for is the one used, or an error; only auto falls back, and says so', async (t) => {
   assert.equal(parseDevice('cuda:1'), 'cuda:1');
-  for (const text of ['gpu', 'cuda:', 'cuda:x', 'CPU', '']) await fails('USAGE', () => parseDevice(text));
+  assert.equal(parseDevice('auto+tf32'), 'auto+tf32');
+  for (const text of ['gpu', 'cuda:', 'cuda:x', 'CPU', '', 'cpu+tf32', 'cuda+', '+tf32'])
+    await fails('USAGE', () => parseDevice(text));
   const session = await openSession({ model: IDENTITY, device: 'auto' });
   await session.close();
-  if (session.provider === 'cuda') return t.skip('CUDA is here: the failures cannot be shown');
+  if (session.provider.startsWith('cuda')) return t.skip('CUDA is here: the failures cannot be shown');
   assert.equal(session.provider, 'cpu');
   assert.match(session.refused.join(), /^cuda: /);
   for (const device of ['cuda', 'cuda:1'] as const) {

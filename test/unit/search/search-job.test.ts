@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { statisticsMode } from '../../../src/search/search-job.ts';
+import { statisticsMode } from '../../../src/search/search-options.ts';
 import { swag } from '../../../src/search/swag-job.ts';
 
 const train = { source: 'train/' };

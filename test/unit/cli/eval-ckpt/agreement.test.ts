@@ -43,6 +43,7 @@ const record: EvaluationRecord = {
   badImages: [],
   classNames: [],
   slices: [],
+  sets: [],
   pictureNotes: ['most pictures are enlarged; give `preset` none'],
 };
 const page = evaluationPage(record, { asked: undefined, passed: true, missed: [] }, 'eval-ckpt a.onnx b.onnx c.onnx');

@@ -85,6 +85,18 @@ test('snapshots are told apart by their order where the user gives it, or where 
   assert.notEqual(await identity([a, b], 'snapshots', { order: 'mtime' }), natural);
 });
 
+test('inputs under names are each what they hold: another name, or another byte of one, tells', async () => {
+  const folder = tempFolder();
+  const [a, b] = [join(folder, 'a'), join(folder, 'b')];
+  writeFileSync(a, 'a');
+  writeFileSync(b, 'b');
+  const sets = (...named: (readonly [string, string])[]) => identity(new Map(named), 'data');
+  const first = await sets(['v2', a], ['r', b]);
+  assert.notEqual(await sets(['v3', a], ['r', b]), first);
+  writeFileSync(b, 'c');
+  assert.notEqual(await sets(['v2', a], ['r', b]), first);
+});
+
 test('words that name no file stand for themselves', async () => {
   assert.equal(await identity('none', 'file'), '"none"');
   assert.equal(await identity([0.25, 0.75], 'file'), '[0.25,0.75]');

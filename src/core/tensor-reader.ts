@@ -1,4 +1,5 @@
-import type { SafetensorsArray, SafetensorsFile, TemperError } from '../core/index.ts';
+import type { TemperError } from './errors.ts';
+import type { SafetensorsArray, SafetensorsFile } from './safetensors.ts';
 
 /** Reads rows [start, end) of a tensor, all of them by default, as one of `types`. */
 export type TensorReader = <T extends SafetensorsArray>(

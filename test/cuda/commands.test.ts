@@ -1,0 +1,48 @@
+/**
+ * What every command measures on the CPU and on CUDA, side by side: `npm run test:cuda`. Skipped, with the reason, where
+ * CUDA cannot be had. With ONNX_TEMPER_CUDA_SUITE=cpu the second side is the CPU again, on two threads: the suite itself
+ * is then seen to work, and to be strict enough to tell sides apart (threads sum in another order).
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { TemperError } from '../../src/core/index.ts';
+import { openSession } from '../../src/runtime/index.ts';
+import { compareDevices, differenceText } from '../support/compare-devices.ts';
+import { SNAPSHOTS } from '../support/fashion.ts';
+import { tempFolder } from '../support/temp-folder.ts';
+import { COMPARED } from './commands.ts';
+
+const CPU = ['--device', 'cpu', '--threads', '1', '--workers', '1'] as const;
+const TWO_THREADS = ['--device', 'cpu', '--threads', '2', '--workers', '1'] as const;
+
+/** The words of the second side, or why there is none. */
+async function secondSide(): Promise<{ readonly words: readonly string[]; readonly skip?: string }> {
+  if (process.env.ONNX_TEMPER_CUDA_SUITE === 'cpu') return { words: TWO_THREADS };
+  const words = ['--device', process.env.ONNX_TEMPER_CUDA_DEVICE ?? 'cuda'];
+  try {
+    const session = await openSession({ model: SNAPSHOTS[0] as string, device: 'cuda' });
+    await session.close();
+    return { words };
+  } catch (error) {
+    if (error instanceof TemperError) return { words, skip: error.message };
+    throw error;
+  }
+}
+
+const root = tempFolder();
+const side = await secondSide();
+
+for (const [i, { name, tolerances, measure }] of COMPARED.entries()) {
+  test(`${name}: the CPU and ${side.words.join(' ')} agree`, { skip: side.skip ?? false }, (t) => {
+    const folder = (which: string): string => {
+      const path = join(root, `${i}-${which}`);
+      mkdirSync(path);
+      return path;
+    };
+    const found = compareDevices(measure(CPU, folder('cpu')), measure(side.words, folder('other')), tolerances);
+    for (const difference of found) t.diagnostic(differenceText(difference));
+    assert.deepEqual(found.filter(({ passed }) => !passed).map(differenceText), []);
+  });
+}
