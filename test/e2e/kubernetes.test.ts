@@ -2,11 +2,12 @@
 // Job controller gives it. No cluster is needed for that.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { FASHION, SNAPSHOTS } from '../support/fashion.ts';
 import { type Manifest, PROGRAM, readManifest } from '../support/kubernetes.ts';
+import { untimedRows } from '../support/run-eval.ts';
 import { fileHashes } from '../support/run-teacher.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -20,11 +21,12 @@ function runJobs(
   { workers, merge, run }: Manifest,
   env: Readonly<Record<string, string>>,
   more: readonly string[],
+  last: readonly string[] = [],
 ): void {
   for (let index = 0; index < (workers.spec?.completions ?? 0); index++) {
     run(workers, { ...env, JOB_COMPLETION_INDEX: String(index) }, more);
   }
-  run(merge, env);
+  run(merge, env, last);
 }
 
 function alone(...args: readonly string[]): void {
@@ -72,4 +74,60 @@ test('teacher-logits: the Jobs of the manifest, run as four pods and a merge, ma
   const options = [`--augment=${env.AUGMENT}`, `--views=${env.VIEWS}`, `--batch=${env.BATCH}`];
   alone('teacher-logits', MODEL, `--data=${DATA}`, `--out=${join(folder, 'single')}`, ...options, ...more);
   assert.deepEqual(fileHashes(env.OUT as string), fileHashes(join(folder, 'single')));
+});
+
+const LABELLED = {
+  images: join(FASHION, 'test-images-idx3-ubyte.gz'),
+  labels: join(FASHION, 'test-labels-idx1-ubyte.gz'),
+};
+
+test('avg-ckpt search: the Jobs of the manifest write the model that one search writes', () => {
+  const folder = tempFolder();
+  const manifest = readManifest('avg-ckpt-search.yaml', folder);
+  const run = join(folder, 'run');
+  mkdirSync(run);
+  for (const path of SNAPSHOTS.slice(-3)) copyFileSync(path, join(run, basename(path)));
+  const env: Readonly<Record<string, string>> = {
+    ...manifest.settings,
+    RUN: run,
+    VAL: LABELLED.images,
+    OUT: join(folder, 'best.onnx'),
+    CACHE: join(folder, 'results'),
+    THREADS: '1',
+  };
+  const more = [...TRANSFORM, `--val-labels=${LABELLED.labels}`, '--val-rows=0:60', '--include=last,greedy'];
+  runJobs(manifest, env, more, [...more, '--allow-worse']);
+  const single = join(folder, 'single.onnx');
+  alone(
+    'avg-ckpt',
+    'search',
+    run,
+    `--val=${env.VAL}`,
+    `--batch=${env.BATCH}`,
+    ...more,
+    '--allow-worse',
+    `--out=${single}`,
+  );
+  assert.ok(readFileSync(env.OUT as string).equals(readFileSync(single)));
+});
+
+test('res-sweep: the Jobs of the manifest write the table that one sweep writes, but for times', () => {
+  const folder = tempFolder();
+  const manifest = readManifest('res-sweep.yaml', folder);
+  const env: Readonly<Record<string, string>> = {
+    ...manifest.settings,
+    MODEL,
+    DATA: LABELLED.images,
+    TRAIN_SIZE: '20',
+    SIZES: '16,24',
+    OUT: join(folder, 'sweep.csv'),
+    PARTS: join(folder, 'parts'),
+    THREADS: '1',
+  };
+  const more = ['--preset=none', '--mean=0.286', '--std=0.353', `--labels=${LABELLED.labels}`, '--rows=0:60'];
+  runJobs(manifest, env, more, more);
+  const single = join(folder, 'single.csv');
+  const options = ['--train-size=20', '--sizes=16,24', `--batch=${env.BATCH}`, `--csv=${single}`, '--workers=1'];
+  alone('res-sweep', MODEL, `--data=${env.DATA}`, ...options, ...more);
+  assert.deepEqual(untimedRows(env.OUT as string), untimedRows(single));
 });

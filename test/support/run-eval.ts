@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { parse } from 'csv-parse/sync';
 import { FASHION } from './fashion.ts';
 import { type CliResult, EVAL_CKPT, runProgram } from './run-cli.ts';
 
@@ -40,6 +42,10 @@ export function withoutTiming(row: Row): Row {
     Object.entries(row).filter(([name]) => !/^(img_s_|ms_|speed_ratio|peak_memory|pareto)/.test(name)),
   );
 }
+
+/** The rows of a CSV but for times. */
+export const untimedRows = (path: string): Row[] =>
+  (parse(readFileSync(path), { columns: true }) as Row[]).map(withoutTiming);
 
 /** The measured numbers of one model alone, by which two runs with different settings or files compare. */
 export function scoresOf(row: Row | undefined): Row {
