@@ -6,6 +6,8 @@ export {
   readClassOutput,
   sessionReading,
 } from './classifier.ts';
+export { missingCudaLibraries } from './cuda-environment.ts';
+export { nativeFolder } from './cuda-library.ts';
 export { DEVICE, type Device, type Provider, parseDevice } from './device.ts';
 export {
   batchOf,
