@@ -20,7 +20,7 @@ function* pieces({ type, dims, data }: Tensor, fixed: number): Generator<Tensor>
 }
 
 /** Joins tensors along their first axis and drops the last `filled` rows. */
-function joinRows(parts: readonly Tensor[], filled: number): Tensor {
+export function joinRows(parts: readonly Tensor[], filled: number): Tensor {
   const [first] = parts as [Tensor];
   const [, ...rest] = first.dims;
   const rows = parts.reduce((sum, { dims }) => sum + (dims[0] ?? 0), 0) - filled;

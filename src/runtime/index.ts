@@ -10,9 +10,11 @@ export { missingCudaLibraries } from './cuda-environment.ts';
 export { nativeFolder } from './cuda-library.ts';
 export { DEVICE, type Device, type Provider, parseDevice } from './device.ts';
 export {
+  assertFixedBatch,
   batchOf,
   checkRuntime,
   DEFAULT_BATCH,
+  halvingOptions,
   openSessions,
   type RuntimeOptions,
   type SessionChoice,

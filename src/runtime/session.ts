@@ -13,6 +13,7 @@ import {
 import { type ModelFacts, modelFacts, noFacts, type ValueInfo } from '../signature/index.ts';
 import { prepareCuda } from './cuda-environment.ts';
 import type { Device, Provider } from './device.ts';
+import { halvingRun } from './halve-batch.ts';
 import { ortError } from './ort-errors.ts';
 import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
 import { checkFeeds, type Tensor, type Tensors } from './tensor.ts';
@@ -30,6 +31,8 @@ export interface SessionOptions {
   readonly graphOptimization?: GraphOptimization;
   /** What error messages call the model. Default: its path. */
   readonly label?: string;
+  /** Whether a batch that memory does not hold runs in halves ({@link halvingRun}); told of each new size. Default: it fails. */
+  readonly onHalved?: (size: number) => void;
 }
 
 export interface RunResult {
@@ -46,6 +49,8 @@ export interface Session {
   /** With `auto`: the providers that could not be had, each with the reason. */
   readonly refused: readonly string[];
   readonly ortVersion: string;
+  /** Images at a time, where memory ran out with more and batches run in halves. */
+  halvedTo(): number | undefined;
   readonly inputs: readonly ValueInfo[];
   /** Those that are tensors: others can be neither fetched nor named. */
   readonly outputs: readonly ValueInfo[];
@@ -210,6 +215,8 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     throw error;
   });
   const windows = windowCheck(label, model);
+  const { onHalved } = options;
+  const halving = onHalved && typeof inputs[0]?.dims[0] !== 'number' ? halvingRun(thread.run, onHalved) : undefined;
   let closing: Promise<void> | undefined;
   let facts: ModelFacts | undefined;
   let graph: { readonly sha256: string | undefined } | undefined;
@@ -218,6 +225,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     provider,
     refused,
     ortVersion,
+    halvedTo: () => halving?.size(),
     inputs,
     outputs,
     facts() {
@@ -237,7 +245,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
       }
       checkFeeds(label, inputs, feeds);
       windows.assertFits(feeds);
-      return thread.run(feeds, fetches);
+      return (halving ?? thread).run(feeds, fetches);
     },
     close() {
       if (!closing) {

@@ -9,7 +9,7 @@ import {
 } from '../core/index.ts';
 import { labelWarnings } from '../evaluate/index.ts';
 import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
-import { sayProvider, sessionOptions } from '../runtime/index.ts';
+import { assertFixedBatch, sayProvider, sessionOptions } from '../runtime/index.ts';
 import { fileReading } from '../signature/index.ts';
 import { findSnapshots } from '../snapshots/index.ts';
 import { halves, type MeasuringOptions, withCandidateData } from './candidate-data.ts';
@@ -192,6 +192,7 @@ function givenOf(
  * console.log(chosen.name, verdict?.text);
  */
 export async function searchAverages(options: SearchOptions, control: JobControl = {}): Promise<SearchRecord> {
+  assertFixedBatch(options, 'the statistics of candidates hang on it');
   const watched = controlOf(control);
   const { note } = watched;
   const { order, start, end, every, out, force = false, seed = 0 } = options;

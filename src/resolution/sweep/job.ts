@@ -8,7 +8,7 @@ import {
   openData,
 } from '../../data/index.ts';
 import { labelWarnings, numberRepeated } from '../../evaluate/index.ts';
-import { modelClasses, type RuntimeOptions, sessionReading, workersOf } from '../../runtime/index.ts';
+import { assertFixedBatch, modelClasses, type RuntimeOptions, sessionReading, workersOf } from '../../runtime/index.ts';
 import {
   assertLabels,
   classesOf,
@@ -113,6 +113,7 @@ function assertMargin(margin: number | undefined): void {
  * console.log(rows.map(({ size, fields }) => [size, fields.top1]), choices[0]?.recommended.size);
  */
 export async function sweep(options: SweepOptions, control: JobControl = {}): Promise<SweepRecord> {
+  assertFixedBatch(options, 'the speeds of sizes are compared with batches of one size');
   const watched = controlOf(control);
   const { note, signal } = watched;
   const {
