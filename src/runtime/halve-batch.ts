@@ -1,6 +1,6 @@
 import { TemperError } from '../core/index.ts';
-import { joinRows } from './fixed-batch.ts';
-import type { RunResult } from './session.ts';
+import { joinRows } from './batch-rows.ts';
+import type { RunResult } from './protocol.ts';
 import type { Tensor, Tensors } from './tensor.ts';
 
 type Run = (feeds: Tensors, fetches: readonly string[] | undefined) => Promise<RunResult>;

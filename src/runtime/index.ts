@@ -29,7 +29,7 @@ export {
   runBatches,
   type Stage,
 } from './pipeline.ts';
-export { GRAPH_OPTIMIZATIONS, type GraphOptimization } from './protocol.ts';
-export { openSession, type RunResult, type Session, type SessionOptions } from './session.ts';
+export { GRAPH_OPTIMIZATIONS, type GraphOptimization, type RunResult } from './protocol.ts';
+export { openSession, type Session, type SessionOptions } from './session.ts';
 export type { Tensor, TensorData, Tensors } from './tensor.ts';
 export { type BatchTimes, sharedTimes, speedRatio, summarizeTiming, type Timing } from './timing.ts';

@@ -15,7 +15,7 @@ import { prepareCuda } from './cuda-environment.ts';
 import type { Device, Provider } from './device.ts';
 import { halvingRun } from './halve-batch.ts';
 import { ortError } from './ort-errors.ts';
-import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
+import type { GraphOptimization, Reply, Request, RunResult, WorkerOptions } from './protocol.ts';
 import { checkFeeds, type Tensor, type Tensors } from './tensor.ts';
 import { windowCheck } from './window-check.ts';
 
@@ -33,12 +33,6 @@ export interface SessionOptions {
   readonly label?: string;
   /** Whether a batch that memory does not hold runs in halves ({@link halvingRun}); told of each new size. Default: it fails. */
   readonly onHalved?: (size: number) => void;
-}
-
-export interface RunResult {
-  readonly outputs: Tensors;
-  /** Wall time inside onnxruntime, in milliseconds: copying to the device and back included, queueing not. */
-  readonly ms: number;
 }
 
 /** A loaded model in a thread of its own. */
@@ -216,7 +210,10 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
   });
   const windows = windowCheck(label, model);
   const { onHalved } = options;
-  const halving = onHalved && typeof inputs[0]?.dims[0] !== 'number' ? halvingRun(thread.run, onHalved) : undefined;
+  const halving =
+    onHalved && typeof inputs[0]?.dims[0] !== 'number'
+      ? halvingRun((feeds, fetches) => thread.run(feeds, fetches), onHalved)
+      : undefined;
   let closing: Promise<void> | undefined;
   let facts: ModelFacts | undefined;
   let graph: { readonly sha256: string | undefined } | undefined;
