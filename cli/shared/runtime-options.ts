@@ -11,6 +11,8 @@ const GRAPH_OPTIMIZATIONS = [
   'all',
 ] as const satisfies readonly GraphOptimization[];
 
+const AUTO = 'auto';
+
 /** How models are run. */
 export const RUNTIME = grouped('Runtime:', {
   device: { type: 'string', default: 'auto', describe: 'auto, cpu, cuda[:n] or webgpu' },
@@ -32,8 +34,8 @@ export const RUNTIME = grouped('Runtime:', {
   batch: {
     type: 'string',
     alias: ['b', 'batch-size'],
-    describe: "Images of a batch (default: the model's, else 64)",
-    coerce: wholeNumber('batch', 1, MOST.batch),
+    describe: "Images of a batch (default: the model's, else 64), or auto: that, and half where memory runs out",
+    coerce: (value: unknown) => (value === AUTO ? AUTO : wholeNumber('batch', 1, MOST.batch)(value)),
   },
   input: { type: 'string', describe: 'The image input, where a model has several' },
   output: { type: 'string', describe: 'The class output, where a model has several' },
@@ -53,7 +55,7 @@ interface RuntimeArguments {
   readonly tf32?: 'on' | 'off' | undefined;
   readonly threads?: number | undefined;
   readonly workers?: number | undefined;
-  readonly batch?: number | undefined;
+  readonly batch?: number | typeof AUTO | undefined;
   readonly input?: string | undefined;
   readonly output?: string | undefined;
 }
@@ -67,5 +69,10 @@ function deviceOf(text: string, tf32: RuntimeArguments['tf32']): Device {
 
 /** How models are run, as a job takes it. */
 export function runtimeOf({ device, tf32, threads, workers, batch, input, output }: RuntimeArguments): RuntimeOptions {
-  return { device: deviceOf(device, tf32), threads, workers, batch, input, output };
+  return {
+    device: deviceOf(device, tf32),
+    ...{ threads, workers, input, output },
+    batch: batch === AUTO ? undefined : batch,
+    ...(batch === AUTO ? { halveBatch: true } : {}),
+  };
 }

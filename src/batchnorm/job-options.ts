@@ -1,7 +1,7 @@
 import { assertCount, checkOutputs, MOST, TemperError } from '../core/index.ts';
 import type { DataOptions, Shard, Size, ViewOptions } from '../data/index.ts';
 import type { Model } from '../onnx/index.ts';
-import { checkRuntime, type RuntimeOptions } from '../runtime/index.ts';
+import { assertFixedBatch, checkRuntime, type RuntimeOptions } from '../runtime/index.ts';
 import type { CarryOptions, TransformChoice } from '../signature/index.ts';
 import type { EstimatorName } from './estimators.ts';
 import type { SubjectOptions } from './mapped/subject.ts';
@@ -90,6 +90,7 @@ const usage = (what: string, hint: string): TemperError => new TemperError('USAG
 export function checkResultOptions(options: ResultOptions): void {
   const { prior = 0 } = options;
   checkRuntime(options);
+  assertFixedBatch(options, 'the statistics are those of batches, and hang on their size');
   if (!(prior >= 0 && prior < Number.POSITIVE_INFINITY))
     throw usage(`\`prior\` ${prior}: expected a number of images, 0 or more`, 'Give 0 to drop the old statistics.');
 }

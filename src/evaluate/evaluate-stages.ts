@@ -12,7 +12,7 @@ import {
   type Transform,
   transformHash,
 } from '../data/index.ts';
-import { batchOf, type RuntimeOptions, type Session, type Tensor, workersOf } from '../runtime/index.ts';
+import { batchOf, type RuntimeOptions, type Session, type Tensor, type Timing, workersOf } from '../runtime/index.ts';
 import { modelInput, type PerModel, type TransformChoice, transformsFor } from '../signature/index.ts';
 import { type EvaluateModelsOptions, type Evaluation, evaluateModels, type LabelledBatch } from './evaluate-models.ts';
 import { mirrored } from './mirror.ts';
@@ -99,6 +99,12 @@ function imagesOf(stages: readonly EvaluationStage[], loaded: readonly string[],
     ],
   };
 }
+
+/** Times of batches that ran in halves, with the number of images that they ran in. */
+const ranIn = (timing: Timing, session: Session): Timing => ({
+  ...timing,
+  batch: Math.min(timing.batch, session.halvedTo() ?? timing.batch),
+});
 
 /** Sums over images what the loader says of each transform. */
 function preparation(transforms: number) {
@@ -190,6 +196,7 @@ export async function evaluateStages(
     return {
       evaluations: evaluations.map((evaluation, i) => ({
         ...evaluation,
+        timing: ranIn(evaluation.timing, sessions[i] as Session),
         session: sessions[i] as Session,
         transform: transforms[i],
         endToEndImagesPerSecond: evaluation.predictions.labels.length / seconds,

@@ -14,6 +14,7 @@ import {
 import { dataFiles, transformFields } from '../data/index.ts';
 import { evaluate } from '../evaluate/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
+import { assertFixedBatch } from '../runtime/index.ts';
 import { type FinalRecord, reportStages, type Stage } from './final.ts';
 import type { FinishOptions } from './options.ts';
 import { modelCard } from './outputs/model-card.ts';
@@ -267,6 +268,7 @@ const inputFiles = ({ settings, snapshots, graph }: ReadRun): string[] => {
  * console.log(improved, text, model.sha256);
  */
 export async function finish(options: FinishOptions, control: JobControl = {}): Promise<FinishRecord> {
+  assertFixedBatch(options, 'the statistics of BatchNormalization hang on it');
   const began = performance.now();
   const watched = watchedBy(control);
   const { outDir, force = false, reports = {} } = options;
@@ -326,6 +328,7 @@ async function speedOf(read: ReadRun, control: Control): Promise<number | undefi
  * console.log(plan.steps.map(({ step, text }) => [step, text]), plan.seconds);
  */
 export async function planFinish(options: FinishOptions, control: JobControl = {}): Promise<FinishPlan> {
+  assertFixedBatch(options, 'the statistics of BatchNormalization hang on it');
   const watched = watchedBy(control);
   const { settings, made, notes } = resolveSettings(options);
   for (const text of notes) watched.note(text);

@@ -14,6 +14,7 @@ import {
   type WrittenModel,
   writeEdited,
 } from '../onnx/index.ts';
+import { assertFixedBatch } from '../runtime/index.ts';
 import {
   carried,
   configTargets,
@@ -178,6 +179,7 @@ async function runOn(file: Model, options: FixResOptions, tuning: Tuning, contro
  * console.log(verdict.text, written?.sha256);
  */
 export async function fixRes(options: FixResOptions, control: JobControl = {}): Promise<FixResRecord> {
+  assertFixedBatch(options, 'a step of training is a batch');
   const { model, out, force = false, train, val, shifted } = options;
   const tuning = tuningOf(options);
   const file = openModel(model);

@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { env } from 'node:process';
 import { TemperError } from '../core/index.ts';
-import { cudaLibrary } from './cuda-library.ts';
+import { CUDNN, cudaLibrary } from './cuda-library.ts';
 import { type Device, mayUseCuda, wantsTf32 } from './device.ts';
+import { missingLibraries } from './shared-libraries.ts';
 
 const VARIABLE = 'NVIDIA_TF32_OVERRIDE';
 
@@ -46,5 +47,8 @@ export function prepareCuda(device: Device): void {
   held = tf32;
 }
 
-/** Where the loader looks for libraries before its own places. */
-export const libraryPath = (): string[] => (env.LD_LIBRARY_PATH ?? '').split(':').filter((folder) => folder !== '');
+/** What the installed CUDA provider needs and this machine does not have, by name. */
+export function missingCudaLibraries(): string[] {
+  const searched = (env.LD_LIBRARY_PATH ?? '').split(':').filter((folder) => folder !== '');
+  return missingLibraries(cudaLibrary(), searched, [CUDNN]);
+}

@@ -1,9 +1,8 @@
 import type { ValueInfo } from '../signature/index.ts';
-import type { RunResult, Session } from './session.ts';
-import type { Tensor, TensorData, Tensors } from './tensor.ts';
-
-const emptyLike = (data: TensorData, length: number): TensorData =>
-  new (data.constructor as new (length: number) => TensorData)(length);
+import { emptyLike, joinRows } from './batch-rows.ts';
+import type { RunResult } from './protocol.ts';
+import type { Session } from './session.ts';
+import type { Tensor, Tensors } from './tensor.ts';
 
 /** Pieces of exactly `fixed` rows; the last is filled up with its last row. */
 function* pieces({ type, dims, data }: Tensor, fixed: number): Generator<Tensor> {
@@ -17,21 +16,6 @@ function* pieces({ type, dims, data }: Tensor, fixed: number): Generator<Tensor>
     for (let i = own; i < fixed; i++) piece.copyWithin(i * each, (own - 1) * each, own * each);
     yield { type, dims: [fixed, ...rest], data: piece };
   }
-}
-
-/** Joins tensors along their first axis and drops the last `filled` rows. */
-function joinRows(parts: readonly Tensor[], filled: number): Tensor {
-  const [first] = parts as [Tensor];
-  const [, ...rest] = first.dims;
-  const rows = parts.reduce((sum, { dims }) => sum + (dims[0] ?? 0), 0) - filled;
-  const length = rest.reduce((product, dim) => product * dim, Math.max(0, rows));
-  const data = emptyLike(first.data, length);
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data.subarray(0, length - at) as never, at);
-    at = Math.min(length, at + part.data.length);
-  }
-  return { type: first.type, dims: [rows, ...rest], data };
 }
 
 /**

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { assertCount, MOST } from '../core/index.ts';
+import { assertCount, MOST, TemperError } from '../core/index.ts';
 import { assertInferenceFile } from '../onnx/index.ts';
 import { type Device, hasNvidiaDevice, parseDevice } from './device.ts';
 import type { GraphOptimization } from './protocol.ts';
-import { openSession, type Session } from './session.ts';
+import { openSession, type Session, type SessionOptions } from './session.ts';
 
 /** More decoding threads than this read no faster from one disk; each holds a decoder. */
 const MAX_DEFAULT_WORKERS = 8;
@@ -20,13 +20,15 @@ export interface RuntimeOptions {
   readonly workers?: number | undefined;
   /** Images of a batch. @default the model's own where it is fixed, else 64 */
   readonly batch?: number | undefined;
+  /** Whether batches that memory does not hold run in halves: `batch` auto. @default false: the job fails */
+  readonly halveBatch?: boolean | undefined;
   /** The image input, where a model has several. */
   readonly input?: string | undefined;
   /** The class output, where a model has several. */
   readonly output?: string | undefined;
 }
 
-export interface SessionChoice extends Pick<RuntimeOptions, 'device' | 'threads'> {
+export interface SessionChoice extends Pick<RuntimeOptions, 'device' | 'threads' | 'halveBatch'> {
   /** onnxruntime's graph optimization level. @default 'all' */
   readonly graphOptimization?: GraphOptimization | undefined;
 }
@@ -36,6 +38,26 @@ export function checkRuntime({ threads, workers, batch }: RuntimeOptions): void 
   assertCount('threads', threads, MOST.threads);
   assertCount('workers', workers, MOST.workers);
   assertCount('batch', batch, MOST.batch);
+}
+
+/**
+ * For jobs whose results, or the contracts between whose parts, hang on the batch.
+ * @param why what hangs on it, as a clause
+ * @throws TemperError USAGE
+ */
+export function assertFixedBatch({ halveBatch }: Pick<RuntimeOptions, 'halveBatch'>, why: string): void {
+  if (!halveBatch) return;
+  throw new TemperError('USAGE', `\`batch\` auto: ${why}`, { hint: 'Give `batch` as a number that fits into memory.' });
+}
+
+/** How a session of these options meets a batch that memory does not hold. */
+export function halvingOptions(
+  { halveBatch }: Pick<RuntimeOptions, 'halveBatch'>,
+  label: string,
+  note: (text: string) => void,
+): Pick<SessionOptions, 'onHalved'> {
+  if (!halveBatch) return {};
+  return { onHalved: (size) => note(`${label}: out of memory, going on with ${size} images at a time`) };
 }
 
 /** Decoding threads: as asked for, or the cores, at most 8. */
@@ -78,7 +100,9 @@ export async function openSessions(
   note: (text: string) => void,
 ): Promise<Session[]> {
   const options = sessionOptions(choice);
-  const opened = await Promise.allSettled(models.map((model) => openSession({ model, ...options })));
+  const opened = await Promise.allSettled(
+    models.map((model) => openSession({ model, ...options, ...halvingOptions(choice, model, note) })),
+  );
   const sessions = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   try {
     const failed = opened.find((result) => result.status === 'rejected');

@@ -1,7 +1,8 @@
 import { TemperError } from '../core/index.ts';
 import type { ValueInfo } from '../signature/index.ts';
 import { runInPieces } from './fixed-batch.ts';
-import type { RunResult, Session } from './session.ts';
+import type { RunResult } from './protocol.ts';
+import type { Session } from './session.ts';
 import type { Tensor, Tensors } from './tensor.ts';
 
 /**

@@ -18,6 +18,12 @@ export interface WorkerOptions {
   readonly graphOptimization: GraphOptimization;
 }
 
+export interface RunResult {
+  readonly outputs: Tensors;
+  /** Wall time inside onnxruntime, in milliseconds: copying to the device and back included, queueing not. */
+  readonly ms: number;
+}
+
 export type Request =
   | {
       readonly kind: 'run';

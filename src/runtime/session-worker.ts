@@ -7,12 +7,11 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { TemperError, toWire } from '../core/index.ts';
 import type { TensorType, ValueInfo } from '../signature/index.ts';
-import { libraryPath } from './cuda-environment.ts';
-import { CUDNN, cudaLibrary } from './cuda-library.ts';
+import { missingCudaLibraries } from './cuda-environment.ts';
+import { cudaLibrary } from './cuda-library.ts';
 import { providersFor, wantsTf32 } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { Reply, Request, WorkerOptions } from './protocol.ts';
-import { missingLibraries } from './shared-libraries.ts';
 import { TENSOR_ARRAYS, type Tensor, type TensorData } from './tensor.ts';
 
 /**
@@ -58,7 +57,7 @@ function assertCudaInstalled(): void {
 /** onnxruntime says that its provider cannot be loaded, and not why: the libraries that are missing are named. */
 function withMissing(error: TemperError): TemperError {
   if (error.details?.reason !== 'not loaded') return error;
-  const missing = missingLibraries(cudaLibrary(), libraryPath(), [CUDNN]);
+  const missing = missingCudaLibraries();
   if (missing.length === 0) return error;
   return new TemperError(error.code, `${error.message}: ${missing.join(', ')} not found`, {
     hint: `${missing.includes('libcuda.so.1') ? 'Install the NVIDIA driver (libcuda). ' : ''}Put the folders of CUDA's libraries on LD_LIBRARY_PATH, or use \`device\` cpu.`,

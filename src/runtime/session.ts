@@ -13,8 +13,9 @@ import {
 import { type ModelFacts, modelFacts, noFacts, type ValueInfo } from '../signature/index.ts';
 import { prepareCuda } from './cuda-environment.ts';
 import type { Device, Provider } from './device.ts';
+import { halvingRun } from './halve-batch.ts';
 import { ortError } from './ort-errors.ts';
-import type { GraphOptimization, Reply, Request, WorkerOptions } from './protocol.ts';
+import type { GraphOptimization, Reply, Request, RunResult, WorkerOptions } from './protocol.ts';
 import { checkFeeds, type Tensor, type Tensors } from './tensor.ts';
 import { windowCheck } from './window-check.ts';
 
@@ -30,12 +31,8 @@ export interface SessionOptions {
   readonly graphOptimization?: GraphOptimization;
   /** What error messages call the model. Default: its path. */
   readonly label?: string;
-}
-
-export interface RunResult {
-  readonly outputs: Tensors;
-  /** Wall time inside onnxruntime, in milliseconds: copying to the device and back included, queueing not. */
-  readonly ms: number;
+  /** Whether a batch that memory does not hold runs in halves ({@link halvingRun}); told of each new size. Default: it fails. */
+  readonly onHalved?: (size: number) => void;
 }
 
 /** A loaded model in a thread of its own. */
@@ -46,6 +43,8 @@ export interface Session {
   /** With `auto`: the providers that could not be had, each with the reason. */
   readonly refused: readonly string[];
   readonly ortVersion: string;
+  /** Images at a time, where memory ran out with more and batches run in halves. */
+  halvedTo(): number | undefined;
   readonly inputs: readonly ValueInfo[];
   /** Those that are tensors: others can be neither fetched nor named. */
   readonly outputs: readonly ValueInfo[];
@@ -219,6 +218,11 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     throw error;
   });
   const windows = windowCheck(label, model);
+  const { onHalved } = options;
+  const halving =
+    onHalved && typeof inputs[0]?.dims[0] !== 'number'
+      ? halvingRun((feeds, fetches) => thread.run(feeds, fetches), onHalved)
+      : undefined;
   let closing: Promise<void> | undefined;
   let facts: ModelFacts | undefined;
   let graph: { readonly sha256: string | undefined } | undefined;
@@ -227,6 +231,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
     provider,
     refused,
     ortVersion,
+    halvedTo: () => halving?.size(),
     inputs,
     outputs,
     facts() {
@@ -247,7 +252,7 @@ async function openAsIs(options: SessionOptions): Promise<Session> {
       }
       checkFeeds(label, inputs, feeds);
       windows.assertFits(feeds);
-      return thread.run(feeds, fetches);
+      return (halving ?? thread).run(feeds, fetches);
     },
     close() {
       if (!closing) {

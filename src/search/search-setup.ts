@@ -1,6 +1,6 @@
 import { type Control, canonicalHash, type FieldRow } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
-import { sayProvider, sessionOptions } from '../runtime/index.ts';
+import { assertFixedBatch, sayProvider, sessionOptions } from '../runtime/index.ts';
 import { findSnapshots } from '../snapshots/index.ts';
 import { halves, withCandidateData } from './candidate-data.ts';
 import { type CandidateLayers, layerCount } from './candidate-layers.ts';
@@ -144,6 +144,7 @@ async function prepareSearch<R, T>(
  */
 export async function withSearch<R, T>(options: SearchPlanOptions, control: Control, use: SearchUse<R, T>): Promise<T> {
   const { order, start, end, every, include = DEFAULT_FAMILIES } = options;
+  assertFixedBatch(options, 'the statistics of candidates hang on it');
   const mode = statisticsMode(options);
   const paths = findSnapshots(options, control.note);
   use.check(paths);

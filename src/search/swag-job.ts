@@ -3,6 +3,7 @@ import { type Plan, type PlanOptions, type Row, type SwagRow, swagRows } from '.
 import { type Control, checkOutputs, controlOf, type JobControl, makeFolder, TemperError } from '../core/index.ts';
 import { labelWarnings, type ModelScores, type Predictions, scoreModels } from '../evaluate/index.ts';
 import type { Model, TensorRecord, WrittenModel } from '../onnx/index.ts';
+import { assertFixedBatch } from '../runtime/index.ts';
 import { fileReading, type ModelReading, type OutputKind } from '../signature/index.ts';
 import { findSnapshots } from '../snapshots/index.ts';
 import { BayesianAverage } from './bayesian-average.ts';
@@ -180,6 +181,7 @@ function checkOptions({ outDir, val, train, samples = SAMPLES }: SwagOptions): v
  * console.log(models?.map(({ model, metrics }) => [model, metrics.nll]));
  */
 export async function swag(options: SwagOptions, control: JobControl = {}): Promise<SwagRecord> {
+  assertFixedBatch(options, 'the statistics of samples hang on it');
   const watched = controlOf(control);
   const { note } = watched;
   const { order, start, end, every, last, first } = options;

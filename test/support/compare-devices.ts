@@ -11,7 +11,7 @@ export type Measured = Readonly<Record<string, readonly (number | string)[]>>;
  * - `scale`: the largest |a - b| is at most `most` times the largest |a| of the field;
  * - `share`: at most this share of the values differs at all (answers, chosen rows).
  */
-export interface Tolerance {
+interface Tolerance {
   readonly by: 'absolute' | 'scale' | 'share';
   readonly most: number;
 }

@@ -1,5 +1,6 @@
 import { type Control, controlOf, type JobControl, TemperError } from '../../core/index.ts';
 import { partsOf, type Shard } from '../../data/index.ts';
+import { assertFixedBatch } from '../../runtime/index.ts';
 import {
   assertRoom,
   estimateStore,
@@ -186,6 +187,7 @@ async function makeStore(
  * console.log(fields.n_rows, whole?.manifestSha256);
  */
 export async function makeTargets(options: MakeTargetsOptions, control: JobControl = {}): Promise<MakeTargetsRecord> {
+  assertFixedBatch(options, 'parts are whole batches, and workers and later runs must agree on them');
   const watched = controlOf(control);
   checkOptions(options);
   const prepared = await prepareTargets(options, watched);

@@ -10,7 +10,7 @@ import {
   type Rewrite,
   setOutputs,
 } from '../../onnx/index.ts';
-import { openSession, sayProvider, sessionOptions } from '../../runtime/index.ts';
+import { halvingOptions, openSession, sayProvider, sessionOptions } from '../../runtime/index.ts';
 import { modelFacts, type OutputKind, outputName } from '../../signature/index.ts';
 import { evaluateSessions } from '../evaluate-stages.ts';
 import { labelWarnings } from '../label-warnings.ts';
@@ -66,6 +66,7 @@ export async function measure(
     externalData: externalDataOf(model),
     label: model.path,
     ...sessionOptions(options),
+    ...halvingOptions(options, model.path, control.note),
   });
   try {
     sayProvider(session, options.device ?? 'auto', control.note);
@@ -112,6 +113,7 @@ async function evaluateEdited(
     externalData: externalDataOf(model),
     label: `${model.path}, calibrated`,
     ...sessionOptions(options),
+    ...halvingOptions(options, `${model.path}, calibrated`, control.note),
   });
   try {
     const { evaluations } = await evaluateSessions([session], chosen, options, control);

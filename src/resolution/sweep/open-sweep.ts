@@ -1,7 +1,7 @@
 import { type Control, shortNames, TemperError } from '../../core/index.ts';
 import { assertImages, type ChosenData, type DataOptions, type Interpolation, openData } from '../../data/index.ts';
 import { numberRepeated } from '../../evaluate/index.ts';
-import { modelClasses, type RuntimeOptions } from '../../runtime/index.ts';
+import { assertFixedBatch, modelClasses, type RuntimeOptions } from '../../runtime/index.ts';
 import { assertLabels, classesOf, type PerModel, type TransformChoice } from '../../signature/index.ts';
 import type { PixelSize, SweepSize } from '../sizes.ts';
 import { openSweepModels, type SweepModel } from './models.ts';
@@ -91,6 +91,7 @@ export async function withSweep<T>(
 ): Promise<T> {
   const { scale, margin, seed = 0 } = options;
   const { signal } = control;
+  assertFixedBatch(options, 'the speeds of sizes are compared with batches of one size');
   if (scale) assertScale(scale);
   assertMargin(margin);
   const chosen = await openData({ seed, ...options.data }, { labelled: true, signal });
