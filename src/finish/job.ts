@@ -1,18 +1,7 @@
 import { join } from 'node:path';
 import { averageCheckpoints } from '../average/index.ts';
-import {
-  type Control,
-  canonicalHash,
-  checkOutputs,
-  controlOf,
-  type JobControl,
-  noteOnce,
-  TemperError,
-  version,
-  writeFileAtomic,
-} from '../core/index.ts';
+import { canonicalHash, checkOutputs, type JobControl, TemperError, version, writeFileAtomic } from '../core/index.ts';
 import { dataFiles, transformFields } from '../data/index.ts';
-import { evaluate } from '../evaluate/index.ts';
 import { modelFileSha256 } from '../onnx/index.ts';
 import { assertFixedBatch } from '../runtime/index.ts';
 import { type FinalRecord, reportStages, type Stage } from './final.ts';
@@ -20,7 +9,6 @@ import type { FinishOptions } from './options.ts';
 import { modelCard } from './outputs/model-card.ts';
 import { resultsDocument, triedDocument } from './outputs/results.ts';
 import { inOwnWords } from './own-words.ts';
-import { type FinishPlan, planOf } from './plan.ts';
 import {
   CARD_FILE,
   decisionFields,
@@ -35,22 +23,19 @@ import { type Made, recipeText, settingsDocument } from './recipe.ts';
 import { type DecidedStep, type FinishRecord, resultText } from './record.ts';
 import { resolveSettings } from './resolve-settings.ts';
 import { STEPS } from './steps/index.ts';
-import { type Current, commonKey, observed, type Proposal, runtimeOf, type Step, type StepRun } from './steps/step.ts';
+import { type Current, commonKey, observed, type Proposal, type Step, type StepRun } from './steps/step.ts';
 import { usedModel } from './used-model.ts';
-import { decide, type Levels, levelsOf } from './verdict.ts';
+import { decide, type Levels, leastGained, levelsOf } from './verdict.ts';
+import { watchedBy } from './watched.ts';
 import { assertFolder, claim, endRun, isOwn, makeOutputFolder, resumable, sweepEnded } from './work.ts';
 
 const BASELINE = 'last';
 const LAST = 'last snapshot';
+/** Few steps bring more: where nothing less can be shown, that is said. */
+const DOUBTFUL_GAIN = 0.03;
 
 interface Kept {
   readonly sha256: string;
-}
-
-/** Jobs of one run meet the same things: each is said once. */
-function watchedBy(control: JobControl): Control {
-  const watched = controlOf(control);
-  return { ...watched, note: noteOnce(watched.note) };
 }
 
 const isKept = (value: unknown): value is Kept => typeof value === 'object' && value !== null && 'sha256' in value;
@@ -177,10 +162,17 @@ function isFinal(value: unknown): value is FinalRecord {
 async function runSteps(run: StepRun): Promise<{ readonly walk: Walk; readonly final: FinalRecord }> {
   const { read, control } = run;
   const on = STEPS.filter((step) => step.isOn(read));
+  const levels = levelsOf(on.length);
+  const least = leastGained(levels) / read.sets.judging.images;
+  if (least > DOUBTFUL_GAIN) {
+    control.note(
+      `${read.sets.judging.images} images judge: no gain below ${(100 * least).toFixed(0)} points of top-1 can be shown; name more as \`val\``,
+    );
+  }
   const bar = control.progress('finishing', on.length + 1);
   try {
     const current = await baselineOf(run);
-    let walk: Walk = { current, levels: levelsOf(on.length), stages: [{ name: LAST, current }], steps: [] };
+    let walk: Walk = { current, levels, stages: [{ name: LAST, current }], steps: [] };
     for (const [i, step] of on.entries()) {
       control.signal.throwIfAborted();
       control.note(`step ${i + 1} of ${on.length}: ${step.title}`);
@@ -298,40 +290,4 @@ export async function finish(options: FinishOptions, control: JobControl = {}): 
   const record = await publish(run, walk, final, options, (performance.now() - began) / 1000);
   endRun(outDir);
   return record;
-}
-
-/** Images that a first run is timed on. */
-const TIMED_IMAGES = 256;
-
-async function speedOf(read: ReadRun, control: Control): Promise<number | undefined> {
-  const { settings, transform, split, graph, sets } = read;
-  const { models } = await evaluate(
-    {
-      ...runtimeOf(read),
-      models: [graph],
-      data: { ...split.selecting, limit: Math.min(sets.val.images, 16 * TIMED_IMAGES) },
-      transform,
-      onBadImage: settings.onBadImage,
-    },
-    { signal: control.signal },
-  );
-  const speed = models[0]?.fields.img_s_end2end;
-  return typeof speed === 'number' ? speed : undefined;
-}
-
-/**
- * Says what `finish` would do: its steps, how long they take by the speed of a first run on some images, how much memory and disk. Nothing
- * is written.
- * @throws TemperError as finish, but for outputs
- * @example
- * const plan = await planFinish({ inputs: ['run/'], val: { source: 'val/' }, outDir: 'finished/' });
- * console.log(plan.steps.map(({ step, text }) => [step, text]), plan.seconds);
- */
-export async function planFinish(options: FinishOptions, control: JobControl = {}): Promise<FinishPlan> {
-  assertFixedBatch(options, 'the statistics of BatchNormalization hang on it');
-  const watched = watchedBy(control);
-  const { settings, made, notes } = resolveSettings(options);
-  for (const text of notes) watched.note(text);
-  const read = await readRun(settings, made, watched);
-  return planOf(read, await speedOf(read, watched));
 }

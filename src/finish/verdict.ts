@@ -69,6 +69,9 @@ export interface Levels {
  */
 export const levelsOf = (steps: number): Levels => ({ share: ALPHA / steps, level: ALPHA / steps });
 
+/** Images that a step must get right beside those before, and lose none, for McNemar's exact one-sided p = 2^-k to reach a level. */
+export const leastGained = ({ level }: Pick<Levels, 'level'>): number => Math.ceil(-Math.log2(level));
+
 /** Whether a step is taken, and what is left for the next one. Pure. */
 export function decide(evidence: Evidence | undefined, { share, level }: Levels): { taken: boolean; next: Levels } {
   const taken = evidence !== undefined && gainP(evidence) <= level;

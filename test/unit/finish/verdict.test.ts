@@ -8,6 +8,7 @@ import {
   evidenceOf,
   gainP,
   gainsOf,
+  leastGained,
   levelsOf,
   twoSided,
 } from '../../../src/finish/verdict.ts';
@@ -58,6 +59,21 @@ test('only a gain is taken: a loss is none, however sure, and of NLL less is bet
   assert.equal(decide(evidence(-0.02, 1e-9, 'nll'), levelsOf(1)).taken, true);
   assert.equal(decide(undefined, levelsOf(1)).taken, false);
   assert.equal(gainP(evidence(0, 1e-9)), 1);
+});
+
+test('the least gain that can be shown is the least that is taken', () => {
+  const { level } = levelsOf(3);
+  const least = leastGained({ level });
+  const gained = (k: number) =>
+    evidenceOf(
+      predictionsOf(new Array<boolean>(40).fill(false)),
+      predictionsOf(Array.from({ length: 40 }, (_, i) => i < k)),
+      'top1',
+    );
+  assert.deepEqual(
+    [least - 1, least].map((k) => decide(gained(k), { share: level, level }).taken),
+    [false, true],
+  );
 });
 
 test('a step that is taken hands its level on, one that is left out does not', () => {
