@@ -10,7 +10,7 @@ import { tempFolder } from '../../../support/temp-folder.ts';
 const path = join(tempFolder(), 't.csv');
 const isNumber = (name: string): boolean => name.startsWith('logit_');
 
-async function read(text: string, columns = (_: string): boolean => true): Promise<unknown[][]> {
+async function read(text: string, columns: (name: string) => boolean = () => true): Promise<unknown[][]> {
   writeFileSync(path, text);
   const [header = ''] = text.slice(0, 4000).replace(/^\ufeff/, '').split(/\r?\n/);
   const rows: unknown[][] = [];
