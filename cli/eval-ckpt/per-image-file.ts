@@ -62,6 +62,8 @@ async function writeParquet(
 ): Promise<void> {
   const { ByteWriter, ParquetWriter, schemaFromColumnData } = await import('hyparquet-writer');
   const valueType = models.some(({ scores }) => scores?.type === 'float64') ? 'DOUBLE' : 'FLOAT';
+  // Values that are never missing are read twice as fast.
+  const areWhole = models.every(({ scores }) => scores?.classes === classes);
   const fixed = columns.slice(0, columns.length - classes);
   const columnsOf = ({ rows, scores }: Group) =>
     columns.map((name, at) =>
@@ -71,8 +73,8 @@ async function writeParquet(
     );
   const schema = schemaFromColumnData({
     columnData: columns.map((name, at) => {
-      const type = at < fixed.length ? typeOf(name) : valueType;
-      return { name, type, nullable: true, data: [] };
+      const isFixed = at < fixed.length;
+      return { name, type: isFixed ? typeOf(name) : valueType, nullable: isFixed || !areWhole, data: [] };
     }),
   });
   const writer = new ByteWriter();

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FieldRow, TemperError } from '../core/index.ts';
 import type { ClassOutput, Session } from '../runtime/index.ts';
 import type { OutputKind } from '../signature/index.ts';
-import { asClasses, OUTPUT_KINDS, rowOf } from './output-kind.ts';
+import { asClasses, OUTPUT_KINDS } from './output-kind.ts';
 import { concatPredictions, type Predictions, scoreBatch, type ValidClasses } from './predictions.ts';
 import type { Measured } from './scores.ts';
 
@@ -36,48 +36,64 @@ export function memberKinds(
   });
 }
 
-/** ln p of the rows of a batch, in float64. */
-function logProbabilities(given: ClassOutput, kind: OutputKind): Float64Array {
-  const { output, kind: scored } = asClasses(given, kind);
-  const { rows, classes, smallest } = output;
-  const { score } = OUTPUT_KINDS[scored];
-  const least = Math.log(smallest);
-  const all = new Float64Array(rows * classes);
+/** A buffer that is used again while it is of the size. */
+function scratch() {
+  let held = new Float64Array(0);
+  return (length: number): Float64Array => {
+    if (held.length !== length) held = new Float64Array(length);
+    return held;
+  };
+}
+
+/** Writes ln p of the rows of a batch, in float64. Plain loops: this is done for every value of every model. */
+function logProbabilities({ rows, classes, data, ...output }: ClassOutput, kind: OutputKind, into: Float64Array): void {
+  const { score } = OUTPUT_KINDS[kind];
+  const scale = { rows, classes, data, ...output };
+  const least = Math.log(output.smallest);
   for (let row = 0; row < rows; row++) {
-    const z = Float64Array.from(rowOf(output, row), (value) => score(value, output));
-    const max = z.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
-    const sum = max + Math.log(z.reduce((total, value) => total + Math.exp(value - max), 0));
-    all.set(
-      z.map((value) => Math.max(least, value - sum)),
-      row * classes,
-    );
+    const [start, end] = [row * classes, (row + 1) * classes];
+    let max = Number.NEGATIVE_INFINITY;
+    for (let i = start; i < end; i++) {
+      const z = score(data[i] as number, scale);
+      into[i] = z;
+      max = Math.max(max, z);
+    }
+    let total = 0;
+    for (let i = start; i < end; i++) total += Math.exp((into[i] as number) - max);
+    const sum = max + Math.log(total);
+    for (let i = start; i < end; i++) into[i] = Math.max(least, (into[i] as number) - sum);
   }
-  return all;
 }
 
 export function ensembleOf(kinds: readonly OutputKind[], valid: ValidClasses | undefined): Ensemble {
   const parts: Record<Rule, Predictions[]> = { probability: [], logit: [] };
+  const buffers = { logs: scratch(), probability: scratch(), logit: scratch() };
   let sums: Record<Rule, Float64Array> | undefined;
   return {
-    add(member, output, keys, labels) {
-      const logs = logProbabilities(output, kinds[member] as OutputKind);
-      if (member === 0 || !sums)
-        sums = { probability: new Float64Array(logs.length), logit: new Float64Array(logs.length) };
+    add(member, given, keys, labels) {
+      const { output, kind } = asClasses(given, kinds[member] as OutputKind);
+      const { rows, classes } = output;
+      const logs = buffers.logs(rows * classes);
+      logProbabilities(output, kind, logs);
+      if (member === 0 || !sums) {
+        sums = { probability: buffers.probability(logs.length).fill(0), logit: buffers.logit(logs.length).fill(0) };
+      }
       const { probability, logit } = sums;
       if (logs.length !== logit.length) {
-        const [found, expected] = [logs, logit].map(({ length }) => length / output.rows);
+        const [found, expected] = [logs, logit].map(({ length }) => length / rows);
         throw new TemperError('MISMATCH_VALUE', `\`ensemble\`: a model of ${found} classes with one of ${expected}`, {
           hint: 'Name models of the same classes.',
         });
       }
-      for (const [i, log] of logs.entries()) {
+      for (let i = 0; i < logs.length; i++) {
+        const log = logs[i] as number;
         logit[i] = (logit[i] as number) + log / kinds.length;
         probability[i] = (probability[i] as number) + Math.exp(log) / kinds.length;
       }
       if (member < kinds.length - 1) return;
-      const joined = { ...output, classes: logs.length / output.rows };
-      const scored = (data: Float64Array, kind: OutputKind): Predictions =>
-        scoreBatch({ ...joined, data }, keys, labels, { kind, valid });
+      const joined = { ...given, classes };
+      const scored = (data: Float64Array, as: OutputKind): Predictions =>
+        scoreBatch({ ...joined, data }, keys, labels, { kind: as, valid });
       parts.probability.push(scored(probability, 'probabilities'));
       parts.logit.push(scored(logit, 'logits'));
     },

@@ -22,7 +22,7 @@ const SIGMOID_EVIDENCE = 20;
 
 function sumsToOne(row: Float32Array | Float64Array, probability: (value: number) => number): boolean {
   let sum = 0;
-  for (const value of row) sum += probability(value);
+  for (let k = 0; k < row.length; k++) sum += probability(row[k] as number);
   return Math.abs(sum - 1) <= SUM_TOLERANCE;
 }
 

@@ -105,10 +105,12 @@ export function scoreBatch(
     const key = keys[row] as string;
     const values = rowOf(output, row);
     assertKind(values, kind, exact, key);
+    let max = Number.NEGATIVE_INFINITY;
     for (let k = 0; k < scored; k++) {
-      z[k] = score(values[valid ? (valid.classes[k] as number) : k] as number, output);
+      const one = score(values[valid ? (valid.classes[k] as number) : k] as number, output);
+      z[k] = one;
+      max = Math.max(max, one);
     }
-    const max = z.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
     if (!Number.isFinite(max)) {
       throw new TemperError('NUMERIC_NONFINITE', `${key}: no class has a finite score`, {
         hint: 'Check the weights and the normalisation of the input; float16 may overflow.',
@@ -117,8 +119,8 @@ export function scoreBatch(
     }
     const label = position(labels[row] as number, key, scored, valid);
     let [sum, squares] = [0, 0];
-    for (const score of z) {
-      const e = Math.exp(score - max);
+    for (let k = 0; k < scored; k++) {
+      const e = Math.exp((z[k] as number) - max);
       sum += e;
       squares += e * e;
     }

@@ -8,16 +8,23 @@ export interface TableRows {
   /** The first of them. */
   readonly start: number;
   readonly length: number;
-  /** The value of a column in a row, counted from `start`; undefined where there is none. */
-  cell(row: number, column: string): unknown;
+  /** The values of a column by row, counted from `start`; undefined where there is none. */
+  column(name: string): (row: number) => unknown;
 }
 
 /** The parts of a column, whose places are the rows. */
 type Runs = { readonly start: number; readonly data: DecodedArray }[];
 
-function cellOf(runs: Runs | undefined, row: number): unknown {
-  const run = runs?.findLast(({ start }) => start <= row);
-  return run?.data[row - run.start];
+function columnOf(runs: Runs = []): (row: number) => unknown {
+  const [only, ...others] = runs;
+  if (only?.start === 0 && others.length === 0) {
+    const { data } = only;
+    return (row) => data[row];
+  }
+  return (row) => {
+    const run = runs.findLast(({ start }) => start <= row);
+    return run?.data[row - run.start];
+  };
 }
 
 /**
@@ -59,7 +66,7 @@ export async function* readParquetTable(
       if (length > 0 && wanted.length > 0) {
         await parquetRead({ file, metadata, columns: wanted, rowStart, rowEnd, compressors, onChunk });
       }
-      yield { start, length, cell: (row, column) => cellOf(found.get(column), row) };
+      yield { start, length, column: (name) => columnOf(found.get(name)) };
       start = rowEnd;
       // In between others get their turn, and the reading can be stopped.
       await setImmediate();

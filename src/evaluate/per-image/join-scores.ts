@@ -6,11 +6,13 @@ import { OUTPUT_KINDS } from '../output-kind.ts';
 import { isScoreColumn, SCORE_COLUMNS, scoreColumn } from './kept-scores.ts';
 import { blocksOf, type Cells, cellsOf, malformed, rowsByModel } from './read-per-image.ts';
 
-/** An image's row of a model. */
-interface ScoreRow {
-  readonly key: string;
-  readonly label: number;
-  readonly values: Float64Array;
+/** Rows of a model that stand together in a file, and how many of them are joined. */
+interface Rows {
+  readonly keys: readonly string[];
+  readonly labels: readonly number[];
+  /** [rows, classes]. */
+  readonly data: Float64Array;
+  done: number;
 }
 
 /** A model's rows that wait for those of the other models. */
@@ -18,8 +20,11 @@ interface Member {
   readonly kind: OutputKind;
   readonly type: string;
   readonly classes: number;
-  waiting: ScoreRow[];
+  readonly waiting: Rows[];
 }
+
+/** Rows that are filled together, as columns lie apart in a file; and images that are joined at once: scores stay near the processor. */
+const [TILE_ROWS, JOINED_ROWS] = [16, 128];
 
 const IDENTITY = ['model', 'key', 'label'] as const;
 
@@ -54,34 +59,43 @@ function addRows(path: string, rows: readonly number[], start: number, cells: Ce
     throw malformed(path, start + row, what);
   }
   const data = new Float64Array(rows.length * classes);
-  for (let k = 0; k < classes; k++) {
-    const column = scoreColumn(k);
-    for (let i = 0; i < rows.length; i++) data[i * classes + k] = cells.score(rows[i] as number, column);
+  const reads = Array.from({ length: classes }, (_, k) => cells.scores(scoreColumn(k)));
+  for (let first = 0; first < rows.length; first += TILE_ROWS) {
+    const end = Math.min(rows.length, first + TILE_ROWS);
+    for (let k = 0; k < classes; k++) {
+      const read = reads[k] as (row: number) => number;
+      for (let i = first; i < end; i++) data[i * classes + k] = read(rows[i] as number);
+    }
   }
-  for (const [i, row] of rows.entries()) {
-    const values = data.subarray(i * classes, (i + 1) * classes);
-    waiting.push({ key: cells.text(row, 'key'), label: cells.index(row, 'label'), values });
-  }
+  const keys = rows.map((row) => cells.text(row, 'key'));
+  waiting.push({ keys, labels: rows.map((row) => cells.index(row, 'label')), data, done: 0 });
 }
 
 /** Joins the images that all members have by now, and forgets their scores. @throws TemperError MISMATCH_VALUE for other images */
 function joinWaiting(members: readonly Member[], ensemble: Ensemble): void {
-  const rows = Math.min(...members.map(({ waiting }) => waiting.length));
-  if (rows === 0) return;
-  const [first] = members as [Member];
-  const keys = first.waiting.slice(0, rows).map(({ key }) => key);
-  const labels = first.waiting.slice(0, rows).map(({ label }) => label);
-  for (const [m, member] of members.entries()) {
-    const { classes, type, waiting } = member;
-    const data = new Float64Array(rows * classes);
-    for (const [i, { key, values }] of waiting.slice(0, rows).entries()) {
-      if (key !== keys[i]) throw otherImages(`${keys[i]} of one model with ${key} of another`);
-      data.set(values, i * classes);
+  for (;;) {
+    const heads = members.flatMap(({ waiting }) => waiting[0] ?? []);
+    if (heads.length < members.length) return;
+    const count = Math.min(JOINED_ROWS, ...heads.map(({ keys, done }) => keys.length - done));
+    const [first] = heads as [Rows];
+    const keys = first.keys.slice(first.done, first.done + count);
+    const labels = first.labels.slice(first.done, first.done + count);
+    for (const [m, head] of heads.entries()) {
+      const other = keys.findIndex((key, i) => key !== head.keys[head.done + i]);
+      if (other >= 0) throw otherImages(`${keys[other]} of one model with ${head.keys[head.done + other]} of another`);
+      const { classes, type, waiting } = members[m] as Member;
+      const data = head.data.subarray(head.done * classes, (head.done + count) * classes);
+      const limits = FLOAT_LIMITS[type] as Pick<ClassOutput, 'smallest' | 'largestBelowOne'>;
+      ensemble.add(m, { rows: count, classes, data, ...limits }, keys, labels);
+      if (m > 0) advance(head, waiting, count);
     }
-    const limits = FLOAT_LIMITS[type] as Pick<ClassOutput, 'smallest' | 'largestBelowOne'>;
-    ensemble.add(m, { rows, classes, data, ...limits }, keys, labels);
-    member.waiting = waiting.slice(rows);
+    advance(first, (members[0] as Member).waiting, count);
   }
+}
+
+function advance(head: Rows, waiting: Rows[], count: number): void {
+  head.done += count;
+  if (head.done === head.keys.length) waiting.shift();
 }
 
 function otherImages(what: string): TemperError {

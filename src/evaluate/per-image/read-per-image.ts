@@ -1,8 +1,10 @@
 import { extname } from 'node:path';
-import { readSmallFile, TemperError } from '../../core/index.ts';
+import { TemperError } from '../../core/index.ts';
 import { assertFileKind, readParquetTable, type TableRows } from '../../data/index.ts';
 import { concatPredictions, type Predictions } from '../predictions.ts';
 import { CLASS_COLUMNS, COLUMNS, PART_COLUMNS, type PerImage, TOP, type WorkerPart } from './columns.ts';
+import { csvRows } from './csv-rows.ts';
+import { isScoreColumn } from './kept-scores.ts';
 
 /** @throws TemperError USAGE for another extension than the two */
 export function isParquet(path: string): boolean {
@@ -21,17 +23,7 @@ export function malformed(path: string, row: number, what: string): TemperError 
   });
 }
 
-/** A CSV as one block of rows. */
-async function csvRows(path: string): Promise<TableRows> {
-  const { parse } = await import('csv-parse/sync');
-  const rows = parse(readSmallFile(path), { columns: true, skip_empty_lines: true, bom: true }) as Record<
-    string,
-    unknown
-  >[];
-  return { start: 0, length: rows.length, cell: (row, column) => rows[row]?.[column] };
-}
-
-/** The rows of a file, Parquet a row group at a time. @throws TemperError INPUT_*, FORMAT_TABLE, … */
+/** The rows of a file, some at a time. @throws TemperError INPUT_*, FORMAT_TABLE, … */
 export async function* blocksOf(
   path: string,
   columns: Parameters<typeof readParquetTable>[1],
@@ -41,7 +33,13 @@ export async function* blocksOf(
   await assertFileKind(path, 'a file of predictions', ['empty', ...(parquet ? ['parquet' as const] : [])]);
   try {
     if (parquet) yield* readParquetTable(path, columns, signal);
-    else yield await csvRows(path);
+    else
+      yield* csvRows(
+        path,
+        typeof columns === 'function' ? columns : (name) => columns.includes(name),
+        isScoreColumn,
+        signal,
+      );
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof TemperError) throw error;
@@ -57,7 +55,12 @@ export async function* blocksOf(
 /** Cells of a block as what they must be. Rows are counted from that of the block. @throws TemperError FORMAT_TABLE */
 export function cellsOf(path: string, block: TableRows) {
   const { start } = block;
-  const cell = (row: number, column: string): unknown => block.cell(row, column);
+  const known = new Map<string, (row: number) => unknown>();
+  const cell = (row: number, column: string): unknown => {
+    const values = known.get(column) ?? block.column(column);
+    known.set(column, values);
+    return values(row);
+  };
   const text = (row: number, column: string): string => {
     const value = cell(row, column);
     if (value === undefined || value === null) throw malformed(path, start + row, `no column ${column}`);
@@ -78,13 +81,19 @@ export function cellsOf(path: string, block: TableRows) {
   };
   const isThere = (row: number, column: string): boolean =>
     !['', undefined, null].includes(cell(row, column) as string);
-  /** ln p of 0 is a number here. */
-  const score = (row: number, column: string): number => {
-    const given = cell(row, column);
-    if (typeof given === 'number' && given < Number.POSITIVE_INFINITY) return given;
-    return given === '-Infinity' ? Number.NEGATIVE_INFINITY : number(row, column);
+  /** Values of a column by row; ln p of 0 is a number here. */
+  const scores = (column: string): ((row: number) => number) => {
+    const values = block.column(column);
+    return (row) => {
+      const given = values(row);
+      if (typeof given === 'number' && given < Number.POSITIVE_INFINITY) return given;
+      if (given === '-Infinity') return Number.NEGATIVE_INFINITY;
+      const parsed = typeof given === 'string' ? Number(given) : 0;
+      // What is empty, too, would be 0.
+      return parsed !== 0 && Number.isFinite(parsed) ? parsed : number(row, column);
+    };
   };
-  return { text, number, index, isThere, score, has: (row: number, column: string) => Boolean(cell(row, column)) };
+  return { text, number, index, isThere, scores, has: (row: number, column: string) => Boolean(cell(row, column)) };
 }
 
 export type Cells = ReturnType<typeof cellsOf>;

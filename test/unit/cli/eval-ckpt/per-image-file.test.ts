@@ -94,7 +94,7 @@ test('all that a model gave is read back bit for bit, from CSV and Parquet, in f
         const found: unknown[] = [];
         for await (const block of readParquetTable(at('scores.parquet'), () => true)) {
           for (let i = 0; i < block.length; i++)
-            found.push([0, 1].map((k) => block.cell(i, scoreColumn(k)) ?? undefined));
+            found.push([0, 1].map((k) => block.column(scoreColumn(k))(i) ?? undefined));
         }
         const empty = [undefined, undefined];
         assert.deepEqual(found, [values.slice(0, 2), values.slice(2), empty, empty]);
