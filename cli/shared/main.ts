@@ -92,14 +92,20 @@ export async function main(command: Command, interrupted: AbortSignal): Promise<
   const signal = interruption(interrupted);
   const words = process.argv.slice(2);
   // A reader that stops (`| head`) is no error, and changes no verdict: the command goes on to its exit code.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
-  }
+  // A full disk behind standard output is one; where standard error cannot be written, nothing can be said.
+  let unwritten: number | undefined;
+  process.stderr.on('error', () => undefined);
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || unwritten !== undefined) return;
+    const hint = 'Make room where standard output goes, or send it elsewhere.';
+    unwritten = report(new TemperError('OUTPUT_WRITE', `standard output: ${error.message}`, { hint }), false);
+    process.exitCode = unwritten;
+  });
+  let code: number;
   try {
-    process.exitCode = await run(command, words, signal);
+    code = await run(command, words, signal);
   } catch (error) {
-    process.exitCode = report(error, words.includes('--json'));
+    code = report(error, words.includes('--json'));
   }
+  process.exitCode = unwritten ?? code;
 }

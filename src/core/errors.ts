@@ -126,6 +126,10 @@ export function shortage(error: unknown): TemperError | undefined {
 /** Turns a system error met while reading `path` into a TemperError; a TemperError passes through. */
 export function readError(path: string, error: unknown): TemperError {
   if (error instanceof TemperError) return error;
+  if (path === '') {
+    const hint = 'Name a file or folder: an empty word may be a variable of the shell that is not set.';
+    return new TemperError('INPUT_NOT_FOUND', 'a path is empty', { hint, details: { path }, cause: error });
+  }
   const known = READ_ERRORS[systemCode(error) ?? ''];
   const [code, what, hint] = known ?? ['INPUT_UNREADABLE', error instanceof Error ? error.message : String(error), ''];
   return new TemperError(code, `${path}: ${what}`, { ...(hint ? { hint } : {}), details: { path }, cause: error });

@@ -71,3 +71,16 @@ test('a table for people computes nothing; a per-image file keeps names, and is 
   const ranked = avgCkptIn(root, hostile, 'b.onnx', ...best);
   assert.equal(ranked.status, 0, ranked.stderr);
 });
+
+test('an empty word is said to be one, by what reads it: a variable of the shell may not be set', () => {
+  for (const words of [
+    [EVAL_CKPT, '', ...few],
+    [EVAL_CKPT, 'b.onnx', '--data', ''],
+    [ONNX_TEMPER, 'inspect', ''],
+  ]) {
+    const [program = '', ...rest] = words;
+    const { status, stdout, stderr } = runProgram(program, absolute(rest), root);
+    assert.equal(status, 3, stderr);
+    assert.match(`${stdout}${stderr}`, /a path is empty/);
+  }
+});
