@@ -35,7 +35,14 @@ export {
   findTransform,
 } from './evaluate/index.ts';
 export { type FinishOptions, type FinishPlan, type FinishRecord, finish, planFinish } from './finish/index.ts';
-export { type FixResOptions, type FixResRecord, fixRes } from './fixres/index.ts';
+export {
+  type FixResOptions,
+  type FixResRecord,
+  type FixResShardOptions,
+  type FixResShardRecord,
+  fixRes,
+  fixResFeatures,
+} from './fixres/index.ts';
 export {
   type Facts,
   type FactValue,

@@ -1,13 +1,19 @@
 import { checkOutputs, writeFileAtomic } from '../../src/core/index.ts';
 import { dataFiles } from '../../src/data/index.ts';
-import { type FixResOptions, type FixResRecord, fixRes } from '../../src/fixres/index.ts';
+import {
+  type FixResOptions,
+  type FixResRecord,
+  type FixResShardOptions,
+  fixRes,
+  fixResFeatures,
+} from '../../src/fixres/index.ts';
 import { csvText } from '../../src/report/index.ts';
 import { assertCsvName } from '../shared/csv-file.ts';
 import { flagText } from '../shared/flag-text.ts';
 import { readingDocument } from '../shared/reading-document.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
-import { type FixResArguments, fixResOptions } from './options.ts';
+import { type FixResArguments, fixResOptions, fixResShardOptions } from './options.ts';
 import { fixResPage } from './page.ts';
 import { fixResText } from './text.ts';
 
@@ -48,7 +54,18 @@ function documentOf(record: FixResRecord, { csv, report }: FixResArguments): obj
   };
 }
 
+/** A worker: features for the run that trains on them. */
+async function work(options: FixResShardOptions, terminal: Terminal): Promise<number> {
+  const { shard, path, sha256, batches, batchesInAll, made } = await fixResFeatures(options, terminal.control);
+  if (!made) terminal.wrote(path, `features of ${batches} of ${batchesInAll} batches, sha256 ${sha256}`);
+  const document = { path, sha256, batches, batches_in_all: batchesInAll, skipped: made };
+  terminal.print({ shard: `${shard.index}/${shard.count}`, ...document }, '');
+  return 0;
+}
+
 export async function fixResCommand(args: FixResArguments, terminal: Terminal): Promise<number> {
+  const share = fixResShardOptions(args, terminal.environment);
+  if (share) return work(share, terminal);
   const { csv, report, force } = args;
   const options = fixResOptions(args);
   checkFiles(args, options);

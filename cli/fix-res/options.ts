@@ -1,6 +1,6 @@
 import type { Options } from 'yargs';
 import { TemperError } from '../../src/core/index.ts';
-import type { FixResOptions, Mode, Schedule } from '../../src/fixres/index.ts';
+import type { FixResOptions, FixResShardOptions, Mode, Schedule } from '../../src/fixres/index.ts';
 import { CARRY, carryOf } from '../shared/carry-options.ts';
 import { type ArgumentsOf, describeCommand } from '../shared/command.ts';
 import { DATA, namedData, namedDataOf } from '../shared/data-options.ts';
@@ -8,6 +8,7 @@ import { grouped, oneNumber, pixelSize, wholeNumber } from '../shared/option-val
 import { TALK, WRITE } from '../shared/output-options.ts';
 import { REPORT } from '../shared/report-options.ts';
 import { RUNTIME, runtimeOf } from '../shared/runtime-options.ts';
+import { type Environment, SHARD, shardOf } from '../shared/shard-option.ts';
 import { TRANSFORM, transformsOf } from '../shared/transform-options.ts';
 
 const MODES = ['stats', 'fc', 'paper', 'affine'] as const satisfies readonly Mode[];
@@ -85,6 +86,10 @@ const TUNING = grouped('Tuning:', {
     describe: 'MiB of features in memory; what is over goes to a file beside --out until the end',
     coerce: wholeNumber('cache-memory', 0),
   },
+  features: {
+    type: 'string',
+    describe: 'The folder that workers share: with --shard they leave features there, without it they are trained on',
+  },
   'allow-worse': { type: 'boolean', default: false, describe: 'Write although it is not better on --val at test size' },
 } as const satisfies Record<string, Options>);
 
@@ -107,6 +112,7 @@ export const FIX_RES = describeCommand({
     ...OUTPUT,
     ...TUNING,
     ...IMAGES,
+    ...SHARD,
     ...{ seed, classes, 'on-bad-image': onBadImage },
     ...TRANSFORM,
     ...RUNTIME,
@@ -124,6 +130,10 @@ export const FIX_RES = describeCommand({
       '$0 r50.onnx --train train/ --val val/ --train-size 224 --size 288 --mode fc --train-transform v1 --epochs 10 --out r50-288.onnx',
       'the classifier alone: minutes, one vector an image in memory',
     ],
+    [
+      '$0 r50.onnx --train train/ --val val/ --size 320 --features features/ --shard 0/4',
+      'a quarter of the training images before the cut; then with --out, without --shard',
+    ],
   ],
   epilogue: 'Exit code 1: nothing was written, as it is no better on --val at test size (exact paired test).',
 });
@@ -137,14 +147,36 @@ function given<T>(value: T | undefined, what: string, hint: string): T {
   throw new TemperError('USAGE', `no ${what} is named`, { hint });
 }
 
+/** The words as a worker takes them, if this is one. @throws TemperError USAGE for outputs, which a worker has not */
+export function fixResShardOptions(args: FixResArguments, environment: Environment): FixResShardOptions | undefined {
+  const shard = shardOf(args, environment);
+  if (shard === undefined) return undefined;
+  const { out, csv, report } = args;
+  const [idle] = Object.entries({ out, csv, report }).find(([, path]) => path !== undefined) ?? [];
+  if (idle !== undefined) {
+    throw new TemperError('USAGE', `--${idle} has no use with --shard: a worker leaves features in --features alone`, {
+      hint: 'Give it to the fix-res that runs when all workers are done, without --shard.',
+    });
+  }
+  return {
+    ...tuningOptions(args),
+    shard,
+    features: given(args.features, 'folder of features', 'Give --features FOLDER.'),
+  };
+}
+
 /** The words as the job takes them. @throws TemperError USAGE for what is missing */
 export function fixResOptions(args: FixResArguments): FixResOptions {
+  const out = given(args.out, 'output', 'Give --out FILE.');
+  return { ...tuningOptions(args), ...carryOf(args), out, features: args.features, allowWorse: args['allow-worse'] };
+}
+
+/** What workers and the run that trains are both told. @throws TemperError USAGE for what is missing */
+function tuningOptions(args: FixResArguments): Omit<FixResShardOptions, 'shard' | 'features'> {
   const { size, ...transform } = transformsOf(args, 1)[0] ?? {};
   return {
     ...runtimeOf(args),
-    ...carryOf(args),
     model: args.model,
-    out: given(args.out, 'output', 'Give --out FILE.'),
     force: args.force,
     train: given(namedDataOf('train', args), '--train', 'Give --train SRC.'),
     val: given(namedDataOf('val', args), '--val', 'Give --val SRC.'),
@@ -166,7 +198,6 @@ export function fixResOptions(args: FixResArguments): FixResOptions {
     temperature: args.temperature,
     patience: args.patience,
     cacheMemoryBytes: args['cache-memory'] === undefined ? undefined : args['cache-memory'] * MEBIBYTE,
-    allowWorse: args['allow-worse'],
     onBadImage: args['on-bad-image'],
     seed: args.seed,
   };

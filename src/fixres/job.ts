@@ -1,7 +1,19 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findLayers, unmeasuredText } from '../batchnorm/index.ts';
-import { type Control, canonicalJson, checkOutputs, controlOf, type JobControl, sha256OfFile } from '../core/index.ts';
-import { dataFiles, sizeText } from '../data/index.ts';
+import {
+  type Control,
+  canonicalJson,
+  checkOutputs,
+  controlOf,
+  type JobControl,
+  makeParent,
+  openFile,
+  outputExists,
+  sha256OfFile,
+  TemperError,
+} from '../core/index.ts';
+import { dataFiles, type Shard, sizeText } from '../data/index.ts';
 import { MANIFEST_FILE } from '../distill/index.ts';
 import type { GuardVerdict } from '../evaluate/index.ts';
 import {
@@ -32,8 +44,10 @@ import type { FixResOptions } from './options.ts';
 import { assertClassRows } from './run/class-rows.ts';
 import { compareSizes, type SizeComparison } from './run/compare-sizes.ts';
 import { openImageSets } from './run/image-sets.ts';
+import { shareOfFeatures } from './run/passes.ts';
 import type { Run, Subject } from './run/run.ts';
 import { type Settings, settingsOf } from './run/settings.ts';
+import { FEATURES_ENDING, type FeaturesRun, featuresRun, readFeatures, writeFeatures } from './run/shared-features.ts';
 import { modelForSizes } from './run/sized-model.ts';
 import { askedSizes } from './run/sizes.ts';
 import { checkpointPath, type Tuned, tune } from './run/tune.ts';
@@ -148,13 +162,18 @@ async function publish(run: Run, tuned: Tuned, settings: Settings): Promise<FixR
   };
 }
 
-async function runOn(file: Model, options: FixResOptions, tuning: Tuning, control: Control): Promise<FixResRecord> {
+/** Opens what a run is about, and closes the images when it is done. */
+async function withRun<T>(
+  file: Model,
+  options: FixResOptions,
+  tuning: Tuning,
+  control: Control,
+  use: (run: Run) => Promise<T>,
+): Promise<T> {
   const planned = await subjectOf(file, options, tuning.mode, control);
   const images = await openImageSets(options, planned.subject);
   try {
-    const run: Run = { ...planned, options, images, tuning, control };
-    const settings = await settingsWithHashes(run);
-    return await publish(run, await tune(run, canonicalJson(settings)), settings);
+    return await use({ ...planned, options, images, tuning, control });
   } finally {
     await images.close();
   }
@@ -187,7 +206,105 @@ export async function fixRes(options: FixResOptions, control: JobControl = {}): 
     assertOutput(file, out, force);
     checkOutputs([out, ...configTargets(out, options)], [model, ...dataFiles(train, val, shifted)], force);
     assertInference(file);
-    return await runOn(file, options, tuning, controlOf(control));
+    return await withRun(file, options, tuning, controlOf(control), async (run) => {
+      const settings = await settingsWithHashes(run);
+      return publish(run, await tune(run, canonicalJson(settings)), settings);
+    });
+  } finally {
+    file.close();
+  }
+}
+
+/** A worker's share of the features of a `fixRes`. */
+export interface FixResShardOptions extends Omit<FixResOptions, 'out' | 'features' | 'allowWorse'> {
+  /** Which worker this is: it runs the batches i of all views with i mod count = index. */
+  readonly shard: Shard;
+  /** The folder that all workers share; each leaves a file there. Made if it is not there. */
+  readonly features: string;
+}
+
+/** What a worker left. */
+export interface FixResShardRecord {
+  readonly shard: Shard;
+  readonly path: string;
+  readonly sha256: string;
+  /** Of this worker; of all workers. */
+  readonly batches: number;
+  readonly batchesInAll: number;
+  /** The file was there, of this same job: nothing was run. */
+  readonly made: boolean;
+}
+
+/** A worker that runs again finds its own file. @throws TemperError OUTPUT_EXISTS for one of another job, with the difference */
+function assertOwn(path: string, job: FeaturesRun, { index, count }: Shard): void {
+  const source = openFile(path);
+  try {
+    const { batches } = readFeatures(source, job);
+    const own = Math.max(0, Math.ceil((job.batches - index) / count));
+    if (batches.length === own && batches.every((batch, i) => batch === index + i * count)) return;
+    throw new TemperError('MISMATCH_VALUE', `${path}: has the batches of another \`shard\``);
+  } catch (error) {
+    if (!(error instanceof TemperError) || !/^(FORMAT|MISMATCH)_/.test(error.code)) throw error;
+    const { code, hint, details } = outputExists(path);
+    throw new TemperError(code, `${path}: the output exists already, and is not of this job: ${error.message}`, {
+      ...(hint === undefined ? {} : { hint }),
+      details,
+      cause: error,
+    });
+  } finally {
+    source.close();
+  }
+}
+
+/**
+ * Runs a worker's share of the training images of `fixRes` through everything before the cut, and leaves what crosses it in a file of the
+ * folder `features`. `fixRes` with the same options and this folder then trains on all of it, to the bytes that it would have written alone, on the
+ * same type of processor. A worker that runs again and finds its own file is done.
+ * Memory: as `fixRes`; features over `cacheMemoryBytes` go to a file in the folder until the end.
+ * @throws TemperError as `fixRes`
+ * @example
+ * const tuning = {
+ *   model: 'swa.onnx',
+ *   train: { source: 'train/' },
+ *   val: { source: 'val/' },
+ *   trainSize: 224,
+ *   size: 320,
+ *   features: 'features/',
+ * };
+ * // Each on a machine of its own.
+ * for (const index of [0, 1]) await fixResFeatures({ ...tuning, shard: { index, count: 2 } });
+ * await fixRes({ ...tuning, out: 'swa-320-shared.onnx' });
+ */
+export async function fixResFeatures(
+  options: FixResShardOptions,
+  control: JobControl = {},
+): Promise<FixResShardRecord> {
+  const { model, features, shard, force = false } = options;
+  const path = join(features, `${shard.index}-of-${shard.count}${FEATURES_ENDING}`);
+  // What does not fit in memory lies beside the file.
+  const asRun = { ...options, out: path };
+  const watched = controlOf(control);
+  const tuning = tuningOf(asRun);
+  const file = openModel(model);
+  try {
+    assertInference(file);
+    return await withRun(file, asRun, tuning, watched, async (run) => {
+      const job = await featuresRun(run);
+      const batches = Math.max(0, Math.ceil((job.batches - shard.index) / shard.count));
+      const record = { shard, path, batches, batchesInAll: job.batches };
+      if (existsSync(path) && !force) {
+        assertOwn(path, job, shard);
+        watched.note(`${path}: is there, of this same job`);
+        return { ...record, sha256: await sha256OfFile(path), made: true };
+      }
+      makeParent(path);
+      const shared = await shareOfFeatures(run, shard);
+      try {
+        return { ...record, sha256: writeFeatures(path, job, shared, force), made: false };
+      } finally {
+        shared.features.cache.close();
+      }
+    });
   } finally {
     file.close();
   }

@@ -61,6 +61,11 @@ export interface FixResOptions extends RuntimeOptions, CarryOptions {
   readonly patience?: number | undefined;
   /** Features in memory; what is over goes to a file beside `out` until the end. @default 1 GiB */
   readonly cacheMemoryBytes?: number | undefined;
+  /**
+   * The folder of the features of workers (`fixResFeatures`): they are put together, and no training image is run at test size.
+   * @default every image is run
+   */
+  readonly features?: string | undefined;
   /** Write although it is not better on `val` at test size. @default false */
   readonly allowWorse?: boolean | undefined;
   /** Stop at an image that cannot be decoded, or leave it out. @default 'fail' */

@@ -65,3 +65,25 @@ test('res-sweep.sbatch: an array of three and the sweep after it write the table
   alone(`res-sweep ${MODELS} --data ${IMAGES} ${options} --csv ${single}`);
   assert.deepEqual(untimedRows(OUT), untimedRows(single));
 });
+
+test('fix-res.sbatch: an array of three and the run after it write the bytes of one run', () => {
+  const folder = tempFolder();
+  const train = join(FASHION, 'train-2k-images-idx3-ubyte.gz');
+  const trainLabels = join(FASHION, 'train-2k-labels-idx1-ubyte.gz');
+  const sets = `--train-labels ${trainLabels} --train-rows 0:90 --val-labels ${LABELS} --val-rows 0:40`;
+  const options = `${sets} --train-size 20 --size 28 ${PLAIN} --views 2`;
+  const [OUT, FEATURES, single] = [join(folder, 'tuned.onnx'), join(folder, 'features'), join(folder, 'single.onnx')];
+  const MODEL = SNAPSHOTS.at(-1) as string;
+  const last = '--epochs 3 --allow-worse';
+  runArray('fix-res.sbatch', {
+    MODEL,
+    TRAIN: train,
+    VAL: IMAGES,
+    OUT,
+    FEATURES,
+    OPTIONS: options,
+    FINAL_OPTIONS: last,
+  });
+  alone(`fix-res ${MODEL} --train ${train} --val ${IMAGES} ${options} ${last} --out ${single}`);
+  assert.ok(readFileSync(OUT).equals(readFileSync(single)));
+});

@@ -131,3 +131,28 @@ test('res-sweep: the Jobs of the manifest write the table that one sweep writes,
   alone('res-sweep', MODEL, `--data=${env.DATA}`, ...options, ...more);
   assert.deepEqual(untimedRows(env.OUT as string), untimedRows(single));
 });
+
+test('fix-res: the Jobs of the manifest write the model that one run writes', () => {
+  const folder = tempFolder();
+  const manifest = readManifest('fix-res.yaml', folder);
+  const env: Readonly<Record<string, string>> = {
+    ...manifest.settings,
+    MODEL,
+    TRAIN: DATA,
+    VAL: LABELLED.images,
+    TRAIN_SIZE: '20',
+    SIZE: '28',
+    OUT: join(folder, 'tuned.onnx'),
+    FEATURES: join(folder, 'features'),
+    THREADS: '1',
+  };
+  const trained = [`--train-labels=${join(FASHION, 'train-2k-labels-idx1-ubyte.gz')}`, '--train-rows=0:200'];
+  const more = ['--preset=none', '--mean=0.286', '--std=0.353', ...trained, '--views=2'];
+  const val = [`--val-labels=${LABELLED.labels}`, '--val-rows=0:40'];
+  const last = [...more, ...val, '--epochs=3', '--allow-worse'];
+  runJobs(manifest, env, [...more, ...val], last);
+  const single = join(folder, 'single.onnx');
+  const sets = [`--train=${env.TRAIN}`, `--val=${env.VAL}`, '--train-size=20', '--size=28', `--batch=${env.BATCH}`];
+  alone('fix-res', MODEL, ...sets, ...last, `--out=${single}`);
+  assert.ok(readFileSync(env.OUT as string).equals(readFileSync(single)));
+});

@@ -220,6 +220,7 @@ function tunings({ run, table }: Session): void {
   ];
   const tune = ['--epochs', '2', '--patience', '2', '--allow-worse', '--out', 'tuned.onnx', '--csv', 'epochs.csv'];
   run('fix-res', FIX_RES, [...common, ...tune]);
+  run('fix-res --shard', FIX_RES, [...common, '--features', 'features', '--shard', '0/2']);
   table('fix-res --csv', 'epochs.csv');
 }
 

@@ -17,21 +17,26 @@ export interface ImagesToRun {
   readonly signal: AbortSignal;
 }
 
-/** All images of the first view, then of the second: a row of what is computed from them is view · images + image. */
+/**
+ * All images of the first view, then of the second: a row of what is computed from them is view · images + image.
+ * @param rowsOf those of a view that a worker takes: whole batches
+ */
 export async function* batchesOfViews(
   { dataset, note, signal, transform, ...options }: ImagesToRun,
   views: Omit<Views, 'first'> | undefined,
+  rowsOf: (view: number) => Uint32Array = () => options.rows,
 ): AsyncGenerator<ImageBatch> {
   for (let view = 0; view < (views?.count ?? 1); view++) {
     const loaded = loadBatches(dataset, {
       ...options,
+      rows: rowsOf(view),
       transforms: [transform],
       views: views && { ...views, count: 1, first: view },
       quarantine: ({ key, error }) => view === 0 && note(`left out ${key}: ${error.message}`),
     });
-    for await (const { inputs, keys, labels } of loaded) {
+    for await (const { inputs, keys, labels, rows } of loaded) {
       signal.throwIfAborted();
-      yield { images: inputs[0] as Tensor, keys, labels };
+      yield { images: inputs[0] as Tensor, keys, labels, rows, view };
     }
   }
 }

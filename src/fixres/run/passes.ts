@@ -1,12 +1,20 @@
 import { dirname, resolve } from 'node:path';
-import { type ChosenData, sizeText, type Transform } from '../../data/index.ts';
+import { type ChosenData, type Shard, sizeText, type Transform } from '../../data/index.ts';
 import { sessionOptions, workersOf } from '../../runtime/index.ts';
 import { TARGETS } from '../gradient/training-graph.ts';
-import { type CollectOptions, collectFeatures, type Features, type ImageBatch } from '../train/collect-features.ts';
+import {
+  type CollectOptions,
+  collectFeatures,
+  type Features,
+  type ImageBatch,
+  type TrainingFeatures,
+} from '../train/collect-features.ts';
+import { featureCache } from '../train/feature-cache.ts';
 import { layerMoments } from '../train/layer-moments.ts';
 import { storeTargets } from '../train/store-targets.ts';
 import { batchesOfStore, batchesOfViews, type ImagesToRun } from './image-batches.ts';
 import type { Run } from './run.ts';
+import { batchesOfView, featuresRun, mergeFeatures, type SharedFeatures } from './shared-features.ts';
 
 const DEFAULT_CACHE_BYTES = 2 ** 30;
 
@@ -70,20 +78,77 @@ export function momentsAt(run: Run, transform: Transform): ReturnType<typeof lay
 }
 
 /** @param usedBytes of the memory for features */
-function featuresOf(run: Run, pass: Pass, more: readonly string[], usedBytes: number): Promise<Features> {
-  const { model, cut } = run.subject;
-  const { out, cacheMemoryBytes = DEFAULT_CACHE_BYTES } = run.options;
-  const cache = {
-    names: [...cut.tail.inputs, ...more],
+function cacheOptions({ subject, options }: Run, expectedRows: number, more: readonly string[], usedBytes: number) {
+  const { out, cacheMemoryBytes = DEFAULT_CACHE_BYTES } = options;
+  return {
+    names: [...subject.cut.tail.inputs, ...more],
     memoryBytes: Math.max(0, cacheMemoryBytes - usedBytes),
     folder: dirname(resolve(out)),
-    expectedRows: rowsOf(pass),
+    expectedRows,
   };
-  return runPass(run, pass, (collect) => collectFeatures(model, cache, collect));
 }
 
-/** What crosses the cut for the training images at test size, with their targets if teachers gave them. */
-export function trainingFeatures(run: Run): Promise<Features> {
+/** @param usedBytes of the memory for features */
+function featuresOf(run: Run, pass: Pass, more: readonly string[], usedBytes: number): Promise<Features> {
+  const cache = cacheOptions(run, rowsOf(pass), more, usedBytes);
+  return runPass(run, pass, (collect) => collectFeatures(run.subject.model, cache, collect));
+}
+
+/** A worker's share of the training features: batches b of all views with b mod count = index. */
+export async function shareOfFeatures(run: Run, { index, count }: Shard): Promise<SharedFeatures> {
+  const { images, tuning, transforms, subject } = run;
+  const { rows } = images.train;
+  const inView = batchesOfView(run);
+  const all = inView * (tuning.views?.count ?? 1);
+  const batches = Array.from({ length: all }, (_, b) => b).filter((b) => b % count === index);
+  const chunk = (b: number): Uint32Array => {
+    const start = (b % inView) * tuning.batch;
+    return rows.subarray(start, start + tuning.batch);
+  };
+  const ofView = (view: number): Uint32Array =>
+    Uint32Array.from(batches.filter((b) => Math.floor(b / inView) === view).flatMap((b) => [...chunk(b)]));
+  const places = new Map(Array.from(rows, (row, i) => [row, i]));
+  const counts = new Map<number, number>();
+  const own = Uint32Array.from(batches.flatMap((b) => [...chunk(b)]));
+  const pass: Pass = {
+    label: 'running everything before the cut',
+    transform: transforms.test,
+    chosen: { dataset: images.train.dataset, rows: own },
+    views: 1,
+    batches: (given) => batchesOfViews(given, tuning.views, ofView),
+  };
+  const cache = cacheOptions(run, own.length, [], 0);
+  const features = await runPass(run, pass, (collect) =>
+    collectFeatures(
+      subject.model,
+      cache,
+      { ...collect, mayBeEmpty: true },
+      ({ rows: [first = 0] = [], keys, view = 0 }) => {
+        const b = view * inView + Math.floor((places.get(first) as number) / tuning.batch);
+        counts.set(b, keys.length);
+      },
+    ),
+  );
+  return { batches, counts: batches.map((b) => counts.get(b) ?? 0), features };
+}
+
+/**
+ * What crosses the cut for the training images at test size, with their targets if teachers gave them: from the files of workers, where
+ * they are named.
+ */
+export async function trainingFeatures(run: Run): Promise<TrainingFeatures> {
+  const { features } = run.options;
+  if (features !== undefined) {
+    const views = run.tuning.views?.count ?? 1;
+    const job = await featuresRun(run);
+    const cache = featureCache(cacheOptions(run, run.images.train.rows.length * views, [], 0));
+    try {
+      return mergeFeatures(features, job, cache);
+    } catch (error) {
+      cache.close();
+      throw error;
+    }
+  }
   const pass = trainingPass(run, run.transforms.test, 'running everything before the cut', true);
   return featuresOf(run, pass, run.images.targets ? [TARGETS] : [], 0);
 }

@@ -1,7 +1,7 @@
 import type { Ran } from '../../batchnorm/index.ts';
 import { sessionOptions } from '../../runtime/index.ts';
 import { type HistoryRow, readCheckpoint } from '../train/checkpoint.ts';
-import type { Features } from '../train/collect-features.ts';
+import type { Features, TrainingFeatures } from '../train/collect-features.ts';
 import { type Fitted, fit } from '../train/fit.ts';
 import { setFoldedLayer, setStatistics } from '../train/layer-moments.ts';
 import { openScorer } from '../train/score.ts';
@@ -25,7 +25,7 @@ export const checkpointPath = (out: string): string => `${out}.checkpoint.safete
 /** Epochs on cached features, from a state or from the run's own checkpoint. */
 async function trainOn(
   run: Run,
-  features: Features,
+  features: TrainingFeatures,
   validation: Features | undefined,
   start: TrainState,
   identity: string,

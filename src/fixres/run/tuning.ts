@@ -47,10 +47,12 @@ function choice<T extends string>(option: keyof FixResOptions, value: T, known: 
 
 /** Options that leave each other no use. @throws TemperError USAGE */
 function checkTogether(options: FixResOptions): void {
-  const { mode, trainTransform, views, targets, temperature, labelSmoothing = 0, patience } = options;
+  const { mode, trainTransform, views, features, targets, temperature, labelSmoothing = 0, patience } = options;
   const useless: readonly (readonly [boolean, keyof FixResOptions, why: string])[] = [
     [mode === 'stats' && patience !== undefined, 'patience', 'with `mode` stats: nothing is trained'],
     [trainTransform === 'v1' && views !== undefined, 'views', 'with `trainTransform` v1: it is the same every time'],
+    [features !== undefined && mode === 'stats', 'features', 'with `mode` stats: nothing is trained'],
+    [features !== undefined && targets !== undefined, 'features', 'with `targets`, whose views are not shared'],
     [targets === undefined && temperature !== undefined, 'temperature', 'without `targets`'],
     ...(targets === undefined
       ? []

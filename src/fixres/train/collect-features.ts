@@ -13,6 +13,10 @@ export interface ImageBatch {
   /** Absent where there are none. */
   readonly labels: Int32Array | undefined;
   readonly keys: readonly string[];
+  /** Rows of the data set. */
+  readonly rows?: Uint32Array | undefined;
+  /** The view, where views follow each other. */
+  readonly view?: number | undefined;
   /** [N, classes]: distributions, where they are not made of labels. */
   readonly targets?: Tensor | undefined;
 }
@@ -23,6 +27,8 @@ export interface CollectOptions {
   /** The image input, where a model has several. */
   readonly input?: string | undefined;
   readonly batches: AsyncIterable<ImageBatch>;
+  /** A worker may have nothing to do. @default false */
+  readonly mayBeEmpty?: boolean | undefined;
   readonly onProgress?: ((images: number) => void) | undefined;
 }
 
@@ -33,11 +39,14 @@ export interface Features {
   readonly ran: Ran;
 }
 
+/** What is trained on. */
+export type TrainingFeatures = Omit<Features, 'keys'>;
+
 /** Runs the nodes before the cut over batches, and hands on what crosses it. @throws TemperError EXECUTION_* */
 export async function runBackbone(
   model: Model,
   values: readonly string[],
-  { device, threads, input, batches, onProgress }: CollectOptions,
+  { device, threads, input, batches, mayBeEmpty = false, onProgress }: CollectOptions,
   take: (outputs: Readonly<Record<string, Tensor>>, rows: number, batch: ImageBatch) => void,
 ): Promise<Ran> {
   const session = await openSession({
@@ -57,7 +66,7 @@ export async function runBackbone(
       images += rows;
       onProgress?.(images);
     }
-    if (images === 0) {
+    if (images === 0 && !mayBeEmpty) {
       throw new TemperError('INPUT_TOO_FEW', 'no image to train on', {
         hint: 'Check `train`, `train.rows` and `train.limit`.',
       });
@@ -76,6 +85,7 @@ export async function collectFeatures(
   model: Model,
   cache: FeatureCacheOptions,
   options: CollectOptions,
+  onBatch: (batch: ImageBatch) => void = () => undefined,
 ): Promise<Features> {
   const features = featureCache(cache);
   const labels: number[] = [];
@@ -85,6 +95,7 @@ export async function collectFeatures(
     const values = cache.names.filter((name) => name !== TARGETS);
     const ran = await runBackbone(model, values, options, (outputs, rows, batch) => {
       features.append(batch.targets ? { ...outputs, [TARGETS]: batch.targets } : outputs, rows);
+      onBatch(batch);
       keys.push(...batch.keys);
       if (batch.labels) labels.push(...batch.labels);
       else labelled = false;
