@@ -59,7 +59,7 @@ async function work(options: FixResShardOptions, terminal: Terminal): Promise<nu
   const { shard, path, sha256, batches, batchesInAll, made } = await fixResFeatures(options, terminal.control);
   if (!made) terminal.wrote(path, `features of ${batches} of ${batchesInAll} batches, sha256 ${sha256}`);
   const document = { path, sha256, batches, batches_in_all: batchesInAll, skipped: made };
-  terminal.print({ shard: `${shard.index}/${shard.count}`, ...document }, '');
+  terminal.print({ shard: `${shard.index}/${shard.count}`, ...document }, '', String);
   return 0;
 }
 

@@ -58,7 +58,7 @@ export const OUTPUTS = [
 /** Options that shape no byte of any output. */
 export const SHAPELESS = [
   ...['json', 'quiet', 'force', 'skip-existing', 'dry-run'],
-  ...['workers', 'memory', 'cache-memory', 'cache', 'parts', 'work', 'summary'],
+  ...['workers', 'memory', 'cache-memory', 'cache', 'parts', 'features', 'work', 'summary'],
 ] as const;
 
 interface FolderOutput {
