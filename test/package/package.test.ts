@@ -228,3 +228,12 @@ test('every folder of src has an index, and every test folder mirrors one of src
     assert.ok(folder === 'cli' || existsSync(join('src', folder)), folder);
   }
 });
+
+test('the code map names every folder of src once', () => {
+  const named = Array.from(
+    readFileSync('ARCHITECTURE.md', 'utf8').matchAll(/^\| `src\/(\w+)` \|/gm),
+    ([, folder]) => folder,
+  );
+  const folders = readdirSync('src', { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  assert.deepEqual(named.toSorted(), folders.map(({ name }) => name).toSorted());
+});
