@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { TemperError } from '../core/index.ts';
+import { assertFileName, TemperError } from '../core/index.ts';
 
 /** Where averages go: one file, or a folder of files named by method. */
 export interface Targets {
@@ -47,5 +47,6 @@ export function outputPaths(names: readonly string[], { out, outDir }: Targets, 
       hint: `Give \`outDir\` ${out} instead, or name a file in it: \`out\` ${join(out, `${names[0]}${ending}`)}`,
     });
   }
+  assertFileName(out);
   return [out];
 }

@@ -3,7 +3,10 @@ import { basename, dirname, resolve } from 'node:path';
 import { outputExists } from './atomic-write.ts';
 import { TemperError, writeError } from './errors.ts';
 
-const MAX_NAME_BYTES = 255 - 22;
+/** What file systems take. */
+const MOST_NAME_BYTES = 255;
+/** The longest name that is made of one: `NAME.<16 hex>.data` beside a model. */
+const MAX_NAME_BYTES = MOST_NAME_BYTES - 22;
 
 /** Whether two paths name one file or folder, through links too. */
 export function samePath(a: string, b: string): boolean {
@@ -13,8 +16,12 @@ export function samePath(a: string, b: string): boolean {
 /** What stands for an open stream of this process: a file would be put in its place, for all programs. */
 const STREAM = /^\/(?:dev\/(?:fd\/|std(?:in|out|err)$)|proc\/)/;
 
-/** Refuses a path that no file can be published under. */
-function assertFileName(path: string): void {
+/**
+ * Refuses a path that no file can be published under.
+ * @param mostBytes of its name
+ * @throws TemperError USAGE
+ */
+export function assertFileName(path: string, mostBytes = MOST_NAME_BYTES): void {
   if (path === '') throw new TemperError('USAGE', 'an output has an empty name', { hint: 'Name a file.' });
   if (/(?:^|\/)\.{0,2}$/.test(path))
     throw new TemperError('USAGE', `${path}: names a folder, expected a file`, { hint: 'Name a file in it.' });
@@ -22,10 +29,9 @@ function assertFileName(path: string): void {
     throw new TemperError('USAGE', `${path}: is an open stream, expected the name of a file`, {
       hint: 'Name a file: outputs are published by renaming, so that they appear whole or not at all.',
     });
-  // The longest name that is made of it: `NAME.<16 hex>.data` beside a model.
   const bytes = Buffer.byteLength(basename(path));
-  if (bytes > MAX_NAME_BYTES)
-    throw new TemperError('USAGE', `${path}: a name of ${bytes} bytes, at most ${MAX_NAME_BYTES} are possible`, {
+  if (bytes > mostBytes)
+    throw new TemperError('USAGE', `${path}: a name of ${bytes} bytes, at most ${mostBytes} are possible`, {
       hint: 'Choose a shorter name: file systems take 255 bytes, of which 22 are for the data file of a model.',
     });
 }
@@ -37,7 +43,7 @@ function assertFileName(path: string): void {
  */
 export function checkOutputs(outputs: readonly string[], inputs: readonly string[], force: boolean): void {
   for (const [i, path] of outputs.entries()) {
-    assertFileName(path);
+    assertFileName(path, MAX_NAME_BYTES);
     if (outputs.slice(0, i).some((other) => samePath(other, path))) {
       throw new TemperError('USAGE', `${path}: is named for two outputs`, { hint: 'Give each output its own file.' });
     }

@@ -10,7 +10,7 @@ export {
   unchangedSince,
 } from './byte-source.ts';
 export { canonicalHash, canonicalJson } from './canonical-json.ts';
-export { checkOutputs, samePath } from './check-outputs.ts';
+export { assertFileName, checkOutputs, samePath } from './check-outputs.ts';
 export { closest } from './closest.ts';
 export { assertCount, MOST } from './counts.ts';
 export {

@@ -30,3 +30,9 @@ test('outputs that cannot be meant are usage errors with what to type instead', 
   ];
   for (const [names, targets, patterns] of cases) assertFails('USAGE', patterns, () => outputPaths(names, targets));
 });
+
+test('a name that no file can have is refused before anything is averaged', () => {
+  for (const out of [`${'x'.repeat(252)}.onnx`, join(folder, 'new.onnx/'), '/dev/stdout'])
+    assertFails('USAGE', [], () => outputPaths(['uniform'], { out }));
+  assert.deepEqual(outputPaths(['uniform'], { out: `${'x'.repeat(250)}.onnx` }), [`${'x'.repeat(250)}.onnx`]);
+});
