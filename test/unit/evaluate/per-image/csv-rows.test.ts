@@ -12,7 +12,10 @@ const isNumber = (name: string): boolean => name.startsWith('logit_');
 
 async function read(text: string, columns: (name: string) => boolean = () => true): Promise<unknown[][]> {
   writeFileSync(path, text);
-  const [header = ''] = text.slice(0, 4000).replace(/^\ufeff/, '').split(/\r?\n/);
+  const [header = ''] = text
+    .slice(0, 4000)
+    .replace(/^\ufeff/, '')
+    .split(/\r?\n/);
   const rows: unknown[][] = [];
   for await (const block of csvRows(path, columns, isNumber, undefined)) {
     assert.equal(block.start, rows.length);
