@@ -24,13 +24,17 @@ export {
 export { type ErrorCode, type JobControl, type Observer, type Progress, TemperError } from './core/index.ts';
 export type { DataOptions, RowRange, Shard, Transform, TransformOptions, ViewOptions } from './data/index.ts';
 export {
+  type CalibrateFromOptions,
   type CalibrateOptions,
   type CalibrationRecord,
   calibrate,
+  calibrateFrom,
   type EvaluateOptions,
   type EvaluationRecord,
+  type EvaluationSet,
   evaluate,
   type FindTransformOptions,
+  type ForetoldCalibration,
   type FoundTransformRecord,
   findTransform,
 } from './evaluate/index.ts';

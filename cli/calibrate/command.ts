@@ -1,12 +1,12 @@
 import { checkOutputs } from '../../src/core/index.ts';
 import { dataFiles } from '../../src/data/index.ts';
-import { type CalibrateOptions, type CalibrationRecord, calibrate } from '../../src/evaluate/index.ts';
+import { type CalibrateOptions, type CalibrationRecord, calibrate, calibrateFrom } from '../../src/evaluate/index.ts';
 import { assertCsvName, writeCsv } from '../shared/csv-file.ts';
 import { reportFormat, writeReport } from '../shared/report-file.ts';
 import type { Terminal } from '../shared/terminal.ts';
-import { type CalibrateArguments, calibrateOptions } from './options.ts';
+import { type CalibrateArguments, calibrateOptions, fromOptions } from './options.ts';
 import { calibrationPage } from './page.ts';
-import { calibrationText } from './text.ts';
+import { calibrationText, fitText } from './text.ts';
 
 /** What can be refused before any work. @throws TemperError USAGE, OUTPUT_* */
 function checkFiles({ csv, report, force }: CalibrateArguments, { model, out, val }: CalibrateOptions): void {
@@ -29,7 +29,30 @@ const documentOf = (record: CalibrationRecord, { csv, report }: CalibrateArgumen
   stages: record.rows,
 });
 
+/** From a file of predictions: nothing but tables is written. */
+async function foretell(args: CalibrateArguments, from: string[], terminal: Terminal): Promise<number> {
+  const { csv, force } = args;
+  const options = fromOptions({ ...args, from });
+  assertCsvName(csv);
+  checkOutputs(csv === undefined ? [] : [csv], from, force);
+  const record = await calibrateFrom(options, terminal.control);
+  writeCsv(csv, record.rows, { force }, terminal);
+  const document = {
+    ...{ output: null, csv: csv ?? null, report: null, method: record.method, temperature: record.temperature ?? null },
+    ...{
+      written_as: null,
+      n_fitted: record.fitted,
+      n_judged: record.judged,
+      better: record.better,
+      stages: record.rows,
+    },
+  };
+  terminal.print(document, fitText(record));
+  return record.better ? 0 : 1;
+}
+
 export async function calibrateCommand(args: CalibrateArguments, terminal: Terminal): Promise<number> {
+  if (args.from) return foretell(args, args.from, terminal);
   const options = calibrateOptions(args);
   checkFiles(args, options);
   const record = await calibrate(options, terminal.control);

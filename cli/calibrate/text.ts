@@ -1,4 +1,4 @@
-import type { CalibrationRecord } from '../../src/evaluate/index.ts';
+import type { CalibrationRecord, ForetoldCalibration } from '../../src/evaluate/index.ts';
 import { textTable } from '../shared/text-table.ts';
 
 const PLACES = {
@@ -6,9 +6,9 @@ const PLACES = {
   nodes: 'as nodes before the Softmax, the Sigmoid or the output',
 } as const;
 
-/** What was fitted, before against after, and whether the model was written. */
-export function calibrationText(record: CalibrationRecord): string {
-  const { method, temperature, fitted, judged, before, after, difference, text, written, writtenAs } = record;
+/** What was fitted, and before against after. */
+export function fitText(record: CalibrationRecord | ForetoldCalibration): string {
+  const { method, temperature, fitted, judged, before, after, difference, text } = record;
   const fit = temperature === undefined ? `${method} scaling` : `temperature ${temperature.toFixed(4)}`;
   const table = textTable(
     ['', 'top-1 %', 'NLL', 'Brier', 'ECE', '(ideal)', 'confidence %'],
@@ -26,9 +26,14 @@ export function calibrationText(record: CalibrationRecord): string {
     `${table}`,
     `${fit}, fitted on ${fitted} images, judged on ${judged} others; ${difference.moved} answers changed`,
     text,
-    written
-      ? `written ${PLACES[writtenAs]}`
-      : 'no model was written: the half that judges shows no improvement (--allow-worse writes all the same)',
     '',
   ].join('\n');
+}
+
+/** The same, and whether the model was written. */
+export function calibrationText(record: CalibrationRecord): string {
+  const said = record.written
+    ? `written ${PLACES[record.writtenAs]}`
+    : 'no model was written: the half that judges shows no improvement (--allow-worse writes all the same)';
+  return `${fitText(record)}${said}\n`;
 }

@@ -65,7 +65,12 @@ function logProbabilities({ rows, classes, data, ...output }: ClassOutput, kind:
   }
 }
 
-export function ensembleOf(kinds: readonly OutputKind[], valid: ValidClasses | undefined): Ensemble {
+/** @param kinds of the members, known when their outputs are added */
+export function ensembleOf(
+  kinds: readonly OutputKind[],
+  valid: ValidClasses | undefined,
+  members = kinds.length,
+): Ensemble {
   const parts: Record<Rule, Predictions[]> = { probability: [], logit: [] };
   const buffers = { logs: scratch(), probability: scratch(), logit: scratch() };
   let sums: Record<Rule, Float64Array> | undefined;
@@ -87,10 +92,10 @@ export function ensembleOf(kinds: readonly OutputKind[], valid: ValidClasses | u
       }
       for (let i = 0; i < logs.length; i++) {
         const log = logs[i] as number;
-        logit[i] = (logit[i] as number) + log / kinds.length;
-        probability[i] = (probability[i] as number) + Math.exp(log) / kinds.length;
+        logit[i] = (logit[i] as number) + log / members;
+        probability[i] = (probability[i] as number) + Math.exp(log) / members;
       }
-      if (member < kinds.length - 1) return;
+      if (member < members - 1) return;
       const joined = { ...given, classes };
       const scored = (data: Float64Array, as: OutputKind): Predictions =>
         scoreBatch({ ...joined, data }, keys, labels, { kind: as, valid });

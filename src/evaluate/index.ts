@@ -9,6 +9,7 @@ export { classFlips, confidentErrors, flipRows } from './analysis/flips.ts';
 export { classRows, meanRows } from './analysis/per-class.ts';
 export { thumbnails } from './analysis/thumbnails.ts';
 export { batchDependence, dependenceText, type LoneRow, loneRows } from './batch-dependence.ts';
+export { type CalibrateFromOptions, calibrateFrom, type ForetoldCalibration } from './calibrate/from-file.ts';
 export { calibrate } from './calibrate/job.ts';
 export type { CalibrateOptions } from './calibrate/options.ts';
 export { calibrationDifference } from './calibrate/paired-differences.ts';

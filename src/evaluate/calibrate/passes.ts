@@ -46,7 +46,7 @@ const withLogits = (model: Model, { value, dataType }: LogitsPlace): readonly Ed
   ]);
 
 /** Of vector scaling, the scale of a class would act on the constant that a softmax takes away. */
-const isNormalised = (method: CalibrateOptions['method'], kind: OutputKind): boolean =>
+export const isNormalised = (method: CalibrateOptions['method'], kind: OutputKind): boolean =>
   method === 'vector' && (kind === 'probabilities' || kind === 'log-probabilities');
 
 /** Runs the model once over all images, and keeps its logits. Refuses first what could not be written later. */

@@ -10,7 +10,7 @@ import type { Judged, Measured } from './passes.ts';
 import type { Calibration, WrittenAs } from './write-calibration.ts';
 
 /** A model on the images that judge. */
-interface JudgedModel {
+export interface JudgedModel {
   readonly predictions: Predictions;
   readonly metrics: Metrics;
 }
@@ -45,7 +45,7 @@ export interface CalibrationRecord {
 
 const signed = (value: number): string => `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(4)}`;
 
-function verdictOf(before: Metrics, after: Metrics, difference: CalibrationDifference) {
+export function verdictOf(before: Metrics, after: Metrics, difference: CalibrationDifference) {
   const { nll, ece, top1, p } = difference;
   const lost = top1.difference < 0 && p < 0.05;
   const better = nll.hi < 0 && !lost;
@@ -56,7 +56,7 @@ function verdictOf(before: Metrics, after: Metrics, difference: CalibrationDiffe
   return { better, text: `${changes} on ${before.n} images that fitted nothing: ${verdict}` };
 }
 
-function differenceFields(of?: CalibrationDifference, predictedNll?: number): FieldRow {
+export function differenceFields(of?: CalibrationDifference, predictedNll?: number): FieldRow {
   const { nll, brier, ece, top1, moved } = of ?? {};
   return {
     nll_difference: nll?.difference,

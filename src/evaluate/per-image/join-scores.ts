@@ -34,7 +34,7 @@ const isRead = (name: string): boolean =>
 /** What a model's rows are, by its first. @throws TemperError USAGE for a row without scores; FORMAT_TABLE */
 function memberAt(path: string, row: number, at: number, model: string, cells: Cells): Member {
   if (!cells.has(row, SCORE_COLUMNS[0])) {
-    throw new TemperError('USAGE', `${path}: \`ensemble\`: of ${model} there are no scores of all classes`, {
+    throw new TemperError('USAGE', `${path}: of ${model} there are no scores of all classes`, {
       hint: 'Measure the models alone, and keep their scores with `logits`; or name the models with `data`.',
       details: { path, model },
     });
@@ -72,7 +72,7 @@ function addRows(path: string, rows: readonly number[], start: number, cells: Ce
 }
 
 /** Joins the images that all members have by now, and forgets their scores. @throws TemperError MISMATCH_VALUE for other images */
-function joinWaiting(members: readonly Member[], ensemble: Ensemble): void {
+function joinWaiting(members: readonly Member[], take: TakeScores): void {
   for (;;) {
     const heads = members.flatMap(({ waiting }) => waiting[0] ?? []);
     if (heads.length < members.length) return;
@@ -83,10 +83,10 @@ function joinWaiting(members: readonly Member[], ensemble: Ensemble): void {
     for (const [m, head] of heads.entries()) {
       const other = keys.findIndex((key, i) => key !== head.keys[head.done + i]);
       if (other >= 0) throw otherImages(`${keys[other]} of one model with ${head.keys[head.done + other]} of another`);
-      const { classes, type, waiting } = members[m] as Member;
+      const { classes, type, kind, waiting } = members[m] as Member;
       const data = head.data.subarray(head.done * classes, (head.done + count) * classes);
       const limits = FLOAT_LIMITS[type] as Pick<ClassOutput, 'smallest' | 'largestBelowOne'>;
-      ensemble.add(m, { rows: count, classes, data, ...limits }, keys, labels);
+      take(m, kind, { rows: count, classes, data, ...limits }, keys, labels);
       if (m > 0) advance(head, waiting, count);
     }
     advance(first, (members[0] as Member).waiting, count);
@@ -104,11 +104,54 @@ function otherImages(what: string): TemperError {
   });
 }
 
+/** Takes some rows of a model: those of all models in turn, for the same images. */
+type TakeScores = (
+  model: number,
+  kind: OutputKind,
+  output: ClassOutput,
+  keys: readonly string[],
+  labels: readonly number[],
+) => void;
+
+/**
+ * Reads all that models gave from files that keep their scores.
+ * Memory: the scores of the images that not all models have yet; files list models by turns, some thousand images at a time.
+ * @param paths in the order of the images @param models in their order; rows of others are left out
+ * @throws TemperError USAGE for a model without scores; MISMATCH_VALUE, INPUT_*, FORMAT_*; the signal's reason
+ */
+export async function readScores(
+  paths: readonly string[],
+  models: readonly string[],
+  take: TakeScores,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = new Map<string, Member>();
+  for (const path of paths) {
+    for await (const block of blocksOf(path, isRead, signal)) {
+      const cells = cellsOf(path, block);
+      const { start } = block;
+      for (const [model, rows] of rowsByModel(block, cells)) {
+        if (!models.includes(model)) continue;
+        const [row = 0] = rows;
+        const member = found.get(model) ?? memberAt(path, row, start + row, model, cells);
+        found.set(model, member);
+        addRows(path, rows, start, cells, member);
+      }
+      if (found.size < models.length) continue;
+      joinWaiting(
+        models.map((model) => found.get(model) as Member),
+        take,
+      );
+    }
+  }
+  const left = [...found].find(([, { waiting }]) => waiting.length > 0);
+  if (left || found.size < models.length) throw otherImages(`${left?.[0]} has images that another model lacks`);
+}
+
 /**
  * The mean answers of the models in files that keep their scores: to the bit what the run that wrote them would have given.
- * Memory: the scores of the images that not all models have yet; files list models by turns, some thousand images at a time.
  * @param paths in the order of the images @param models in their order
- * @throws TemperError USAGE for less than two models, or one without scores; MISMATCH_VALUE, INPUT_*, FORMAT_*; the signal's reason
+ * @throws TemperError USAGE for less than two models, or as readScores
  */
 export async function joinScores(
   paths: readonly string[],
@@ -120,28 +163,16 @@ export async function joinScores(
       hint: 'Name a file of the models whose answers are joined.',
     });
   }
-  const found = new Map<string, Member>();
-  let ensemble: Ensemble | undefined;
-  for (const path of paths) {
-    for await (const block of blocksOf(path, isRead, signal)) {
-      const cells = cellsOf(path, block);
-      const { start } = block;
-      for (const [model, rows] of rowsByModel(block, cells)) {
-        const [row = 0] = rows;
-        const member = found.get(model) ?? memberAt(path, row, start + row, model, cells);
-        found.set(model, member);
-        addRows(path, rows, start, cells, member);
-      }
-      if (found.size < models.length) continue;
-      const members = models.map((model) => found.get(model) as Member);
-      ensemble ??= ensembleOf(
-        members.map(({ kind }) => kind),
-        undefined,
-      );
-      joinWaiting(members, ensemble);
-    }
-  }
-  const left = [...found].find(([, { waiting }]) => waiting.length > 0);
-  if (left || !ensemble) throw otherImages(`${left?.[0]} has images that another model lacks`);
+  const kinds: OutputKind[] = [];
+  const ensemble = ensembleOf(kinds, undefined, models.length);
+  await readScores(
+    paths,
+    models,
+    (model, kind, output, keys, labels) => {
+      kinds[model] = kind;
+      ensemble.add(model, output, keys, labels);
+    },
+    signal,
+  );
   return ensemble;
 }
