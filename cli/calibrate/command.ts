@@ -47,7 +47,7 @@ async function foretell(args: CalibrateArguments, from: string[], terminal: Term
       stages: record.rows,
     },
   };
-  terminal.print(document, fitText(record));
+  terminal.print(document, record, fitText);
   return record.better ? 0 : 1;
 }
 
