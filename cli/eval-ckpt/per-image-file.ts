@@ -62,7 +62,7 @@ async function writeParquet(
 ): Promise<void> {
   const { ByteWriter, ParquetWriter, schemaFromColumnData } = await import('hyparquet-writer');
   const valueType = models.some(({ scores }) => scores?.type === 'float64') ? 'DOUBLE' : 'FLOAT';
-  // Values that are never missing are read twice as fast.
+  // Values that are never missing have no levels to be read beside them.
   const areWhole = models.every(({ scores }) => scores?.classes === classes);
   const fixed = columns.slice(0, columns.length - classes);
   const columnsOf = ({ rows, scores }: Group) =>
