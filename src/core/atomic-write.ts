@@ -71,6 +71,17 @@ export function outputExists(path: string): TemperError {
   });
 }
 
+/** What is wrong with a worker's output that is there: OUTPUT_EXISTS with the difference where it is of another job, else the error itself. */
+export function existsOfOtherJob(path: string, error: unknown): unknown {
+  if (!(error instanceof TemperError) || !/^(FORMAT|MISMATCH)_/.test(error.code)) return error;
+  const { code, hint, details } = outputExists(path);
+  return new TemperError(code, `${path}: the output exists already, and is not of this job: ${error.message}`, {
+    ...(hint === undefined ? {} : { hint }),
+    details,
+    cause: error,
+  });
+}
+
 /**
  * Opens a temporary file beside `path`, and removes those that killed processes left there. Writes are buffered (1 MiB) and hashed on the
  * way.

@@ -1,4 +1,11 @@
-export { type AtomicFile, makeParent, openAtomic, outputExists, writeFileAtomic } from './atomic-write.ts';
+export {
+  type AtomicFile,
+  existsOfOtherJob,
+  makeParent,
+  openAtomic,
+  outputExists,
+  writeFileAtomic,
+} from './atomic-write.ts';
 export {
   type ByteSource,
   type FileSource,

@@ -6,10 +6,10 @@ import {
   canonicalJson,
   checkOutputs,
   controlOf,
+  existsOfOtherJob,
   type JobControl,
   makeParent,
   openFile,
-  outputExists,
   sha256OfFile,
   TemperError,
 } from '../core/index.ts';
@@ -244,13 +244,7 @@ function assertOwn(path: string, job: FeaturesRun, { index, count }: Shard): voi
     if (batches.length === own && batches.every((batch, i) => batch === index + i * count)) return;
     throw new TemperError('MISMATCH_VALUE', `${path}: has the batches of another \`shard\``);
   } catch (error) {
-    if (!(error instanceof TemperError) || !/^(FORMAT|MISMATCH)_/.test(error.code)) throw error;
-    const { code, hint, details } = outputExists(path);
-    throw new TemperError(code, `${path}: the output exists already, and is not of this job: ${error.message}`, {
-      ...(hint === undefined ? {} : { hint }),
-      details,
-      cause: error,
-    });
+    throw existsOfOtherJob(path, error);
   } finally {
     source.close();
   }

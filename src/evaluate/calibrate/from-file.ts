@@ -8,9 +8,9 @@ import { type Predictions, selectPredictions } from '../predictions.ts';
 import { scoreFields } from '../scores.ts';
 import { calibratedScores, fitCalibration, predictCalibrated } from './fit.ts';
 import { keepOutputs } from './logit-rows.ts';
-import { type CalibrationDifference, calibrationDifference } from './paired-differences.ts';
+import { calibrationDifference } from './paired-differences.ts';
 import { isNormalised } from './passes.ts';
-import { differenceFields, type JudgedModel, verdictOf } from './record.ts';
+import { type CalibrationRecord, differenceFields, verdictOf } from './record.ts';
 import type { Calibration } from './write-calibration.ts';
 
 /** What is fitted without a model. */
@@ -23,25 +23,8 @@ export interface CalibrateFromOptions {
   readonly seed?: number | undefined;
 }
 
-/** A calibration that was fitted on one half of the images, and foretold for the other: nothing is written. */
-export interface ForetoldCalibration {
-  /** As the file names it. */
-  readonly model: string;
-  readonly method: Calibration['method'];
-  /** Of temperature scaling. */
-  readonly temperature: number | undefined;
-  readonly fitted: number;
-  readonly judged: number;
-  readonly before: JudgedModel;
-  readonly after: JudgedModel;
-  readonly difference: CalibrationDifference;
-  /** The interval of the NLL's difference lies below 0, and top-1 did not get worse beyond noise. */
-  readonly better: boolean;
-  /** One line for people. */
-  readonly text: string;
-  /** Before and after as rows of a table (docs/columns.md). */
-  readonly rows: readonly FieldRow[];
-}
+/** A calibration that was fitted on one half of the images, and foretold for the other: nothing is written. `model` is as the file names it. */
+export type ForetoldCalibration = Omit<CalibrationRecord, 'predictedNll' | 'writtenAs' | 'written' | 'settings'>;
 
 /**
  * Fits a calibration to scores that `evaluate` kept, without a model: what `calibrate` would fit, by the same halves, and what it would

@@ -1,6 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { controlOf, type JobControl, makeParent, outputExists, sha256OfFile, TemperError } from '../../core/index.ts';
+import {
+  controlOf,
+  existsOfOtherJob,
+  type JobControl,
+  makeParent,
+  sha256OfFile,
+  TemperError,
+} from '../../core/index.ts';
 import type { ChosenData, Shard } from '../../data/index.ts';
 import { openPart, PART_ENDING } from './merge-parts.ts';
 import { type SweepPlanOptions, withSweep } from './open-sweep.ts';
@@ -37,13 +44,7 @@ function assertOwn(path: string, run: PartRun, mine: readonly number[], chosen: 
     if (part.cells.join() === mine.join()) return;
     throw new TemperError('MISMATCH_VALUE', `${path}: has the rows of another \`shard\``);
   } catch (error) {
-    if (!(error instanceof TemperError) || !/^(FORMAT|MISMATCH)_/.test(error.code)) throw error;
-    const { code, hint, details } = outputExists(path);
-    throw new TemperError(code, `${path}: the output exists already, and is not of this job: ${error.message}`, {
-      ...(hint === undefined ? {} : { hint }),
-      details,
-      cause: error,
-    });
+    throw existsOfOtherJob(path, error);
   }
 }
 
