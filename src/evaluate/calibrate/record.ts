@@ -10,7 +10,7 @@ import type { Judged, Measured } from './passes.ts';
 import type { Calibration, WrittenAs } from './write-calibration.ts';
 
 /** A model on the images that judge. */
-export interface JudgedModel {
+interface JudgedModel {
   readonly predictions: Predictions;
   readonly metrics: Metrics;
 }
