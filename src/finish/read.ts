@@ -65,6 +65,13 @@ async function readSnapshots(settings: Settings, control: Control): Promise<Read
   );
   const files = averages[0]?.inputs.map(({ file }) => file) ?? [];
   const isOnnx = settings.inputs.template === undefined;
+  const trained = files.find(isCheckpoint);
+  if (isOnnx && trained !== undefined) {
+    throw new TemperError('USAGE', `${trained}: is a training checkpoint, which has no graph to run`, {
+      hint: 'Give `template` model.onnx: an export of one of the checkpoints, which their averages are put into.',
+      details: { path: trained },
+    });
+  }
   return Promise.all(
     files.map(async (file) => ({ file, sha256: await (isOnnx ? modelFileSha256(file) : snapshotSha256(file)) })),
   );
@@ -182,12 +189,6 @@ export async function readRun(settings: Settings, made: Made | undefined, contro
   const last = snapshots.at(-1);
   if (!last) throw new TemperError('INPUT_TOO_FEW', 'no snapshots were found', { hint: 'Name a folder of them.' });
   const { template } = settings.inputs;
-  if (template === undefined && isCheckpoint(last.file)) {
-    throw new TemperError('USAGE', `${last.file}: is a training checkpoint, which has no graph to run`, {
-      hint: 'Give `template` model.onnx: an export of one of the checkpoints, which their averages are put into.',
-      details: { path: last.file },
-    });
-  }
   const graph = template ?? last.file;
   const { split, ...sets } = await readSets(settings, graph);
   if (made) assertAsMade(made, snapshots, sets);
