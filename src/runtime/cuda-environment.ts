@@ -1,8 +1,7 @@
 // An exception: what CUDA's libraries read of the environment of the process can be said to them in no other way.
-import { existsSync } from 'node:fs';
 import { env } from 'node:process';
 import { TemperError } from '../core/index.ts';
-import { CUDNN, cudaLibrary } from './cuda-library.ts';
+import { CUDNN, cudaLibrary, isCudaInstalled } from './cuda-library.ts';
 import { type Device, mayUseCuda, wantsTf32 } from './device.ts';
 import { missingLibraries } from './shared-libraries.ts';
 
@@ -40,7 +39,7 @@ export function tf32Variable(tf32: boolean, loaded: boolean | undefined, set: st
 
 /** Prepares the process for a session that may load CUDA. @throws TemperError USAGE as tf32Variable */
 export function prepareCuda(device: Device): void {
-  if (!mayUseCuda(device) || !existsSync(cudaLibrary())) return;
+  if (!mayUseCuda(device) || !isCudaInstalled()) return;
   const tf32 = wantsTf32(device);
   const value = tf32Variable(tf32, held, env[VARIABLE]);
   if (value !== undefined) env[VARIABLE] = value;

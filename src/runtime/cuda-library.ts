@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,6 +12,15 @@ export function nativeFolder(): string {
 /** Where onnxruntime-node looks for its CUDA provider: `npm run setup:cuda` puts it there. */
 export const cudaLibrary = (): string =>
   join(nativeFolder(), platform() === 'win32' ? 'onnxruntime_providers_cuda.dll' : 'libonnxruntime_providers_cuda.so');
+
+/** Whether onnxruntime is installed, and its CUDA provider with it: what is missing is said when a session is opened. */
+export function isCudaInstalled(): boolean {
+  try {
+    return existsSync(cudaLibrary());
+  } catch {
+    return false;
+  }
+}
 
 /** Opened by the provider when it is first needed, and declared by none of its builds. */
 export const CUDNN = 'libcudnn.so.9';

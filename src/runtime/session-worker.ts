@@ -2,13 +2,12 @@
  * The inference thread: one native session, one run at a time. `run()` of onnxruntime-node is synchronous inside, so it
  * blocks this thread and no other.
  */
-import { existsSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { TemperError, toWire } from '../core/index.ts';
 import type { TensorType, ValueInfo } from '../signature/index.ts';
 import { missingCudaLibraries } from './cuda-environment.ts';
-import { cudaLibrary } from './cuda-library.ts';
+import { isCudaInstalled } from './cuda-library.ts';
 import { providersFor, wantsTf32 } from './device.ts';
 import { ortError } from './ort-errors.ts';
 import type { Reply, Request, WorkerOptions } from './protocol.ts';
@@ -47,7 +46,7 @@ function valueInfo(kind: 'input' | 'output', value: ort.InferenceSession.ValueMe
 
 /** Asking onnxruntime would give a coloured line on stderr, and a message that does not say what is missing. */
 function assertCudaInstalled(): void {
-  if (existsSync(cudaLibrary())) return;
+  if (isCudaInstalled()) return;
   throw new TemperError('EXECUTION_PROVIDER', `${options.label}: onnxruntime's CUDA libraries are not installed`, {
     hint: 'Install them with `npm run setup:cuda` (Linux x64, CUDA 12, cuDNN 9), or use `device` cpu.',
     details: { missing: 'onnxruntime_providers_cuda' },

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { node, tensor, valueInfo, writeModel } from './model-builder.ts';
 import { writePhotos } from './photos.ts';
 import { seeded } from './random.ts';
+import { EVAL_CKPT, runProgram } from './run-cli.ts';
 
 const CLASSES = 6;
 const WIDTH = 8;
@@ -55,7 +56,7 @@ function writeNetwork(path: string, seed: number, epoch: number): void {
 
 /**
  * What README, docs/library.md and the examples of the library start from: `run/epoch-1.onnx` to 3, `teacher.onnx`,
- * `student.onnx`, and photos in class folders, `train/` and `val/`.
+ * `student.onnx`, and photos in class folders, `train/` and `val/`, and what the student says of the latter, `scores.parquet`.
  */
 export async function writeLibraryLayout(folder: string): Promise<void> {
   mkdirSync(join(folder, 'run'));
@@ -63,4 +64,7 @@ export async function writeLibraryLayout(folder: string): Promise<void> {
   writeNetwork(join(folder, 'teacher.onnx'), 2, 1);
   writeNetwork(join(folder, 'student.onnx'), 3, 1);
   for (const set of ['train', 'val']) await writePhotos(join(folder, set), IMAGES, CLASSES);
+  const kept = ['--per-image', 'scores.parquet', '--logits'];
+  const { status, stderr } = runProgram(EVAL_CKPT, ['student.onnx', '--data', 'val', '--size', '64', ...kept], folder);
+  if (status !== 0) throw new Error(stderr);
 }

@@ -30,6 +30,10 @@ export type ForetoldCalibration = Omit<CalibrationRecord, 'predictedNll' | 'writ
  * Fits a calibration to scores that `evaluate` kept, without a model: what `calibrate` would fit, by the same halves, and what it would
  * foretell for the half that judges. Memory: 8 bytes a score.
  * @throws TemperError USAGE for a file of several models, or without all scores; INPUT_*, FORMAT_*, MISMATCH_*; the signal's reason
+ * @example
+ * // Kept by `eval-ckpt student.onnx --data val/ --per-image scores.parquet --logits`.
+ * const { temperature, better, text } = await calibrateFrom({ from: ['scores.parquet'] });
+ * console.log(temperature, better, text);
  */
 export async function calibrateFrom(
   options: CalibrateFromOptions,
