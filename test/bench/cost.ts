@@ -39,7 +39,7 @@ const DATA = [
   ...['--labels', join(FASHION, 'test-labels-idx1-ubyte.gz')],
 ];
 const NEWEST = SNAPSHOTS.at(-1) as string;
-const LARGE = ['--preset', 'torchvision', '--device', 'cpu', '--threads', '1'];
+const LARGE = ['--preset', 'torchvision', '--classes', 'sorted', '--device', 'cpu', '--threads', '1'];
 
 /** Predictions of a made-up network over so many classes, as a per-image file with few columns. */
 function predictions(classes: number): string {
