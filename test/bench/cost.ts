@@ -39,7 +39,7 @@ const DATA = [
   ...['--labels', join(FASHION, 'test-labels-idx1-ubyte.gz')],
 ];
 const NEWEST = SNAPSHOTS.at(-1) as string;
-const LARGE = ['--preset', 'torchvision', '--classes', 'sorted', '--device', 'cpu', '--threads', '1'];
+const LARGE = ['--preset', 'torchvision', '--classes', at('classes.json'), '--device', 'cpu', '--threads', '1'];
 
 /** Predictions of a made-up network over so many classes, as a per-image file with few columns. */
 function predictions(classes: number): string {
@@ -131,6 +131,7 @@ const AXES: readonly Axis[] = [
     prepare: async () => {
       makeSnapshots();
       await writePhotos(at('photos'), PHOTOS, 10);
+      writeFileSync(at('classes.json'), JSON.stringify(Array.from({ length: 1000 }, (_, i) => `class-${i}`)));
     },
     args: (x) => [EVAL_CKPT, snapshot(0.5, 0), '--data', at('photos'), ...LARGE, '--workers', String(x)],
   },
