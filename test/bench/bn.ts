@@ -111,7 +111,13 @@ const folded = moments('bn-recal, folded', async () => {
 
 /** torch in a process of its own, which waits between passes; its start and model are not timed. */
 async function torch(): Promise<Pass | undefined> {
-  if (spawnSync(PYTHON, ['-c', 'import torch, torchvision'], { stdio: 'ignore' }).status !== 0) {
+  if (
+    spawnSync(
+      PYTHON,
+      ['-c', 'from importlib.util import find_spec as f; exit(not (f("torch") and f("torchvision")))'],
+      { stdio: 'ignore' },
+    ).status !== 0
+  ) {
     console.log(`skipped: ${PYTHON} does not have torch and torchvision`);
     return undefined;
   }
