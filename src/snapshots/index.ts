@@ -27,4 +27,5 @@ export {
   stemOf,
   withoutExtension,
 } from './snapshot-name.ts';
+export { checkpointFiles } from './state/checkpoint-files.ts';
 export type { StateChoice, StateTable, StateTensor, StateType } from './state-table.ts';

@@ -1,5 +1,4 @@
 // Times `avg-ckpt` against the floor and against what one writes in Python: `npm run bench:average [-- --many]`; `--only models`, `template` or `start`.
-import { spawnSync } from 'node:child_process';
 import { closeSync, copyFileSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { foldBatchNorms } from '../support/fold-batchnorm.ts';
 import { resnet50, writeSyntheticModel } from '../support/resnet.ts';
 import { writeStateDict } from '../support/state-dict-file.ts';
 import { interleave, median, nodeProgram, type Program, pairedRatio, type Run } from './measure.ts';
+import { hasPackages } from './packages.ts';
 
 const SNAPSHOTS = 8;
 const MANY = 80;
@@ -43,18 +43,12 @@ const peer = (name: string, script: string, ...args: string[]): Program => ({
   args: [join(peers, 'peak_memory.py'), join(peers, script), ...args],
 });
 
-function hasPackages(...names: string[]): boolean {
-  const found = spawnSync(python, ['-c', `import ${names.join(', ')}`], { stdio: 'ignore' }).status === 0;
-  if (!found) console.log(`skipped: ${python} does not have ${names.join(' and ')}`);
-  return found;
-}
-
 /** The programs that can run here, over the same inputs. */
 function programs(inputs: readonly string[], states: readonly string[], folder: string): Program[] {
   const out = join(folder, 'average.onnx');
   const all = [ours(inputs, out), floor(inputs, out), fourOutputs(inputs, join(folder, 'four'))];
-  if (hasPackages('numpy', 'onnx')) all.push(peer('numpy', 'average_numpy.py', out, ...inputs));
-  if (hasPackages('torch')) all.push(peer('torch', 'average_torch.py', join(folder, 'average.pth'), ...states));
+  if (hasPackages(python, 'numpy', 'onnx')) all.push(peer('numpy', 'average_numpy.py', out, ...inputs));
+  if (hasPackages(python, 'torch')) all.push(peer('torch', 'average_torch.py', join(folder, 'average.pth'), ...states));
   return all;
 }
 
@@ -62,7 +56,7 @@ function programs(inputs: readonly string[], states: readonly string[], folder: 
 function templatePrograms(states: readonly string[], template: string, folder: string): Program[] {
   const out = join(folder, 'average.onnx');
   const all = [ours(states, out, '--template', template), floor([...states, template], out)];
-  if (!hasPackages('torch')) return all;
+  if (!hasPackages(python, 'torch')) return all;
   return [...all, peer('torch', 'average_torch.py', '--mmap', join(folder, 'average.pth'), ...states)];
 }
 

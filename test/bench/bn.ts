@@ -1,5 +1,5 @@
 // Times the BatchNormalization pass against a plain forward pass and against torch: `npm run bench:bn [-- --variants]`.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +20,7 @@ import { foldGraph } from '../support/fold-batchnorm.ts';
 import { seededFile } from '../support/seeded-model.ts';
 import { BN_VARIANTS, prototypeMomentsGraph } from './bn-graphs.ts';
 import { median } from './measure.ts';
+import { hasPackages } from './packages.ts';
 
 const { onnx } = onnxProto;
 const TARGETS = { timesForward: 1.15, foldedByKept: 1.15, fasterThanTorch: 3.5 };
@@ -111,16 +112,7 @@ const folded = moments('bn-recal, folded', async () => {
 
 /** torch in a process of its own, which waits between passes; its start and model are not timed. */
 async function torch(): Promise<Pass | undefined> {
-  if (
-    spawnSync(
-      PYTHON,
-      ['-c', 'from importlib.util import find_spec as f; exit(not (f("torch") and f("torchvision")))'],
-      { stdio: 'ignore' },
-    ).status !== 0
-  ) {
-    console.log(`skipped: ${PYTHON} does not have torch and torchvision`);
-    return undefined;
-  }
+  if (!hasPackages(PYTHON, 'torch', 'torchvision')) return undefined;
   const args = [PEER, options.model, ...[size, batch, count, threads].map(String)];
   const child = spawn(PYTHON, args, {
     stdio: ['pipe', 'pipe', 'inherit'],

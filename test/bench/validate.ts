@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { writePhotos } from '../support/photos.ts';
 import { EVAL_CKPT } from '../support/run-cli.ts';
 import { median } from './measure.ts';
+import { hasPackages } from './packages.ts';
 
 const FASTER = 2;
 const CLASSES = 10;
@@ -62,16 +63,7 @@ function theirs(name: string, state: string, folder: string): Measured {
   return timed(read, python, [peer, 'run', name, state, folder, cores, cores, BATCH]);
 }
 
-if (
-  spawnSync(
-    python,
-    ['-c', 'from importlib.util import find_spec as f; exit(not all(map(f, ("timm", "torch", "torchvision"))))'],
-    { stdio: 'ignore' },
-  ).status !== 0
-) {
-  console.log(`skipped: ${python} does not have timm, torch and torchvision`);
-  process.exit(0);
-}
+if (!hasPackages(python, 'timm', 'torch', 'torchvision')) process.exit(0);
 const folder = mkdtempSync(join(tmpdir(), 'onnx-temper-bench-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const photos = join(folder, 'photos');

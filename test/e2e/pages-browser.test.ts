@@ -4,16 +4,11 @@ import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { CHROMIUM, openInBrowser } from '../support/chromium.ts';
+import { openInBrowser, lacksBrowser as skip } from '../support/chromium.ts';
 import { CHECKPOINTS, FASHION } from '../support/fashion.ts';
 import { CUT_OFF, LOWEST_CONTRAST } from '../support/page-checks.ts';
 import { EVAL_CKPT, runProgram } from '../support/run-cli.ts';
 import { tempFolder } from '../support/temp-folder.ts';
-
-const skip =
-  process.env.ONNX_TEMPER_BROWSER === undefined
-    ? 'set ONNX_TEMPER_BROWSER=1 to open pages in Chromium'
-    : CHROMIUM === undefined && 'Chromium is not installed';
 
 const folder = tempFolder();
 const pictures = process.env.ONNX_TEMPER_PICTURES;

@@ -5,15 +5,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { textWidth } from '../../src/report/charts/text-width.ts';
 import { htmlReport, type Page } from '../../src/report/index.ts';
-import { type BrowserPage, CHROMIUM, openInBrowser } from '../support/chromium.ts';
+import { type BrowserPage, openInBrowser, lacksBrowser as skip } from '../support/chromium.ts';
 import { CUT_OFF, LOWEST_CONTRAST } from '../support/page-checks.ts';
 import { SAMPLE_PAGE } from '../support/sample-page.ts';
 import { tempFolder } from '../support/temp-folder.ts';
-
-const skip =
-  process.env.ONNX_TEMPER_BROWSER === undefined
-    ? 'set ONNX_TEMPER_BROWSER=1 to open pages in Chromium'
-    : CHROMIUM === undefined && 'Chromium is not installed';
 
 /** Would run, ask for an address or end the element that it stands in. */
 const HOSTILE = `</title></code></td>"'><img src="http://example.org/x.png" onerror="window.hacked=1"><script>window.hacked=1</script><style>*{display:none}</style>`;

@@ -7,7 +7,13 @@ import { pathToFileURL } from 'node:url';
 
 const CANDIDATES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 /** Debian's name first. */
-export const CHROMIUM = CANDIDATES.find((path) => existsSync(path));
+const CHROMIUM = CANDIDATES.find((path) => existsSync(path));
+
+/** False where pages are to be opened, or why they are not: what node:test takes as `skip`. */
+export const lacksBrowser: string | false =
+  process.env.ONNX_TEMPER_BROWSER === undefined
+    ? 'set ONNX_TEMPER_BROWSER=1 to open pages in Chromium'
+    : CHROMIUM === undefined && 'Chromium is not installed';
 
 type Params = Readonly<Record<string, unknown>>;
 interface Message {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import {
   canonicalHash,
   compareUtf8,
@@ -13,7 +13,7 @@ import {
 import { expandBraces, openDataset } from '../../../src/data/index.ts';
 import { modelFileSha256 } from '../../../src/onnx/index.ts';
 import { configPaths } from '../../../src/signature/index.ts';
-import { expandInputs, isModel, leaveOutOutputs } from '../../../src/snapshots/index.ts';
+import { checkpointFiles, expandInputs, isModel, leaveOutOutputs } from '../../../src/snapshots/index.ts';
 import type { InputKind } from './option-roles.ts';
 
 /** What an input is, apart from where it lies. */
@@ -140,26 +140,26 @@ async function namedPictures(path: string, reading: Reading): Promise<Identity> 
   }
 }
 
-/** Weights that lie in several files are named by a table of them. */
-const SHARDS = /\.(safetensors|bin)$/;
-
-async function weightsSha256(path: string): Promise<string> {
-  if (isModel(path)) {
-    return modelFileSha256(path).catch((error: unknown) => {
-      // No model that can be read: the command says so.
-      if (error instanceof TemperError && error.code.startsWith('FORMAT_')) return sha256OfFile(path);
-      throw error;
-    });
-  }
-  if (!path.endsWith('.index.json')) return sha256OfFile(path);
-  const folder = dirname(path);
-  const shards = readdirSync(folder)
-    .filter((name) => SHARDS.test(name))
-    .toSorted(compareUtf8);
-  const hashes = [await sha256OfFile(path)];
-  for (const name of shards) hashes.push(await sha256OfFile(join(folder, name)));
-  return canonicalHash(hashes);
+/** Of what cannot be read, which the command says: its bytes. */
+function unreadable(path: string): (error: unknown) => Promise<string> {
+  return (error) => {
+    if (error instanceof TemperError && error.code.startsWith('FORMAT_')) return sha256OfFile(path);
+    throw error;
+  };
 }
+
+/** Of a checkpoint: its file, or its index and the shards that it names. @throws TemperError INPUT_*, FORMAT_* */
+async function checkpointSha256(path: string): Promise<string> {
+  const { shards, index } = checkpointFiles(path);
+  const hashes: string[] = [];
+  for (const file of [...(index === undefined ? [] : [index]), ...shards.map((shard) => shard.path)]) {
+    hashes.push(await sha256OfFile(file));
+  }
+  return hashes.length === 1 ? (hashes[0] as string) : canonicalHash(hashes);
+}
+
+const weightsSha256 = (path: string): Promise<string> =>
+  (isModel(path) ? modelFileSha256(path) : checkpointSha256(path)).catch(unreadable(path));
 
 /** Of a model or checkpoint: its name, which records repeat, its bytes, and the configurations that it is read with. */
 async function modelIdentity(path: string, reading: Reading): Promise<Identity> {

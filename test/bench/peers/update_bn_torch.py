@@ -3,15 +3,7 @@ that lie in memory; prints its milliseconds."""
 import sys, time
 import torch
 
-# torchvision asks for operators of its own, which a build without its library lacks; a classifier uses none of them.
-LIBRARY = torch.library.Library('torchvision', 'DEF')
-for operator in ('nms', 'qnms', 'roi_align', '_roi_align_backward', 'roi_pool', '_roi_pool_backward', 'ps_roi_align',
-                 '_ps_roi_align_backward', 'ps_roi_pool', '_ps_roi_pool_backward', 'deform_conv2d',
-                 '_deform_conv2d_backward', 'qroi_align'):
-    try:
-        LIBRARY.define(f'{operator}(Tensor input) -> Tensor')
-    except RuntimeError:
-        pass
+import torchvision_operators  # noqa: F401, before torchvision
 import torchvision
 from torch.optim.swa_utils import update_bn
 
