@@ -1,6 +1,6 @@
 // Puts the commands into few files, dist/cli/bin: `npm run build` calls it. A command line loads some 300 modules, one file each, or
 // a dozen of these (test/bench/README.md says what that saves). The library stays as it was compiled, dist/src.
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -40,3 +40,24 @@ await build({
   entryPoints: Object.keys(bin).map((name) => join(dist, 'cli', `${name}.js`)),
   external: ['./main.js', './commands.js'],
 });
+// CommonJS, loaded by cli/shared/parser.ts. What it holds of other packages stands under their licences, which lie beside it.
+const { metafile } = await build({
+  ...options,
+  format: 'cjs',
+  packages: 'bundle',
+  metafile: true,
+  absWorkingDir: root,
+  entryPoints: [join(dist, 'cli/shared/yargs.cjs')],
+  outExtension: { '.js': '.cjs' },
+});
+const packages = new Set(
+  Object.keys(metafile.inputs).flatMap(
+    (path) => /^node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+/.exec(path) ?? [],
+  ),
+);
+const licences = [...packages].sort().map((folder) => {
+  const name = readdirSync(join(root, folder)).find((file) => /^licen[cs]e/i.test(file));
+  if (name === undefined) throw new Error(`${folder}: has no licence that could be copied`);
+  return `${folder}\n\n${readFileSync(join(root, folder, name), 'utf8').trim()}\n`;
+});
+writeFileSync(join(outdir, 'yargs.LICENSE.txt'), licences.join(`\n${'-'.repeat(70)}\n\n`));

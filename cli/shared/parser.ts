@@ -6,8 +6,7 @@ import type { Command, CommandSpec } from './command.ts';
 import { examplesText, helpWidth } from './help.ts';
 import { nearSubcommand, unexpectedWord, unknownOption } from './unknown-words.ts';
 
-// Its CommonJS build wraps help at words; the other one cuts lines by characters.
-const makeParser = createRequire(import.meta.url)('yargs/yargs') as typeof yargs;
+const makeParser = createRequire(import.meta.url)('./yargs.cjs') as typeof yargs;
 
 /** A command as the words of a command line name it. */
 export interface Called {

@@ -1,7 +1,14 @@
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from './command.ts';
 
 /** As EXECUTION_*: the machine had not what a start needs (descriptors, memory), or the installation is not whole. */
 const NO_START = 7;
+
+/**
+ * How long V8 watches a function before it optimizes it, in bytes of bytecode: 15 times its default. A start runs much code a few times;
+ * what was optimized then cost a second core .2 s, and was done when its work was (test/bench/README.md).
+ */
+const INTERRUPT_BUDGET = 1_000_000;
 
 /** Aborts, with the signal's name, on the first Ctrl-C; the second one kills. */
 function listen(): AbortSignal {
@@ -15,6 +22,7 @@ function listen(): AbortSignal {
  * with an exit code that is no verdict (Node's own is 1).
  */
 export async function start(load: () => Promise<Command>): Promise<void> {
+  setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
   const interrupted = listen();
   try {
     const [{ main }, command] = await Promise.all([import('./main.ts'), load()]);

@@ -43,5 +43,6 @@ export async function diagnose(options: DiagnoseOptions, control: JobControl = {
       for (const text of notes) note(text);
       return compareSnapshots(models, tensors, signal);
     },
+    plan.known,
   );
 }

@@ -22,8 +22,7 @@ import {
 import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
 import { type Hashing, hashFiles } from './hash-files.ts';
 import { outputPaths, type Targets } from './output-paths.ts';
-import type { Plan } from './plan/plan.ts';
-import { areCheckpoints, assertModelOptions, planFiles } from './plan-files.ts';
+import { areCheckpoints, assertModelOptions, type FilePlan, planFiles } from './plan-files.ts';
 import { averageStates, planStateAverages } from './states/average-states.ts';
 import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
 import { filesOf } from './write-outputs.ts';
@@ -47,7 +46,7 @@ export interface AverageOptions
 }
 
 interface Opened {
-  readonly plan: Plan;
+  readonly plan: FilePlan;
   readonly models: readonly Model[];
   readonly templateIndex: number;
   readonly tensors: TensorPlan;
@@ -57,7 +56,7 @@ interface Opened {
 
 /** Opens what a plan uses, and checks that it fits together. */
 function withTensors<T>(
-  plan: Plan,
+  plan: FilePlan,
   options: TensorOptions,
   { note, hashes }: Pick<Control, 'note'> & { readonly hashes: boolean },
   use: (opened: Opened) => T | Promise<T>,
@@ -77,6 +76,7 @@ function withTensors<T>(
         throw error;
       }
     },
+    plan.known,
   );
 }
 

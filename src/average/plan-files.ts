@@ -1,6 +1,7 @@
 import { TemperError } from '../core/index.ts';
 import {
   candidatesOfFiles,
+  type Distinct,
   dropDuplicates,
   isCheckpoint,
   type StateChoice,
@@ -8,6 +9,8 @@ import {
 } from '../snapshots/index.ts';
 import { type AveragingOptions, withTables } from './averaging-options.ts';
 import { type Plan, planRows } from './plan/plan.ts';
+
+export interface FilePlan extends Plan, Pick<Distinct, 'known'> {}
 
 /**
  * Plans over files: duplicates are dropped first, unless allowed.
@@ -18,12 +21,13 @@ export function planFiles(
   options: AveragingOptions,
   allowDuplicates: boolean,
   note: (text: string) => void,
-): Plan {
-  const { kept, dropped } = allowDuplicates ? { kept: paths, dropped: [] } : dropDuplicates(paths);
+): FilePlan {
+  const all: Distinct = { kept: paths, dropped: [], known: new Map() };
+  const { kept, dropped, known } = allowDuplicates ? all : dropDuplicates(paths);
   for (const { path, of, same } of dropped) note(`${path}: the same ${same} as ${of}; counted once`);
   const plan = planRows(candidatesOfFiles(kept), withTables(options));
   for (const text of plan.notes) note(text);
-  return plan;
+  return { ...plan, known };
 }
 
 /** Whether files are training checkpoints, or ONNX models beside some: then all are averaged as state dicts. */

@@ -59,6 +59,14 @@ export interface FileSource extends ByteSource {
   close(): void;
 }
 
+/** Whether two sources are one file in one state. */
+export function sameState(a: ByteSource, b: ByteSource): boolean {
+  const [left, right] = [a, b].map((source) => (source as Partial<FileSource>).state);
+  return left !== undefined && right !== undefined && stateText(left) === stateText(right);
+}
+
+const stateText = ({ dev, ino, size, mtimeNs }: FileState): string => [dev, ino, size, mtimeNs].join(' ');
+
 function fileState(fd: number): FileState & { isFile(): boolean } {
   return fstatSync(fd, { bigint: true });
 }
@@ -128,7 +136,7 @@ function changed(path: string, hint: string): TemperError {
 /** The state of what lies at a path now; undefined where nothing does. */
 function stateAt(path: string): string | undefined {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return found && [found.dev, found.ino, found.size, found.mtimeNs].join(' ');
+  return found && stateText(found);
 }
 
 /**

@@ -14,6 +14,7 @@ export {
   readBytes,
   readSmallFile,
   sameBytes,
+  sameState,
   unchangedSince,
 } from './byte-source.ts';
 export { canonicalHash, canonicalJson } from './canonical-json.ts';

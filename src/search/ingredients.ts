@@ -136,7 +136,7 @@ export function withSnapshots<T>(
     const plan = planFiles(paths, selection, allowDuplicates, control.note);
     planned(plan);
     const files = plan.snapshots.map(({ file }) => file);
-    return withModels(files, (models) => use(openIngredients(plan, models, options, control)));
+    return withModels(files, (models) => use(openIngredients(plan, models, options, control)), plan.known);
   }
   const mapped = { ...selection, allowDuplicates, allowNonfinite, template, templateOf, state };
   return withMappedSnapshots(paths, mapped, control, planned, (opened) => use(mappedIngredients(opened)));

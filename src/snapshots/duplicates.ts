@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import { type FileSource, openFile, readBytes, sameBytes, TemperError } from '../core/index.ts';
 import {
+  elementCount,
   keepSkeleton,
   type Model,
+  type ModelRecord,
   matchGraphs,
   openModel,
   samePayload,
+  type TensorRecord,
   tensorHolders,
   tensorStart,
   tensorsOfModel,
@@ -20,8 +23,15 @@ export interface Duplicate {
   readonly same: 'bytes' | 'weights';
 }
 
+export interface Distinct {
+  readonly kept: readonly string[];
+  readonly dropped: readonly Duplicate[];
+  /** The files that were read as models, closed, by path: `openModel` need not walk them once more. */
+  readonly known: ReadonlyMap<string, Model>;
+}
+
 const SAMPLE_BYTES = 4096;
-/** Read of every tensor: snapshots of one run differ in nearly all of them. */
+/** Read of a tensor: snapshots of one run differ in nearly all of them. */
 const TENSOR_SAMPLE_BYTES = 64;
 
 /** A digest of the size and of sampled blocks: files that differ in it differ. */
@@ -39,29 +49,47 @@ function fileDigest(path: string): string {
   }
 }
 
-/** A digest of how every tensor begins, in whatever order the file has them: weights that differ in it differ. */
-function weightsDigest(model: Model): string {
-  const starts = Array.from(tensorsOfModel(model.record), (tensor) => {
+type Choose = (record: ModelRecord) => readonly TensorRecord[];
+
+const allTensors: Choose = (record) => [...tensorsOfModel(record)];
+
+/** The largest tensor of a network, and others of its size. */
+const largestTensors: Choose = (record) => {
+  const all = allTensors(record);
+  const most = all.reduce((size, { dims }) => Math.max(size, elementCount(dims)), 0);
+  return all.filter(({ dims }) => elementCount(dims) === most);
+};
+
+/** A digest of how tensors begin, in whatever order the file has them: weights that differ in it differ. */
+function weightsDigest(model: Model, choose: Choose): string {
+  const starts = choose(model.record).map((tensor) => {
     const hash = createHash('sha256').update(`${tensor.dataType} ${tensor.dims.join()}\n`);
     return hash.update(tensorStart(model, tensor, TENSOR_SAMPLE_BYTES)).digest('base64');
   });
   return createHash('sha256').update(starts.sort().join()).digest('hex');
 }
 
-/** Puts files that may be equal into one group. What cannot be read as a model is said by whoever averages. */
-function likelyEqual(paths: Iterable<string>): string[][] {
-  const groups = new Map<string, string[]>();
-  let like: Model | undefined;
+/** Opens a file, and remembers those of one structure: most runs have one. Structures of all files would be memory. */
+function openRemembered(path: string, known: Map<string, Model>): Model {
+  const [like] = known.values();
+  const model = openModel(path, known.get(path) ?? like);
+  if (model.record !== like?.record) {
+    known.clear();
+    keepSkeleton(model);
+  }
+  known.set(path, model);
+  return model;
+}
+
+/** Puts files into one group whose chosen tensors begin alike. What cannot be read as a model is said by whoever averages. */
+function groups(paths: Iterable<string>, choose: Choose, known: Map<string, Model>): string[][] {
+  const found = new Map<string, string[]>();
   for (const path of paths) {
     let digest: string;
     try {
-      const model = openModel(path, like);
+      const model = openRemembered(path, known);
       try {
-        if (model.record !== like?.record) {
-          keepSkeleton(model);
-          like = model;
-        }
-        digest = weightsDigest(model);
+        digest = weightsDigest(model, choose);
       } finally {
         model.close();
       }
@@ -69,10 +97,14 @@ function likelyEqual(paths: Iterable<string>): string[][] {
       if (!(error instanceof TemperError)) throw error;
       digest = fileDigest(path);
     }
-    groups.set(digest, [...(groups.get(digest) ?? []), path]);
+    found.set(digest, [...(found.get(digest) ?? []), path]);
   }
-  return [...groups.values()];
+  return [...found.values()];
 }
+
+/** Groups of files that may be equal: of most runs the largest tensors tell all snapshots apart. */
+const likelyEqual = (paths: Iterable<string>, known: Map<string, Model>): string[][] =>
+  groups(paths, largestTensors, known).flatMap((group) => (group.length > 1 ? groups(group, allTensors, known) : []));
 
 const sameFile = (a: FileSource, b: FileSource): boolean =>
   (a.state.dev === b.state.dev && a.state.ino === b.state.ino) || sameBytes(a, b);
@@ -136,12 +168,13 @@ function preferredFirst(a: Candidate, b: Candidate): number {
  * A file is read whole only if every tensor of it begins like another's.
  * @throws TemperError INPUT_*, FORMAT_*
  */
-export function dropDuplicates(paths: readonly string[]): { kept: string[]; dropped: Duplicate[] } {
+export function dropDuplicates(paths: readonly string[]): Distinct {
   const candidates = new Map(
     candidatesOf(paths.map((file) => ({ file, mtimeMs: 0 }))).map((candidate) => [candidate.file, candidate]),
   );
   const dropped = new Map<string, Duplicate>();
-  for (const group of likelyEqual(candidates.keys())) {
+  const known = new Map<string, Model>();
+  for (const group of likelyEqual(candidates.keys(), known)) {
     const distinct: string[] = [];
     if (group.length === 1) continue;
     for (const { file: path } of group.map((one) => candidates.get(one) as Candidate).toSorted(preferredFirst)) {
@@ -161,5 +194,5 @@ export function dropDuplicates(paths: readonly string[]): { kept: string[]; drop
     else kept.push(path);
     seen.add(path);
   }
-  return { kept, dropped: duplicates };
+  return { kept, dropped: duplicates, known };
 }

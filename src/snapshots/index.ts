@@ -1,5 +1,5 @@
 export { isCheckpoint, isModel } from './checkpoint-kind.ts';
-export { dropDuplicates } from './duplicates.ts';
+export { type Distinct, dropDuplicates } from './duplicates.ts';
 export { dropEqualStates } from './equal-states.ts';
 export { DEFAULT_PATTERN, expandInputs } from './expand-inputs.ts';
 export { findSnapshots } from './find-snapshots.ts';

@@ -15,6 +15,19 @@ const images = imagesOf(3, [2, 3, 5, 5]);
 const feeds = { x: { values: Array.from(images.data as Float32Array), dims: images.dims } };
 const isNorm = ({ opType }: { readonly opType: string }) => opType === 'BatchNormalization';
 
+/**
+ * What onnxruntime makes of a model with functions. It refuses some itself (1.30): shapes behind a Conv whose pads are the call's are
+ * inferred without them, and an If in a later function finds the two to differ.
+ */
+async function calledOutput(path: string) {
+  try {
+    return await runModel(path, feeds);
+  } catch (error) {
+    assert.match((error as Error).message, /Node \(_inlfunc_Branching_.*Can't merge shape info/s);
+    return undefined;
+  }
+}
+
 test('a copy in which functions are called no more gives what the model gives, and what the network without functions gives', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.constantFrom(...FUNCTION_STEPS), { minLength: 1, maxLength: 4 }), async (steps) => {
@@ -32,11 +45,11 @@ test('a copy in which functions are called no more gives what the model gives, a
       assert.equal(new Set(outputs).size, outputs.length, 'names are distinct');
       const inlined = join(root, 'inlined.onnx');
       writeFileSync(inlined, applyEdits(copy, []));
-      const [a, b, c] = await Promise.all([called, inlined, flat].map((path) => runModel(path, feeds)));
+      const [a, b] = await Promise.all([runModel(flat, feeds), runModel(inlined, feeds)]);
       // onnxruntime fuses nodes of functions in another order: roundings.
-      for (const other of [b, c])
+      for (const other of [b, await calledOutput(called)])
         other?.forEach((value, i) => {
-          assert.ok(Math.abs(value - (a?.[i] as number)) <= 1e-5 * (1 + Math.abs(value)));
+          assert.ok(Math.abs(value - (a[i] as number)) <= 1e-5 * (1 + Math.abs(value)));
         });
     }),
     { numRuns: 25 },

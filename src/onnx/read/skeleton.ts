@@ -1,4 +1,4 @@
-import { type ByteSource, readBytes } from '../../core/index.ts';
+import { type ByteSource, readBytes, sameState } from '../../core/index.ts';
 import type { Model } from './model.ts';
 import { tensorsOfModel } from './scopes.ts';
 import type { Span } from './wire.ts';
@@ -9,7 +9,34 @@ const MAX_SKELETON_BYTES = 8 << 20;
 /** All of a file but its raw payloads: everything that a walk reads. */
 interface Skeleton {
   readonly size: number;
-  readonly parts: readonly { readonly start: number; readonly bytes: Buffer }[];
+  /** Stretches that are read at once, each with what it holds of the structure. */
+  readonly stretches: readonly Stretch[];
+}
+
+interface Stretch extends Span {
+  readonly parts: readonly Part[];
+}
+
+interface Part {
+  readonly start: number;
+  readonly bytes: Buffer;
+}
+
+/** Payloads up to this are read over: a read of its own costs as much as copying 32 KiB. */
+const MAX_GAP_BYTES = 16 << 10;
+const MAX_STRETCH_BYTES = 256 << 10;
+
+function stretchesOf(parts: readonly Part[]): Stretch[] {
+  const stretches: { start: number; end: number; parts: Part[] }[] = [];
+  for (const part of parts) {
+    const last = stretches.at(-1);
+    const end = part.start + part.bytes.length;
+    if (last && part.start - last.end <= MAX_GAP_BYTES && end - last.start <= MAX_STRETCH_BYTES) {
+      last.parts.push(part);
+      last.end = end;
+    } else stretches.push({ start: part.start, end, parts: [part] });
+  }
+  return stretches;
 }
 
 const skeletons = new WeakMap<Model, Skeleton | undefined>();
@@ -29,7 +56,7 @@ function skeletonOf(model: Model): Skeleton | undefined {
       const bytes = readBytes(source, start, (starts[i] as number) - start);
       return { start, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) };
     });
-    skeleton = { size: source.size, parts };
+    skeleton = { size: source.size, stretches: stretchesOf(parts) };
   }
   skeletons.set(model, skeleton);
   return skeleton;
@@ -41,18 +68,20 @@ export function keepSkeleton(model: Model): void {
 }
 
 /**
- * Whether a file equals a walked one in every byte but those of raw payloads, which a walk skips unread: then a walk
+ * Whether a file is the walked one, unchanged, or equals it in every byte but those of raw payloads, which a walk skips unread: then a walk
  * would record the same. Snapshots of one run mostly do, and comparing them takes a tenth of the time of walking them.
  */
 export function sameSkeleton(model: Model, source: ByteSource): boolean {
+  if (sameState(model.source, source)) return true;
   if (source.size !== model.source.size) return false;
   const skeleton = skeletonOf(model);
   if (!skeleton) return false;
-  const longest = skeleton.parts.reduce((most, { bytes }) => Math.max(most, bytes.length), 0);
-  const buffer = Buffer.allocUnsafe(longest);
-  return skeleton.parts.every(({ start, bytes }) => {
-    const there = buffer.subarray(0, bytes.length);
+  const buffer = Buffer.allocUnsafe(
+    skeleton.stretches.reduce((most, { start, end }) => Math.max(most, end - start), 0),
+  );
+  return skeleton.stretches.every(({ start, end, parts }) => {
+    const there = buffer.subarray(0, end - start);
     source.readInto(there, start);
-    return bytes.equals(there);
+    return parts.every(({ start: at, bytes }) => bytes.equals(there.subarray(at - start, at - start + bytes.length)));
   });
 }
