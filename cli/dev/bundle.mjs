@@ -45,6 +45,8 @@ const { metafile } = await build({
   ...options,
   format: 'cjs',
   packages: 'bundle',
+  minifyWhitespace: true,
+  minifySyntax: true,
   metafile: true,
   absWorkingDir: root,
   entryPoints: [join(dist, 'cli/shared/yargs.cjs')],

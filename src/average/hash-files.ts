@@ -46,17 +46,35 @@ export function hashRest(jobs: readonly OpenedFile[], begun: Hashing | undefined
   };
 }
 
-/** Starts to hash files in worker threads, beside the sum. Each thread takes the next file that is left. */
-export function hashFiles(files: readonly OpenedFile[]): Hashing {
+/** What a thread is sent. */
+export interface HashTask {
+  readonly jobs: readonly OpenedFile[];
+  /** How many of them were taken, by all threads together. */
+  readonly next: Int32Array;
+}
+
+/** Threads that wait for files, as many as files of these sizes are worth: a thread takes some .05 s to start. */
+export function hashThreads(sizes: readonly number[]): Worker[] {
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const length =
+    total <= INLINE_BYTES ? 0 : Math.min(sizes.length, MAX_WORKERS, Math.max(1, availableParallelism() - 1));
+  return Array.from({ length }, () => new Worker(new URL('./hash-worker.js', import.meta.url)));
+}
+
+export async function endThreads(threads: readonly Worker[]): Promise<void> {
+  await Promise.all(threads.map((thread) => thread.terminate()));
+}
+
+/**
+ * Starts to hash files in worker threads, beside the sum. Each thread takes the next file that is left.
+ * @param started threads that wait already
+ */
+export function hashFiles(files: readonly OpenedFile[], started: readonly Worker[] = []): Hashing {
   const jobs = files.map(({ path, fd, size }) => ({ path, fd, size }));
-  const total = jobs.reduce((sum, { size }) => sum + size, 0);
-  const count = total <= INLINE_BYTES ? 0 : Math.min(jobs.length, MAX_WORKERS, Math.max(1, availableParallelism() - 1));
   const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const digests: string[] = [];
-  const workers = Array.from(
-    { length: count },
-    () => new Worker(new URL('./hash-worker.js', import.meta.url), { workerData: { jobs, next } }),
-  );
+  const workers = started.length > 0 ? started : hashThreads(jobs.map(({ size }) => size));
+  for (const worker of workers) worker.postMessage({ jobs, next } satisfies HashTask);
   const shares = workers.map(
     (worker) =>
       new Promise<void>((resolve, reject) => {
@@ -82,8 +100,6 @@ export function hashFiles(files: readonly OpenedFile[]): Hashing {
       await Promise.all(shares);
       return digests;
     },
-    async cancel() {
-      await Promise.all(workers.map((worker) => worker.terminate()));
-    },
+    cancel: () => endThreads(workers),
   };
 }

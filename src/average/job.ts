@@ -1,4 +1,6 @@
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import {
   type Control,
   checkOutputs,
@@ -20,12 +22,11 @@ import {
   tensorCounts,
 } from './average-record.ts';
 import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
-import { type Hashing, hashFiles } from './hash-files.ts';
+import { endThreads, type Hashing, hashThreads } from './hash-files.ts';
+import { beginHashing } from './hash-while-read.ts';
 import { outputPaths, type Targets } from './output-paths.ts';
 import { areCheckpoints, assertModelOptions, type FilePlan, planFiles } from './plan-files.ts';
-import { averageStates, planStateAverages } from './states/average-states.ts';
 import { chooseTemplate, planTensors, type TensorPlan } from './tensor-plan.ts';
-import { filesOf } from './write-outputs.ts';
 
 /** What `averageCheckpoints` averages, how, and where it writes: `out` for one average, `outDir` for several. */
 export interface AverageOptions
@@ -58,13 +59,15 @@ interface Opened {
 function withTensors<T>(
   plan: FilePlan,
   options: TensorOptions,
-  { note, hashes }: Pick<Control, 'note'> & { readonly hashes: boolean },
+  { note, threads }: Pick<Control, 'note'> & { readonly threads?: readonly Worker[] },
   use: (opened: Opened) => T | Promise<T>,
 ): Promise<T> {
   return withModels(
     plan.snapshots.map(({ file }) => file),
-    async (models) => {
-      const begun = hashes ? hashFiles(models.flatMap(filesOf)) : undefined;
+    async (opened) => {
+      const { models, hashing: begun } = threads
+        ? beginHashing(opened, plan.rows.length, threads)
+        : { models: opened, hashing: undefined };
       try {
         const templateIndex = chooseTemplate(models);
         const tensors = planTensors(models, templateIndex, tensorRules(options));
@@ -88,6 +91,9 @@ const sizeOf = (models: readonly Model[]): number =>
     0,
   );
 
+/** Loaded for checkpoints alone: their readers and maps are a third of what averages are made with. */
+const states = () => import('./states/average-states.ts');
+
 /**
  * Plans averages and checks that the snapshots fit together; no weight is read and nothing is written.
  * @returns the averages with the weight of each snapshot
@@ -96,10 +102,10 @@ const sizeOf = (models: readonly Model[]): number =>
 export async function planAverage(options: AverageOptions, control: JobControl = {}): Promise<PlanRecord> {
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
-  if (areCheckpoints(found)) return planStateAverages(found, options, watched);
+  if (areCheckpoints(found)) return (await states()).planStateAverages(found, options, watched);
   assertModelOptions(options);
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
-  return withTensors(plan, options, { note: watched.note, hashes: false }, ({ tensors }) => ({
+  return withTensors(plan, options, { note: watched.note }, ({ tensors }) => ({
     averages: plannedAverages(plan),
     tensors: tensorCounts(tensors),
   }));
@@ -122,17 +128,32 @@ export async function planAverage(options: AverageOptions, control: JobControl =
  * console.log(outputs.map(({ average, path, sha256 }) => [average, path, sha256]));
  */
 export async function averageCheckpoints(options: AverageOptions, control: JobControl = {}): Promise<AveragingRecord> {
-  const { dtype, outDir, allowNonfinite = false, force = false } = options;
   const watched = controlOf(control);
   const found = findSnapshots(options, watched.note);
-  if (areCheckpoints(found)) return averageStates(found, options, watched);
+  if (areCheckpoints(found)) return (await states()).averageStates(found, options, watched);
   assertModelOptions(options);
+  // They start while the plan is made.
+  const threads = hashThreads(found.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0));
+  try {
+    return await averageModels(found, threads, options, watched);
+  } finally {
+    await endThreads(threads);
+  }
+}
+
+function averageModels(
+  found: readonly string[],
+  threads: readonly Worker[],
+  options: AverageOptions,
+  watched: Control,
+): Promise<AveragingRecord> {
+  const { dtype, outDir, allowNonfinite = false, force = false } = options;
   const plan = planFiles(found, options, options.allowDuplicates ?? false, watched.note);
   const paths = outputPaths(
     plan.rows.map(({ name }) => name),
     options,
   );
-  const opening = { note: watched.note, hashes: true };
+  const opening = { note: watched.note, threads };
   return withTensors(plan, options, opening, async ({ models, templateIndex, tensors, begun }) => {
     if (outDir !== undefined) makeFolder(outDir);
     const template = models[templateIndex] as Model;

@@ -66,6 +66,7 @@ export { printable, printableLines, shown } from './printable.ts';
 export { type PublishedFile, watchPublished } from './published-files.ts';
 export { philox4x32, type Random, random, streamKey } from './random.ts';
 export { readTable } from './read-table.ts';
+export { remembered } from './remembered.ts';
 export {
   itemBytesOf,
   openSafetensors,

@@ -1,4 +1,4 @@
-import { TemperError } from '../core/index.ts';
+import { remembered, TemperError } from '../core/index.ts';
 import { calibratedError, calibrationBin, expectedCalibrationError } from './calibration.ts';
 import type { Predictions } from './predictions.ts';
 
@@ -34,15 +34,8 @@ export interface ImageScores {
   readonly bin: Uint8Array;
 }
 
-/** Asked for again by every metric, test and interval. */
-const known = new WeakMap<Predictions, ImageScores>();
-
-/** One value an image of each metric; made once for the same predictions. */
-export function imageScores(predictions: Predictions): ImageScores {
-  const found = known.get(predictions) ?? scoresOf(predictions);
-  known.set(predictions, found);
-  return found;
-}
+/** One value an image of each metric; made once for the same predictions, as every metric, test and interval asks for it again. */
+export const imageScores: (predictions: Predictions) => ImageScores = remembered(scoresOf);
 
 /** Σ_k (p_k - y_k)² = Σ p² - 2 p_label + 1, and p_label = exp(-nll). */
 function scoresOf({ labels, top5, nll, confidence, sumP2 }: Predictions): ImageScores {

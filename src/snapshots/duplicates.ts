@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileSource, openFile, readBytes, sameBytes, TemperError } from '../core/index.ts';
+import { type FileSource, openFile, readBytes, remembered, sameBytes, TemperError } from '../core/index.ts';
 import {
   elementCount,
   keepSkeleton,
@@ -54,11 +54,11 @@ type Choose = (record: ModelRecord) => readonly TensorRecord[];
 const allTensors: Choose = (record) => [...tensorsOfModel(record)];
 
 /** The largest tensor of a network, and others of its size. */
-const largestTensors: Choose = (record) => {
+const largestTensors: Choose = remembered((record) => {
   const all = allTensors(record);
   const most = all.reduce((size, { dims }) => Math.max(size, elementCount(dims)), 0);
   return all.filter(({ dims }) => elementCount(dims) === most);
-};
+});
 
 /** A digest of how tensors begin, in whatever order the file has them: weights that differ in it differ. */
 function weightsDigest(model: Model, choose: Choose): string {

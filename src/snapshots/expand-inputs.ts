@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
-import { globSync, isDynamicPattern } from 'tinyglobby';
+import type * as tinyglobby from 'tinyglobby';
 import { readError, TemperError } from '../core/index.ts';
 import { isRunCheckpoint } from './checkpoint-kind.ts';
 import { checkpointsIn, saysStep } from './expand-checkpoints.ts';
@@ -28,6 +29,12 @@ function listing(folder: string, pattern: string): { files: string[]; folders: s
       .filter((one) => one.isDirectory() || (one.isSymbolicLink() && isFolder(one.name)))
       .map(({ name }) => join(folder, name)),
   };
+}
+
+/** The files that a glob means; undefined for what is none. Loaded for it alone: shells mostly expand globs themselves. */
+function globbed(input: string): string[] | undefined {
+  const { globSync, isDynamicPattern } = createRequire(import.meta.url)('tinyglobby') as typeof tinyglobby;
+  return isDynamicPattern(input) ? globSync(input, { onlyFiles: true, expandDirectories: false }) : undefined;
 }
 
 /** Files one folder down, as trainers leave them that make a folder for each checkpoint. */
@@ -70,9 +77,8 @@ export function expandInputs(
     return !left;
   };
   const found = inputs.flatMap((input) => {
-    if (!existsSync(input) && isDynamicPattern(input)) {
-      return globSync(input, { onlyFiles: true, expandDirectories: false }).filter(isSnapshot);
-    }
+    const matches = existsSync(input) ? undefined : globbed(input);
+    if (matches) return matches.filter(isSnapshot);
     try {
       if (!statSync(input).isDirectory()) return [input];
     } catch (error) {

@@ -1,4 +1,4 @@
-import { encodeFloat16, TemperError } from '../../core/index.ts';
+import { encodeFloat16, remembered, TemperError } from '../../core/index.ts';
 import { type Geometry, planGeometry } from './geometry.ts';
 import { resizePixels } from './interpolation.ts';
 import { type Pixels, premultiplied, toGrey, toRgb, toRgba, unpremultiplied } from './pixels.ts';
@@ -97,18 +97,12 @@ function pad(inner: Pixels, transform: Transform, { padding, crop }: Geometry): 
   return { data, width: crop.width, height: crop.height, channels };
 }
 
-/** By transform object: what each of the 256 pixel values becomes, per channel of the source order. */
-const tables = new WeakMap<Transform, InputData[]>();
-
 /**
- * torch's arithmetic, each step rounded to float32: x / 255, minus mean, divided by std. float16 rounds the float32
+ * What each of the 256 pixel values becomes, per channel of the source order: torch's arithmetic, each step rounded to float32: x / 255, minus mean, divided by std. float16 rounds the float32
  * result, as `.half()`. uint8 passes pixels through.
  */
-function tablesOf(transform: Transform): InputData[] {
-  const known = tables.get(transform);
-  if (known) return known;
-  const { mean, std, dtype, fill } = transform;
-  const made = fill.map((_, channel) => {
+const tablesOf = remembered(({ mean, std, dtype, fill }: Transform): InputData[] =>
+  fill.map((_, channel) => {
     const table = new ARRAYS[dtype](256);
     const m = Math.fround(mean[channel] ?? 0);
     const s = Math.fround(std[channel] ?? 1);
@@ -117,10 +111,8 @@ function tablesOf(transform: Transform): InputData[] {
       table[x] = dtype === 'uint8' ? x : dtype === 'float16' ? encodeFloat16(value) : value;
     }
     return table;
-  });
-  tables.set(transform, made);
-  return made;
-}
+  }),
+);
 
 /**
  * Normalises cropped pixels and orders channels and axes. Grey pixels serve all channels of a colour input.

@@ -1,4 +1,4 @@
-import { TemperError } from '../../core/index.ts';
+import { remembered, TemperError } from '../../core/index.ts';
 import { TYPED_FIELDS } from '../read/data-type.ts';
 import { EXTERNAL_LOCATION, FIELD } from '../read/fields.ts';
 import type {
@@ -192,23 +192,19 @@ export function appendInitializer(model: Model, graph: GraphRecord, tensor: NewT
   return edits;
 }
 
-const inputsByName = new WeakMap<GraphRecord, ReadonlyMap<string, ValueInfoRecord[]>>();
-
-/** A graph's inputs of one name; indexed once, as up to IR 3 there are as many as initializers. */
-function inputsNamed(graph: GraphRecord, name: string): readonly ValueInfoRecord[] {
-  let index = inputsByName.get(graph);
-  if (!index) {
-    const lists = new Map<string, ValueInfoRecord[]>();
-    for (const input of graph.inputs) {
-      const list = lists.get(input.name);
-      if (list) list.push(input);
-      else lists.set(input.name, [input]);
-    }
-    index = lists;
-    inputsByName.set(graph, index);
+/** A graph's inputs by name; indexed once, as up to IR 3 there are as many as initializers. */
+const inputsByName = remembered(({ inputs }: GraphRecord): ReadonlyMap<string, ValueInfoRecord[]> => {
+  const lists = new Map<string, ValueInfoRecord[]>();
+  for (const input of inputs) {
+    const list = lists.get(input.name);
+    if (list) list.push(input);
+    else lists.set(input.name, [input]);
   }
-  return index.get(name) ?? [];
-}
+  return lists;
+});
+
+const inputsNamed = (graph: GraphRecord, name: string): readonly ValueInfoRecord[] =>
+  inputsByName(graph).get(name) ?? [];
 
 /** Gives the graph input of a name (which up to IR 3 every initializer has) another name and type; nothing where there is none. */
 export function replaceGraphInput(

@@ -1,4 +1,4 @@
-import { TemperError } from '../../core/index.ts';
+import { remembered, TemperError } from '../../core/index.ts';
 import { dataTypeName } from '../read/data-type.ts';
 import type {
   AttributeRecord,
@@ -71,7 +71,7 @@ interface Side {
  * @throws TemperError MISMATCH_GRAPH with the first difference, MISMATCH_TENSOR with the tensor
  */
 export function matchGraphs(template: Model, other: Model): GraphMatch {
-  const match = sharesAll(template, other) ? identity(template) : new Matcher(template, other).run();
+  const match = sharesAll(template, other) ? identity(template.record) : new Matcher(template, other).run();
   const crossed = crossedByName(template, other, (tensor) => match.tensors.get(tensor)?.tensor);
   if (crossed.size === 0) return match;
   const named = [...crossed].map(([tensor, counterpart]) => [tensor, { tensor: counterpart, renamed: false }] as const);
@@ -84,17 +84,18 @@ export function matchGraphs(template: Model, other: Model): GraphMatch {
  */
 function sharesAll(template: Model, other: Model): boolean {
   if (template.record !== other.record) return false;
-  const paired = tensorHolders(template.record);
-  return [...tensorsOfModel(template.record)].every(
-    (tensor) => paired.has(tensor) || samePayload(template, tensor, other, tensor),
-  );
+  return unpaired(template.record).every((tensor) => samePayload(template, tensor, other, tensor));
 }
 
-function identity({ record }: Model): GraphMatch {
-  const tensors = new Map<TensorRecord, TensorMatch>();
-  for (const tensor of tensorHolders(record).keys()) tensors.set(tensor, { tensor, renamed: false });
-  return { tensors };
-}
+const unpaired = remembered((record: ModelRecord) => {
+  const paired = tensorHolders(record);
+  return [...tensorsOfModel(record)].filter((tensor) => !paired.has(tensor));
+});
+
+const identity = remembered((record: ModelRecord): GraphMatch => {
+  const pairs = [...tensorHolders(record).keys()].map((tensor) => [tensor, { tensor, renamed: false }] as const);
+  return { tensors: new Map(pairs) };
+});
 
 class Matcher {
   private readonly template: Model;

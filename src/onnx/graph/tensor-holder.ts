@@ -1,3 +1,4 @@
+import { remembered } from '../../core/index.ts';
 import type { GraphRecord, ModelRecord, NodeRecord, NodeScope, TensorRecord } from '../read/model.ts';
 import { graphsOf, scopesOf } from '../read/scopes.ts';
 import { constantTensor } from './nodes.ts';
@@ -18,8 +19,8 @@ function* scopesWithin(scope: NodeScope): Generator<NodeScope> {
   yield* graphsOf(scope);
 }
 
-/** The holder of every initializer and Constant of a model, in the order of the file's scopes. */
-export function tensorHolders(record: ModelRecord): Map<TensorRecord, TensorHolder> {
+/** The holder of every initializer and Constant of a model, in the order of the file's scopes. Made once a record: snapshots share one. */
+export const tensorHolders = remembered((record: ModelRecord): ReadonlyMap<TensorRecord, TensorHolder> => {
   const holders = new Map<TensorRecord, TensorHolder>();
   for (const top of scopesOf(record)) {
     for (const scope of scopesWithin(top)) {
@@ -36,4 +37,4 @@ export function tensorHolders(record: ModelRecord): Map<TensorRecord, TensorHold
     }
   }
   return holders;
-}
+});

@@ -1,4 +1,4 @@
-import { type ByteSource, readBytes, sameState } from '../../core/index.ts';
+import { type ByteSource, readBytes, remembered, sameState } from '../../core/index.ts';
 import type { Model } from './model.ts';
 import { tensorsOfModel } from './scopes.ts';
 import type { Span } from './wire.ts';
@@ -39,28 +39,21 @@ function stretchesOf(parts: readonly Part[]): Stretch[] {
   return stretches;
 }
 
-const skeletons = new WeakMap<Model, Skeleton | undefined>();
-
-function skeletonOf(model: Model): Skeleton | undefined {
-  if (skeletons.has(model)) return skeletons.get(model);
+const skeletonOf = remembered((model: Model): Skeleton | undefined => {
   const { source, record } = model;
   const payloads: Span[] = [];
   for (const { payload } of tensorsOfModel(record)) if (payload.kind === 'raw') payloads.push(payload);
   payloads.sort((a, b) => a.start - b.start);
   const total = source.size - payloads.reduce((sum, { start, end }) => sum + end - start, 0);
-  let skeleton: Skeleton | undefined;
-  if (total <= MAX_SKELETON_BYTES) {
-    const ends = [0, ...payloads.map(({ end }) => end)];
-    const starts = [...payloads.map(({ start }) => start), source.size];
-    const parts = ends.map((start, i) => {
-      const bytes = readBytes(source, start, (starts[i] as number) - start);
-      return { start, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) };
-    });
-    skeleton = { size: source.size, stretches: stretchesOf(parts) };
-  }
-  skeletons.set(model, skeleton);
-  return skeleton;
-}
+  if (total > MAX_SKELETON_BYTES) return undefined;
+  const ends = [0, ...payloads.map(({ end }) => end)];
+  const starts = [...payloads.map(({ start }) => start), source.size];
+  const parts = ends.map((start, i) => {
+    const bytes = readBytes(source, start, (starts[i] as number) - start);
+    return { start, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) };
+  });
+  return { size: source.size, stretches: stretchesOf(parts) };
+});
 
 /** Reads what other files are compared with, so that `openModel` can do so after the model is closed. */
 export function keepSkeleton(model: Model): void {
