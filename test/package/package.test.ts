@@ -25,6 +25,7 @@ const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
       dev?: boolean;
       license?: string;
       hasInstallScript?: boolean;
+      dependencies?: Record<string, string>;
     }
   >;
 };
@@ -57,6 +58,16 @@ test('NOTICE names every direct dependency with its licence, and none below them
     /^(?:MIT|ISC|0BSD|BSD-[23]-Clause|Apache-2\.0|\(MIT OR CC0-1\.0\)|LGPL-3\.0-or-later|Apache-2\.0 AND LGPL-3\.0-or-later(?: AND MIT)?)$/;
   for (const [path, { dev }] of Object.entries(lock.packages))
     if (path && !dev && existsSync(posix.join(path, 'package.json'))) assert.match(licence(path), EXPECTED, path);
+});
+
+test('the licence of every package that is in the bundle of yargs lies beside it', () => {
+  const texts = readFileSync('dist/cli/bin/yargs.LICENSE.txt', 'utf8').split(`${'-'.repeat(70)}\n\n`);
+  const below = (name: string): string[] => [
+    name,
+    ...Object.keys(lock.packages[`node_modules/${name}`]?.dependencies ?? {}).flatMap(below),
+  ];
+  for (const name of new Set(below('yargs')))
+    assert.match(texts.find((text) => text.startsWith(`node_modules/${name}\n`)) ?? '', /copyright/i, name);
 });
 
 test('no install script runs: each package that has one is refused by name', () => {
@@ -97,6 +108,7 @@ test('the package has the programs, the library, the job files and what the docu
     ...Object.values(manifest.bin),
     ...entries.map((path) => path.replace('./', '')),
     ...jobs,
+    ...['dist/cli/bin/yargs.cjs', 'dist/cli/bin/yargs.LICENSE.txt'],
     ...['README.md', 'LICENSE', 'NOTICE', 'CHANGELOG.md', 'python/onnx_temper_targets.py'],
   ])
     assert.ok(packed.has(path), path);
