@@ -132,6 +132,10 @@ function loosened(spec: CommandSpec): CommandSpec {
   };
 }
 
+/** Whether a command cannot do without some word or option. */
+const demands = ({ usage, positionals, options }: CommandSpec): boolean =>
+  usage.includes('<') || Object.values({ ...positionals, ...options }).some(({ demandOption }) => demandOption);
+
 /** What yargs need not know of an option: it would lose the hints of what `coerce` throws. */
 function withoutParsing(table: CommandSpec['options']): CommandSpec['options'] {
   const bare = (option: Options): Options => ({ ...option, coerce: undefined, choices: undefined });
@@ -181,9 +185,10 @@ export async function parse(found: Called, spec: CommandSpec): Promise<Asked> {
   const unparsed = { ...spec, options: withoutParsing(spec.options) };
   const names = new Set([...known.options, ...Object.keys(spec.positionals), '_', '$0']);
   // Before what is missing: a word that is missing may be the one that was misspelt.
-  const stray = Object.keys(await parserOf(found, loosened(unparsed)).parseAsync()).find((name) => !names.has(name));
+  const lenient: Readonly<Record<string, unknown>> = await parserOf(found, loosened(unparsed)).parseAsync();
+  const stray = Object.keys(lenient).find((name) => !names.has(name));
   if (stray !== undefined) throw unknownOption(stray, known);
-  const args: Readonly<Record<string, unknown>> = await parserOf(found, unparsed).parseAsync();
+  const args = demands(spec) ? await parserOf(found, unparsed).parseAsync() : lenient;
   const [word] = args._ as readonly unknown[];
   if (word !== undefined) throw unexpectedWord(String(word), known);
   return { kind: 'run', args: withHint(path, () => valuesOf(args, spec)) as never };
