@@ -87,7 +87,7 @@ export function beginHashing(
     hashing: {
       count: files.length + rest.count,
       finish: async () => [...files.map((file) => file.sha256()), ...(await rest.finish())],
-      cancel: rest.cancel,
+      cancel: () => rest.cancel(),
     },
   };
 }

@@ -79,6 +79,7 @@ export {
 } from './safetensors.ts';
 export { assertSameFields, type WrittenRun } from './same-run.ts';
 export { shortNames } from './short-names.ts';
+export { spareMemory, takeMemory } from './spare-memory.ts';
 export { removeDeadTemporaries, temporaryPath } from './temporary-file.ts';
 export { type TensorReader, tensorReader } from './tensor-reader.ts';
 export { compareUtf8 } from './utf8-order.ts';

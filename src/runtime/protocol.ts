@@ -42,6 +42,13 @@ export type Reply =
       readonly inputs: readonly ValueInfo[];
       readonly outputs: readonly ValueInfo[];
     }
-  | { readonly kind: 'ran'; readonly id: number; readonly outputs: Tensors; readonly ms: number }
+  | {
+      readonly kind: 'ran';
+      readonly id: number;
+      readonly outputs: Tensors;
+      readonly ms: number;
+      /** Memory of the feeds, handed back. */
+      readonly spent: readonly ArrayBuffer[];
+    }
   /** id 0: opening failed. */
   | { readonly kind: 'failed'; readonly id: number; readonly error: WireError };

@@ -135,7 +135,9 @@ async function run(
       Object.entries(results).map(([name, value]) => [name, tensorOf(name, value)] as const),
     );
     const buffers = new Set(Object.values(outputs).map(({ data }) => data.buffer as ArrayBuffer));
-    port.postMessage({ kind: 'ran', id: request.id, outputs, ms } satisfies Reply, [...buffers]);
+    const fed = new Set(Object.values(request.feeds).map(({ data }) => data.buffer as ArrayBuffer));
+    const spent = [...fed].filter((buffer) => !buffers.has(buffer));
+    port.postMessage({ kind: 'ran', id: request.id, outputs, ms, spent } satisfies Reply, [...buffers, ...spent]);
   } catch (error) {
     port.postMessage({ kind: 'failed', id: request.id, error: toWire(ortError(options.label, error)) } satisfies Reply);
   }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { fromWire, openFile, readBytes, TemperError, unchangedSince } from '../core/index.ts';
+import { fromWire, openFile, readBytes, spareMemory, TemperError, unchangedSince } from '../core/index.ts';
 import {
   assertModelFile,
   externalDataOf,
@@ -111,8 +111,10 @@ function inferenceThread(data: WorkerOptions): {
     if (reply.kind === 'opened') {
       worker.unref();
       opening.resolve(reply);
-    } else if (reply.kind === 'ran') settle(reply.id)?.resolve(reply);
-    else if (reply.id === 0) die(fromWire(reply.error));
+    } else if (reply.kind === 'ran') {
+      for (const buffer of reply.spent) spareMemory(buffer);
+      settle(reply.id)?.resolve({ outputs: reply.outputs, ms: reply.ms });
+    } else if (reply.id === 0) die(fromWire(reply.error));
     else settle(reply.id)?.reject(fromWire(reply.error));
   });
   worker.on('error', (error) => die(ortError(data.label, error)));

@@ -20,9 +20,14 @@ export function inputLength({ crop, color }: Transform): number {
 
 const ARRAYS = { float32: Float32Array, float16: Uint16Array, uint8: Uint8Array } as const;
 
-/** An array for `images` inputs of a transform: [N, …]. */
-export function allocateInput(transform: Transform, images = 1): InputData {
-  return new ARRAYS[transform.dtype](images * inputLength(transform));
+/**
+ * An array for `images` inputs of a transform: [N, …].
+ * @param spare memory that is taken instead of new one where it has the size; what it holds stays until it is written over
+ */
+export function allocateInput(transform: Transform, images = 1, spare?: ArrayBuffer): InputData {
+  const array = ARRAYS[transform.dtype];
+  const length = images * inputLength(transform);
+  return spare?.byteLength === length * array.BYTES_PER_ELEMENT ? new array(spare) : new array(length);
 }
 
 /**

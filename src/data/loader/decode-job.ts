@@ -59,6 +59,13 @@ export interface PreparationTime {
   readonly transformMs: readonly number[];
 }
 
+/** A job, as a thread is sent it. */
+export interface DecodeTask {
+  readonly images: readonly KeyedImage[];
+  /** Per transform: memory of an earlier job, which is handed over. */
+  readonly spare?: readonly ArrayBuffer[] | undefined;
+}
+
 export interface DecodedJob {
   /** Per transform: the inputs of all images that could be decoded, views of an image side by side. */
   readonly inputs: readonly InputData[];
@@ -93,10 +100,10 @@ function drawViews({ augment, count, seed, first = 0 }: Views, key: string, sour
  *
  * Memory: the inputs, and the pixels of two images.
  */
-export async function decodeJob(plan: DecodePlan, images: readonly KeyedImage[]): Promise<DecodedJob> {
+export async function decodeJob(plan: DecodePlan, { images, spare }: DecodeTask): Promise<DecodedJob> {
   const { transforms, views } = plan;
   const perImage = views?.count ?? 1;
-  const inputs = transforms.map((transform) => allocateInput(transform, images.length * perImage));
+  const inputs = transforms.map((transform, t) => allocateInput(transform, images.length * perImage, spare?.[t]));
   const lengths = transforms.map(inputLength);
   const channels = transforms.map(({ color }) => CHANNELS[color]);
   const statistics = plan.statistics

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { systemCode, TemperError } from '../../core/index.ts';
-import type { DecodedJob, DecodePlan, KeyedImage } from './decode-job.ts';
+import type { DecodedJob, DecodePlan, DecodeTask, KeyedImage } from './decode-job.ts';
 
 /** Threads that decode and transform images. */
 export interface DecodePool {
@@ -9,9 +9,17 @@ export interface DecodePool {
    * @throws TemperError EXECUTION_MEMORY, EXECUTION_RUN (a thread has ended), INTERRUPTED (after close)
    */
   run(images: readonly KeyedImage[]): Promise<DecodedJob>;
+  /**
+   * Takes the arrays of a job back, of which nothing is needed any more: later jobs are decoded into their memory. New pages cost some machines
+   * as much as decoding.
+   */
+  recycle(decoded: DecodedJob): void;
   /** Ends the threads; jobs in flight are dropped. */
   close(): Promise<void>;
 }
+
+/** Kept for each thread. */
+const MAX_SPARES = 2;
 
 interface Job {
   readonly images: readonly KeyedImage[];
@@ -45,6 +53,7 @@ function threadError(error: unknown): Error {
 /** Starts `count` threads for one plan. */
 export function decodePool(plan: DecodePlan, count: number): DecodePool {
   const waiting: Job[] = [];
+  const spares: ArrayBuffer[][] = [];
   const idle: Worker[] = [];
   const running = new Map<Worker, Job>();
   /** Why no job can run any more. */
@@ -57,7 +66,8 @@ export function decodePool(plan: DecodePlan, count: number): DecodePool {
       return;
     }
     running.set(worker, job);
-    worker.postMessage(job.images, [...new Set(transferable(job.images))]);
+    const task: DecodeTask = { images: job.images, spare: spares.pop() };
+    worker.postMessage(task, [...new Set(transferable(job.images)), ...(task.spare ?? [])]);
   };
   const end = (error: Error): void => {
     ended ??= error;
@@ -87,6 +97,9 @@ export function decodePool(plan: DecodePlan, count: number): DecodePool {
         const worker = idle.shift();
         if (worker) next(worker);
       });
+    },
+    recycle({ inputs }) {
+      if (spares.length < MAX_SPARES * count) spares.push(inputs.map(({ buffer }) => buffer as ArrayBuffer));
     },
     async close() {
       end(new TemperError('INTERRUPTED', 'decoding was stopped'));

@@ -1,4 +1,4 @@
-import { fromWire, TemperError } from '../../core/index.ts';
+import { fromWire, TemperError, takeMemory } from '../../core/index.ts';
 import type { Dataset, ReadyTensor } from '../datasets/dataset.ts';
 import type { InputData } from '../images/apply-transform.ts';
 import { prepareDecoding } from '../images/decode-image.ts';
@@ -81,7 +81,9 @@ function join<T extends InputData>(parts: readonly T[]): T {
   if (!first) throw new RangeError('a batch of no jobs');
   if (parts.length === 1 && first.byteLength === first.buffer.byteLength) return first;
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const joined = new (first.constructor as new (length: number) => T)(length);
+  const joined = new (first.constructor as new (buffer: ArrayBuffer) => T)(
+    takeMemory(length * first.BYTES_PER_ELEMENT),
+  );
   let at = 0;
   for (const part of parts) {
     joined.set(part as Uint8Array, at);
@@ -106,13 +108,13 @@ interface Loaded {
 
 async function decodeBatch(
   dataset: Dataset,
-  decode: (rows: Uint32Array) => Promise<DecodedJob>,
+  pool: { readonly decode: (rows: Uint32Array) => Promise<DecodedJob>; readonly recycle: (job: DecodedJob) => void },
   rows: Uint32Array,
   options: LoaderOptions,
 ): Promise<Loaded> {
   const jobImages = Math.min(MAX_JOB_IMAGES, Math.max(1, Math.ceil(options.batch / (2 * options.workers))));
   const jobs: Promise<DecodedJob>[] = [];
-  for (let at = 0; at < rows.length; at += jobImages) jobs.push(decode(rows.subarray(at, at + jobImages)));
+  for (let at = 0; at < rows.length; at += jobImages) jobs.push(pool.decode(rows.subarray(at, at + jobImages)));
   const decoded = await Promise.all(jobs);
   const perImage = options.views?.count ?? 1;
   const kept: number[] = [];
@@ -140,6 +142,8 @@ async function decodeBatch(
         std: join(decoded.map((job) => (job.statistics[t] as InputStatistics).std)),
       }))
     : [];
+  // What a batch was copied from is free; a batch of one job is its arrays.
+  if (decoded.length > 1) for (const job of decoded) pool.recycle(job);
   return {
     batch: { ...columns(dataset, kept), inputs, statistics, facts },
     bad,
@@ -229,6 +233,8 @@ export async function* loadBatches(
   if (dataset.kind === 'encoded') await prepareDecoding();
   const pool = ready ? undefined : decodePool({ transforms: options.transforms, views, statistics }, workers);
   const limited = limit(JOBS_PER_WORKER * workers);
+  const decode = (threads: DecodePool, job: Uint32Array): Promise<DecodedJob> =>
+    limited(() => readAndDecode(dataset, threads, job, options.records));
   const started: Promise<Loaded>[] = [];
   let next = 0;
   const start = (): void => {
@@ -237,7 +243,7 @@ export async function* loadBatches(
     const part = rows.subarray(next, end);
     next = end;
     const loading = pool
-      ? decodeBatch(dataset, (job) => limited(() => readAndDecode(dataset, pool, job, options.records)), part, options)
+      ? decodeBatch(dataset, { decode: (job) => decode(pool, job), recycle: (job) => pool.recycle(job) }, part, options)
       : readyBatch(dataset, part, statistics);
     // It is awaited below; until then a failure must not count as unhandled.
     loading.catch(() => undefined);
