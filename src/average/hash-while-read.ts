@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Worker } from 'node:worker_threads';
 import { type FileSource, readBytes } from '../core/index.ts';
 import type { Model } from '../onnx/index.ts';
-import { type Hashing, hashFiles } from './hash-files.ts';
+import { type Hashing, hashFiles, hashThreads } from './hash-files.ts';
 import { filesOf } from './write-outputs.ts';
 
 /** What is jumped over is read for the hash alone; a longer jump is left for the end. */
@@ -58,7 +58,7 @@ export function ownShare(count: number, rows: number, workers: number): number {
 
 /**
  * Begins to hash the files of models that are about to be summed.
- * @param threads that wait for files
+ * @param threads that wait for files, if any
  * @returns the models to read from, and the hashes of their files in order
  */
 export function beginHashing(
@@ -66,7 +66,9 @@ export function beginHashing(
   rows: number,
   threads: readonly Worker[],
 ): { readonly models: readonly Model[]; readonly hashing: Hashing } {
-  const own = ownShare(models.length, rows, threads.length);
+  // External data shows only now: whoever started no threads for the models may need some.
+  const workers = threads.length > 0 ? threads : hashThreads(models.flatMap(filesOf).map(({ size }) => size));
+  const own = ownShare(models.length, rows, workers.length);
   const hashed = models.slice(0, own).map((model): { model: Model; files: HashedFile[] } => {
     const files = filesOf(model).map(hashedWhileRead);
     const data = new Map(model.externalLocations.map((location, i) => [location, files[i + 1] as HashedFile]));
@@ -80,7 +82,7 @@ export function beginHashing(
     };
   });
   const others = models.slice(own);
-  const rest = hashFiles(others.flatMap(filesOf), threads);
+  const rest = hashFiles(others.flatMap(filesOf), workers);
   const files = hashed.flatMap((one) => one.files);
   return {
     models: [...hashed.map(({ model }) => model), ...others],

@@ -91,6 +91,27 @@ test('the thread that sums hashes all where no other does, fewer the more there 
   );
 });
 
+test('large models are hashed by threads too, where nobody could know beforehand that they are large', async () => {
+  const opened = [openModel(SNAPSHOTS[0] as string), openModel(SNAPSHOTS[1] as string)];
+  const files = [path, path].map((name) => counting(openFile(name)));
+  // As with external data: models that are small, and files that are not.
+  const models = opened.map((model, i) => ({
+    ...model,
+    externalLocations: ['bytes'],
+    external: () => files[i] as FileSource,
+  }));
+  const { hashing } = beginHashing(models, 1, []);
+  const digests = await hashing.finish();
+  assert.equal(digests.length, 4);
+  assert.equal(digests[1], digests[3]);
+  assert.deepEqual(
+    files.map((file) => file.read()),
+    [0, 0],
+    'threads read by descriptor',
+  );
+  for (const file of [...opened, ...files]) file.close();
+});
+
 test('models hashed here and by others have their digests in the order given, and their tensors as they are', async () => {
   const opened = SNAPSHOTS.slice(0, 5).map((name) => openModel(name));
   const { models, hashing } = beginHashing(opened, 1, []);
