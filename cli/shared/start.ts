@@ -10,6 +10,10 @@ const NO_START = 7;
  */
 const INTERRUPT_BUDGET = 1_000_000;
 
+/** Flags of V8 for a version of Node: later ones have no such flag, and say so on stderr. */
+export const v8Flags = (node: string): readonly string[] =>
+  /^20\./.test(node) ? [`--interrupt-budget=${INTERRUPT_BUDGET}`] : [];
+
 /** Aborts, with the signal's name, on the first Ctrl-C; the second one kills. */
 function listen(): AbortSignal {
   const controller = new AbortController();
@@ -22,7 +26,7 @@ function listen(): AbortSignal {
  * with an exit code that is no verdict (Node's own is 1).
  */
 export async function start(load: () => Promise<Command>): Promise<void> {
-  setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
+  for (const flag of v8Flags(process.versions.node)) setFlagsFromString(flag);
   const interrupted = listen();
   try {
     const [{ main }, command] = await Promise.all([import('./main.ts'), load()]);
