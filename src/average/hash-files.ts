@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -51,6 +52,15 @@ export interface HashTask {
   readonly jobs: readonly OpenedFile[];
   /** How many of them were taken, by all threads together. */
   readonly next: Int32Array;
+}
+
+/** Bytes of a file; 0 where that cannot be known: whoever opens it says why. */
+export function sizeAt(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0;
+  }
 }
 
 /** Threads that wait for files, as many as files of these sizes are worth: a thread takes some .05 s to start. */

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import {
@@ -22,7 +21,7 @@ import {
   tensorCounts,
 } from './average-record.ts';
 import { type AveragingOptions, type SnapshotOptions, type TensorOptions, tensorRules } from './averaging-options.ts';
-import { endThreads, type Hashing, hashThreads } from './hash-files.ts';
+import { endThreads, type Hashing, hashThreads, sizeAt } from './hash-files.ts';
 import { beginHashing } from './hash-while-read.ts';
 import { outputPaths, type Targets } from './output-paths.ts';
 import { areCheckpoints, assertModelOptions, type FilePlan, planFiles } from './plan-files.ts';
@@ -133,7 +132,7 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
   if (areCheckpoints(found)) return (await states()).averageStates(found, options, watched);
   assertModelOptions(options);
   // They start while the plan is made.
-  const threads = hashThreads(found.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0));
+  const threads = hashThreads(found.map(sizeAt));
   try {
     return await averageModels(found, threads, options, watched);
   } finally {
@@ -141,6 +140,7 @@ export async function averageCheckpoints(options: AverageOptions, control: JobCo
   }
 }
 
+/** Averages ONNX models. */
 function averageModels(
   found: readonly string[],
   threads: readonly Worker[],

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { hashFiles, hashRest } from '../../../src/average/hash-files.ts';
+import { hashFiles, hashRest, sizeAt } from '../../../src/average/hash-files.ts';
 import { type OpenedFile, sha256OfOpened } from '../../../src/core/index.ts';
 import { expectFailure } from '../../support/expect-failure.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
@@ -35,6 +35,13 @@ test('files are hashed in this thread and in worker threads alike, in the order 
     for (const count of [0, 1, paths.length])
       assert.deepEqual(await hashRest(jobs, hashFiles(jobs.slice(0, count))).finish(), expected);
   }
+});
+
+test('the size of what cannot be looked at is 0, and no failure: a link to itself, a file below a file', () => {
+  const loop = join(folder, 'loop');
+  symlinkSync('loop', loop);
+  const path = file('sized', 123);
+  assert.deepEqual([path, loop, join(path, 'below'), join(folder, 'none')].map(sizeAt), [123, 0, 0, 0]);
 });
 
 test('a file that became shorter is INPUT_CHANGED, in this thread and in a worker', async () => {
