@@ -63,8 +63,12 @@ export function sizeAt(path: string): number {
   }
 }
 
-/** Threads that wait for files, as many as files of these sizes are worth: a thread takes some .05 s to start. */
-export function hashThreads(sizes: readonly number[]): Worker[] {
+/**
+ * Threads that wait for files, as many as files of these sizes are worth: a thread takes some .05 s to start.
+ * @param started threads that wait already: then these
+ */
+export function hashThreads(sizes: readonly number[], started: readonly Worker[] = []): readonly Worker[] {
+  if (started.length > 0) return started;
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const length =
     total <= INLINE_BYTES ? 0 : Math.min(sizes.length, MAX_WORKERS, Math.max(1, availableParallelism() - 1));
@@ -83,7 +87,10 @@ export function hashFiles(files: readonly OpenedFile[], started: readonly Worker
   const jobs = files.map(({ path, fd, size }) => ({ path, fd, size }));
   const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const digests: string[] = [];
-  const workers = started.length > 0 ? started : hashThreads(jobs.map(({ size }) => size));
+  const workers = hashThreads(
+    jobs.map(({ size }) => size),
+    started,
+  );
   for (const worker of workers) worker.postMessage({ jobs, next } satisfies HashTask);
   const shares = workers.map(
     (worker) =>

@@ -67,7 +67,8 @@ export function beginHashing(
   threads: readonly Worker[],
 ): { readonly models: readonly Model[]; readonly hashing: Hashing } {
   // External data shows only now: whoever started no threads for the models may need some.
-  const workers = threads.length > 0 ? threads : hashThreads(models.flatMap(filesOf).map(({ size }) => size));
+  const sizes = models.flatMap(filesOf).map(({ size }) => size);
+  const workers = hashThreads(sizes, threads);
   const own = ownShare(models.length, rows, workers.length);
   const hashed = models.slice(0, own).map((model): { model: Model; files: HashedFile[] } => {
     const files = filesOf(model).map(hashedWhileRead);

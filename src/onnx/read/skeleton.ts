@@ -1,5 +1,5 @@
-import { type ByteSource, readBytes, remembered, sameState } from '../../core/index.ts';
-import type { Model } from './model.ts';
+import { type ByteSource, readBytes, sameState } from '../../core/index.ts';
+import type { Model, ModelRecord } from './model.ts';
 import { tensorsOfModel } from './scopes.ts';
 import type { Span } from './wire.ts';
 
@@ -7,12 +7,9 @@ import type { Span } from './wire.ts';
 const MAX_SKELETON_BYTES = 8 << 20;
 
 /** All of a file but its raw payloads: everything that a walk reads. */
-interface Skeleton {
-  readonly size: number;
-  /** Stretches that are read at once, each with what it holds of the structure. */
-  readonly stretches: readonly Stretch[];
-}
+type Skeleton = readonly Stretch[];
 
+/** Read at once. */
 interface Stretch extends Span {
   readonly parts: readonly Part[];
 }
@@ -39,8 +36,15 @@ function stretchesOf(parts: readonly Part[]): Stretch[] {
   return stretches;
 }
 
-const skeletonOf = remembered((model: Model): Skeleton | undefined => {
-  const { source, record } = model;
+/** By record: files that share one are alike in all of this, so that whoever is asked for it need not be open any more. */
+const skeletons = new WeakMap<ModelRecord, Skeleton | undefined>();
+
+function skeletonOf(model: Model): Skeleton | undefined {
+  if (!skeletons.has(model.record)) skeletons.set(model.record, readSkeleton(model));
+  return skeletons.get(model.record);
+}
+
+function readSkeleton({ source, record }: Model): Skeleton | undefined {
   const payloads: Span[] = [];
   for (const { payload } of tensorsOfModel(record)) if (payload.kind === 'raw') payloads.push(payload);
   payloads.sort((a, b) => a.start - b.start);
@@ -52,8 +56,8 @@ const skeletonOf = remembered((model: Model): Skeleton | undefined => {
     const bytes = readBytes(source, start, (starts[i] as number) - start);
     return { start, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) };
   });
-  return { size: source.size, stretches: stretchesOf(parts) };
-});
+  return stretchesOf(parts);
+}
 
 /** Reads what other files are compared with, so that `openModel` can do so after the model is closed. */
 export function keepSkeleton(model: Model): void {
@@ -69,10 +73,8 @@ export function sameSkeleton(model: Model, source: ByteSource): boolean {
   if (source.size !== model.source.size) return false;
   const skeleton = skeletonOf(model);
   if (!skeleton) return false;
-  const buffer = Buffer.allocUnsafe(
-    skeleton.stretches.reduce((most, { start, end }) => Math.max(most, end - start), 0),
-  );
-  return skeleton.stretches.every(({ start, end, parts }) => {
+  const buffer = Buffer.allocUnsafe(skeleton.reduce((most, { start, end }) => Math.max(most, end - start), 0));
+  return skeleton.every(({ start, end, parts }) => {
     const there = buffer.subarray(0, end - start);
     source.readInto(there, start);
     return parts.every(({ start: at, bytes }) => bytes.equals(there.subarray(at - start, at - start + bytes.length)));

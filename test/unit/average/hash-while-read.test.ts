@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { beginHashing, hashedWhileRead, ownShare } from '../../../src/average/hash-while-read.ts';
-import { type FileSource, openFile } from '../../../src/core/index.ts';
+import { type ByteSource, type FileSource, openFile, readBytes } from '../../../src/core/index.ts';
 import { type Model, openModel, readPayload } from '../../../src/onnx/index.ts';
 import { SNAPSHOTS } from '../../support/fashion.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
@@ -14,6 +14,8 @@ const SIZE = 40 << 20;
 const path = join(tempFolder(), 'bytes');
 writeFileSync(path, Buffer.from(Uint8Array.from({ length: SIZE }, (_, i) => (i * i) >> 7)));
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+const sha256OfSource = (source: ByteSource): string => sha256(readBytes(source, 0, source.size));
 
 /** A file that counts the bytes that are read of it. */
 function counting(file: FileSource): FileSource & { readonly read: () => number } {
@@ -112,16 +114,32 @@ test('large models are hashed by threads too, where nobody could know beforehand
   for (const file of [...opened, ...files]) file.close();
 });
 
-test('models hashed here and by others have their digests in the order given, and their tensors as they are', async () => {
+test('digests are in the order of the files, some hashed here while they are read and the others by threads', async () => {
+  const opened = SNAPSHOTS.slice(0, 8).map((name) => openModel(name));
+  const other = join(dirname(path), 'other');
+  writeFileSync(other, Buffer.alloc(SIZE, 'other'));
+  const files = opened.map((_, i) => counting(openFile(i % 3 === 0 ? other : path)));
+  const { models, hashing } = beginHashing(
+    opened.map((model, i) => ({ ...model, externalLocations: ['data'], external: () => files[i] as FileSource })),
+    1,
+    [],
+  );
+  for (const model of models) model.external('data').readInto(new Uint8Array(1000), 0);
+  const wholes = [...opened.map(({ source }) => source), ...[path, other].map(openFile)].map(sha256OfSource);
+  const digests = await hashing.finish();
+  const expected = opened.flatMap((_, i) => [wholes[i], wholes[i % 3 === 0 ? 9 : 8]]);
+  assert.deepEqual(digests, expected);
+  const read = files.map((file) => file.read());
+  assert.deepEqual(read, [SIZE, SIZE, SIZE, 1000, 1000, 1000, 1000, 1000]);
+  for (const file of [...opened, ...files]) file.close();
+});
+
+test('models that are all hashed here have their digests in the order given, and their tensors as they are', async () => {
   const opened = SNAPSHOTS.slice(0, 5).map((name) => openModel(name));
   const { models, hashing } = beginHashing(opened, 1, []);
   const first = (model: Model): Uint8Array => readPayload(model, model.record.graph.initializers[3] as never);
   assert.deepEqual(models.map(first), opened.map(first));
-  const expected = opened.map(({ source }) => {
-    const bytes = new Uint8Array(source.size);
-    source.readInto(bytes, 0);
-    return sha256(bytes);
-  });
+  const expected = opened.map(({ source }) => sha256OfSource(source));
   assert.deepEqual(await hashing.finish(), expected);
   for (const model of opened) model.close();
 });
